@@ -1,0 +1,10 @@
+//! The change-record store of `dbrewind`.
+//!
+//! A store is a folder of memory-mapped segments that any number of threads and processes append
+//! [records](format) to without locks, and a [timeline](timeline) that tells, for any two moments of
+//! an object, which keys differ and where their images are. It knows records, objects and LSNs; what
+//! a page or a row is, only the adapters know.
+
+mod types;
+
+pub use types::{Extent, Key, Lsn, MarkName, MarkNameError, ObjectId, SegmentId, Timestamp};

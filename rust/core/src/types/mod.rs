@@ -1,0 +1,17 @@
+//! One value type a file: no bare `u64` stands for a sequence number, a key or a count.
+
+mod extent;
+mod key;
+mod lsn;
+mod mark_name;
+mod object_id;
+mod segment_id;
+mod timestamp;
+
+pub use extent::Extent;
+pub use key::Key;
+pub use lsn::Lsn;
+pub use mark_name::{MarkName, MarkNameError};
+pub use object_id::ObjectId;
+pub use segment_id::SegmentId;
+pub use timestamp::Timestamp;

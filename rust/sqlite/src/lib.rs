@@ -1,0 +1,1 @@
+//! `dbrewind` for SQLite.
