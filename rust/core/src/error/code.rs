@@ -1,0 +1,145 @@
+use std::fmt;
+
+/// One table makes the enum, its numbers and its texts, so that none of them can be forgotten.
+macro_rules! codes {
+    ($($number:literal $name:ident: $title:literal, $explanation:literal;)+) => {
+        /// The stable number of an error: `DBR001`, `DBR002`, ...
+        ///
+        /// Numbers never change their meaning and are never used again. Every error of every
+        /// `dbrewind` crate answers one with `code()`; the text of the error says what happened this
+        /// time, the code's [explanation](Code::explanation) what it means and what helps.
+        ///
+        /// ```
+        /// use dbrewind_core::Code;
+        /// assert_eq!(Code::StoreFull.number(), 10);
+        /// assert_eq!(Code::StoreFull.to_string(), "DBR010");
+        /// assert_eq!(Code::from_number(10), Some(Code::StoreFull));
+        /// ```
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[repr(u16)]
+        #[non_exhaustive]
+        pub enum Code {
+            $(#[doc = concat!($title, ". ", $explanation)] $name = $number,)+
+        }
+
+        impl Code {
+            /// Every code, by number.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The code's text, `DBR001`.
+            #[must_use]
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$name => concat!("DBR", stringify!($number)),)+ }
+            }
+
+            /// A few words for a list.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)+ }
+            }
+
+            /// What it means, and what helps.
+            #[must_use]
+            pub const fn explanation(self) -> &'static str {
+                match self { $(Self::$name => $explanation,)+ }
+            }
+
+            /// The code with this number, or `None` for a number of no known code.
+            #[must_use]
+            pub const fn from_number(number: u16) -> Option<Self> {
+                match number { $($number => Some(Self::$name),)+ _ => None }
+            }
+        }
+    };
+}
+
+codes! {
+    001 NotAttached: "A write bypassed the recording",
+        "Something wrote to the database without being recorded, so what happened is not known. Attach \
+         before the first write, and let no program without the recording write in a rollback mode.";
+    002 Unreachable: "This SQLite cannot be reached",
+        "The SQLite inside this process hides its symbols, or there are several. Use journal_mode=WAL, or \
+         load dbrewind as an extension into the SQLite that writes.";
+    003 MarkNotFound: "No such mark",
+        "The store has no mark of that name. List the marks; names are compared byte for byte.";
+    004 Busy: "Somebody else holds what is needed",
+        "Another connection has an open transaction, or another rewind is running. End it, or raise the \
+         timeout.";
+    005 BinlogUnsuitable: "The server's binary log cannot be used",
+        "Row images must be full and the log in row format. Set binlog_format=ROW and binlog_row_image=FULL.";
+    006 CannotUndo: "This change cannot be undone",
+        "The log does not carry what is needed to undo it. Rewind to a moment after it.";
+    007 Production: "Refused: this looks like production",
+        "A guard found signs of a production database. Confirm explicitly if it is not one.";
+    008 Polluted: "The database was changed from outside",
+        "Something outside the test changed the database. Find the other writer, or rewind before each test.";
+    009 VerifyFailed: "The state after the rewind is not the expected one",
+        "A check after the rewind failed. The database is consistent, but please report this with the text.";
+    010 StoreFull: "The store cannot grow",
+        "The disk is full, or the store has reached its limit. Writes of the application go on, unrecorded. \
+         Free space or raise the limit, then open the recording again.";
+    011 MarkLost: "The mark can no longer be reached",
+        "Recording was interrupted after this mark, so what lies between is not known. Set a new mark.";
+    012 FileMissing: "A file is missing",
+        "The database or its store is not where it should be. Check the path.";
+    013 NotADatabase: "Not a database",
+        "The file does not begin as a database of this kind does. Check the path.";
+    014 NotWritable: "No permission to write",
+        "The database, its store or their folder cannot be written. Check owner, mode and mount.";
+    015 StoreDamaged: "The store is damaged",
+        "Bytes of the store are not what was written. Nothing was changed. The database itself is not \
+         affected: close the recording, remove the store folder, and record anew.";
+    016 StoreVersion: "The store has another format version",
+        "A different version of dbrewind wrote this store. Use that version, or remove the store folder.";
+    017 TwoSqlites: "Two SQLite libraries in one process",
+        "Two copies of SQLite in one process destroy each other's file locks. Open the database through \
+         one of them only, or record it through the keeper.";
+    018 FileReplaced: "The database file was replaced",
+        "At this path is now a different file than the one recorded. Open the recording again.";
+    019 Closed: "Already closed",
+        "The handle was closed before this call. Open a new one.";
+    020 Forked: "The process was forked",
+        "Locks do not pass to a child process. Open a handle of its own in the child.";
+    021 Unsupported: "Not supported",
+        "This kind of database or change cannot be recorded.";
+    022 InvalidArgument: "An argument is not valid",
+        "The text says which one, and what would be.";
+    023 MarkExists: "The mark already exists",
+        "Choose another name, or drop the mark first.";
+    024 KeeperFailed: "The keeper process failed",
+        "The helper process that records could not be started, or ended. Its own text is in the error.";
+    025 Io: "Reading or writing failed",
+        "The operating system refused. Its own text is in the error.";
+    099 Internal: "A defect in dbrewind",
+        "This should not happen. Please report it with the text.";
+}
+
+impl Code {
+    /// The number alone, 1 for `DBR001`.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self as u16
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_and_numbers_agree() {
+        for code in Code::ALL {
+            assert_eq!(code.text(), format!("DBR{:03}", code.number()));
+            assert_eq!(Code::from_number(code.number()), Some(*code));
+            assert!(!code.title().is_empty() && !code.title().ends_with('.'));
+            assert!(code.explanation().ends_with('.'));
+        }
+        assert_eq!(Code::from_number(0), None);
+    }
+}

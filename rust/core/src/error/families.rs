@@ -1,0 +1,248 @@
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::Code;
+use crate::types::ObjectId;
+
+/// Why a store could not be opened. Nothing in its folder was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, a verb.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's own error.
+        source: io::Error,
+    },
+    /// The disk has no room for the first segment, or the limit is below its size.
+    #[error("no room for the store in {}; free space, or raise the limit", path.display())]
+    Full {
+        /// The store's folder.
+        path: PathBuf,
+    },
+    /// Bytes of the store are not what was written.
+    #[error("the store is damaged: {} {what}; remove the folder to record anew", path.display())]
+    Damaged {
+        /// The damaged file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        what: String,
+    },
+    /// Another version of the format.
+    #[error("{} has format version {found}, this program knows {known}", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version in the file.
+        found: u32,
+        /// The version this program writes.
+        known: u32,
+    },
+    /// An option has a value that cannot be.
+    #[error("{what}")]
+    Invalid {
+        /// Which option, and what would be valid.
+        what: &'static str,
+    },
+}
+
+impl OpenError {
+    /// The stable number of this error.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Io { source, .. } => io_code(source),
+            Self::Full { .. } => Code::StoreFull,
+            Self::Damaged { .. } => Code::StoreDamaged,
+            Self::Version { .. } => Code::StoreVersion,
+            Self::Invalid { .. } => Code::InvalidArgument,
+        }
+    }
+}
+
+/// Why a record was not appended. Nobody will ever see any part of it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// The disk is full, or the store has reached its limit.
+    #[error("the store cannot grow: {why}; free space or raise the limit")]
+    Full {
+        /// Which of the two, with its number.
+        why: String,
+    },
+    /// The record is longer than a segment may be.
+    #[error("a record of {len} bytes is longer than the longest possible, {max}")]
+    TooLong {
+        /// Length of the refused body, in bytes.
+        len: u64,
+        /// The longest possible, in bytes.
+        max: u64,
+    },
+    /// The store has its 256 objects already.
+    #[error("the store has {max} objects already, the most it can have")]
+    TooManyObjects {
+        /// How many there can be.
+        max: u32,
+    },
+    /// The object is registered with another key size, or the name cannot be one.
+    #[error("{what}")]
+    Invalid {
+        /// What is wrong.
+        what: String,
+    },
+    /// The store is damaged. Nothing was changed.
+    #[error("the store is damaged: {what}")]
+    Damaged {
+        /// Where, what was found and what was expected.
+        what: String,
+    },
+    /// The process was forked since the store was opened.
+    #[error("this process is a fork of the one that opened the store; open the store again in it")]
+    Forked,
+    /// The operating system refused.
+    #[error("cannot {action}: {source}")]
+    Io {
+        /// What was tried, a verb and its object.
+        action: &'static str,
+        /// The system's own error.
+        source: io::Error,
+    },
+}
+
+impl AppendError {
+    /// The stable number of this error.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Full { .. } => Code::StoreFull,
+            Self::TooLong { .. } | Self::TooManyObjects { .. } | Self::Invalid { .. } => {
+                Code::InvalidArgument
+            }
+            Self::Damaged { .. } => Code::StoreDamaged,
+            Self::Forked => Code::Forked,
+            Self::Io { source, .. } => io_code(source),
+        }
+    }
+}
+
+/// Why a record could not be read. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The bytes are not what was written.
+    #[error("the store is damaged: {what}")]
+    Damaged {
+        /// Where, what was found and what was expected.
+        what: String,
+    },
+    /// No committed record is there.
+    #[error("there is no committed record at {what}")]
+    NoRecord {
+        /// The location.
+        what: String,
+    },
+    /// The process was forked since the store was opened.
+    #[error("this process is a fork of the one that opened the store; open the store again in it")]
+    Forked,
+    /// The operating system refused.
+    #[error("cannot {action}: {source}")]
+    Io {
+        /// What was tried, a verb and its object.
+        action: &'static str,
+        /// The system's own error.
+        source: io::Error,
+    },
+}
+
+impl ReadError {
+    /// The stable number of this error.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Damaged { .. } => Code::StoreDamaged,
+            Self::NoRecord { .. } => Code::Internal,
+            Self::Forked => Code::Forked,
+            Self::Io { source, .. } => io_code(source),
+        }
+    }
+}
+
+/// Why a lock was not taken. It is not held.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LockError {
+    /// Somebody else held it all the time.
+    #[error("object {object} stayed locked by somebody else for {waited:?}")]
+    Busy {
+        /// The object.
+        object: ObjectId,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The process was forked since the store was opened.
+    #[error("this process is a fork of the one that opened the store; open the store again in it")]
+    Forked,
+    /// The operating system refused.
+    #[error("cannot {action}: {source}")]
+    Io {
+        /// What was tried, a verb and its object.
+        action: &'static str,
+        /// The system's own error.
+        source: io::Error,
+    },
+}
+
+impl LockError {
+    /// The stable number of this error.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Busy { .. } => Code::Busy,
+            Self::Forked => Code::Forked,
+            Self::Io { source, .. } => io_code(source),
+        }
+    }
+}
+
+/// Why the store could not be made durable. It may be in part.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// The process was forked since the store was opened.
+    #[error("this process is a fork of the one that opened the store; open the store again in it")]
+    Forked,
+    /// The operating system refused.
+    #[error("cannot {action}: {source}")]
+    Io {
+        /// What was tried, a verb and its object.
+        action: &'static str,
+        /// The system's own error.
+        source: io::Error,
+    },
+}
+
+impl SyncError {
+    /// The stable number of this error.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Forked => Code::Forked,
+            Self::Io { source, .. } => io_code(source),
+        }
+    }
+}
+
+/// The operating system's refusals that have a number of their own.
+fn io_code(error: &io::Error) -> Code {
+    match error.kind() {
+        io::ErrorKind::NotFound => Code::FileMissing,
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Code::NotWritable,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Code::StoreFull,
+        _ => Code::Io,
+    }
+}

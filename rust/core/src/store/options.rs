@@ -1,0 +1,19 @@
+const MIB: u64 = 1024 * 1024;
+
+/// How large a store may get, and in which steps. All sizes are in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// Size of the first segment of a new store. Default 4 MiB; rounded up to 4 KiB.
+    pub first_segment: u64,
+    /// Each segment has twice the size of the one before it, up to this. Default 64 MiB, at most 1 GiB.
+    pub max_segment: u64,
+    /// Size of all segments together. An append that would need more answers
+    /// [`AppendError::Full`](crate::AppendError::Full). Default 16 GiB.
+    pub limit: u64,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { first_segment: 4 * MIB, max_segment: 64 * MIB, limit: 16 * 1024 * MIB }
+    }
+}
