@@ -1,0 +1,192 @@
+use std::ffi::{CStr, CString, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::types::{BusyTimeout, Close, Exec, LibVersionNumber, OpenV2, VfsFind, VfsRegister};
+
+/// The functions of one copy of SQLite: the host's own, reached without linking any.
+///
+/// A process can hold several copies; each has its own list of VFSs and its own file locks, so a table
+/// stands for exactly one of them. Copying it copies pointers. The copy of SQLite stays loaded for the
+/// life of the process.
+#[derive(Clone, Copy, Debug)]
+pub struct SqliteApi {
+    pub(crate) vfs_find: VfsFind,
+    pub(crate) vfs_register: VfsRegister,
+    pub(crate) open_v2: OpenV2,
+    pub(crate) close: Close,
+    pub(crate) exec: Exec,
+    pub(crate) busy_timeout: BusyTimeout,
+    pub(crate) libversion_number: LibVersionNumber,
+}
+
+/// Why a copy of SQLite cannot be reached.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApiError {
+    /// The shared object could not be opened.
+    #[error("cannot open the library {path}: {why}")]
+    NotLoaded {
+        /// The file that was asked for.
+        path: PathBuf,
+        /// The loader's words.
+        why: String,
+    },
+    /// It is loaded, but does not show SQLite's functions: a static build that hides them.
+    #[error("{path} does not show SQLite's function {symbol}: a build that hides its symbols")]
+    Hidden {
+        /// The file that was asked for.
+        path: PathBuf,
+        /// The first function that is missing.
+        symbol: String,
+    },
+}
+
+impl SqliteApi {
+    /// Reaches the SQLite that a loaded shared object uses: itself, or a library it depends on.
+    ///
+    /// For Python that object is `_sqlite3.__file__`. The object stays open for ever.
+    ///
+    /// # Errors
+    /// [`ApiError::NotLoaded`] when it cannot be opened, [`ApiError::Hidden`] when a function is missing.
+    /// Nothing has changed then.
+    pub fn from_library(path: &Path) -> Result<Self, ApiError> {
+        let not_loaded = |why: String| ApiError::NotLoaded { path: path.to_owned(), why };
+        let name =
+            CString::new(path.as_os_str().as_bytes()).map_err(|_| not_loaded("path has a NUL".into()))?;
+        // SAFETY: `name` is a NUL-terminated string that outlives the call. Loading an object runs its
+        // constructors; callers name objects that the process has loaded already.
+        let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+        if handle.is_null() {
+            return Err(not_loaded(loader_error()));
+        }
+        let find = |symbol: &CStr| {
+            // SAFETY: `handle` came from a successful dlopen and is never closed; `symbol` is a C string.
+            let address = unsafe { libc::dlsym(handle, symbol.as_ptr()) };
+            if address.is_null() {
+                let symbol = symbol.to_string_lossy().into_owned();
+                return Err(ApiError::Hidden { path: path.to_owned(), symbol });
+            }
+            Ok(address)
+        };
+        // SAFETY: each address was found under the name of the function whose C signature is the field's type;
+        // both sides are non-null pointers of the same size.
+        unsafe {
+            Ok(Self {
+                vfs_find: std::mem::transmute::<*mut c_void, VfsFind>(find(c"sqlite3_vfs_find")?),
+                vfs_register: std::mem::transmute::<*mut c_void, VfsRegister>(find(c"sqlite3_vfs_register")?),
+                open_v2: std::mem::transmute::<*mut c_void, OpenV2>(find(c"sqlite3_open_v2")?),
+                close: std::mem::transmute::<*mut c_void, Close>(find(c"sqlite3_close")?),
+                exec: std::mem::transmute::<*mut c_void, Exec>(find(c"sqlite3_exec")?),
+                busy_timeout: std::mem::transmute::<*mut c_void, BusyTimeout>(find(c"sqlite3_busy_timeout")?),
+                libversion_number: std::mem::transmute::<*mut c_void, LibVersionNumber>(find(
+                    c"sqlite3_libversion_number",
+                )?),
+            })
+        }
+    }
+
+    /// The SQLite that is compiled into this binary. For the keeper, the command line and tests: never
+    /// for a library inside somebody's process, where a second copy on the same file breaks its locks.
+    #[cfg(feature = "bundled")]
+    #[must_use]
+    pub fn bundled() -> Self {
+        use libsqlite3_sys as sys;
+        // SAFETY: the bindings' types and ours describe the same C functions; they differ only in the names
+        // of structs with equal layout (a test in this file compares them).
+        unsafe {
+            Self {
+                vfs_find: std::mem::transmute::<*const (), VfsFind>(sys::sqlite3_vfs_find as *const ()),
+                vfs_register: std::mem::transmute::<*const (), VfsRegister>(
+                    sys::sqlite3_vfs_register as *const (),
+                ),
+                open_v2: std::mem::transmute::<*const (), OpenV2>(sys::sqlite3_open_v2 as *const ()),
+                close: std::mem::transmute::<*const (), Close>(sys::sqlite3_close as *const ()),
+                exec: std::mem::transmute::<*const (), Exec>(sys::sqlite3_exec as *const ()),
+                busy_timeout: std::mem::transmute::<*const (), BusyTimeout>(
+                    sys::sqlite3_busy_timeout as *const (),
+                ),
+                libversion_number: std::mem::transmute::<*const (), LibVersionNumber>(
+                    sys::sqlite3_libversion_number as *const (),
+                ),
+            }
+        }
+    }
+
+    /// The version of this SQLite as one number: 3.45.1 is 3045001.
+    #[must_use]
+    pub fn version(&self) -> i32 {
+        // SAFETY: the function takes nothing and only returns a constant.
+        unsafe { (self.libversion_number)() }
+    }
+
+    /// Identity of this copy of SQLite within the process: equal for two tables of the same copy.
+    #[must_use]
+    pub fn identity(&self) -> usize {
+        self.vfs_find as usize
+    }
+}
+
+fn loader_error() -> String {
+    // SAFETY: dlerror returns null or a string that is valid until the next call on this thread; it is
+    // copied at once.
+    unsafe {
+        let text = libc::dlerror();
+        if text.is_null() {
+            return "unknown error".to_owned();
+        }
+        CStr::from_ptr(text).to_string_lossy().into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(feature = "bundled")]
+    #[test]
+    fn layouts_equal_the_generated_bindings() {
+        use super::super::types;
+        use libsqlite3_sys as sys;
+        macro_rules! same {
+            ($name:ident, $($field:ident),*) => {
+                assert_eq!(size_of::<types::$name>(), size_of::<sys::$name>());
+                $(assert_eq!(
+                    std::mem::offset_of!(types::$name, $field),
+                    std::mem::offset_of!(sys::$name, $field)
+                );)*
+            };
+        }
+        same!(sqlite3_file, pMethods);
+        same!(
+            sqlite3_io_methods,
+            iVersion,
+            xClose,
+            xLock,
+            xFileControl,
+            xShmMap,
+            xShmUnmap,
+            xFetch,
+            xUnfetch
+        );
+        same!(sqlite3_vfs, szOsFile, mxPathname, pNext, zName, pAppData, xOpen, xSleep, xNextSystemCall);
+    }
+
+    #[cfg(feature = "bundled")]
+    #[test]
+    fn bundled_has_a_version() {
+        assert!(SqliteApi::bundled().version() > 3_030_000);
+    }
+
+    #[test]
+    fn missing_library_is_named() {
+        let error = SqliteApi::from_library(Path::new("/nowhere/libsqlite3.so")).unwrap_err();
+        assert!(matches!(error, ApiError::NotLoaded { .. }), "{error}");
+    }
+
+    #[test]
+    fn library_without_sqlite_is_hidden() {
+        let error = SqliteApi::from_library(Path::new("libm.so.6")).unwrap_err();
+        assert!(matches!(error, ApiError::Hidden { .. }), "{error}");
+    }
+}

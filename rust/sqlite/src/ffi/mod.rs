@@ -1,0 +1,14 @@
+//! The only door to SQLite's C side: struct layouts, the function table of the host's SQLite, and safe
+//! handles over its files and connections. Nothing outside this module dereferences a raw pointer.
+#![expect(unsafe_code, reason = "this module is the boundary to SQLite's C interface")]
+
+mod api;
+mod connection;
+mod host_file;
+pub(crate) mod types;
+mod wal_index;
+
+pub use api::{ApiError, SqliteApi};
+pub(crate) use connection::Connection;
+pub(crate) use host_file::{HostFile, HostVfs, LockLevel, ShmLock, VfsError};
+pub(crate) use wal_index::Region;
