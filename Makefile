@@ -1,0 +1,51 @@
+# Every target sets up what it needs (.ci/prepare); only cargo, rustc, gcc, make and python3 >= 3.10 must be there.
+
+BIN := .venv/bin
+PYTHON := $(BIN)/python
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help demo test test-rust test-python lint bench crash fuzz format package clean
+
+help:
+	@echo 'make demo    the story of README.md on a real file of 200 MB, with proof and milliseconds'
+	@echo 'make test    all tests: Rust, Python, documentation'
+	@echo 'make lint    formatting, clippy, ruff, mypy, stubs'
+	@echo 'make bench   measures the table of README.md'
+	@echo 'make crash   kills writers and rewinds at random instructions, and checks what is left'
+	@echo 'make fuzz    random operations against a model'
+
+# The package, compiled with the release profile and installed into .venv. Cargo knows what is up to date.
+package:
+	@.ci/prepare build
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release --quiet
+
+demo: package
+	@$(PYTHON) tests/demo/demo.py
+
+test: test-rust test-python
+
+test-rust:
+	cargo test --workspace
+
+test-python: package
+	@.ci/prepare checks
+	$(PYTHON) -m pytest
+
+lint: package
+	@.ci/prepare checks
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(PYTHON) -m mypy.stubtest dbrewind --mypy-config-file pyproject.toml
+
+format:
+	@.ci/prepare checks
+	cargo fmt --all
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	cargo clean
+	rm -rf .venv dist python/dbrewind/*.so

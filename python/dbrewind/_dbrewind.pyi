@@ -1,0 +1,232 @@
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from os import PathLike
+from types import TracebackType
+from typing import Literal, final
+
+from typing_extensions import Self
+
+__version__: str
+
+def open(
+    path: str | PathLike[str],
+    *,
+    store: str | PathLike[str] | None = None,
+    timeout: float = 5.0,
+    synchronous: Literal["off", "normal", "full"] = "normal",
+    journal: Literal["wal"] | None = None,
+    default_vfs: bool = True,
+    engine: Literal["auto", "keeper", "inside"] = "auto",
+) -> Database:
+    """Attach to a database file and record it from now on, until `close`.
+
+    The store, a folder that holds the history, is made beside the file (`app.db-rewind/`) or at `store`. Marks made
+    earlier are found again if nothing was written to the database meanwhile; otherwise they are listed as lost.
+
+    - `timeout`: seconds that each call waits for other connections' transactions before `BusyError`.
+    - `synchronous`: whether the store and a rewind outlast a power cut: as SQLite's pragma of that name.
+      A killed process never loses anything, whatever it is.
+    - `journal="wal"`: switch the database to WAL mode. None leaves it as it is.
+    - `default_vfs`: for a database in a rollback mode: connections that this process opens from now on by plain path
+      are recorded. With False only those opened with `?vfs=dbrewind` are.
+    - `engine`: "inside" records with this process's own SQLite, "keeper" in a helper process (WAL mode only), "auto"
+      prefers the first.
+
+    Errors: FileMissingError, NotADatabaseError, NotWritableError, UnreachableError, UnsupportedError,
+    StoreDamagedError, StoreVersionError, InvalidArgumentError, BusyError.
+    """
+
+@final
+class Database:
+    """A database that is being recorded. Any thread may call it; the interpreter lock is free meanwhile.
+
+    Closed by `close`, at the end of a `with` block, or when it is collected.
+    """
+
+    @property
+    def path(self) -> str:
+        """The database file, absolute."""
+    @property
+    def store(self) -> str:
+        """The store folder, absolute."""
+    @property
+    def journal(self) -> Literal["wal", "rollback"]:
+        """How the database journals: "wal", or "rollback" for every other mode."""
+    @property
+    def engine(self) -> Literal["inside", "keeper"]:
+        """Where recording runs: in this process, or in the keeper."""
+    def mark(self, name: str) -> Mark:
+        """Name the present moment. MarkExistsError if there is a mark of that name."""
+    def marks(self) -> Sequence[Mark]:
+        """All marks, oldest first."""
+    def drop(self, name: str) -> None:
+        """Forget a mark. The history stays; MarkNotFoundError if there is none."""
+    def rewind(self, to: str | Mark | Lsn, *, timeout: float | None = None) -> Rewound:
+        """Make the database what it was at `to`, in place. `to` may be earlier or later than now.
+
+        Every connection, in any process, stays open and sees the state at `to` in its next transaction. The rewind is
+        recorded too: `rewind(result.undo)` takes it back. After an error the database is as it was before.
+        """
+    def rewound(self) -> AbstractContextManager[Mark]:
+        """For a `with` block: what is written inside is rewound at its end, whether it succeeds or raises."""
+    def dirty_since(self, to: str | Mark | Lsn) -> bool:
+        """Whether anything was committed since `to`. Takes the same time for any database and any change."""
+    def now(self) -> Lsn:
+        """The present moment: the newest commit or rewind."""
+    def digest(self) -> str:
+        """xxh3-128 of every page in hex, without the counters that only grow (format.md, "Bytes that move forward").
+
+        Equal digests mean equal databases. Reads the whole file.
+        """
+    def close(self) -> None:
+        """Stop recording. Marks stay valid until somebody writes. Closing twice is allowed."""
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+
+@final
+class Lsn:
+    """A moment in the history of one database. Ordered among moments of that database only."""
+
+    def __new__(cls, path: str, number: int) -> Self: ...
+    @property
+    def path(self) -> str:
+        """The database whose moment it is."""
+    @property
+    def number(self) -> int:
+        """Its place: grows with every commit and rewind, with gaps."""
+    def __lt__(self, other: Lsn, /) -> bool: ...
+    def __le__(self, other: Lsn, /) -> bool: ...
+    def __gt__(self, other: Lsn, /) -> bool: ...
+    def __ge__(self, other: Lsn, /) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Mark:
+    """A named moment."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def lsn(self) -> Lsn: ...
+    @property
+    def time(self) -> datetime:
+        """When it was made, in UTC."""
+    @property
+    def pages(self) -> int:
+        """Length of the database then."""
+    @property
+    def state(self) -> Literal["hot", "archived", "lost"]:
+        """hot: a rewind costs the same for any change; archived: it costs what differs; lost: refused with DBR011."""
+
+@final
+class Rewound:
+    """What a rewind did."""
+
+    @property
+    def to(self) -> Lsn:
+        """The moment whose state the database has now."""
+    @property
+    def undo(self) -> Lsn:
+        """The moment just before; rewind to it to take the rewind back."""
+    @property
+    def pages(self) -> int:
+        """Pages that were written."""
+    @property
+    def seconds(self) -> float:
+        """How long it took, waiting included."""
+    @property
+    def method(self) -> Literal["moved", "written", "nothing"]:
+        """moved: one frame was written, whatever differs; written: each differing page was; nothing: it was there."""
+
+class Error(Exception):
+    """Root of all errors of this package. The text says what happened, why, and what to do."""
+
+    code: str
+    """Stable: "DBR003" keeps its meaning in every version."""
+
+class NotAttachedError(Error):
+    """DBR001: A write bypassed the recording."""
+
+class UnreachableError(Error):
+    """DBR002: This SQLite cannot be reached."""
+
+class MarkNotFoundError(Error, LookupError):
+    """DBR003: No such mark."""
+
+class BusyError(Error, TimeoutError):
+    """DBR004: Somebody else holds what is needed."""
+
+class BinlogUnsuitableError(Error):
+    """DBR005: The server's binary log cannot be used."""
+
+class CannotUndoError(Error):
+    """DBR006: This change cannot be undone."""
+
+class ProductionError(Error):
+    """DBR007: Refused: this looks like production."""
+
+class PollutedError(Error):
+    """DBR008: The database was changed from outside."""
+
+class VerifyFailedError(Error):
+    """DBR009: The state after the rewind is not the expected one."""
+
+class StoreFullError(Error, OSError):
+    """DBR010: The store cannot grow."""
+
+class MarkLostError(Error):
+    """DBR011: The mark can no longer be reached."""
+
+class FileMissingError(Error, FileNotFoundError):
+    """DBR012: A file is missing."""
+
+class NotADatabaseError(Error):
+    """DBR013: Not a database."""
+
+class NotWritableError(Error, PermissionError):
+    """DBR014: No permission to write."""
+
+class StoreDamagedError(Error):
+    """DBR015: The store is damaged."""
+
+class StoreVersionError(Error):
+    """DBR016: The store has another format version."""
+
+class TwoSqlitesError(Error):
+    """DBR017: Two SQLite libraries in one process."""
+
+class FileReplacedError(Error):
+    """DBR018: The database file was replaced."""
+
+class ClosedError(Error):
+    """DBR019: Already closed."""
+
+class ForkedError(Error):
+    """DBR020: The process was forked."""
+
+class UnsupportedError(Error):
+    """DBR021: Not supported."""
+
+class InvalidArgumentError(Error, ValueError):
+    """DBR022: An argument is not valid."""
+
+class MarkExistsError(Error):
+    """DBR023: The mark already exists."""
+
+class KeeperFailedError(Error):
+    """DBR024: The keeper process failed."""
+
+class IoError(Error, OSError):
+    """DBR025: Reading or writing failed."""
+
+class InternalError(Error):
+    """DBR099: A defect in dbrewind."""

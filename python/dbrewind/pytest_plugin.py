@@ -1,0 +1,172 @@
+"""pytest plugin: tests commit as they like, and the database is rewound after each one that asked for `dbrewind`.
+
+Loaded by pytest in every run, so this module imports nothing that takes time; without a test that asks for one of
+its fixtures, nothing happens.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from dbrewind._dbrewind import Database
+
+_FOUND = "pytest: as found"
+_BASE = "base"
+
+
+class DatabaseUnderTest:
+    """What the fixture `dbrewind_db` gives, whatever it was overridden with.
+
+    `path` is the file, `url` the same for SQLAlchemy, Django and their like. In a worker of pytest-xdist both name the
+    worker's own file.
+    """
+
+    def __init__(self, path: Path, handle: Database | None = None) -> None:
+        self.path = path
+        self.url = f"sqlite:///{path}"
+        self._handle = handle
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        return f"<DatabaseUnderTest {self.url}>"
+
+
+@pytest.fixture(scope="session")
+def dbrewind_db(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Override: which database. A `sqlite:///` URL, a path, a SQLAlchemy Engine or a `dbrewind.Database`.
+
+    Without an override it is a new file in WAL mode in pytest's temporary folder. Tests and fixtures that ask for it
+    get a `DatabaseUnderTest` with `path` and `url`.
+    """
+    return tmp_path_factory.mktemp("dbrewind") / "test.db"
+
+
+@pytest.fixture(scope="session")
+def dbrewind_setup(dbrewind_db: DatabaseUnderTest) -> None:
+    """Override: fill the database, once in a session. What it leaves is the mark `base`."""
+
+
+@pytest.fixture(scope="session")
+def _dbrewind_base(request: pytest.FixtureRequest, dbrewind_db: DatabaseUnderTest) -> Generator[Database, None, None]:
+    """Attach before the first connection of the tests, fill, mark; at the end leave the file as it was found."""
+    if dbrewind_db._handle is not None:
+        request.getfixturevalue("dbrewind_setup")
+        _mark_anew(dbrewind_db._handle, _BASE)
+        yield dbrewind_db._handle
+        return
+
+    import dbrewind
+
+    if not dbrewind_db.path.exists():
+        _create(dbrewind_db.path)
+    with dbrewind.open(dbrewind_db.path) as db:
+        _return_to_found(db)
+        request.getfixturevalue("dbrewind_setup")
+        _mark_anew(db, _BASE)
+        yield db
+        db.rewind(_FOUND)
+        db.drop(_BASE)
+        db.drop(_FOUND)
+
+
+@pytest.fixture
+def dbrewind(_dbrewind_base: Database) -> Generator[Database, None, None]:
+    """The handle of the database; rewound to `base` after the test, whoever wrote, and marks of the test dropped."""
+    before = {mark.name for mark in _dbrewind_base.marks()}
+    yield _dbrewind_base
+    _dbrewind_base.rewind(_BASE)
+    for mark in _dbrewind_base.marks():
+        if mark.name not in before:
+            _dbrewind_base.drop(mark.name)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, None]:
+    """Give the askers of `dbrewind_db` one type, whatever an override returned."""
+    outcome = yield
+    if fixturedef.argname != "dbrewind_db" or outcome.excinfo is not None:
+        return
+    value = _understand(outcome.get_result())
+    if fixturedef.cached_result is not None:
+        fixturedef.cached_result = (value, fixturedef.cached_result[1], None)
+    outcome.force_result(value)
+
+
+def _understand(value: Any) -> DatabaseUnderTest:
+    if isinstance(value, DatabaseUnderTest):
+        return value
+    if hasattr(value, "rewind") and hasattr(value, "digest"):  # a Database, without importing its class
+        return DatabaseUnderTest(Path(value.path), value)
+    url: Any = getattr(value, "url", None)  # an Engine: its file has its name already, so no suffix for the worker
+    if hasattr(url, "get_backend_name"):
+        if url.get_backend_name() != "sqlite":
+            raise pytest.UsageError(f"dbrewind_db: {url!r} is not a SQLite database")
+        return DatabaseUnderTest(_file(url.database, value))
+    if isinstance(value, os.PathLike):
+        return DatabaseUnderTest(_for_worker(_file(os.fspath(value), value)))
+    if isinstance(value, str):
+        return DatabaseUnderTest(_for_worker(_file(_path_of_url(value) if "://" in value else value, value)))
+    raise pytest.UsageError(
+        f"dbrewind_db: expected a URL, a path, an Engine or a dbrewind.Database, not {type(value).__name__}"
+    )
+
+
+def _path_of_url(url: str) -> str:
+    """The path of `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite+driver:///...`."""
+    parts = urlsplit(url)
+    if parts.scheme.partition("+")[0] != "sqlite" or parts.netloc:
+        raise pytest.UsageError(f"dbrewind_db: {url!r} is not a URL of a SQLite file (sqlite:///file.db)")
+    return unquote(parts.path[1:])
+
+
+def _file(name: str | None, value: object) -> Path:
+    if not name or name == ":memory:" or name.startswith("file:"):
+        raise pytest.UsageError(f"dbrewind_db: {value!r} names no file; a database in memory cannot be recorded")
+    return Path(name).absolute()
+
+
+def _for_worker(path: Path) -> Path:
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    return path.with_name(f"{path.stem}-{worker}{path.suffix}") if worker else path
+
+
+def _create(path: Path) -> None:
+    """An empty database in WAL mode, in which other processes may write unrecorded by nobody."""
+    import sqlite3
+    from contextlib import closing
+
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA user_version=0")
+
+
+def _return_to_found(db: Database) -> None:
+    """Set the mark to which the session's end rewinds. If it is there already, the last session did not end."""
+    for mark in db.marks():
+        if mark.name == _FOUND:
+            if mark.state != "lost":
+                db.rewind(mark)
+                warnings.warn(
+                    f"dbrewind: the last test session on {db.path} was killed; rewound to the state it had found",
+                    stacklevel=1,
+                )
+                return
+            db.drop(_FOUND)
+    db.mark(_FOUND)
+
+
+def _mark_anew(db: Database, name: str) -> None:
+    if any(mark.name == name for mark in db.marks()):
+        db.drop(name)
+    db.mark(name)
