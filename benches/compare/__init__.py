@@ -1,0 +1,1 @@
+"""Measures dbrewind beside other ways to reset a SQLite database. Run with `make bench`."""

@@ -1,0 +1,137 @@
+"""What recording costs: the same work with dbrewind attached and without, in pairs, one after the other."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .channel import ChildError
+from .connection import Setting
+from .database import Size
+from .handle import Handle
+from .quantile import median
+
+Work = Literal["one row, short WAL", "one row, long WAL", "one row", "bulk load", "reads, long WAL"]
+BASE = Size(22)
+LONG = 12_000
+"""Frames that the long WAL has at least before anything is measured (48 MB)."""
+BULK_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How often each pair is run, and how many operations one arm of a pair does."""
+
+    pairs: int
+    operations: int
+
+
+@dataclass
+class Cost:
+    """Pairs of figures, plain and recorded, for one kind of work."""
+
+    work: Work
+    setting: Setting
+    plain: list[float] = field(default_factory=list)
+    ours: list[float] = field(default_factory=list)
+    plain_median: list[float] = field(default_factory=list)
+    ours_median: list[float] = field(default_factory=list)
+    plain_cpu: list[float] = field(default_factory=list)
+    ours_cpu: list[float] = field(default_factory=list)
+    frames: tuple[int, int] = (0, 0)
+    """Frames in the WAL of the plain and of the recorded database, at the end."""
+    not_run: str = ""
+
+    def ratios(self) -> list[float]:
+        """Recorded over plain, pair by pair."""
+        return [ours / plain for ours, plain in zip(self.ours, self.plain, strict=True)]
+
+    @property
+    def ratio(self) -> float:
+        """The median of the pairs' ratios."""
+        return median(self.ratios())
+
+    @property
+    def typical_ratio(self) -> float:
+        """The same for the median transaction of each arm, which leaves out rare slow ones."""
+        pairs = zip(self.ours_median, self.plain_median, strict=True)
+        return median([ours / plain for ours, plain in pairs])
+
+
+def measure(settings: list[Setting], quick: bool, pinned: bool) -> list[Cost]:
+    """All kinds of work in all settings."""
+    costs = []
+    for setting in settings:
+        kinds: list[Work] = ["one row", "bulk load"]
+        if setting.journal == "wal":
+            kinds = ["one row, short WAL", "one row, long WAL", "bulk load", "reads, long WAL"]
+        for work in kinds:
+            print(f"  capture {setting} {work}", file=sys.stderr, flush=True)
+            costs.append(_cost(work, setting, quick, pinned))
+    return costs
+
+
+def _cost(work: Work, setting: Setting, quick: bool, pinned: bool) -> Cost:
+    cost = Cost(work, setting)
+    handles: list[Handle] = []
+    try:
+        for name in ("plain", "dbrewind"):
+            handles.append(Handle(name, setting, BASE, pinned, "capture"))
+        _pairs(cost, handles[0], handles[1], quick)
+    except ChildError as error:
+        cost.not_run = str(error)
+        print(f"  NOT RUN: capture {setting} {work}: {error}", file=sys.stderr, flush=True)
+    finally:
+        for handle in handles:
+            handle.discard()
+    return cost
+
+
+def _pairs(cost: Cost, plain: Handle, ours: Handle, quick: bool) -> None:
+    effort = _effort(cost.work, quick)
+    if cost.work in ("one row, long WAL", "reads, long WAL"):
+        _lengthen(plain, ours)
+    for handle in (plain, ours):
+        _run(cost.work, handle, 0, effort)  # Warm up.
+    for pair in range(1, effort.pairs + 1):
+        arms = [(plain, cost.plain, cost.plain_median, cost.plain_cpu)]
+        arms.append((ours, cost.ours, cost.ours_median, cost.ours_cpu))
+        for handle, means, medians, cpu in arms if pair % 2 else reversed(arms):
+            mean, middle, used = _run(cost.work, handle, pair, effort)
+            means.append(mean)
+            medians.append(middle)
+            cpu.append(used)
+    cost.frames = (plain.wal_frames(), ours.wal_frames())
+
+
+def _effort(work: Work, quick: bool) -> Effort:
+    if work == "bulk load":
+        return Effort(2 if quick else 9, 2000 if quick else BULK_ROWS)
+    if quick:
+        return Effort(3, 100)
+    # A plain WAL is checkpointed every 1,000 frames: a long arm pays for exactly one of these.
+    return Effort(31, 300 if work in ("one row", "one row, short WAL") else 1000)
+
+
+def _run(work: Work, handle: Handle, number: int, effort: Effort) -> tuple[float, float, float]:
+    """Mean, median and processor time of one operation, in seconds."""
+    if work == "bulk load":
+        handle.ask("fresh")
+        done = handle.ask("bulk", rows=effort.operations)
+        return done["mean"], done["mean"], done["cpu"]
+    if work == "reads, long WAL":
+        done = handle.ask("reads", first=number, count=effort.operations)
+        return done["mean"], done["peer"], 0.0
+    done = handle.ask("one_row", first=number, count=effort.operations)
+    if work == "one row, short WAL" or (work == "one row" and handle.name != "plain"):
+        handle.ask("shorten")
+    return done["mean"], done["median"], done["cpu"]
+
+
+def _lengthen(plain: Handle, ours: Handle) -> None:
+    number = 1_000_000
+    while ours.wal_frames() < LONG and number < 1_000_100:
+        number += 1
+        for handle in (plain, ours):
+            handle.ask("one_row", first=number, count=1000)
