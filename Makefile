@@ -40,6 +40,12 @@ lint: package
 	$(BIN)/mypy
 	$(PYTHON) -m mypy.stubtest dbrewind --mypy-config-file pyproject.toml
 
+# QUICK=1 shows in a minute that everything runs; BENCH_ARGS selects a part (benches/README.md).
+# A rival whose package cannot be installed is reported in the result.
+bench: package
+	-@$(PYTHON) -m pip install --disable-pip-version-check --quiet -r benches/compare/requirements.txt
+	@PYTHONPATH=benches $(PYTHON) -m compare $(if $(QUICK),--quick) $(BENCH_ARGS)
+
 format:
 	@.ci/prepare checks
 	cargo fmt --all

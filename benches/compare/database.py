@@ -102,7 +102,7 @@ def _build(engine: str, path: str, rows: int) -> Message:
     if named == "doltlite":
         connection.execute("SELECT dolt_commit('-A', '-m', 'base')").fetchall()
     connection.close()
-    os.rename(unfinished, path)
+    Path(unfinished).rename(path)
     return {"seconds": time.perf_counter() - began}
 
 
