@@ -3,6 +3,20 @@
 //! Links no SQLite: every call goes through the [`SqliteApi`] of the copy that the host uses.
 #![allow(dead_code, unused_imports, reason = "the engines that use the ffi arrive next")]
 
+mod database;
+mod engine;
+mod error;
 mod ffi;
+mod mark;
+mod options;
+mod rewound;
+mod target;
 
+pub use database::{Database, JournalMode};
+pub use dbrewind_core::{Code, Lsn, Timestamp};
+pub use error::{Error, SqliteCode};
 pub use ffi::{ApiError, SqliteApi};
+pub use mark::{Mark, MarkState};
+pub use options::{Journal, OpenOptions, Synchronous};
+pub use rewound::{Method, Rewound};
+pub use target::Target;

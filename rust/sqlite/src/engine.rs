@@ -1,0 +1,78 @@
+//! What the facade asks of an engine; the two engines are `wal` and `rollback`.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dbrewind_core::{Extent, Lsn, ObjectId, Store};
+
+use crate::error::Error;
+use crate::rewound::Method;
+
+/// The records of one database, shared by the facade, the engine and the engine's threads.
+///
+/// Lock order: an engine's own mutex before this one, never the other way round.
+#[derive(Debug)]
+pub(crate) struct History {
+    /// Where the records are.
+    pub(crate) store: Store,
+    /// The database in it.
+    pub(crate) object: ObjectId,
+}
+
+/// See [`History`].
+pub(crate) type SharedHistory = Arc<Mutex<History>>;
+
+/// Locks the history. A panic elsewhere does not spoil it: it is rebuilt from the store at each catch-up.
+pub(crate) fn locked(history: &SharedHistory) -> MutexGuard<'_, History> {
+    history.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The present moment, as a mark would name it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Moment {
+    /// The newest commit or rewind.
+    pub(crate) lsn: Lsn,
+    /// Length of the database, in pages.
+    pub(crate) extent: Extent,
+    /// The adapter's bytes of the MARK record.
+    pub(crate) note: Vec<u8>,
+}
+
+/// What an engine's rewind did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Change {
+    /// The moment just before.
+    pub(crate) undo: Lsn,
+    /// Pages written.
+    pub(crate) pages: u64,
+    /// How.
+    pub(crate) method: Method,
+}
+
+/// Records one database in one family of journal modes and rewinds it.
+pub(crate) trait Engine: Send {
+    /// The present moment. A MARK record for it may be appended right after: from the record on, and for as
+    /// long as no era breaks, the moment is reachable.
+    fn moment(&mut self) -> Result<Moment, Error>;
+
+    /// The LSN of the newest commit or rewind.
+    fn now(&mut self) -> Result<Lsn, Error>;
+
+    /// A MARK record was appended for this moment.
+    fn marked(&mut self, lsn: Lsn);
+
+    /// Whether a rewind there takes the same time for any change.
+    fn is_hot(&mut self, lsn: Lsn) -> bool;
+
+    /// Brings the database to its state at `to`, which the facade has checked to be reachable.
+    fn rewind(&mut self, to: Lsn, timeout: Duration) -> Result<Change, Error>;
+
+    /// The hash of the present content: xxh3-128 over extent and pages, moving bytes as zeros.
+    fn digest(&mut self, timeout: Duration) -> Result<[u8; 16], Error>;
+
+    /// Waits until every commit up to now is in the store.
+    fn drain(&mut self, timeout: Duration) -> Result<(), Error>;
+
+    /// Stops recording and gives every lock back. The engine is not used after this.
+    fn close(&mut self) -> Result<(), Error>;
+}

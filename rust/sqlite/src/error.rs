@@ -1,0 +1,283 @@
+//! What can go wrong with a database's recording. Texts say what happened, why, and what helps.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dbrewind_core::{
+    AppendError, Code, LockError, Lsn, MarkNameError, OpenError, ReadError, SyncError, Timestamp,
+};
+
+use crate::ffi::VfsError;
+
+/// Why an operation failed. Unless a variant says otherwise the database is as it was before the call.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Something wrote to the database past the recording.
+    #[error("the database was changed without being recorded: {what}; attach before the first write")]
+    NotAttached {
+        /// How it shows.
+        what: String,
+    },
+    /// This SQLite cannot be reached.
+    #[error("{what}; use journal_mode=WAL, or load dbrewind as an extension into the SQLite that writes")]
+    Unreachable {
+        /// What is missing.
+        what: String,
+    },
+    /// No mark has this name.
+    #[error("there is no mark named {name:?}{}", did_you_mean(nearest.as_deref()))]
+    MarkNotFound {
+        /// The name that was asked for.
+        name: String,
+        /// The existing name that is most like it.
+        nearest: Option<String>,
+    },
+    /// No recorded moment has this LSN.
+    #[error("LSN {lsn} is not a moment of this database; use one that a mark, a rewind or now() gave")]
+    NoSuchMoment {
+        /// The LSN that was asked for.
+        lsn: Lsn,
+    },
+    /// The name is taken.
+    #[error("there is already a mark named {name:?}; choose another name, or drop that mark first")]
+    MarkExists {
+        /// The name.
+        name: String,
+    },
+    /// The text cannot name a mark.
+    #[error("{0}; choose another name")]
+    MarkName(#[from] MarkNameError),
+    /// Recording was interrupted after this moment.
+    #[error(
+        "{what} can no longer be reached: recording was interrupted at {since} ns, and what happened until it \
+         began again is not known; set a new mark"
+    )]
+    MarkLost {
+        /// The mark or LSN.
+        what: String,
+        /// When recording began again.
+        since: Timestamp,
+    },
+    /// Somebody else holds a lock.
+    #[error("{what}{}, waited {waited:?}; end that transaction, or raise the timeout", held_by(holder.as_deref()))]
+    Busy {
+        /// Which lock, in words.
+        what: String,
+        /// Who holds it, where the system tells.
+        holder: Option<String>,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// There is no database at the path.
+    #[error("there is no database at {}; create it first, or check the path", path.display())]
+    FileMissing {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The file does not begin as an SQLite database does.
+    #[error("{} is not an SQLite database: {what}; check the path", path.display())]
+    NotADatabase {
+        /// The path.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// The database cannot be written.
+    #[error("{} cannot be written; check owner, mode and mount", path.display())]
+    NotWritable {
+        /// The path.
+        path: PathBuf,
+    },
+    /// At the path is now another file.
+    #[error("{} is not the file that was opened: it was replaced or removed; open the recording again", path.display())]
+    FileReplaced {
+        /// The path.
+        path: PathBuf,
+    },
+    /// This kind of database, or of change, cannot be recorded.
+    #[error("{what}")]
+    Unsupported {
+        /// What it is, why not, and what helps.
+        what: String,
+    },
+    /// An argument is not valid.
+    #[error("{what}")]
+    Invalid {
+        /// Which one, and what would be.
+        what: String,
+    },
+    /// The handle was closed before.
+    #[error("this recording is closed; open a new one")]
+    Closed,
+    /// The process was forked since the handle was opened.
+    #[error("this process is a fork of the one that opened the recording; open one of its own here")]
+    Forked,
+    /// Recording has stopped, for the reason of the code.
+    #[error("recording has stopped: {}; {}", code.title(), code.explanation())]
+    Stopped {
+        /// The reason.
+        code: Code,
+    },
+    /// SQLite, or its VFS, refused.
+    #[error("cannot {action}: {source}")]
+    Sqlite {
+        /// What was tried, a verb and its object.
+        action: &'static str,
+        /// SQLite's answer.
+        source: SqliteCode,
+    },
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, a verb.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's own error.
+        source: io::Error,
+    },
+    /// The `-wal` file or its index holds what SQLite never writes.
+    #[error("the WAL of the database is not as SQLite writes it: {what}; let SQLite open it and check it")]
+    WalDamaged {
+        /// What was found.
+        what: String,
+    },
+    /// The store could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A record could not be appended. In a rewind: the database is as it was.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// A record could not be read. In a rewind: the database is as it was.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The object's lock was not taken.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The store could not be made durable.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// A defect.
+    #[error("a defect in dbrewind: {what}; please report this text")]
+    Internal {
+        /// What was found.
+        what: String,
+    },
+}
+
+/// A result code of SQLite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("SQLite result code {0}")]
+pub struct SqliteCode(pub i32);
+
+impl Error {
+    /// The stable number of this error.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::NotAttached { .. } => Code::NotAttached,
+            Self::Unreachable { .. } => Code::Unreachable,
+            Self::MarkNotFound { .. } | Self::NoSuchMoment { .. } => Code::MarkNotFound,
+            Self::MarkExists { .. } => Code::MarkExists,
+            Self::MarkName(_) | Self::Invalid { .. } => Code::InvalidArgument,
+            Self::MarkLost { .. } => Code::MarkLost,
+            Self::Busy { .. } => Code::Busy,
+            Self::FileMissing { .. } => Code::FileMissing,
+            Self::NotADatabase { .. } => Code::NotADatabase,
+            Self::NotWritable { .. } => Code::NotWritable,
+            Self::FileReplaced { .. } => Code::FileReplaced,
+            Self::Unsupported { .. } => Code::Unsupported,
+            Self::Closed => Code::Closed,
+            Self::Forked => Code::Forked,
+            Self::Stopped { code } => *code,
+            Self::Sqlite { source, .. } => source.code(),
+            Self::Io { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => Code::FileMissing,
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Code::NotWritable,
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Code::StoreFull,
+                _ => Code::Io,
+            },
+            Self::WalDamaged { .. } => Code::Io,
+            Self::Open(e) => e.code(),
+            Self::Append(e) => e.code(),
+            Self::Read(e) => e.code(),
+            Self::Lock(e) => e.code(),
+            Self::Sync(e) => e.code(),
+            Self::Internal { .. } => Code::Internal,
+        }
+    }
+
+    /// For `map_err`: a VFS's answer to this action. A lock held by somebody is `Busy` without a wait.
+    pub(crate) fn vfs(action: &'static str) -> impl FnOnce(VfsError) -> Self {
+        move |error| match error {
+            VfsError::Busy => {
+                Self::Busy { what: format!("cannot {action}"), holder: None, waited: Duration::ZERO }
+            }
+            VfsError::ShortRead => {
+                Self::Sqlite { action, source: SqliteCode(crate::ffi::types::SQLITE_IOERR_SHORT_READ) }
+            }
+            VfsError::Code(code) => Self::sqlite(action)(code),
+        }
+    }
+
+    /// For `map_err`: a result code of SQLite as answer to this action.
+    pub(crate) fn sqlite(action: &'static str) -> impl FnOnce(i32) -> Self {
+        move |code| match code & 0xff {
+            5 | 6 => Self::Busy { what: format!("cannot {action}"), holder: None, waited: Duration::ZERO },
+            _ => Self::Sqlite { action, source: SqliteCode(code) },
+        }
+    }
+
+    /// A defect, with what was found.
+    pub(crate) fn internal(what: impl Into<String>) -> Self {
+        Self::Internal { what: what.into() }
+    }
+}
+
+impl SqliteCode {
+    /// The stable number: SQLite's primary result codes that have one of ours, else `DBR025`.
+    #[must_use]
+    pub fn code(self) -> Code {
+        match self.0 & 0xff {
+            3 | 8 => Code::NotWritable,
+            5 | 6 => Code::Busy,
+            13 => Code::StoreFull,
+            14 => Code::FileMissing,
+            26 => Code::NotADatabase,
+            _ => Code::Io,
+        }
+    }
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or_else(
+        || "; list the marks to see what there is".to_owned(),
+        |name| format!("; did you mean {name:?}?"),
+    )
+}
+
+fn held_by(holder: Option<&str>) -> String {
+    holder.map_or_else(String::new, |who| format!(", held by {who}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_end_with_what_helps() {
+        let error = Error::MarkNotFound { name: "sed".into(), nearest: Some("seed".into()) };
+        assert_eq!(error.to_string(), "there is no mark named \"sed\"; did you mean \"seed\"?");
+        assert_eq!(error.code(), Code::MarkNotFound);
+        let error = Error::Busy {
+            what: "another connection has an open write transaction".into(),
+            holder: Some("process 7".into()),
+            waited: Duration::from_secs(1),
+        };
+        assert!(error.to_string().contains("held by process 7, waited 1s"), "{error}");
+        assert_eq!(Error::sqlite("x")(5 | 2 << 8).code(), Code::Busy);
+        assert_eq!(Error::sqlite("x")(8).code(), Code::NotWritable);
+    }
+}

@@ -1,0 +1,62 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Which journal mode the database shall have while it is recorded.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Journal {
+    /// Set `journal_mode=WAL` at open, if the database has another mode: marks cost nothing then.
+    Wal,
+}
+
+/// How much of the recording survives a power cut. Killed processes never lose anything.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Synchronous {
+    /// Nothing is synced. For databases that are thrown away after the test.
+    Off,
+    /// Synced before database pages are overwritten: the database stays whole, the newest commits may go.
+    #[default]
+    Normal,
+    /// A rewind is durable when it returns.
+    Full,
+}
+
+/// How a database is opened for recording. Start from `OpenOptions::default()`.
+///
+/// ```
+/// use std::time::Duration;
+/// let options = dbrewind_sqlite::OpenOptions { timeout: Duration::from_secs(1), ..Default::default() };
+/// assert_eq!(options.store, None);
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenOptions {
+    /// The store's folder. `None`: `<database>-rewind` beside the database.
+    pub store: Option<PathBuf>,
+    /// How long a call waits for a lock that somebody else holds. Default 5 s.
+    pub timeout: Duration,
+    /// What is synced. Default [`Synchronous::Normal`].
+    pub synchronous: Synchronous,
+    /// Rollback modes: whether our VFS becomes the default one, so that connections opened from now on are
+    /// recorded without naming it. Default `true`.
+    pub default_vfs: bool,
+    /// The journal mode to set at open; `None` leaves the database's own. Default [`Journal::Wal`].
+    pub journal: Option<Journal>,
+    /// WAL mode: when the `-wal` file is larger than this (bytes), our checkpoint also passes the frames of
+    /// hot marks, which are archived by that. Default 64 MiB.
+    pub wal_limit: u64,
+    /// Limit of the whole store, in bytes. Default 16 GiB.
+    pub limit: u64,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            store: None,
+            timeout: Duration::from_secs(5),
+            synchronous: Synchronous::default(),
+            default_vfs: true,
+            journal: Some(Journal::Wal),
+            wal_limit: 64 * 1024 * 1024,
+            limit: 16 * 1024 * 1024 * 1024,
+        }
+    }
+}

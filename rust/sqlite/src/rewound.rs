@@ -1,0 +1,28 @@
+use dbrewind_core::Lsn;
+
+/// How a rewind was done.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Method {
+    /// The end of the WAL was moved: the same time for any change.
+    Moved,
+    /// The pages that differ were written.
+    Written,
+    /// The database was in the target's state already.
+    Nothing,
+}
+
+/// What a rewind did.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Rewound {
+    /// The moment whose state the database has now.
+    pub to: Lsn,
+    /// The moment just before the rewind: rewinding to it takes this rewind back.
+    pub undo: Lsn,
+    /// Pages that were written.
+    pub pages: u64,
+    /// How long the call took, in seconds.
+    pub seconds: f64,
+    /// How it was done.
+    pub method: Method,
+}
