@@ -11,4 +11,4 @@ mod wal_index;
 pub use api::{ApiError, SqliteApi};
 pub(crate) use connection::Connection;
 pub(crate) use host_file::{HostFile, HostVfs, LockLevel, ShmLock, VfsError};
-pub(crate) use wal_index::Region;
+pub(crate) use wal_index::{Region, full_barrier};

@@ -69,3 +69,10 @@ impl Region {
         self.store(offset & !3, u32::from_ne_bytes(bytes));
     }
 }
+
+/// A full memory barrier between accesses to regions, where no file is at hand to ask its VFS.
+pub(crate) fn full_barrier() {
+    // Sequentially consistent: pairs with the barrier that every publisher of a wal-index header, SQLite's and
+    // ours, has between its two copies.
+    std::sync::atomic::fence(Ordering::SeqCst);
+}

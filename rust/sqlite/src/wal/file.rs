@@ -1,0 +1,103 @@
+//! Our own descriptor on the `-wal` file. SQLite keeps no lock on that file, so that opening and closing it
+//! takes nothing away from anybody; the database and its `-shm` are never opened like this.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use super::header::{FrameHeader, WalHeader};
+use crate::error::Error;
+
+/// The `-wal` file of a database.
+#[derive(Debug)]
+pub(crate) struct WalFile {
+    file: File,
+    path: PathBuf,
+    page_size: u32,
+}
+
+impl WalFile {
+    /// Where the WAL of a database is.
+    pub(crate) fn path_of(database: &Path) -> PathBuf {
+        let mut name = database.as_os_str().to_owned();
+        name.push("-wal");
+        name.into()
+    }
+
+    /// Opens the existing WAL.
+    pub(crate) fn open(database: &Path, page_size: u32) -> Result<Self, Error> {
+        let path = Self::path_of(database);
+        let file = OpenOptions::new().read(true).write(true).open(&path);
+        let file = file.map_err(|source| Error::Io { action: "open", path: path.clone(), source })?;
+        Ok(Self { file, path, page_size })
+    }
+
+    /// Whether the descriptor is still of the file at the path.
+    pub(crate) fn is_current(&self) -> bool {
+        match (self.file.metadata(), std::fs::metadata(&self.path)) {
+            (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
+            _ => false,
+        }
+    }
+
+    /// Bytes of a frame.
+    pub(crate) fn frame_len(&self) -> usize {
+        FrameHeader::LEN + self.page_size as usize
+    }
+
+    /// Where a frame begins; frame 0 is where the first one would end before.
+    fn offset(&self, frame: u32) -> u64 {
+        WalHeader::LEN as u64 + u64::from(frame.saturating_sub(1)) * self.frame_len() as u64
+    }
+
+    fn error(&self, action: &'static str) -> impl FnOnce(io::Error) -> Error + '_ {
+        move |source| Error::Io { action, path: self.path.clone(), source }
+    }
+
+    /// Reads the header's bytes.
+    pub(crate) fn read_header(&self) -> Result<[u8; WalHeader::LEN], Error> {
+        let mut bytes = [0; WalHeader::LEN];
+        self.file.read_exact_at(&mut bytes, 0).map_err(self.error("read"))?;
+        Ok(bytes)
+    }
+
+    /// Reads frames from `first` on into the buffer, as many whole ones as fit.
+    pub(crate) fn read_frames(&self, first: u32, buffer: &mut [u8]) -> Result<(), Error> {
+        self.file.read_exact_at(buffer, self.offset(first)).map_err(self.error("read"))
+    }
+
+    /// Reads one frame's header.
+    pub(crate) fn frame_header(&self, frame: u32) -> Result<FrameHeader, Error> {
+        let mut bytes = [0; FrameHeader::LEN];
+        self.read_frames(frame, &mut bytes)?;
+        FrameHeader::decode(&bytes).ok_or_else(|| Error::internal("a frame header has 24 bytes"))
+    }
+
+    /// Reads one frame's page into the buffer, which has the length of a page.
+    pub(crate) fn read_page(&self, frame: u32, page: &mut [u8]) -> Result<(), Error> {
+        let offset = self.offset(frame) + FrameHeader::LEN as u64;
+        self.file.read_exact_at(page, offset).map_err(self.error("read"))
+    }
+
+    /// Writes whole frames from `first` on. Only under WRITE, and never over a published frame that somebody
+    /// may read.
+    pub(crate) fn write_frames(&self, first: u32, frames: &[u8]) -> Result<(), Error> {
+        self.file.write_all_at(frames, self.offset(first)).map_err(self.error("write"))
+    }
+
+    /// Writes the header. Only under WRITE with everything back-filled and no reader.
+    pub(crate) fn write_header(&self, header: &[u8; WalHeader::LEN]) -> Result<(), Error> {
+        self.file.write_all_at(header, 0).map_err(self.error("write"))
+    }
+
+    /// Makes the content durable.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        self.file.sync_data().map_err(self.error("sync"))
+    }
+
+    /// Length in bytes.
+    pub(crate) fn len(&self) -> Result<u64, Error> {
+        Ok(self.file.metadata().map_err(self.error("stat"))?.len())
+    }
+}

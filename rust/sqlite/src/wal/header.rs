@@ -1,0 +1,181 @@
+//! Header and frame header of a `-wal` file, and the running checksum over both.
+
+/// The salts of one generation of the WAL, as the bytes that are in the file and in the wal-index.
+pub(crate) type Salt = [u8; 8];
+
+/// A running checksum. Each frame's continues the one before it, the first frame's that of the header.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub(crate) struct Checksum(pub(crate) u32, pub(crate) u32);
+
+/// The order in which a checksum reads the bytes of its words; chosen by whoever created the WAL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ByteOrder {
+    /// Least significant byte first.
+    Little,
+    /// Most significant byte first.
+    Big,
+}
+
+impl Checksum {
+    /// Goes on over `bytes`; a rest of fewer than 8 bytes is left out (SQLite never has one).
+    pub(crate) fn over(self, order: ByteOrder, bytes: &[u8]) -> Self {
+        match order {
+            ByteOrder::Little => self.words(bytes, u32::from_le_bytes),
+            ByteOrder::Big => self.words(bytes, u32::from_be_bytes),
+        }
+    }
+
+    fn words(self, bytes: &[u8], word: fn([u8; 4]) -> u32) -> Self {
+        let Self(mut a, mut b) = self;
+        for &[p, q, r, s, t, u, v, w] in bytes.as_chunks::<8>().0 {
+            a = a.wrapping_add(word([p, q, r, s])).wrapping_add(b);
+            b = b.wrapping_add(word([t, u, v, w])).wrapping_add(a);
+        }
+        Self(a, b)
+    }
+
+    fn to_bytes(self) -> [u8; 8] {
+        join(self.0.to_be_bytes(), self.1.to_be_bytes())
+    }
+
+    fn from_bytes(bytes: [u8; 8]) -> Self {
+        let [a, b, c, d, e, f, g, h] = bytes;
+        Self(u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]))
+    }
+}
+
+fn join(first: [u8; 4], second: [u8; 4]) -> [u8; 8] {
+    let ([a, b, c, d], [e, f, g, h]) = (first, second);
+    [a, b, c, d, e, f, g, h]
+}
+
+/// The 32 bytes a WAL begins with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct WalHeader {
+    /// Of the checksums.
+    pub(crate) order: ByteOrder,
+    /// In bytes.
+    pub(crate) page_size: u32,
+    /// How often the WAL was restarted.
+    pub(crate) sequence: u32,
+    /// Of this generation.
+    pub(crate) salt: Salt,
+}
+
+impl WalHeader {
+    /// Its length in bytes.
+    pub(crate) const LEN: usize = 32;
+    const MAGIC: u32 = 0x377f_0682;
+    const VERSION: u32 = 3_007_000;
+
+    /// The bytes, and the checksum that seeds the first frame's.
+    pub(crate) fn encode(&self) -> ([u8; Self::LEN], Checksum) {
+        let magic = Self::MAGIC | u32::from(self.order == ByteOrder::Big);
+        let mut head = Vec::with_capacity(Self::LEN);
+        for word in [magic, Self::VERSION, self.page_size, self.sequence] {
+            head.extend_from_slice(&word.to_be_bytes());
+        }
+        head.extend_from_slice(&self.salt);
+        let checksum = Checksum::default().over(self.order, &head);
+        head.extend_from_slice(&checksum.to_bytes());
+        let mut out = [0; Self::LEN];
+        for (to, from) in out.iter_mut().zip(head) {
+            *to = from;
+        }
+        (out, checksum)
+    }
+
+    /// Reads a header. `None`: not one, or its checksum is wrong.
+    pub(crate) fn decode(bytes: &[u8; Self::LEN]) -> Option<(Self, Checksum)> {
+        let (words, _) = bytes.as_chunks::<4>();
+        let word = |at: usize| words.get(at).copied().map(u32::from_be_bytes);
+        let magic = word(0)?;
+        if magic & !1 != Self::MAGIC || word(1)? != Self::VERSION {
+            return None;
+        }
+        let order = if magic & 1 == 1 { ByteOrder::Big } else { ByteOrder::Little };
+        let header = Self {
+            order,
+            page_size: word(2)?,
+            sequence: word(3)?,
+            salt: join(*words.get(4)?, *words.get(5)?),
+        };
+        let checksum = Checksum::default().over(order, bytes.get(..24)?);
+        (checksum == Checksum(word(6)?, word(7)?)).then_some((header, checksum))
+    }
+}
+
+/// The 24 bytes before each page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct FrameHeader {
+    /// Which page, from 1.
+    pub(crate) page: u32,
+    /// In the last frame of a transaction: length of the database after it, in pages. Else 0.
+    pub(crate) commit: u32,
+    /// Of the generation it belongs to.
+    pub(crate) salt: Salt,
+    /// Over everything up to and including this frame.
+    pub(crate) checksum: Checksum,
+}
+
+impl FrameHeader {
+    /// Its length in bytes.
+    pub(crate) const LEN: usize = 24;
+
+    /// Reads a frame header. `None`: fewer than 24 bytes.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (chunks, _) = bytes.get(..Self::LEN)?.as_chunks::<8>();
+        let Checksum(page, commit) = Checksum::from_bytes(*chunks.first()?);
+        Some(Self { page, commit, salt: *chunks.get(1)?, checksum: Checksum::from_bytes(*chunks.get(2)?) })
+    }
+
+    /// Appends a whole frame, header and page, that continues after `before`; returns its checksum.
+    pub(crate) fn append_frame(
+        out: &mut Vec<u8>,
+        order: ByteOrder,
+        before: Checksum,
+        salt: Salt,
+        (page, commit): (u32, u32),
+        image: &[u8],
+    ) -> Checksum {
+        let start = join(page.to_be_bytes(), commit.to_be_bytes());
+        let checksum = before.over(order, &start).over(order, image);
+        out.extend_from_slice(&start);
+        out.extend_from_slice(&salt);
+        out.extend_from_slice(&checksum.to_bytes());
+        out.extend_from_slice(image);
+        checksum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_round_trips_in_both_orders() {
+        for order in [ByteOrder::Little, ByteOrder::Big] {
+            let header = WalHeader { order, page_size: 65_536, sequence: 7, salt: *b"saltsalt" };
+            let (bytes, checksum) = header.encode();
+            assert_eq!(WalHeader::decode(&bytes), Some((header, checksum)));
+            for at in 0..WalHeader::LEN {
+                let mut bad = bytes;
+                bad[at] ^= 1;
+                assert_eq!(WalHeader::decode(&bad), None, "byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn frame_round_trips_and_continues_the_sum() {
+        let image = [5; 512];
+        let mut out = Vec::new();
+        let seed = Checksum(1, 2);
+        let sum = FrameHeader::append_frame(&mut out, ByteOrder::Big, seed, *b"SALTsalt", (3, 9), &image);
+        let read = FrameHeader::decode(&out).unwrap();
+        assert_eq!(read, FrameHeader { page: 3, commit: 9, salt: *b"SALTsalt", checksum: sum });
+        assert_eq!(sum, seed.over(ByteOrder::Big, &out[..8]).over(ByteOrder::Big, &image));
+        assert_ne!(sum, seed.over(ByteOrder::Little, &out[..8]).over(ByteOrder::Little, &image));
+        assert_eq!(FrameHeader::decode(&out[..23]), None);
+    }
+}
