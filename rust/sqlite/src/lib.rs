@@ -11,6 +11,7 @@ mod mark;
 mod options;
 mod rewound;
 mod target;
+mod wal;
 
 pub use database::{Database, JournalMode};
 pub use dbrewind_core::{Code, Lsn, Timestamp};

@@ -96,9 +96,8 @@ impl IndexHeader {
             0,
         ];
         let Checksum(a, b) = Self::sum(&words);
-        if let [.., x, y] = &mut words {
-            (*x, *y) = (a, b);
-        }
+        let [.., x, y] = &mut words;
+        (*x, *y) = (a, b);
         words
     }
 
@@ -227,7 +226,9 @@ impl WalIndex {
     }
 
     fn region(&self, region: usize) -> Result<&Region, Error> {
-        self.regions.get(region).ok_or_else(|| Error::internal(format!("wal-index region {region} not mapped")))
+        self.regions
+            .get(region)
+            .ok_or_else(|| Error::internal(format!("wal-index region {region} not mapped")))
     }
 
     /// The page of a frame. The region must be in [`reach`](Self::reach).
