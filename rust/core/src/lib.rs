@@ -7,7 +7,11 @@
 
 mod error;
 mod format;
+mod map;
+mod ring;
+mod segment;
 mod store;
+mod sync;
 mod types;
 
 pub use error::{AppendError, Code, LockError, OpenError, ReadError, SyncError};

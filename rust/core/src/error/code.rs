@@ -2,7 +2,7 @@ use std::fmt;
 
 /// One table makes the enum, its numbers and its texts, so that none of them can be forgotten.
 macro_rules! codes {
-    ($($number:literal $name:ident: $title:literal, $explanation:literal;)+) => {
+    ($($number:literal $text:literal $name:ident: $title:literal, $explanation:literal;)+) => {
         /// The stable number of an error: `DBR001`, `DBR002`, ...
         ///
         /// Numbers never change their meaning and are never used again. Every error of every
@@ -29,7 +29,7 @@ macro_rules! codes {
             /// The code's text, `DBR001`.
             #[must_use]
             pub const fn text(self) -> &'static str {
-                match self { $(Self::$name => concat!("DBR", stringify!($number)),)+ }
+                match self { $(Self::$name => $text,)+ }
             }
 
             /// A few words for a list.
@@ -54,63 +54,63 @@ macro_rules! codes {
 }
 
 codes! {
-    001 NotAttached: "A write bypassed the recording",
+    1 "DBR001" NotAttached: "A write bypassed the recording",
         "Something wrote to the database without being recorded, so what happened is not known. Attach \
          before the first write, and let no program without the recording write in a rollback mode.";
-    002 Unreachable: "This SQLite cannot be reached",
+    2 "DBR002" Unreachable: "This SQLite cannot be reached",
         "The SQLite inside this process hides its symbols, or there are several. Use journal_mode=WAL, or \
          load dbrewind as an extension into the SQLite that writes.";
-    003 MarkNotFound: "No such mark",
+    3 "DBR003" MarkNotFound: "No such mark",
         "The store has no mark of that name. List the marks; names are compared byte for byte.";
-    004 Busy: "Somebody else holds what is needed",
+    4 "DBR004" Busy: "Somebody else holds what is needed",
         "Another connection has an open transaction, or another rewind is running. End it, or raise the \
          timeout.";
-    005 BinlogUnsuitable: "The server's binary log cannot be used",
+    5 "DBR005" BinlogUnsuitable: "The server's binary log cannot be used",
         "Row images must be full and the log in row format. Set binlog_format=ROW and binlog_row_image=FULL.";
-    006 CannotUndo: "This change cannot be undone",
+    6 "DBR006" CannotUndo: "This change cannot be undone",
         "The log does not carry what is needed to undo it. Rewind to a moment after it.";
-    007 Production: "Refused: this looks like production",
+    7 "DBR007" Production: "Refused: this looks like production",
         "A guard found signs of a production database. Confirm explicitly if it is not one.";
-    008 Polluted: "The database was changed from outside",
+    8 "DBR008" Polluted: "The database was changed from outside",
         "Something outside the test changed the database. Find the other writer, or rewind before each test.";
-    009 VerifyFailed: "The state after the rewind is not the expected one",
+    9 "DBR009" VerifyFailed: "The state after the rewind is not the expected one",
         "A check after the rewind failed. The database is consistent, but please report this with the text.";
-    010 StoreFull: "The store cannot grow",
+    10 "DBR010" StoreFull: "The store cannot grow",
         "The disk is full, or the store has reached its limit. Writes of the application go on, unrecorded. \
          Free space or raise the limit, then open the recording again.";
-    011 MarkLost: "The mark can no longer be reached",
+    11 "DBR011" MarkLost: "The mark can no longer be reached",
         "Recording was interrupted after this mark, so what lies between is not known. Set a new mark.";
-    012 FileMissing: "A file is missing",
+    12 "DBR012" FileMissing: "A file is missing",
         "The database or its store is not where it should be. Check the path.";
-    013 NotADatabase: "Not a database",
+    13 "DBR013" NotADatabase: "Not a database",
         "The file does not begin as a database of this kind does. Check the path.";
-    014 NotWritable: "No permission to write",
+    14 "DBR014" NotWritable: "No permission to write",
         "The database, its store or their folder cannot be written. Check owner, mode and mount.";
-    015 StoreDamaged: "The store is damaged",
+    15 "DBR015" StoreDamaged: "The store is damaged",
         "Bytes of the store are not what was written. Nothing was changed. The database itself is not \
          affected: close the recording, remove the store folder, and record anew.";
-    016 StoreVersion: "The store has another format version",
+    16 "DBR016" StoreVersion: "The store has another format version",
         "A different version of dbrewind wrote this store. Use that version, or remove the store folder.";
-    017 TwoSqlites: "Two SQLite libraries in one process",
+    17 "DBR017" TwoSqlites: "Two SQLite libraries in one process",
         "Two copies of SQLite in one process destroy each other's file locks. Open the database through \
          one of them only, or record it through the keeper.";
-    018 FileReplaced: "The database file was replaced",
+    18 "DBR018" FileReplaced: "The database file was replaced",
         "At this path is now a different file than the one recorded. Open the recording again.";
-    019 Closed: "Already closed",
+    19 "DBR019" Closed: "Already closed",
         "The handle was closed before this call. Open a new one.";
-    020 Forked: "The process was forked",
+    20 "DBR020" Forked: "The process was forked",
         "Locks do not pass to a child process. Open a handle of its own in the child.";
-    021 Unsupported: "Not supported",
+    21 "DBR021" Unsupported: "Not supported",
         "This kind of database or change cannot be recorded.";
-    022 InvalidArgument: "An argument is not valid",
+    22 "DBR022" InvalidArgument: "An argument is not valid",
         "The text says which one, and what would be.";
-    023 MarkExists: "The mark already exists",
+    23 "DBR023" MarkExists: "The mark already exists",
         "Choose another name, or drop the mark first.";
-    024 KeeperFailed: "The keeper process failed",
+    24 "DBR024" KeeperFailed: "The keeper process failed",
         "The helper process that records could not be started, or ended. Its own text is in the error.";
-    025 Io: "Reading or writing failed",
+    25 "DBR025" Io: "Reading or writing failed",
         "The operating system refused. Its own text is in the error.";
-    099 Internal: "A defect in dbrewind",
+    99 "DBR099" Internal: "A defect in dbrewind",
         "This should not happen. Please report it with the text.";
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::error::Code;
 use crate::types::ObjectId;
 
-/// Why a store could not be opened. Nothing in its folder was changed.
+/// Why a store could not be opened. No record was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -43,6 +43,22 @@ pub enum OpenError {
         /// The version this program writes.
         known: u32,
     },
+    /// Somebody else is opening the store or making a segment, and does not get done.
+    #[error("the store in {} stayed locked by somebody else for {waited:?}", path.display())]
+    Busy {
+        /// The store's folder.
+        path: PathBuf,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// All writer slots are taken.
+    #[error("{max} writers have the store in {} open, the most there can be", path.display())]
+    TooManyWriters {
+        /// The store's folder.
+        path: PathBuf,
+        /// How many there can be.
+        max: u16,
+    },
     /// An option has a value that cannot be.
     #[error("{what}")]
     Invalid {
@@ -60,6 +76,7 @@ impl OpenError {
             Self::Full { .. } => Code::StoreFull,
             Self::Damaged { .. } => Code::StoreDamaged,
             Self::Version { .. } => Code::StoreVersion,
+            Self::Busy { .. } | Self::TooManyWriters { .. } => Code::Busy,
             Self::Invalid { .. } => Code::InvalidArgument,
         }
     }
@@ -140,6 +157,14 @@ pub enum ReadError {
         /// Where, what was found and what was expected.
         what: String,
     },
+    /// A record of a kind that this version of the format does not have.
+    #[error("the store has a record of kind {kind}, which format version {known} does not know")]
+    Version {
+        /// The kind.
+        kind: u8,
+        /// The version this program knows.
+        known: u32,
+    },
     /// No committed record is there.
     #[error("there is no committed record at {what}")]
     NoRecord {
@@ -165,6 +190,7 @@ impl ReadError {
     pub fn code(&self) -> Code {
         match self {
             Self::Damaged { .. } => Code::StoreDamaged,
+            Self::Version { .. } => Code::StoreVersion,
             Self::NoRecord { .. } => Code::Internal,
             Self::Forked => Code::Forked,
             Self::Io { source, .. } => io_code(source),

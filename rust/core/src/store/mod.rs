@@ -1,11 +1,22 @@
 //! The store as its users see it.
 
-mod lock;
+mod append;
+mod control;
+mod handle;
+mod locks;
+mod objects;
+mod open;
 mod options;
+mod populate;
+mod read;
 mod record;
-mod simple;
+mod recover;
+mod registers;
+mod roll;
+mod sync;
+mod walk;
 
-pub use lock::{HolderLock, ObjectLock};
+pub use handle::Store;
+pub use locks::{HolderLock, ObjectLock};
 pub use options::StoreOptions;
 pub use record::{Cursor, Head, Location, Record};
-pub use simple::Store;

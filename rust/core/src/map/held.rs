@@ -1,0 +1,28 @@
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::map::LockFile;
+
+/// One byte of the lock file, held through a descriptor of its own until dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    file: LockFile,
+    byte: u32,
+}
+
+impl Held {
+    /// Takes a byte, waiting at most this long; `None` when somebody else had it all the time.
+    pub(crate) fn take(path: &Path, byte: u32, timeout: Duration) -> io::Result<Option<Self>> {
+        let file = LockFile::open(path)?;
+        let taken = file.lock_within(byte, timeout)?;
+        Ok(taken.then_some(Self { file, byte }))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Before closing: a process being spawned may have a copy of the descriptor until its `exec`.
+        let _ = self.file.unlock(self.byte);
+    }
+}

@@ -1,0 +1,104 @@
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{IntoRawFd, RawFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::map::fork::{self, Generation};
+use crate::map::os_linux;
+
+/// A descriptor of the lock file. What it locks is its own: not shared with other descriptors of
+/// the same file in this process, hence good between threads too, and not lost when they are closed.
+#[derive(Debug)]
+pub(crate) struct LockFile {
+    fd: RawFd,
+    generation: Generation,
+}
+
+impl LockFile {
+    /// Opens the file, or creates an empty one.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let generation = Generation::now()?;
+        let fd = fork::listed(|| {
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+            Ok(file.into_raw_fd())
+        })?;
+        Ok(Self { fd, generation })
+    }
+
+    /// Takes a byte; `false` when somebody else has it.
+    pub(crate) fn try_lock(&self, byte: u32) -> io::Result<bool> {
+        self.mine()?;
+        os_linux::try_lock(self.fd, byte)
+    }
+
+    /// Takes a byte, waiting at most this long; `false` when somebody else had it all the time.
+    pub(crate) fn lock_within(&self, byte: u32, timeout: Duration) -> io::Result<bool> {
+        const LONGEST: Duration = Duration::from_millis(1);
+        let mut end = None;
+        let mut pause = Duration::from_micros(20);
+        loop {
+            if self.try_lock(byte)? {
+                return Ok(true);
+            }
+            let now = Instant::now();
+            // A timeout past the end of time is none.
+            let end = *end.get_or_insert_with(|| now.checked_add(timeout));
+            let left = end.map_or(LONGEST, |end| end.saturating_duration_since(now));
+            if left.is_zero() {
+                return Ok(false);
+            }
+            std::thread::sleep(pause.min(left));
+            pause = (pause * 2).min(LONGEST);
+        }
+    }
+
+    /// Lets a byte go.
+    pub(crate) fn unlock(&self, byte: u32) -> io::Result<()> {
+        self.mine()?;
+        os_linux::unlock(self.fd, byte)
+    }
+
+    /// Whether somebody else has one of these bytes.
+    pub(crate) fn locked_elsewhere(&self, byte: u32, count: u32) -> io::Result<bool> {
+        self.mine()?;
+        os_linux::locked_elsewhere(self.fd, byte, count)
+    }
+
+    /// In a child the descriptor is closed already, and its number may be another file's.
+    fn mine(&self) -> io::Result<()> {
+        if self.generation.forked() { Err(io::ErrorKind::Unsupported.into()) } else { Ok(()) }
+    }
+}
+
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        if !self.generation.forked() {
+            fork::close_listed(self.fd);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_descriptors_of_one_process_exclude_each_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("locks");
+        let (one, two) = (LockFile::open(&path).unwrap(), LockFile::open(&path).unwrap());
+        assert!(one.try_lock(5).unwrap());
+        assert!(!two.try_lock(5).unwrap());
+        assert!(two.locked_elsewhere(5, 1).unwrap());
+        assert!(!one.locked_elsewhere(5, 1).unwrap());
+        assert!(two.try_lock(6).unwrap());
+        assert!(!two.lock_within(5, Duration::from_millis(3)).unwrap());
+        drop(std::fs::File::open(&path).unwrap());
+        assert!(!two.try_lock(5).unwrap(), "closing another descriptor must not drop the lock");
+        one.unlock(5).unwrap();
+        assert!(two.try_lock(5).unwrap());
+        drop(two);
+        assert!(one.try_lock(5).unwrap());
+    }
+}

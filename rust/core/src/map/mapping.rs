@@ -1,0 +1,104 @@
+#![expect(unsafe_code, reason = "access to mapped memory that other processes write")]
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+
+use memmap2::{MmapOptions, MmapRaw};
+
+use crate::sync::AtomicU64;
+
+/// A file mapped for reading and writing, shared with other processes.
+///
+/// Never lent out as a slice, since somebody else may write to it: words are atomics, everything else
+/// is copied.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    map: MmapRaw,
+    len: u32,
+}
+
+impl Mapping {
+    /// Maps the first `len` bytes of a file, which must have them, with room on disk.
+    pub(crate) fn new(file: &File, len: u32) -> io::Result<Self> {
+        let map = MmapOptions::new().len(len as usize).map_raw(file)?;
+        Ok(Self { map, len })
+    }
+
+    /// Length in bytes.
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// The word at this offset, or `None` when there is none.
+    #[inline]
+    pub(crate) fn word(&self, at: u32) -> Option<&AtomicU64> {
+        if !at.is_multiple_of(8) || !self.has(at, 8) {
+            return None;
+        }
+        #[expect(
+            clippy::cast_ptr_alignment,
+            reason = "mappings begin at a page, and `at` is a multiple of 8"
+        )]
+        // SAFETY: `has` keeps the offset inside the mapping.
+        let word = unsafe { self.map.as_mut_ptr().add(at as usize) }.cast::<u64>();
+        // SAFETY: aligned, as said above; valid while the mapping is, hence while `self` is borrowed;
+        // this process accesses words as atomics only: `write` is for the bytes of a record after its
+        // word, which `ring` keeps apart by its protocol.
+        Some(unsafe { AtomicU64::from_ptr(word) })
+    }
+
+    /// Copies bytes in; `false`, and nothing is copied, when they do not fit.
+    #[inline]
+    pub(crate) fn write(&self, at: u32, bytes: &[u8]) -> bool {
+        if !self.has(at, bytes.len()) {
+            return false;
+        }
+        // SAFETY: source and target are valid for this length and do not overlap: one is Rust's, the
+        // other is the mapping, of which no slices are lent out. The protocol of `ring` gives a
+        // reserved record to one writer, and readers come after its commit.
+        unsafe {
+            let to = self.map.as_mut_ptr().add(at as usize);
+            to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        }
+        true
+    }
+
+    /// Copies bytes out; `false`, and nothing is copied, when they are not all there.
+    #[inline]
+    pub(crate) fn read(&self, at: u32, out: &mut [u8]) -> bool {
+        if !self.has(at, out.len()) {
+            return false;
+        }
+        // SAFETY: as in `write`, the other way round. Should another program write there all the same,
+        // then the copy is garbage, which the hash tells; any bytes are valid for `u8`.
+        unsafe {
+            let from = self.map.as_ptr().add(at as usize);
+            out.as_mut_ptr().copy_from_nonoverlapping(from, out.len());
+        }
+        true
+    }
+
+    /// Has the system make the pages of a range present and writable. Best effort, content stays.
+    pub(crate) fn populate(&self, range: Range<u32>) {
+        const PAGE: u32 = 4096;
+        let from = range.start - range.start % PAGE;
+        let to = range.end.min(self.len);
+        if from < to {
+            let (from, len) = (from as usize, (to - from) as usize);
+            let _ = self.map.advise_range(memmap2::Advice::PopulateWrite, from, len);
+        }
+    }
+
+    /// Waits until the bytes of a range are on disk.
+    pub(crate) fn sync(&self, range: Range<u32>) -> io::Result<()> {
+        let to = range.end.min(self.len);
+        self.map.flush_range(range.start as usize, to.saturating_sub(range.start) as usize)
+    }
+
+    #[inline]
+    fn has(&self, at: u32, len: usize) -> bool {
+        usize::try_from(self.len)
+            .is_ok_and(|all| all.checked_sub(at as usize).is_some_and(|left| len <= left))
+    }
+}

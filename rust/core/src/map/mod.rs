@@ -1,0 +1,19 @@
+//! Everything the operating system is asked for: mappings, room on disk, locks, forks.
+//!
+//! One of the places where `unsafe` is allowed. What depends on the system is in `os_linux`.
+
+mod fork;
+mod held;
+mod lock_file;
+mod mapping;
+#[expect(unsafe_code, reason = "system calls that the standard library does not offer")]
+mod os_linux;
+
+pub(crate) use fork::Generation;
+pub(crate) use held::Held;
+pub(crate) use lock_file::LockFile;
+pub(crate) use mapping::Mapping;
+pub(crate) use os_linux::{block_signals, boot_id, random, reserve_room, zero};
+
+#[cfg(target_endian = "big")]
+compile_error!("the log's words are little-endian and used in place");

@@ -1,0 +1,46 @@
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use crate::error::OpenError;
+use crate::format::segment::SegmentHeader;
+use crate::map::{self, Mapping};
+use crate::segment::{Segment, TEMPORARY, file_name};
+
+/// Makes a segment of `size` bytes. The caller holds the lock for doing so.
+///
+/// All the room on disk is taken before the file gets its name, so that nothing that was promised
+/// can fail later.
+pub(crate) fn create(dir: &Path, id: u32, size: u32, store: &[u8; 16]) -> Result<Segment, OpenError> {
+    let path = dir.join(file_name(id));
+    let temporary = dir.join(file_name(id) + TEMPORARY);
+    let made = make(&temporary, &path, id, size, store);
+    made.map_err(|(action, source)| {
+        let _ = fs::remove_file(&temporary);
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                OpenError::Full { path: dir.to_path_buf() }
+            }
+            _ => OpenError::Io { action, path, source },
+        }
+    })
+}
+
+fn make(
+    temporary: &Path,
+    path: &Path,
+    id: u32,
+    size: u32,
+    store: &[u8; 16],
+) -> Result<Segment, (&'static str, io::Error)> {
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create(true).truncate(true).open(temporary);
+    let file = file.map_err(|e| ("create", e))?;
+    map::reserve_room(&file, u64::from(size)).map_err(|e| ("make room for", e))?;
+    let header = SegmentHeader { store: *store, id: u64::from(id), size: u64::from(size) };
+    file.write_all_at(&header.encode(), 0).map_err(|e| ("write", e))?;
+    let mapping = Mapping::new(&file, size).map_err(|e| ("map", e))?;
+    fs::rename(temporary, path).map_err(|e| ("rename", e))?;
+    Ok(Segment::new(id, mapping))
+}

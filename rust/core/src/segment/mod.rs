@@ -1,0 +1,13 @@
+//! Segment files: their names, their making, and the table of those that are mapped.
+
+mod create;
+mod file_name;
+mod mapped;
+mod open;
+mod table;
+
+pub(crate) use create::create;
+pub(crate) use file_name::{TEMPORARY, file_name, id_of};
+pub(crate) use mapped::Segment;
+pub(crate) use open::{header, open};
+pub(crate) use table::Table;

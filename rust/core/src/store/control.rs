@@ -1,0 +1,140 @@
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use crate::format::Owner;
+use crate::format::control::{self, ControlHeader, HEADER_LEN, LEN, hint};
+use crate::map::{self, Mapping};
+use crate::sync::{AtomicU64, Ordering};
+
+/// The control file, mapped: words that all users of a store share.
+///
+/// Each is a maximum or a hint by itself, and nothing is published through it: hence relaxed orderings
+/// throughout, but where noted. Words outside of the file read as 0 and cannot be changed.
+#[derive(Debug)]
+pub(crate) struct Control {
+    file: File,
+    words: Mapping,
+}
+
+impl Control {
+    /// Opens or creates the file, and reads its header: `None` when there is no usable one.
+    pub(crate) fn open(path: &Path) -> io::Result<(Self, Option<ControlHeader>)> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        if file.metadata()?.len() < u64::from(LEN) {
+            map::reserve_room(&file, u64::from(LEN))?;
+        }
+        let mut bytes = [0; HEADER_LEN];
+        file.read_exact_at(&mut bytes, 0)?;
+        let words = Mapping::new(&file, LEN)?;
+        Ok((Self { file, words }, ControlHeader::decode(&bytes)))
+    }
+
+    /// Writes the header.
+    pub(crate) fn write_header(&self, header: &ControlHeader) -> io::Result<()> {
+        self.file.write_all_at(&header.encode(), 0)
+    }
+
+    /// Forgets all words. Generations begin anywhere, so that a reservation from before is hardly
+    /// ever taken for one of a slot's next owner.
+    pub(crate) fn clear(&self) -> io::Result<()> {
+        let from = map::random::<8>()?;
+        for at in (control::CURRENT..LEN).step_by(8) {
+            self.set(Some(at), 0);
+        }
+        for slot in 0..control::SLOTS {
+            let generation = u64::from_le_bytes(from).rotate_left(u32::from(slot)) as u32;
+            self.set(control::slot_at(slot), u64::from(generation));
+        }
+        Ok(())
+    }
+
+    /// The newest segment that anybody has announced.
+    pub(crate) fn current(&self) -> u32 {
+        // Acquire: partner of the release in `raise_current`, see there.
+        let raw = self.words.word(control::CURRENT).map_or(0, |word| word.load(Ordering::Acquire));
+        u32::try_from(raw).unwrap_or(0)
+    }
+
+    /// Announces a segment.
+    pub(crate) fn raise_current(&self, id: u32) {
+        if let Some(word) = self.words.word(control::CURRENT) {
+            // Release: whoever sees this segment announced sees the one before it full.
+            word.fetch_max(u64::from(id), Ordering::Release);
+        }
+    }
+
+    /// Where the next record of this segment may be; some record's place or the end, in any case.
+    #[inline]
+    pub(crate) fn hint(&self, segment: u32) -> Option<u32> {
+        match hint::decode(self.get(Some(control::HINT))) {
+            Some((found, offset)) if found == segment => Some(offset),
+            _ => None,
+        }
+    }
+
+    /// Says that the next record will be here.
+    #[inline]
+    pub(crate) fn raise_hint(&self, segment: u32, offset: u32) {
+        if let Some(word) = self.words.word(control::HINT) {
+            word.fetch_max(hint::encode(segment, offset), Ordering::Relaxed);
+        }
+    }
+
+    /// Forgets hints about a log that ends somewhere else now.
+    pub(crate) fn forget_hints(&self) {
+        self.set(Some(control::HINT), 0);
+        self.set(Some(control::SYNCED), 0);
+    }
+
+    /// Up to where the log is known to be on disk.
+    pub(crate) fn synced(&self) -> Option<(u32, u32)> {
+        hint::decode(self.get(Some(control::SYNCED)))
+    }
+
+    /// Says that everything before this place is on disk.
+    pub(crate) fn raise_synced(&self, segment: u32, offset: u32) {
+        if let Some(word) = self.words.word(control::SYNCED) {
+            word.fetch_max(hint::encode(segment, offset), Ordering::Relaxed);
+        }
+    }
+
+    /// The flag that recording has stopped.
+    pub(crate) fn broken(&self) -> Option<&AtomicU64> {
+        self.words.word(control::BROKEN)
+    }
+
+    /// Takes note of a new owner of a slot, whose lock it has. Earlier owners count as dead from here on.
+    pub(crate) fn take_slot(&self, slot: u16, pid: u32) -> Owner {
+        let at = control::slot_at(slot);
+        let generation = (self.get(at) as u32).wrapping_add(1);
+        self.set(at, u64::from(pid) << 32 | u64::from(generation));
+        Owner { slot, generation: generation as u16 }
+    }
+
+    /// Takes note of an owner again.
+    pub(crate) fn put_slot(&self, owner: Owner, pid: u32) {
+        self.set(control::slot_at(owner.slot), u64::from(pid) << 32 | u64::from(owner.generation));
+    }
+
+    /// Whether this is the newest owner of its slot.
+    pub(crate) fn is_newest(&self, owner: Owner) -> bool {
+        self.get(control::slot_at(owner.slot)) as u16 == owner.generation
+    }
+
+    /// The last LSN (index 0) or a register (index 1 to 7) of an object.
+    pub(crate) fn object(&self, object: u32, index: u32) -> Option<&AtomicU64> {
+        self.words.word(control::object_at(object, index)?)
+    }
+
+    fn get(&self, at: Option<u32>) -> u64 {
+        at.and_then(|at| self.words.word(at)).map_or(0, |word| word.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, at: Option<u32>, to: u64) {
+        if let Some(word) = at.and_then(|at| self.words.word(at)) {
+            word.store(to, Ordering::Relaxed);
+        }
+    }
+}

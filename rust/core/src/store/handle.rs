@@ -1,0 +1,134 @@
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use crate::error::OpenError;
+use crate::format::Owner;
+use crate::map::{Generation, LockFile};
+use crate::segment::{self, Segment, Table};
+use crate::store::StoreOptions;
+use crate::store::control::Control;
+use crate::store::objects::Objects;
+use crate::store::populate::Populate;
+use crate::sync::{AtomicU32, Ordering};
+
+/// A store of change records, open in this process.
+///
+/// Cheap to clone, and all clones are the same store. Any number of processes may have a store open,
+/// and all of their threads may append at once, without waiting for each other. What was appended
+/// survives the death of any process; what was [synced](Store::sync) survives a power cut.
+///
+/// A child process made by `fork` must open the store itself: every call on an inherited one
+/// answers an error with [`Code::Forked`](crate::Code::Forked), or 0 where there is no error to answer.
+///
+/// ```
+/// use dbrewind_core::{Head, Key, Kind, Lsn, Store, StoreOptions};
+/// # let folder = tempfile::tempdir()?;
+/// let store = Store::open(&folder.path().join("app.db-rewind"), &StoreOptions::default())?;
+/// let object = store.object("/srv/app.db", 4096)?;
+/// let head = Head { kind: Kind::After, flags: 0, object, key: Key::new(1), lsn: Lsn::new(1) };
+/// let at = store.append(head, &[b"a page"])?;
+/// assert_eq!(store.read(at)?.body, b"a page");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(super) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) dir: PathBuf,
+    pub(super) options: StoreOptions,
+    pub(super) id: [u8; 16],
+    pub(super) control: Control,
+    /// Holds the lock of our slot.
+    pub(super) locks: LockFile,
+    pub(super) owner: Owner,
+    pub(super) generation: Generation,
+    pub(super) boot_changed: bool,
+    pub(super) segments: Table,
+    /// The newest segment that is mapped here.
+    pub(super) current: AtomicU32,
+    pub(super) objects: Mutex<Objects>,
+    pub(super) populate: Populate,
+}
+
+impl Store {
+    /// The store's folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
+    /// Whether the machine was started anew since the store was last used.
+    ///
+    /// If so, records that were appended but not [synced](Store::sync) before may be missing; those that
+    /// are there have been checked. True for the first one to open the store after the start.
+    #[must_use]
+    pub fn boot_changed(&self) -> bool {
+        self.inner.boot_changed
+    }
+}
+
+impl Inner {
+    #[inline]
+    pub(super) fn forked(&self) -> bool {
+        self.generation.forked()
+    }
+
+    pub(super) fn lock_path(&self) -> PathBuf {
+        self.dir.join("locks")
+    }
+
+    /// A segment, mapped now if it was not yet. `None` when nobody has announced it.
+    pub(super) fn segment(&self, id: u32) -> Result<Option<&Arc<Segment>>, OpenError> {
+        if let Some(found) = self.segments.get(id) {
+            return Ok(Some(found));
+        }
+        if id == 0 || id > self.control.current() {
+            return Ok(None);
+        }
+        self.map(segment::open(&self.dir, id, &self.id)?, id).map(Some)
+    }
+
+    /// Adds a segment to those that are mapped.
+    pub(super) fn map(&self, segment: Segment, id: u32) -> Result<&Arc<Segment>, OpenError> {
+        let invalid = OpenError::Invalid { what: "segments are numbered from 1" };
+        self.segments.insert(id, segment).ok_or(invalid)
+    }
+
+    /// Makes a mapped segment the one to append to.
+    pub(super) fn move_on_to(&self, id: u32) {
+        self.control.raise_current(id);
+        // Relaxed: the table has its own ordering, and whoever reads an older id moves on again.
+        self.current.fetch_max(id, Ordering::Relaxed);
+    }
+
+    /// Has others take this owner for alive again, after one of its records was given up: its slot's
+    /// generation was lost with a damaged control file.
+    #[cold]
+    pub(super) fn reclaim_slot(&self) {
+        self.control.put_slot(self.owner, std::process::id());
+    }
+
+    /// Whether a writer is dead, so that what it reserved will never be committed.
+    pub(super) fn dead(&self, owner: Owner) -> bool {
+        // A slot has one owner at a time, by its lock; a newer one means that all others are gone.
+        if !self.control.is_newest(owner) {
+            return true;
+        }
+        if owner == self.owner {
+            return false;
+        }
+        // Not known: alive. Then nothing is given up, and somebody will ask again.
+        !self.locks.locked_elsewhere(super::locks::slot_byte(owner.slot), 1).unwrap_or(true)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if !self.forked() {
+            self.populate.stop();
+        }
+    }
+}

@@ -1,0 +1,95 @@
+use std::time::Duration;
+
+use crate::error::LockError;
+use crate::map::Held;
+use crate::store::Store;
+use crate::types::ObjectId;
+
+/// Held while creating a store or a segment, and while opening.
+pub(super) const CREATE: u32 = 0;
+/// Held while registering an object. Taken before `CREATE`, never after it.
+pub(super) const REGISTER: u32 = 1;
+const SLOTS_AT: u32 = 0x1000;
+const OBJECTS_AT: u32 = 0x1_0000;
+const HOLDERS_AT: u32 = 0x2_0000;
+
+/// The byte of a writer slot.
+pub(super) fn slot_byte(slot: u16) -> u32 {
+    SLOTS_AT + u32::from(slot)
+}
+
+/// The right to change an object's history beyond appending to it: a rewind, a drain, a checkpoint.
+///
+/// One at a time in all threads and processes. Dropping it, or the end of the process, releases it.
+#[derive(Debug)]
+#[must_use = "dropping the lock releases it"]
+pub struct ObjectLock {
+    object: ObjectId,
+    _held: Held,
+}
+
+impl ObjectLock {
+    /// Whose lock it is.
+    #[must_use]
+    pub fn object(&self) -> ObjectId {
+        self.object
+    }
+}
+
+/// The holder role of an object: one at a time in all threads and processes.
+///
+/// Dropping it, or the end of the process, gives the role up.
+#[derive(Debug)]
+#[must_use = "dropping the lock gives the role up"]
+pub struct HolderLock {
+    object: ObjectId,
+    _held: Held,
+}
+
+impl HolderLock {
+    /// Whose holder this is.
+    #[must_use]
+    pub fn object(&self) -> ObjectId {
+        self.object
+    }
+}
+
+impl Store {
+    /// Takes the lock of an object, waiting at most `timeout` for it.
+    ///
+    /// It is not recursive: a thread that has it and asks again waits in vain.
+    ///
+    /// # Errors
+    /// [`LockError::Busy`] when somebody else had it all the time.
+    pub fn lock_object(&self, object: ObjectId, timeout: Duration) -> Result<ObjectLock, LockError> {
+        let io = |source| LockError::Io { action: "lock the object", source };
+        let held = self.hold(OBJECTS_AT, object, timeout, io)?;
+        held.map(|held| ObjectLock { object, _held: held }).ok_or(LockError::Busy { object, waited: timeout })
+    }
+
+    /// Takes the holder role of an object, or answers `None` at once when somebody has it.
+    ///
+    /// # Errors
+    /// See [`LockError`]; never `Busy`.
+    pub fn try_hold(&self, object: ObjectId) -> Result<Option<HolderLock>, LockError> {
+        let io = |source| LockError::Io { action: "take the holder role", source };
+        let held = self.hold(HOLDERS_AT, object, Duration::ZERO, io)?;
+        Ok(held.map(|held| HolderLock { object, _held: held }))
+    }
+
+    fn hold(
+        &self,
+        base: u32,
+        object: ObjectId,
+        timeout: Duration,
+        io: impl Fn(std::io::Error) -> LockError,
+    ) -> Result<Option<Held>, LockError> {
+        if self.inner.forked() {
+            return Err(LockError::Forked);
+        }
+        if object.get() >= crate::format::control::OBJECTS {
+            return Err(io(std::io::ErrorKind::InvalidInput.into()));
+        }
+        Held::take(&self.inner.lock_path(), base + object.get(), timeout).map_err(io)
+    }
+}

@@ -1,0 +1,160 @@
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use crate::error::{OpenError, ReadError};
+use crate::format::Owner;
+use crate::format::control::{ControlHeader, SLOTS};
+use crate::map::{self, Generation, LockFile};
+use crate::segment::{self, Segment, Table};
+use crate::store::control::Control;
+use crate::store::handle::Inner;
+use crate::store::objects::Objects;
+use crate::store::populate::Populate;
+use crate::store::recover::Folder;
+use crate::store::roll::PATIENCE;
+use crate::store::walk::InFlight;
+use crate::store::{Location, Store, StoreOptions, locks};
+use crate::sync::AtomicU32;
+
+const SMALLEST: u64 = 4096;
+const LONGEST: u64 = 1 << 30;
+
+impl Store {
+    /// Opens the store in this folder, or creates one; the folder is created as well.
+    ///
+    /// What dead processes left behind is cleaned up; after a restart of the machine every record is
+    /// checked first.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::Damaged`] when the log is not whole. No record is changed then.
+    pub fn open(dir: &Path, options: &StoreOptions) -> Result<Self, OpenError> {
+        let options = rounded(options)?;
+        let failed = |action| move |source| OpenError::Io { action, path: dir.to_path_buf(), source };
+        let generation = Generation::now().map_err(failed("watch for forks in"))?;
+        fs::create_dir_all(dir).map_err(failed("create"))?;
+        let locks = LockFile::open(&dir.join("locks")).map_err(failed("open the lock file in"))?;
+        if !locks.lock_within(locks::CREATE, PATIENCE).map_err(failed("lock"))? {
+            return Err(OpenError::Busy { path: dir.to_path_buf(), waited: PATIENCE });
+        }
+        let folder = Folder::read(dir)?;
+        let (control, header) = Control::open(&dir.join("control")).map_err(failed("open control in"))?;
+        // A control file of some other store is as good as none.
+        let header = header.filter(|header| folder.store.is_none_or(|store| store == header.store));
+        let others = locks
+            .locked_elsewhere(locks::slot_byte(0), u32::from(SLOTS))
+            .map_err(failed("look at the locks of"))?;
+        let boot = map::boot_id();
+        let boot_changed = match header {
+            Some(header) => header.boot != boot,
+            // Nobody knows; but nobody else has it open, then it costs little to assume so.
+            None => folder.last > 0 && !others,
+        };
+        let id = match folder.store.or(header.map(|header| header.store)) {
+            Some(id) => id,
+            None => map::random().map_err(failed("get a random id for"))?,
+        };
+        if header.is_none() && !others {
+            control.clear().map_err(failed("get random numbers for"))?;
+        }
+        if header.is_some() && !boot_changed && control.current() > folder.last {
+            let path = dir.join(segment::file_name(control.current()));
+            return Err(OpenError::Damaged { path, what: "is missing".into() });
+        }
+        let owner = take_slot(dir, &locks, &control)?;
+        let inner = Inner {
+            dir: dir.to_path_buf(),
+            options,
+            id,
+            control,
+            locks,
+            owner,
+            generation,
+            boot_changed,
+            segments: Table::new(),
+            current: AtomicU32::new(0),
+            objects: Mutex::new(Objects::default()),
+            populate: Populate::default(),
+        };
+        if boot_changed {
+            let last = inner.check_all(&folder)?;
+            inner.settle(last)?;
+        } else {
+            inner.settle(folder.last)?;
+            inner.check_end()?;
+        }
+        if boot_changed || header.is_none() {
+            let header = ControlHeader { store: id, boot };
+            inner.control.write_header(&header).map_err(failed("write control in"))?;
+        }
+        inner.locks.unlock(locks::CREATE).map_err(failed("unlock"))?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+}
+
+impl Inner {
+    /// Makes the last segment the current one, and the first segment if there is none.
+    fn settle(&self, last: u32) -> Result<(), OpenError> {
+        let (id, segment) = if last == 0 {
+            if self.options.first_segment > self.options.limit {
+                return Err(OpenError::Full { path: self.dir.clone() });
+            }
+            // `rounded` compared it with LONGEST.
+            let size = u32::try_from(self.options.first_segment).unwrap_or(u32::MAX);
+            (1, segment::create(&self.dir, 1, size, &self.id)?)
+        } else {
+            (last, segment::open(&self.dir, last, &self.id)?)
+        };
+        self.map(segment, id)?;
+        self.move_on_to(id);
+        Ok(())
+    }
+
+    /// Walks the last segment to its end, and gives up what dead writers left there.
+    fn check_end(&self) -> Result<(), OpenError> {
+        let id = self.control.current();
+        let path = || self.dir.join(segment::file_name(id));
+        let hint = self.control.hint(id);
+        let mut end = Location::new(id, Segment::FIRST);
+        let walked = self.walk(&mut end, InFlight::Skip, &mut |_, _, _| {});
+        walked.map_err(|error| match error {
+            ReadError::Io { action, source } => OpenError::Io { action, path: path(), source },
+            ReadError::Version { known, .. } => OpenError::Version { path: path(), found: known + 1, known },
+            other => OpenError::Damaged { path: path(), what: other.to_string() },
+        })?;
+        // Others may have appended meanwhile: hence the hint from before.
+        match hint {
+            Some(hint) if hint > end.offset() => {
+                let what = format!("has records up to offset {}, but {hint} had been reached", end.offset());
+                Err(OpenError::Damaged { path: path(), what })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn take_slot(dir: &Path, locks: &LockFile, control: &Control) -> Result<Owner, OpenError> {
+    for slot in 0..SLOTS {
+        let taken = locks.try_lock(locks::slot_byte(slot));
+        let taken = taken.map_err(|source| OpenError::Io {
+            action: "take a slot of",
+            path: dir.to_path_buf(),
+            source,
+        })?;
+        if taken {
+            return Ok(control.take_slot(slot, std::process::id()));
+        }
+    }
+    Err(OpenError::TooManyWriters { path: dir.to_path_buf(), max: SLOTS })
+}
+
+/// Checked options, with sizes in whole pages.
+fn rounded(options: &StoreOptions) -> Result<StoreOptions, OpenError> {
+    let first_segment = options.first_segment.next_multiple_of(SMALLEST).max(SMALLEST);
+    let max_segment = options.max_segment.next_multiple_of(SMALLEST);
+    if first_segment > max_segment || max_segment > LONGEST {
+        let what = "first_segment must be at most max_segment, and max_segment at most 1 GiB";
+        return Err(OpenError::Invalid { what });
+    }
+    Ok(StoreOptions { first_segment, max_segment, limit: options.limit })
+}

@@ -1,0 +1,100 @@
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::map;
+use crate::ring::Region;
+use crate::segment::Segment;
+
+/// How far a segment is filled between two wishes, in bytes.
+pub(super) const STEP: u32 = 2 << 20;
+/// How far ahead of the log pages are made present.
+const AHEAD: u32 = 8 << 20;
+/// How many at once: a store that is closed waits for one such piece at most.
+const PIECE: u32 = 1 << 19;
+
+/// A thread that makes pages present before the log gets there: a write to a page that is present
+/// costs a fifth of one that is not. It is started when the first segment has taken so much that it
+/// pays.
+#[derive(Debug, Default)]
+pub(super) struct Populate {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    wish: Mutex<Wish>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Wish {
+    /// Which segment, and where the log is in it.
+    at: Option<(Arc<Segment>, u32)>,
+    stop: bool,
+}
+
+impl Populate {
+    /// Has pages made present from here on. Starts the thread if there is none.
+    #[cold]
+    pub(super) fn ask(&self, segment: &Arc<Segment>, at: u32) {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.is_none() {
+            let shared = Arc::clone(&self.shared);
+            let builder = std::thread::Builder::new().name("dbrewind-ahead".into());
+            // Without the thread everything works, only slower.
+            *thread = builder.spawn(move || shared.run()).ok();
+        }
+        drop(thread);
+        self.shared.set(|wish| wish.at = Some((Arc::clone(segment), at)));
+    }
+
+    /// Has pages of a new segment made present, if there is a thread to do it.
+    pub(super) fn ask_if_running(&self, segment: &Arc<Segment>) {
+        if self.thread.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            self.shared.set(|wish| wish.at = Some((Arc::clone(segment), 0)));
+        }
+    }
+
+    /// Ends the thread and waits for it. Not in a forked child, which has no such thread.
+    pub(super) fn stop(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            self.shared.set(|wish| wish.stop = true);
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn set(&self, change: impl FnOnce(&mut Wish)) {
+        change(&mut self.wish.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_one();
+    }
+
+    fn run(&self) {
+        map::block_signals();
+        let mut done = (0, 0);
+        loop {
+            let mut wish = self.wish.lock().unwrap_or_else(PoisonError::into_inner);
+            let (segment, at) = loop {
+                if wish.stop {
+                    return;
+                }
+                match wish.at.take() {
+                    Some(found) => break found,
+                    None => wish = self.changed.wait(wish).unwrap_or_else(PoisonError::into_inner),
+                }
+            };
+            drop(wish);
+            let mut from = if done.0 == segment.id() { at.max(done.1) } else { at };
+            let to = at.saturating_add(AHEAD).min(segment.size());
+            while from < to && !self.wish.lock().unwrap_or_else(PoisonError::into_inner).stop {
+                let next = from.saturating_add(PIECE).min(to);
+                segment.populate(from..next);
+                from = next;
+            }
+            done = (segment.id(), to);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+use crate::error::ReadError;
+use crate::format::record::{self, REST};
+use crate::format::{HEADER, Kind, Place};
+use crate::ring::{self, Region, Step};
+use crate::store::walk::{Bad, InFlight};
+use crate::store::{Cursor, Head, Location, Record, Store};
+
+impl Store {
+    /// Reads a record and checks it against its hash.
+    ///
+    /// # Errors
+    /// See [`ReadError`]; [`ReadError::Damaged`] when any bit of it is not as it was written.
+    pub fn read(&self, at: Location) -> Result<Record, ReadError> {
+        let mut body = Vec::new();
+        let head = self.read_into(at, &mut body)?;
+        Ok(Record { head, at, body })
+    }
+
+    /// Reads a record and checks it, as [`read`](Store::read), into a buffer that is used again.
+    ///
+    /// The buffer's old content is replaced; after an error its content is anything.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn read_into(&self, at: Location, out: &mut Vec<u8>) -> Result<Head, ReadError> {
+        let inner = &*self.inner;
+        if inner.forked() {
+            return Err(ReadError::Forked);
+        }
+        let none = || ReadError::NoRecord { what: at.to_string() };
+        let place = Place { segment: u32::try_from(at.segment().get()).unwrap_or(0), offset: at.offset() };
+        let segment = inner.segment(place.segment)?.ok_or_else(none)?;
+        let len = match ring::step(&**segment, place.offset) {
+            Step::Committed { len, .. } => len,
+            Step::Damaged => return Err(Bad::Word.at(at)),
+            _ => return Err(none()),
+        };
+        let mut rest = [0; REST];
+        // A buffer of the right length is not cleared first: all of it is written.
+        out.resize(len as usize, 0);
+        // `step` has made sure that the record lies inside of the segment.
+        if !segment.read(place.offset + 8, &mut rest) || !segment.read(place.offset + HEADER, out) {
+            return Err(Bad::Word.at(at));
+        }
+        let head = record::decode(&rest).map_err(|e| Bad::Header(e).at(at))?;
+        if head.kind == Kind::End {
+            return Err(none());
+        }
+        if !record::intact(&rest, place, len, out) {
+            return Err(Bad::Hash.at(at));
+        }
+        Ok(head)
+    }
+
+    /// Visits every committed record after the cursor in log order, and moves the cursor past them.
+    ///
+    /// `visit` gets the header, the place and the body's length in bytes; bodies and hashes are not
+    /// looked at. The scan ends at the first record that a live writer has not finished, so that a later
+    /// call sees that one and nothing is ever seen twice or passed over; a record whose writer is dead
+    /// is given up.
+    ///
+    /// # Errors
+    /// See [`ReadError`]. The cursor then stands at the record that is the cause.
+    pub fn scan(
+        &self,
+        from: &mut Cursor,
+        visit: &mut dyn FnMut(Head, Location, u32),
+    ) -> Result<(), ReadError> {
+        if self.inner.forked() {
+            return Err(ReadError::Forked);
+        }
+        let mut next = from.next();
+        let walked = self.inner.walk(&mut next, InFlight::Stop, visit);
+        *from = Cursor::at(next);
+        walked
+    }
+}

@@ -1,0 +1,144 @@
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use crate::error::OpenError;
+use crate::format::record::{self, REST};
+use crate::format::segment::HEADER_LEN;
+use crate::format::{HEADER, Kind, Place};
+use crate::map;
+use crate::ring::{self, Region, Step};
+use crate::segment::{self, Segment, TEMPORARY, file_name};
+use crate::store::handle::Inner;
+use crate::store::walk::head_at;
+use crate::sync::Ordering;
+
+/// The segments that are there.
+#[derive(Debug)]
+pub(super) struct Folder {
+    /// Id of the last one; 0 if there are none.
+    pub(super) last: u32,
+    /// The store they belong to.
+    pub(super) store: Option<[u8; 16]>,
+}
+
+impl Folder {
+    /// Looks at a store's folder, removes what was not finished, and checks the headers. The caller has
+    /// the creation lock.
+    pub(super) fn read(dir: &Path) -> Result<Self, OpenError> {
+        let failed = |action| move |source| OpenError::Io { action, path: dir.to_path_buf(), source };
+        let mut ids = Vec::new();
+        for entry in fs::read_dir(dir).map_err(failed("list"))? {
+            let name = entry.map_err(failed("list"))?.file_name();
+            let Some(name) = name.to_str() else { continue };
+            if let Some(id) = segment::id_of(name) {
+                ids.push(id);
+            } else if name.strip_suffix(TEMPORARY).and_then(segment::id_of).is_some() {
+                fs::remove_file(dir.join(name)).map_err(failed("remove an unfinished segment in"))?;
+            }
+        }
+        ids.sort_unstable();
+        let mut folder = Self { last: 0, store: None };
+        for id in ids {
+            if id != folder.last + 1 {
+                let path = dir.join(file_name(folder.last + 1));
+                return Err(OpenError::Damaged { path, what: "is missing".into() });
+            }
+            if never_written(dir, id) {
+                // The power went before the header was on disk. Later ones, if any, are missed then.
+                continue;
+            }
+            let header = segment::header(dir, id)?;
+            if folder.store.is_some_and(|store| store != header.store) {
+                let what = "belongs to another store than the segment before it".into();
+                return Err(OpenError::Damaged { path: dir.join(file_name(id)), what });
+            }
+            folder = Self { last: id, store: Some(header.store) };
+        }
+        Ok(folder)
+    }
+}
+
+/// Whether a segment has no header at all: zeros, or nothing.
+fn never_written(dir: &Path, id: u32) -> bool {
+    fs::File::open(dir.join(file_name(id))).is_ok_and(|file| {
+        let mut bytes = Vec::new();
+        let got = io::Read::read_to_end(&mut io::Read::take(file, HEADER_LEN as u64), &mut bytes);
+        got.is_ok() && bytes.iter().all(|byte| *byte == 0)
+    })
+}
+
+impl Inner {
+    /// Checks every record after a restart of the machine, and ends the log at the first one of the last
+    /// segment that is not whole. Answers the last segment.
+    ///
+    /// Nobody who reserved a record before the restart is alive, and whether it had been committed
+    /// cannot be known: the log ends there as well.
+    pub(super) fn check_all(&self, folder: &Folder) -> Result<u32, OpenError> {
+        let mut newest = BTreeMap::new();
+        for id in 1..=folder.last {
+            let segment = segment::open(&self.dir, id, &self.id)?;
+            let segment = self.map(segment, id)?;
+            let (end, whole) = check(segment, &mut newest);
+            if whole {
+                continue;
+            }
+            let path = self.dir.join(file_name(id));
+            if id < folder.last {
+                let what = format!("is not whole at offset {end}, though segment {} follows", id + 1);
+                return Err(OpenError::Damaged { path, what });
+            }
+            let io = |action| {
+                let path = path.clone();
+                move |source| OpenError::Io { action, path, source }
+            };
+            let file = OpenOptions::new().read(true).write(true).open(&path).map_err(io("open"))?;
+            map::zero(&file, u64::from(end), u64::from(segment.size())).map_err(io("end the log in"))?;
+        }
+        self.control.forget_hints();
+        for (object, lsn) in newest {
+            if let Some(word) = self.control.object(object, 0) {
+                // Relaxed: nobody else has got past the creation lock.
+                word.fetch_max(lsn, Ordering::Relaxed);
+            }
+        }
+        let unwritten = self.dir.join(file_name(folder.last + 1));
+        if unwritten.exists() {
+            fs::remove_file(&unwritten).map_err(|source| OpenError::Io {
+                action: "remove an unfinished segment",
+                path: unwritten,
+                source,
+            })?;
+        }
+        Ok(folder.last)
+    }
+}
+
+/// Where a segment's log ends, and whether it goes on in the next segment. Notes each object's largest LSN.
+fn check(segment: &Segment, newest: &mut BTreeMap<u32, u64>) -> (u32, bool) {
+    let mut at = Segment::FIRST;
+    let mut body = Vec::new();
+    loop {
+        match ring::step(segment, at) {
+            Step::Committed { len, next } => {
+                let Ok(head) = head_at(segment, at) else { return (at, false) };
+                if head.kind != Kind::End {
+                    let place = Place { segment: segment.id(), offset: at };
+                    let mut rest = [0; REST];
+                    body.resize(len as usize, 0);
+                    let there = segment.read(at + 8, &mut rest) && segment.read(at + HEADER, &mut body);
+                    if !there || !record::intact(&rest, place, len, &body) {
+                        return (at, false);
+                    }
+                    let newest = newest.entry(head.object.get()).or_default();
+                    *newest = head.lsn.get().max(*newest);
+                }
+                at = next;
+            }
+            Step::Aborted { next } => at = next,
+            Step::Over => return (at, true),
+            Step::Free | Step::Reserved { .. } | Step::Damaged => return (at, false),
+        }
+    }
+}

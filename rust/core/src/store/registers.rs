@@ -1,0 +1,87 @@
+use crate::error::Code;
+use crate::store::Store;
+use crate::sync::{AtomicU64, Ordering};
+use crate::types::{Lsn, ObjectId};
+
+/// Shared words are plain numbers: no other memory is published through them. Acquire and release all
+/// the same, so that who reads a register sees what its writer did before: adapters use them to talk.
+impl Store {
+    /// The largest LSN that anybody has announced for an object.
+    #[must_use]
+    pub fn last_lsn(&self, object: ObjectId) -> Lsn {
+        // Acquire: partner of `raise_last_lsn`.
+        Lsn::new(self.word(object, 0).map_or(0, |word| word.load(Ordering::Acquire)))
+    }
+
+    /// Announces an LSN to everybody. One that is not larger than the last has no effect.
+    pub fn raise_last_lsn(&self, object: ObjectId, to: Lsn) {
+        if let Some(word) = self.word(object, 0) {
+            // Release: partner of `last_lsn`.
+            word.fetch_max(to.get(), Ordering::AcqRel);
+        }
+    }
+
+    /// A register of an object. There are seven, 0 to 6; any other one is 0 for ever.
+    #[must_use]
+    pub fn register(&self, object: ObjectId, index: usize) -> u64 {
+        // Acquire: partner of the three below.
+        self.numbered(object, index).map_or(0, |word| word.load(Ordering::Acquire))
+    }
+
+    /// Raises a register to at least this value; answers the value before.
+    pub fn raise_register(&self, object: ObjectId, index: usize, to: u64) -> u64 {
+        // Release: partner of `register`.
+        self.numbered(object, index).map_or(0, |word| word.fetch_max(to, Ordering::AcqRel))
+    }
+
+    /// Sets a register.
+    pub fn set_register(&self, object: ObjectId, index: usize, to: u64) {
+        if let Some(word) = self.numbered(object, index) {
+            // Release: partner of `register`.
+            word.store(to, Ordering::Release);
+        }
+    }
+
+    /// Adds to a register, wrapping around; answers the value before.
+    pub fn add_register(&self, object: ObjectId, index: usize, by: u64) -> u64 {
+        // Release: partner of `register`.
+        self.numbered(object, index).map_or(0, |word| word.fetch_add(by, Ordering::AcqRel))
+    }
+
+    /// Why recording has stopped, if it has.
+    #[must_use]
+    pub fn broken(&self) -> Option<Code> {
+        if self.inner.forked() {
+            return Some(Code::Forked);
+        }
+        // Acquire: partner of `set_broken`.
+        let raw = self.inner.control.broken()?.load(Ordering::Acquire);
+        // A number of no known code is still a reason.
+        (raw != 0).then(|| u16::try_from(raw).ok().and_then(Code::from_number).unwrap_or(Code::Internal))
+    }
+
+    /// Tells everybody that recording has stopped, and why. The first reason stays.
+    pub fn set_broken(&self, code: Code) {
+        if let Some(word) = self.inner.control.broken().filter(|_| !self.inner.forked()) {
+            let raw = u64::from(code.number());
+            // Release: partner of `broken`. Relaxed on failure: the value found is not used.
+            let _ = word.compare_exchange(0, raw, Ordering::Release, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells everybody that recording goes on. The caller has begun a new, broken era.
+    pub fn clear_broken(&self) {
+        if let Some(word) = self.inner.control.broken().filter(|_| !self.inner.forked()) {
+            // Release: partner of `broken`.
+            word.store(0, Ordering::Release);
+        }
+    }
+
+    fn numbered(&self, object: ObjectId, index: usize) -> Option<&AtomicU64> {
+        self.word(object, u32::try_from(index).ok()?.checked_add(1)?)
+    }
+
+    fn word(&self, object: ObjectId, index: u32) -> Option<&AtomicU64> {
+        if self.inner.forked() { None } else { self.inner.control.object(object.get(), index) }
+    }
+}

@@ -1,0 +1,119 @@
+use crate::error::{OpenError, ReadError};
+use crate::format::record::{self, NotARecord, REST};
+use crate::format::segment::VERSION;
+use crate::format::{Kind, Place};
+use crate::ring::{self, Region, Step};
+use crate::segment::Segment;
+use crate::store::handle::Inner;
+use crate::store::{Head, Location};
+
+/// What to do at a record whose writer is alive and not done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum InFlight {
+    /// Stop before it: what comes after it may come before it in time.
+    Stop,
+    /// Go on after it.
+    Skip,
+}
+
+impl Inner {
+    /// Visits committed records from a place on, and moves the place past them. Records of dead writers
+    /// are given up on the way.
+    pub(super) fn walk(
+        &self,
+        from: &mut Location,
+        in_flight: InFlight,
+        visit: &mut dyn FnMut(Head, Location, u32),
+    ) -> Result<(), ReadError> {
+        loop {
+            let id = u32::try_from(from.segment().get()).unwrap_or(0).max(1);
+            let Some(segment) = self.segment(id)? else { return Ok(()) };
+            let mut at = from.offset().max(Segment::FIRST);
+            let over = loop {
+                let here = Location::new(id, at);
+                *from = here;
+                match ring::step(&**segment, at) {
+                    Step::Committed { len, next } => {
+                        let head = head_at(segment, at).map_err(|e| e.at(here))?;
+                        at = next;
+                        *from = Location::new(id, at);
+                        if head.kind != Kind::End {
+                            visit(head, here, len);
+                        }
+                    }
+                    Step::Aborted { next } => at = next,
+                    Step::Reserved { owner, len, next } => {
+                        if self.dead(owner) {
+                            // Whoever was faster, a reaper or the writer: look again.
+                            ring::abort(&**segment, Place { segment: id, offset: at }, owner, len);
+                        } else if in_flight == InFlight::Skip {
+                            at = next;
+                        } else {
+                            break false;
+                        }
+                    }
+                    Step::Over => break true,
+                    Step::Free => {
+                        // A segment is announced only after the one before it was filled: look again
+                        // after having seen the announcement.
+                        if self.control.current() > id && ring::step(&**segment, at) == Step::Free {
+                            let what = format!("the log ends at {here}, though segment {} follows", id + 1);
+                            return Err(ReadError::Damaged { what });
+                        }
+                        if self.control.current() <= id {
+                            break false;
+                        }
+                    }
+                    Step::Damaged => return Err(Bad::Word.at(here)),
+                }
+            };
+            let Some(next) = id.checked_add(1).filter(|next| over && *next <= self.control.current()) else {
+                return Ok(());
+            };
+            *from = Location::new(next, Segment::FIRST);
+        }
+    }
+}
+
+/// The header of a committed record, without a look at its body.
+pub(super) fn head_at(segment: &Segment, at: u32) -> Result<Head, Bad> {
+    let mut rest = [0; REST];
+    if !segment.read(at + 8, &mut rest) {
+        return Err(Bad::Word);
+    }
+    record::decode(&rest).map_err(Bad::Header)
+}
+
+/// What is wrong with a record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Bad {
+    Word,
+    Header(NotARecord),
+    Hash,
+}
+
+impl Bad {
+    pub(super) fn at(self, place: Location) -> ReadError {
+        match self {
+            Self::Header(NotARecord::Kind(kind)) => ReadError::Version { kind, known: VERSION },
+            Self::Word => ReadError::Damaged { what: format!("what stands at {place} is not a record") },
+            Self::Header(NotARecord::Malformed) => {
+                ReadError::Damaged { what: format!("the header of the record at {place} is malformed") }
+            }
+            Self::Hash => {
+                ReadError::Damaged { what: format!("the record at {place} does not match its hash") }
+            }
+        }
+    }
+}
+
+impl From<OpenError> for ReadError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Io { action, source, .. } if source.kind() != std::io::ErrorKind::NotFound => {
+                Self::Io { action, source }
+            }
+            other => Self::Damaged { what: other.to_string() },
+        }
+    }
+}
