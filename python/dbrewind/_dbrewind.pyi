@@ -2,10 +2,48 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, final
 
 from typing_extensions import Self
+
+__all__ = [
+    "BinlogUnsuitableError",
+    "BusyError",
+    "CannotUndoError",
+    "ClosedError",
+    "Database",
+    "Error",
+    "FileMissingError",
+    "FileReplacedError",
+    "ForkedError",
+    "InternalError",
+    "InvalidArgumentError",
+    "IoError",
+    "KeeperFailedError",
+    "Lsn",
+    "Mark",
+    "MarkExistsError",
+    "MarkLostError",
+    "MarkNotFoundError",
+    "NotADatabaseError",
+    "NotAttachedError",
+    "NotWritableError",
+    "PollutedError",
+    "ProductionError",
+    "Rewound",
+    "StoreDamagedError",
+    "StoreFullError",
+    "StoreVersionError",
+    "TwoSqlitesError",
+    "UnreachableError",
+    "UnsupportedError",
+    "VerifyFailedError",
+    "__version__",
+    "keeper_main",
+    "open",
+]
 
 __version__: str
 
@@ -37,6 +75,9 @@ def open(
     StoreDamagedError, StoreVersionError, InvalidArgumentError, BusyError.
     """
 
+def keeper_main() -> None:
+    """Serve one database over standard input and output: what the keeper process runs. Not for callers."""
+
 @final
 class Database:
     """A database that is being recorded. Any thread may call it; the interpreter lock is free meanwhile.
@@ -45,10 +86,10 @@ class Database:
     """
 
     @property
-    def path(self) -> str:
+    def path(self) -> Path:
         """The database file, absolute."""
     @property
-    def store(self) -> str:
+    def store(self) -> Path:
         """The store folder, absolute."""
     @property
     def journal(self) -> Literal["wal", "rollback"]:

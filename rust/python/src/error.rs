@@ -65,6 +65,11 @@ fn class<'py>(
     Ok(py.get_type::<PyType>().call1((name, bases, dict))?.cast_into::<PyType>()?)
 }
 
+/// The exception for an error of the engine.
+pub(crate) fn raise(py: Python<'_>, error: &dbrewind_sqlite::Error) -> PyErr {
+    with_code(py, error.code(), error)
+}
+
 /// The exception for a code, with a text of its own.
 pub(crate) fn with_code(py: Python<'_>, code: Code, text: impl Display) -> PyErr {
     let text = format!("[{code}] {text}");

@@ -2,10 +2,15 @@
 //!
 //! Every call gives the interpreter lock away before it touches a file, a lock or a store.
 
-#[expect(dead_code, reason = "the classes that raise arrive with the engine")]
+mod database;
 mod error;
-#[expect(dead_code, reason = "the classes that make moments arrive with the engine")]
+mod host;
+mod keeper;
 mod lsn;
+mod mark;
+mod open;
+mod rewound;
+mod scope;
 
 use pyo3::prelude::*;
 
@@ -13,6 +18,11 @@ use pyo3::prelude::*;
 fn _dbrewind(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     error::add_to(module)?;
+    module.add_class::<database::PyDatabase>()?;
     module.add_class::<lsn::PyLsn>()?;
+    module.add_class::<mark::PyMark>()?;
+    module.add_class::<rewound::PyRewound>()?;
+    module.add_function(wrap_pyfunction!(open::open, module)?)?;
+    module.add_function(wrap_pyfunction!(keeper::keeper_main, module)?)?;
     Ok(())
 }

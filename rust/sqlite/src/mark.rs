@@ -2,7 +2,6 @@ use dbrewind_core::{Lsn, Timestamp};
 
 /// What a rewind to a mark would cost.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
 pub enum MarkState {
     /// Its state is a prefix of the present WAL: a rewind takes the same time for any change.
     Hot,

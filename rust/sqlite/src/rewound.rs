@@ -2,7 +2,6 @@ use dbrewind_core::Lsn;
 
 /// How a rewind was done.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
 pub enum Method {
     /// The end of the WAL was moved: the same time for any change.
     Moved,

@@ -1,0 +1,180 @@
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use dbrewind_core::Code;
+use dbrewind_sqlite::{Database, Error, JournalMode, Target};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyTuple};
+
+use crate::error::{raise, with_code};
+use crate::lsn::PyLsn;
+use crate::mark::PyMark;
+use crate::open::seconds;
+use crate::rewound::PyRewound;
+use crate::scope::PyScope;
+
+/// A database that is being recorded. Any thread may call it; the interpreter lock is free meanwhile.
+#[pyclass(name = "Database", module = "dbrewind", frozen, weakref)]
+pub(crate) struct PyDatabase {
+    engine: Arc<Database>,
+    path: Arc<str>,
+}
+
+impl PyDatabase {
+    /// Makes the Python object, and sees to it that it is closed when it is collected or Python ends.
+    pub(crate) fn wrap(py: Python<'_>, engine: Database) -> PyResult<Bound<'_, Self>> {
+        let engine = Arc::new(engine);
+        let path = engine.path().to_string_lossy().into();
+        let closer = Arc::clone(&engine);
+        let close = move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+            // Nobody is left who could act on an error; in a forked child it is the expected one.
+            let _ = args.py().detach(|| closer.close());
+        };
+        let database = Bound::new(py, Self { engine, path })?;
+        let close = PyCFunction::new_closure(py, None, None, close)?;
+        // Objects that are still referred to when Python ends are not collected; `finalize` runs then, too.
+        py.import("weakref")?.call_method1("finalize", (&database, close))?;
+        Ok(database)
+    }
+
+    /// Runs one call of the engine without the interpreter lock.
+    fn run<T: Send>(
+        &self,
+        py: Python<'_>,
+        call: impl FnOnce(&Database) -> Result<T, Error> + Send,
+    ) -> PyResult<T> {
+        py.detach(|| call(&self.engine)).map_err(|error| raise(py, &error))
+    }
+
+    /// What a caller calls a moment. A moment of another database is refused: its number would be one here, too.
+    fn target(&self, to: &Bound<'_, PyAny>) -> PyResult<Target> {
+        if let Ok(name) = to.extract::<String>() {
+            return Ok(Target::Name(name));
+        }
+        let moment = if let Ok(mark) = to.cast::<PyMark>() {
+            mark.get().moment().clone()
+        } else if let Ok(moment) = to.cast::<PyLsn>() {
+            moment.get().clone()
+        } else {
+            let kind = to.get_type().name()?;
+            return Err(PyTypeError::new_err(format!(
+                "expected a mark's name, a Mark or an Lsn, not {kind}"
+            )));
+        };
+        if !moment.is_of(&self.path) {
+            let text = format!("this is a moment of {:?}, not of {:?}", moment.path(), &*self.path);
+            return Err(with_code(to.py(), Code::InvalidArgument, text));
+        }
+        Ok(Target::Lsn(moment.lsn()))
+    }
+}
+
+#[pymethods]
+impl PyDatabase {
+    /// The database file, absolute.
+    #[getter]
+    fn path(&self) -> &Path {
+        self.engine.path()
+    }
+
+    /// The store folder, absolute.
+    #[getter]
+    fn store(&self) -> &Path {
+        self.engine.store_path()
+    }
+
+    /// How the database journals: "wal", or "rollback" for every other mode.
+    #[getter]
+    fn journal(&self) -> &'static str {
+        match self.engine.journal() {
+            JournalMode::Wal => "wal",
+            JournalMode::Rollback => "rollback",
+        }
+    }
+
+    /// Where recording runs: "inside" this process, or in the "keeper".
+    #[getter]
+    fn engine(&self) -> &'static str {
+        "inside"
+    }
+
+    /// Name the present moment.
+    pub(crate) fn mark(&self, py: Python<'_>, name: &str) -> PyResult<PyMark> {
+        Ok(PyMark::of(&self.path, self.run(py, |engine| engine.mark(name))?))
+    }
+
+    /// All marks, oldest first.
+    fn marks(&self, py: Python<'_>) -> PyResult<Vec<PyMark>> {
+        let marks = self.run(py, Database::marks)?;
+        Ok(marks.into_iter().map(|mark| PyMark::of(&self.path, mark)).collect())
+    }
+
+    /// Forget a mark. The history stays.
+    #[pyo3(name = "drop")]
+    pub(crate) fn drop_mark(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        self.run(py, |engine| engine.drop_mark(name))
+    }
+
+    /// Make the database what it was at `to`, in place.
+    #[pyo3(signature = (to, *, timeout=None))]
+    pub(crate) fn rewind(&self, to: &Bound<'_, PyAny>, timeout: Option<f64>) -> PyResult<PyRewound> {
+        let py = to.py();
+        let target = self.target(to)?;
+        let timeout = timeout.map(|given| seconds(py, given)).transpose()?;
+        let done = self.run(py, |engine| engine.rewind(&target, timeout))?;
+        Ok(PyRewound::of(&self.path, &done))
+    }
+
+    /// For a `with` block: what is written inside is rewound at its end.
+    fn rewound(slf: &Bound<'_, Self>) -> PyScope {
+        PyScope::of(slf.clone().unbind())
+    }
+
+    /// Whether anything was committed since `to`.
+    fn dirty_since(&self, to: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let target = self.target(to)?;
+        self.run(to.py(), |engine| engine.dirty_since(&target))
+    }
+
+    /// The present moment: the newest commit or rewind.
+    fn now(&self, py: Python<'_>) -> PyResult<PyLsn> {
+        Ok(PyLsn::of(&self.path, self.run(py, Database::now)?))
+    }
+
+    /// xxh3-128 of every page in hex, without the counters that only grow.
+    fn digest(&self, py: Python<'_>) -> PyResult<String> {
+        let digest = self.run(py, Database::digest)?;
+        let mut text = String::with_capacity(2 * digest.len());
+        for byte in digest {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        Ok(text)
+    }
+
+    /// Stop recording. Closing twice is allowed.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.run(py, Database::close)
+    }
+
+    fn __enter__<'a, 'py>(slf: &'a Bound<'py, Self>) -> &'a Bound<'py, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (exc_type, exc, traceback, /))]
+    fn __exit__(
+        &self,
+        exc_type: &Bound<'_, PyAny>,
+        exc: &Bound<'_, PyAny>,
+        traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let _ = (exc, traceback);
+        self.close(exc_type.py())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Database {:?}, {}>", &*self.path, self.journal())
+    }
+}

@@ -1,0 +1,85 @@
+use std::sync::Arc;
+
+use dbrewind_core::Timestamp;
+use dbrewind_sqlite::{Mark, MarkState};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::lsn::PyLsn;
+
+/// A named moment.
+#[pyclass(name = "Mark", module = "dbrewind", frozen)]
+pub(crate) struct PyMark {
+    name: String,
+    lsn: PyLsn,
+    time: Timestamp,
+    pages: u64,
+    state: &'static str,
+}
+
+impl PyMark {
+    pub(crate) fn of(path: &Arc<str>, mark: Mark) -> Self {
+        Self {
+            lsn: PyLsn::of(path, mark.lsn),
+            time: mark.time,
+            pages: mark.pages,
+            state: match mark.state {
+                MarkState::Hot => "hot",
+                MarkState::Archived => "archived",
+                MarkState::Lost => "lost",
+            },
+            name: mark.name,
+        }
+    }
+
+    pub(crate) fn called(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn moment(&self) -> &PyLsn {
+        &self.lsn
+    }
+}
+
+#[pymethods]
+impl PyMark {
+    /// Its name.
+    #[getter]
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The moment.
+    #[getter]
+    fn lsn(&self) -> PyLsn {
+        self.lsn.clone()
+    }
+
+    /// When it was made, in UTC.
+    #[getter]
+    fn time<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        // Not `fromtimestamp(float)`: a double has no room for today's microseconds.
+        let datetime = py.import("datetime")?;
+        let utc = datetime.getattr("timezone")?.getattr("utc")?;
+        let epoch = datetime.getattr("datetime")?.call1((1970, 1, 1, 0, 0, 0, 0, utc))?;
+        let since = PyDict::new(py);
+        since.set_item("microseconds", self.time.get() / 1_000)?;
+        epoch.add(datetime.getattr("timedelta")?.call((), Some(&since))?)
+    }
+
+    /// Length of the database then, in pages.
+    #[getter]
+    fn pages(&self) -> u64 {
+        self.pages
+    }
+
+    /// "hot": a rewind costs the same for any change; "archived": it costs what differs; "lost": refused.
+    #[getter]
+    fn state(&self) -> &'static str {
+        self.state
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Mark {:?} at {}, {} pages, {}>", self.name, self.lsn.lsn(), self.pages, self.state)
+    }
+}

@@ -1,0 +1,66 @@
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dbrewind_core::Code;
+use dbrewind_sqlite::{Database, Journal, OpenOptions, Synchronous};
+use pyo3::prelude::*;
+
+use crate::database::PyDatabase;
+use crate::error::{raise, with_code};
+use crate::host;
+
+/// Attach to a database file and record it from now on, until `close`.
+#[pyfunction]
+#[pyo3(signature = (path, *, store=None, timeout=5.0, synchronous="normal", journal=None, default_vfs=true, engine="auto"))]
+#[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python function")]
+pub(crate) fn open<'py>(
+    py: Python<'py>,
+    path: PathBuf,
+    store: Option<PathBuf>,
+    timeout: f64,
+    synchronous: &str,
+    journal: Option<&str>,
+    default_vfs: bool,
+    engine: &str,
+) -> PyResult<Bound<'py, PyDatabase>> {
+    if path == Path::new("") || path == Path::new(":memory:") {
+        let text =
+            "a database in memory has no file that could be recorded; use a file, for speed on a tmpfs";
+        return Err(with_code(py, Code::Unsupported, text));
+    }
+    let options = OpenOptions {
+        store,
+        timeout: seconds(py, timeout)?,
+        synchronous: match synchronous {
+            "off" => Synchronous::Off,
+            "normal" => Synchronous::Normal,
+            "full" => Synchronous::Full,
+            other => return Err(not_one_of(py, "synchronous", other, r#""off", "normal" or "full""#)),
+        },
+        journal: match journal {
+            None => None,
+            Some("wal") => Some(Journal::Wal),
+            Some(other) => return Err(not_one_of(py, "journal", other, r#""wal" or None"#)),
+        },
+        default_vfs,
+        ..OpenOptions::default()
+    };
+    if !matches!(engine, "auto" | "inside" | "keeper") {
+        return Err(not_one_of(py, "engine", engine, r#""auto", "inside" or "keeper""#));
+    }
+    let api = host::sqlite(py).map_err(|why| with_code(py, Code::Unreachable, why.0))?;
+    let database = py.detach(|| Database::open(api, &path, &options)).map_err(|error| raise(py, &error))?;
+    PyDatabase::wrap(py, database)
+}
+
+/// A timeout as Python gives it.
+pub(crate) fn seconds(py: Python<'_>, timeout: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(timeout).map_err(|_| {
+        let text = format!("timeout must be a number of seconds, 0 or more, not {timeout}");
+        with_code(py, Code::InvalidArgument, text)
+    })
+}
+
+fn not_one_of(py: Python<'_>, argument: &str, given: &str, allowed: &str) -> PyErr {
+    with_code(py, Code::InvalidArgument, format!("{argument} must be {allowed}, not {given:?}"))
+}

@@ -1,0 +1,75 @@
+use std::sync::Arc;
+
+use dbrewind_sqlite::{Method, Rewound};
+use pyo3::prelude::*;
+
+use crate::lsn::PyLsn;
+
+/// What a rewind did.
+#[pyclass(name = "Rewound", module = "dbrewind", frozen)]
+pub(crate) struct PyRewound {
+    to: PyLsn,
+    undo: PyLsn,
+    pages: u64,
+    seconds: f64,
+    method: &'static str,
+}
+
+impl PyRewound {
+    pub(crate) fn of(path: &Arc<str>, rewound: &Rewound) -> Self {
+        Self {
+            to: PyLsn::of(path, rewound.to),
+            undo: PyLsn::of(path, rewound.undo),
+            pages: rewound.pages,
+            seconds: rewound.seconds,
+            method: match rewound.method {
+                Method::Moved => "moved",
+                Method::Written => "written",
+                Method::Nothing => "nothing",
+            },
+        }
+    }
+}
+
+#[pymethods]
+impl PyRewound {
+    /// The moment whose state the database has now.
+    #[getter]
+    fn to(&self) -> PyLsn {
+        self.to.clone()
+    }
+
+    /// The moment just before; rewind to it to take the rewind back.
+    #[getter]
+    fn undo(&self) -> PyLsn {
+        self.undo.clone()
+    }
+
+    /// Pages that were written.
+    #[getter]
+    fn pages(&self) -> u64 {
+        self.pages
+    }
+
+    /// How long it took, waiting included.
+    #[getter]
+    fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
+    /// "moved", "written" or "nothing".
+    #[getter]
+    fn method(&self) -> &'static str {
+        self.method
+    }
+
+    fn __repr__(&self) -> String {
+        let Self { to, undo, pages, seconds, method } = self;
+        let milliseconds = seconds * 1e3;
+        format!(
+            "<Rewound to {} from {}: {method}, {pages} pages, {milliseconds:.3} ms>",
+            to.lsn(),
+            undo.lsn()
+        )
+    }
+}
