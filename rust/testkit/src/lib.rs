@@ -1,0 +1,21 @@
+//! What `dbrewind`'s tests are made of: reproducible randomness, SQLite connections in threads and other
+//! processes, page images to compare with, random workloads.
+//!
+//! Test code: a broken expectation panics with everything needed to run it again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test harness reports by panicking"
+)]
+
+pub mod image;
+pub mod model;
+pub mod peer;
+pub mod protocol;
+pub mod recording;
+pub mod seed;
+pub mod serve;
+pub mod workload;
+pub mod world;
