@@ -72,7 +72,9 @@ def _arguments() -> argparse.Namespace:
 def _options(arguments: argparse.Namespace) -> Options:
     sizes = arguments.sizes or ("2,22" if arguments.quick else "2,22,113,1000")
     settings = []
-    for word in (arguments.settings or ",".join(SETTINGS)).lower().split(","):
+    for word in (
+        (arguments.settings or ("wal/off,delete/normal" if arguments.quick else ",".join(SETTINGS))).lower().split(",")
+    ):
         if word not in SETTINGS:
             raise SystemExit(f"unknown setting {word!r}: use some of {', '.join(SETTINGS)}")
         settings.append(SETTINGS[word])

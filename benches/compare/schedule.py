@@ -49,7 +49,7 @@ def effort(kind: Kind, quick: bool) -> Effort:
     """Rounds for a workload."""
     if quick:
         return Effort(12, 4, 2.0, 4) if kind == "small" else Effort(4, 2, 2.0, 2)
-    return Effort(200, 8, 40.0, 10) if kind == "small" else Effort(18, 8, 60.0, 2)
+    return Effort(200, 8, 30.0, 10) if kind == "small" else Effort(18, 8, 40.0, 2)
 
 
 def measure(setting: Setting, size: Size, options: Options) -> tuple[list[Cell], dict[str, Message]]:

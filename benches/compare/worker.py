@@ -66,7 +66,7 @@ class Worker:
 
     def about(self) -> Message:
         """Versions, for the record."""
-        return {"sqlite": library_version(self._kind.engine), "rival": self._kind.version()}
+        return {"sqlite": library_version(self._kind.engine), "rival": self._rival.version()}
 
     def fresh(self) -> Message:
         """Throw the database away and begin again from the base."""

@@ -68,7 +68,6 @@ class Rival(ABC):
         """Close everything that is open."""
         self.connection.close()
 
-    @classmethod
-    def version(cls) -> str:
+    def version(self) -> str:
         """The rival's own version, apart from SQLite's."""
         return ""

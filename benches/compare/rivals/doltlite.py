@@ -21,8 +21,7 @@ class DoltLite(Rival):
         self.connection.execute("SELECT dolt_reset('--hard')").fetchall()
         return {}
 
-    @classmethod
-    def version(cls) -> str:
+    def version(self) -> str:
         """What the library says about itself."""
         connection = connect("doltlite", ":memory:", Setting("delete", "off"))
         version = str(connection.execute("SELECT dolt_version()").fetchone()[0])

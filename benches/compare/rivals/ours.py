@@ -39,7 +39,6 @@ class Ours(Rival):
         super().close()
         self._database.close()
 
-    @classmethod
-    def version(cls) -> str:
-        """The package's version."""
-        return f"dbrewind {importlib.import_module('dbrewind').__version__}"
+    def version(self) -> str:
+        """The package's version, and where its engine runs."""
+        return f"dbrewind {importlib.import_module('dbrewind').__version__}, engine {self._database.engine}"

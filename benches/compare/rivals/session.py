@@ -37,7 +37,6 @@ class Session(Rival):
             self._session.close()
         super().close()
 
-    @classmethod
-    def version(cls) -> str:
+    def version(self) -> str:
         """The version of apsw."""
         return f"apsw {importlib.import_module('apsw').apsw_version()}"
