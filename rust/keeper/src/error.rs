@@ -17,7 +17,9 @@ pub enum Error {
     #[error(transparent)]
     Failed(#[from] Failure),
     /// The engine cannot run where it has to.
-    #[error("{what}; use journal_mode=WAL with the keeper, or load dbrewind as an extension into the SQLite that writes")]
+    #[error(
+        "{what}; use journal_mode=WAL with the keeper, or load dbrewind as an extension into the SQLite that writes"
+    )]
     Unreachable {
         /// What is missing.
         what: String,
@@ -89,7 +91,8 @@ pub enum Failure {
     /// Its process has ended.
     #[error(
         "the keeper process {pid} ended ({status}){}; the database is whole, a rewind that was under way left its \
-         old or its new state; open the recording again", quoted(words)
+         old or its new state; open the recording again",
+        quoted(words)
     )]
     Ended {
         /// Its process id.
@@ -113,7 +116,10 @@ pub enum Failure {
         waited: Duration,
     },
     /// Its answer is not one.
-    #[error("the keeper process {pid} answered nonsense: {what}{}; check that the command starts a keeper", quoted(words))]
+    #[error(
+        "the keeper process {pid} answered nonsense: {what}{}; check that the command starts a keeper",
+        quoted(words)
+    )]
     Garbled {
         /// Its process id.
         pid: u32,
@@ -123,7 +129,9 @@ pub enum Failure {
         words: String,
     },
     /// It has another version.
-    #[error("the keeper speaks version {theirs} of the protocol, this library {ours}; install both from the same release")]
+    #[error(
+        "the keeper speaks version {theirs} of the protocol, this library {ours}; install both from the same release"
+    )]
     Version {
         /// The keeper's.
         theirs: u32,
@@ -175,7 +183,8 @@ mod tests {
 
     #[test]
     fn a_refusal_is_the_engines_error() {
-        let engine = dbrewind_sqlite::Error::MarkNotFound { name: "sed".into(), nearest: Some("seed".into()) };
+        let engine =
+            dbrewind_sqlite::Error::MarkNotFound { name: "sed".into(), nearest: Some("seed".into()) };
         let text = engine.to_string();
         let error = Error::from(engine);
         let refusal = Error::from(Refusal::of(&error));

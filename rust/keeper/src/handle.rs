@@ -1,9 +1,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use dbrewind_sqlite::{
-    ApiError, Database, JournalMode, Lsn, Mark, OpenOptions, Rewound, SqliteApi, Target,
-};
+use dbrewind_sqlite::{ApiError, Database, JournalMode, Lsn, Mark, OpenOptions, Rewound, SqliteApi, Target};
 
 use crate::client::{KeeperClient, KeeperCommand};
 use crate::copies;
@@ -44,9 +42,8 @@ macro_rules! pass {
 impl Handle {
     /// Opens the existing database at `path` for recording.
     ///
-    /// * `api`: the SQLite that the application uses, or why it was not reached: the answer of
-    ///   [`SqliteApi::from_library`] for the module the application imports. Call it every time: a copy that
-    ///   was loaded since changes the choice.
+    /// * `api`: the SQLite that the application uses, as [`SqliteApi::from_library`] found it, or in words why it
+    ///   was not reached.
     /// * `command`: how to start a keeper.
     ///
     /// # Errors
@@ -55,7 +52,7 @@ impl Handle {
     /// keeper cannot be started; and those of [`Database::open`].
     pub fn open(
         choice: Choice,
-        api: Result<SqliteApi, ApiError>,
+        api: Result<SqliteApi, String>,
         command: &KeeperCommand,
         path: &Path,
         options: &OpenOptions,
@@ -63,7 +60,7 @@ impl Handle {
         let keeper = || KeeperClient::open(command, path, options).map(Self::Keeper);
         match (choice, api) {
             (Choice::Keeper, _) | (Choice::Auto, Err(_)) => keeper(),
-            (Choice::Inside, Err(why)) => Err(Error::Unreachable { what: why.to_string() }),
+            (Choice::Inside, Err(why)) => Err(Error::Unreachable { what: why }),
             (Choice::Auto, Ok(api)) => match copies::others(Some(&api)) {
                 Ok(others) if others.is_empty() => Ok(Self::Inside(Database::open(api, path, options)?)),
                 // Also when the system does not tell: the keeper is right either way.

@@ -66,7 +66,11 @@ impl Link {
                 Err(Failure::Version { theirs: version, ours: VERSION }.into())
             }
             Ok(_) => Err(link.unexpected()),
-            Err(error) => Err(error),
+            Err(error) => {
+                // It has opened nothing yet, and may be anything.
+                link.kill();
+                Err(error)
+            }
         }
     }
 
@@ -192,10 +196,14 @@ impl Link {
 
     /// It does not speak the protocol: it is no keeper, or a broken one. Either way it is ours to end.
     fn garbled(&mut self, what: String) -> Error {
+        self.kill();
+        Failure::Garbled { pid: self.keeper(), what, words: self.words() }.into()
+    }
+
+    fn kill(&mut self) {
         self.to = None;
         let _ = self.child.kill();
         let _ = self.reap(END);
-        Failure::Garbled { pid: self.keeper(), what, words: self.words() }.into()
     }
 
     pub(super) fn unexpected(&self) -> Error {

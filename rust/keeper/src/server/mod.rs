@@ -48,8 +48,8 @@ pub fn serve(mut input: File, output: File) -> u8 {
     let served = ffi::set_nonblocking(output.as_fd())
         .map_err(|e| e.to_string())
         .and_then(|()| answer_all(&mut session, &mut input, &output));
-    let closed = session.close();
-    for problem in [served.as_ref().err(), closed.as_ref().err()].into_iter().flatten() {
+    let closed = session.close().map_err(|e| e.to_string());
+    for problem in [&served, &closed].into_iter().filter_map(|result| result.as_ref().err()) {
         eprintln!("{problem}");
     }
     match (served, closed) {

@@ -38,7 +38,9 @@ impl Session {
     pub(super) fn answer(&mut self, frame: Frame<'_>) -> Answer {
         let request = match Request::take(frame.kind, frame.payload) {
             Ok(request) => request,
-            Err(error) => return Answer::Refused(Answer::defect(&format!("a request is malformed: {error}"))),
+            Err(error) => {
+                return Answer::Refused(Answer::defect(&format!("a request is malformed: {error}")));
+            }
         };
         match request {
             Request::Hello { version, pid } => self.greet(version, pid),

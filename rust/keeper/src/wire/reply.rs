@@ -205,13 +205,8 @@ mod tests {
 
     #[test]
     fn replies_come_back() {
-        let rewound = Rewound {
-            to: Lsn::new(1),
-            undo: Lsn::new(2),
-            pages: 3,
-            seconds: 0.25,
-            method: Method::Written,
-        };
+        let rewound =
+            Rewound { to: Lsn::new(1), undo: Lsn::new(2), pages: 3, seconds: 0.25, method: Method::Written };
         for (operation, reply) in [
             (Operation::Hello, Reply::Welcome { version: 1, pid: 2, sqlite: 3_050_000 }),
             (

@@ -27,14 +27,29 @@ pub(crate) enum Operation {
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Request {
     /// First of all. The magic comes before it.
-    Hello { version: u32, pid: u32 },
+    Hello {
+        version: u32,
+        pid: u32,
+    },
     /// Once. Boxed: it is far larger than the others.
-    Open { path: PathBuf, options: Box<OpenOptions> },
-    Mark { name: String },
+    Open {
+        path: PathBuf,
+        options: Box<OpenOptions>,
+    },
+    Mark {
+        name: String,
+    },
     Marks,
-    DropMark { name: String },
-    Rewind { to: Target, timeout: Option<Duration> },
-    DirtySince { to: Target },
+    DropMark {
+        name: String,
+    },
+    Rewind {
+        to: Target,
+        timeout: Option<Duration>,
+    },
+    DirtySince {
+        to: Target,
+    },
     Now,
     Digest,
     Drain,
@@ -175,12 +190,16 @@ mod tests {
     use super::*;
 
     fn target() -> impl Strategy<Value = Target> {
-        prop_oneof![any::<String>().prop_map(Target::Name), any::<u64>().prop_map(|l| Target::Lsn(Lsn::new(l)))]
+        prop_oneof![
+            any::<String>().prop_map(Target::Name),
+            any::<u64>().prop_map(|l| Target::Lsn(Lsn::new(l)))
+        ]
     }
 
     fn request() -> impl Strategy<Value = Request> {
         let timeout = || proptest::option::of(any::<u64>().prop_map(Duration::from_nanos));
-        let open = (any::<String>(), proptest::option::of(any::<String>()), any::<u64>(), 0..3, any::<bool>());
+        let open =
+            (any::<String>(), proptest::option::of(any::<String>()), any::<u64>(), 0..3, any::<bool>());
         let open = open.prop_map(|(path, store, number, synchronous, wal)| Request::Open {
             path: path.into(),
             options: Box::new(OpenOptions {
