@@ -124,8 +124,6 @@ fn put_mark(out: &mut Vec<u8>, mark: &Mark) {
         MarkState::Hot => 0,
         MarkState::Archived => 1,
         MarkState::Lost => 2,
-        // A state that is newer than this protocol: the other side refuses it.
-        _ => u8::MAX,
     });
 }
 
@@ -154,7 +152,6 @@ fn put_rewound(out: &mut Vec<u8>, rewound: &Rewound) {
         Method::Moved => 0,
         Method::Written => 1,
         Method::Nothing => 2,
-        _ => u8::MAX,
     });
 }
 
