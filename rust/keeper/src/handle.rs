@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use dbrewind_sqlite::{ApiError, Database, JournalMode, Lsn, Mark, OpenOptions, Rewound, SqliteApi, Target};
+use dbrewind_sqlite::{Database, JournalMode, Lsn, Mark, OpenOptions, Rewound, SqliteApi, Target};
 
 use crate::client::{KeeperClient, KeeperCommand};
 use crate::copies;
