@@ -14,8 +14,7 @@ class DoltLite(Rival):
     name = "doltlite"
     title = "DoltLite hard reset"
     engine = "doltlite"
-    # The journal mode means nothing to it.
-    modes = ("wal",)
+    one_mode = True
 
     def reset(self) -> dict[str, str | int | float]:
         """Back to the last commit of its history."""

@@ -1,7 +1,7 @@
 //! The change-record store of `dbrewind`.
 //!
 //! A store is a folder of memory-mapped segments that any number of threads and processes append
-//! [records](Record) to without locks, and a [timeline](timeline) that tells, for any two moments of
+//! [records](Record) to without locks, and a [timeline](Timeline) that tells, for any two moments of
 //! an object, which keys differ and where their images are. It knows records, objects and LSNs; what
 //! a page or a row is, only the adapters know.
 
@@ -12,9 +12,13 @@ mod ring;
 mod segment;
 mod store;
 mod sync;
+mod timeline;
 mod types;
 
 pub use error::{AppendError, Code, LockError, OpenError, ReadError, SyncError};
-pub use format::Kind;
+pub use format::{BodyError, CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
 pub use store::{Cursor, Head, HolderLock, Location, ObjectLock, Record, Store, StoreOptions};
+pub use timeline::{
+    Era, MarkEntry, NoteEntry, Plan, PlanError, RewindEntry, Source, Timeline, TimelineError, Unreachable,
+};
 pub use types::{Extent, Key, Lsn, MarkName, MarkNameError, ObjectId, SegmentId, Timestamp};

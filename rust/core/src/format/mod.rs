@@ -1,12 +1,24 @@
 //! Bytes on disk: parsing and writing, nothing else. The tables are in `rust/docs/format.md`.
 
 mod bytes;
+mod commit;
 pub(crate) mod control;
+mod drop;
+mod era;
+mod fields;
 mod kind;
+mod mark;
 pub(crate) mod object;
 pub(crate) mod record;
+mod rewind;
 pub(crate) mod segment;
 mod word;
 
+pub use commit::CommitBody;
+pub use drop::DropBody;
+pub use era::{Engine, EraBody};
+pub use fields::BodyError;
 pub use kind::Kind;
+pub use mark::MarkBody;
+pub use rewind::RewindBody;
 pub(crate) use word::{HEADER, Owner, Place, State, Word, span};

@@ -1,0 +1,129 @@
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+
+use super::cuts::Cuts;
+use super::touches::Touches;
+use crate::format::Engine;
+use crate::store::Location;
+use crate::types::{Extent, Key, Lsn, Timestamp};
+
+/// A stretch of history recorded without interruption by one engine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Era {
+    /// Which kind of images it has.
+    pub engine: Engine,
+    /// The moment it began with; its own records have larger LSNs.
+    pub first: Lsn,
+    /// When it began.
+    pub time: Timestamp,
+    /// How many keys the object had at `first`.
+    pub extent: Extent,
+    /// Recording was interrupted before it: nothing before `first` can be reached.
+    pub broken: bool,
+}
+
+/// A moment of which the state is known as a whole: a commit, a rewind, the beginning of the era.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) lsn: Lsn,
+    pub(super) extent: Extent,
+}
+
+/// What one era recorded.
+#[derive(Clone, Debug)]
+pub(super) struct EraLog {
+    pub(super) era: Era,
+    pub(super) touches: Touches,
+    /// Ascending; the first is the era's own.
+    moments: Vec<Moment>,
+    pub(super) cuts: Cuts,
+    bases: HashMap<Key, Location>,
+}
+
+impl EraLog {
+    pub(super) fn new(era: Era) -> Self {
+        let moments = vec![Moment { lsn: era.first, extent: era.extent }];
+        Self { era, touches: Touches::default(), moments, cuts: Cuts::default(), bases: HashMap::new() }
+    }
+
+    /// Adds a moment, unless it is known.
+    pub(super) fn add_moment(&mut self, lsn: Lsn, extent: Extent) {
+        let place = self.moments.partition_point(|moment| moment.lsn < lsn);
+        if self.moments.get(place).is_none_or(|moment| moment.lsn != lsn) {
+            self.moments.insert(place, Moment { lsn, extent });
+        }
+    }
+
+    /// Adds a base image; the first of a key stays.
+    pub(super) fn add_base(&mut self, key: Key, at: Location) {
+        self.bases.entry(key).or_insert(at);
+    }
+
+    pub(super) fn base(&self, key: Key) -> Option<Location> {
+        self.bases.get(&key).copied()
+    }
+
+    pub(super) fn is_moment(&self, lsn: Lsn) -> bool {
+        self.floor(lsn).lsn == lsn
+    }
+
+    /// The newest moment at or below an LSN; below the era's first, that one.
+    pub(super) fn floor(&self, lsn: Lsn) -> Moment {
+        let past = self.moments.partition_point(|moment| moment.lsn <= lsn);
+        let own = Moment { lsn: self.era.first, extent: self.era.extent };
+        past.checked_sub(1).and_then(|at| self.moments.get(at)).copied().unwrap_or(own)
+    }
+
+    /// The newest moment.
+    pub(super) fn last(&self) -> Moment {
+        self.floor(Lsn::new(u64::MAX))
+    }
+
+    fn moments_in(&self, range: &RangeInclusive<Lsn>) -> &[Moment] {
+        let from = self.moments.partition_point(|moment| moment.lsn < *range.start());
+        let to = self.moments.partition_point(|moment| moment.lsn <= *range.end());
+        self.moments.get(from..to).unwrap_or(&[])
+    }
+
+    /// How many keys existed all through a range of LSNs, as far as its moments and cuts tell.
+    pub(super) fn least_extent(&self, range: &RangeInclusive<Lsn>) -> Option<Extent> {
+        let moments = self.moments_in(range).iter().map(|moment| moment.extent);
+        moments.chain(self.cuts.least_extent(range)).min()
+    }
+
+    /// Gives back what growing left over; for an era that has ended.
+    pub(super) fn shrink(&mut self) {
+        self.touches.shrink();
+        self.moments.shrink_to_fit();
+        self.cuts.shrink();
+        self.bases.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log() -> EraLog {
+        EraLog::new(Era {
+            engine: Engine::Wal,
+            first: Lsn::new(10),
+            time: Timestamp::default(),
+            extent: Extent::new(5),
+            broken: false,
+        })
+    }
+
+    #[test]
+    fn a_moment_added_late_takes_its_place() {
+        let mut log = log();
+        for (lsn, extent) in [(12, 6), (19, 7), (15, 3), (12, 99)] {
+            log.add_moment(Lsn::new(lsn), Extent::new(extent));
+        }
+        let extent = |lsn| log.floor(Lsn::new(lsn)).extent.get();
+        assert_eq!([10, 11, 12, 14, 15, 18, 19, 99].map(extent), [5, 5, 6, 6, 3, 3, 7, 7]);
+        assert!(log.is_moment(Lsn::new(15)) && !log.is_moment(Lsn::new(16)));
+        assert_eq!(log.least_extent(&(Lsn::new(11)..=Lsn::new(18))), Some(Extent::new(3)));
+        assert_eq!(log.least_extent(&(Lsn::new(16)..=Lsn::new(18))), None);
+    }
+}

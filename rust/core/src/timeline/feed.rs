@@ -1,0 +1,214 @@
+use super::{Era, EraLog, MarkEntry, NoteEntry, RewindEntry, Timeline, TimelineError};
+use crate::format::{BodyError, CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
+use crate::store::{Head, Location, Store};
+use crate::types::Lsn;
+
+impl Timeline {
+    /// Reads the records that were appended since the last call. Images are not read, only noted.
+    ///
+    /// # Errors
+    /// When a record cannot be read, or contradicts the others. The timeline is empty then; the next call
+    /// begins anew.
+    pub fn catch_up(&mut self, store: &Store) -> Result<(), TimelineError> {
+        let mut cursor = self.cursor;
+        let mut body = Vec::new();
+        let mut result = Ok(());
+        let scanned = store.scan(&mut cursor, &mut |head, at, _| {
+            if result.is_ok() && head.object == self.object {
+                result = self.take(store, head, at, &mut body);
+            }
+        });
+        let result = result.and(scanned.map_err(TimelineError::from));
+        match result {
+            Ok(()) => self.cursor = cursor,
+            Err(_) => *self = Self::new(self.object),
+        }
+        result
+    }
+
+    fn take(
+        &mut self,
+        store: &Store,
+        head: Head,
+        at: Location,
+        body: &mut Vec<u8>,
+    ) -> Result<(), TimelineError> {
+        let has_body = matches!(
+            head.kind,
+            Kind::Commit | Kind::Mark | Kind::Drop | Kind::Rewind | Kind::Era | Kind::Note
+        );
+        if has_body {
+            store.read_into(at, body)?;
+        } else {
+            body.clear();
+        }
+        self.feed(head, at, body)
+    }
+
+    /// Takes one record, in log order. [`Timeline::catch_up`] calls it; an image's body is not looked at.
+    ///
+    /// # Errors
+    /// When the body is not what the kind says, or the record contradicts earlier ones. The record is
+    /// then left out, and answers are no longer to be relied on.
+    pub fn feed(&mut self, head: Head, at: Location, body: &[u8]) -> Result<(), TimelineError> {
+        if head.object != self.object || matches!(head.kind, Kind::Object | Kind::End) {
+            return Ok(());
+        }
+        if head.lsn.next().is_none() {
+            return Err(misplaced(head, at, "it has the last LSN of all"));
+        }
+        match head.kind {
+            Kind::After | Kind::Cut => self.after(head, at)?,
+            Kind::Before => self.before(head, at)?,
+            Kind::Base => self.base(head, at)?,
+            Kind::Commit => self.commit(head, at, body)?,
+            Kind::Mark => self.mark_set(head, MarkBody::decode(body).map_err(in_body(at))?),
+            Kind::Drop => self.marks.remove(&DropBody::decode(body).map_err(in_body(at))?.name),
+            Kind::Rewind => self.rewind(head, at, body)?,
+            Kind::Era => self.begin(head, at, body)?,
+            Kind::Note => {
+                let note = NoteEntry { lsn: head.lsn, at, body: body.into() };
+                self.notes.entry(head.key.get()).or_default().push(note);
+            }
+            Kind::Object | Kind::End => {}
+        }
+        self.highest = self.highest.max(head.lsn);
+        Ok(())
+    }
+
+    /// The era whose records have this LSN: the present one, or an older one when the record comes late
+    /// (a second copy, from a writer that was slow). `None` if that one is lost.
+    fn era_of(&mut self, head: Head, at: Location) -> Result<Option<&mut EraLog>, TimelineError> {
+        let Some(present) = self.eras.last() else {
+            return Err(misplaced(head, at, "no era has begun"));
+        };
+        if head.lsn == present.era.first {
+            return Err(misplaced(head, at, "the first LSN of an era is its own"));
+        }
+        let past = self.eras.partition_point(|log| log.era.first < head.lsn);
+        Ok(past.checked_sub(1).and_then(|era| self.eras.get_mut(era)))
+    }
+
+    fn after(&mut self, head: Head, at: Location) -> Result<(), TimelineError> {
+        let Some(log) = self.era_of(head, at)? else { return Ok(()) };
+        match (log.era.engine, head.kind) {
+            (Engine::Wal, Kind::Cut) => log.cuts.insert(head.key, head.lsn),
+            (Engine::Wal, _) => {
+                let full = |_| misplaced(head, at, "its era has too many images");
+                log.touches.insert(head.key, head.lsn, at).map_err(full)?;
+            }
+            // What was cut off has a before-image there; the cut adds nothing.
+            (Engine::Rollback, Kind::Cut) => {}
+            (Engine::Rollback, _) => {
+                return Err(misplaced(head, at, "its era is one of before-images"));
+            }
+        }
+        Ok(())
+    }
+
+    fn before(&mut self, head: Head, at: Location) -> Result<(), TimelineError> {
+        let Some(log) = self.era_of(head, at)? else { return Ok(()) };
+        if log.era.engine != Engine::Rollback {
+            return Err(misplaced(head, at, "its era is one of after-images"));
+        }
+        let full = |_| misplaced(head, at, "its era has too many images");
+        log.touches.insert(head.key, head.lsn, at).map_err(full)
+    }
+
+    fn base(&mut self, head: Head, at: Location) -> Result<(), TimelineError> {
+        let oldest = self.eras.first().map(|log| log.era.first);
+        let log = self.eras.iter_mut().rfind(|log| log.era.first == head.lsn);
+        match log {
+            Some(log) if log.era.engine == Engine::Wal => log.add_base(head.key, at),
+            None if oldest.is_some_and(|oldest| head.lsn < oldest) => {}
+            _ => return Err(misplaced(head, at, "no era of after-images begins with its LSN")),
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, head: Head, at: Location, body: &[u8]) -> Result<(), TimelineError> {
+        let body = CommitBody::decode(body).map_err(in_body(at))?;
+        if let Some(log) = self.era_of(head, at)? {
+            log.add_moment(head.lsn, body.extent);
+        }
+        Ok(())
+    }
+
+    fn mark_set(&mut self, head: Head, body: MarkBody<'_>) {
+        let lost = self.interrupted && self.eras.first().is_some_and(|log| head.lsn < log.era.first);
+        self.marks.insert(MarkEntry {
+            name: body.name,
+            lsn: head.lsn,
+            time: body.time,
+            extent: body.extent,
+            note: body.note.into(),
+            lost,
+        });
+    }
+
+    fn rewind(&mut self, head: Head, at: Location, body: &[u8]) -> Result<(), TimelineError> {
+        let body = RewindBody::decode(body).map_err(in_body(at))?;
+        let target = Lsn::new(head.key.get());
+        if self.era_of(head, at)?.is_none() {
+            return Ok(());
+        }
+        let place = match self.rewinds.binary_search_by_key(&head.lsn, |rewind| rewind.lsn) {
+            Ok(known) if self.rewinds.get(known).is_some_and(|known| known.target == target) => {
+                return Ok(());
+            }
+            Ok(_) => return Err(misplaced(head, at, "a rewind with its LSN led elsewhere")),
+            Err(place) => place,
+        };
+        if target >= head.lsn {
+            return Err(misplaced(head, at, "its target is not before it"));
+        }
+        if self.place(target).is_none() {
+            return Err(misplaced(head, at, "its target is before all that can be reached"));
+        }
+        if let Some(log) = self.era_of(head, at)? {
+            log.add_moment(head.lsn, body.extent);
+        }
+        self.left.insert(body.from);
+        let entry = RewindEntry {
+            lsn: head.lsn,
+            target,
+            from: body.from,
+            time: body.time,
+            extent: body.extent,
+            note: body.note.into(),
+        };
+        self.rewinds.insert(place, entry);
+        Ok(())
+    }
+
+    fn begin(&mut self, head: Head, at: Location, body: &[u8]) -> Result<(), TimelineError> {
+        let EraBody { time, extent, broken } = EraBody::decode(body).map_err(in_body(at))?;
+        let Some(engine) = Engine::from_key(head.key) else {
+            return Err(misplaced(head, at, "its engine is unknown"));
+        };
+        if !self.eras.is_empty() && head.lsn <= self.last() {
+            return Err(misplaced(head, at, "its LSN is not above every moment before it"));
+        }
+        if broken && (!self.eras.is_empty() || self.marks.iter().next().is_some()) {
+            self.interrupted = true;
+            self.marks.lose_all();
+            self.eras.clear();
+            self.rewinds.clear();
+            self.left.clear();
+        }
+        if let Some(ended) = self.eras.last_mut() {
+            ended.shrink();
+        }
+        self.notes.clear();
+        self.eras.push(EraLog::new(Era { engine, first: head.lsn, time, extent, broken }));
+        Ok(())
+    }
+}
+
+fn misplaced(head: Head, at: Location, why: &'static str) -> TimelineError {
+    TimelineError::Misplaced { kind: head.kind, lsn: head.lsn, at, why }
+}
+
+fn in_body(at: Location) -> impl Fn(BodyError) -> TimelineError {
+    move |source| TimelineError::Body { at, source }
+}

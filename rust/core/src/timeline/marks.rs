@@ -1,0 +1,118 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::nearest::nearest;
+use crate::types::{Extent, Lsn, MarkName, Timestamp};
+
+/// A mark as it was set.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MarkEntry {
+    /// Its name.
+    pub name: MarkName,
+    /// The marked moment.
+    pub lsn: Lsn,
+    /// When it was set.
+    pub time: Timestamp,
+    /// How many keys the object had at the marked moment.
+    pub extent: Extent,
+    /// The adapter's bytes.
+    pub note: Box<[u8]>,
+    /// Recording was interrupted after it: it can no longer be reached.
+    pub lost: bool,
+}
+
+/// The marks that have not been dropped, in the order they were set.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Marks {
+    entries: BTreeMap<u64, MarkEntry>,
+    by_name: HashMap<MarkName, u64>,
+    /// Those that are not lost.
+    by_lsn: BTreeSet<(Lsn, u64)>,
+    next: u64,
+}
+
+impl Marks {
+    /// Adds a mark; an older one with the name is gone.
+    pub(super) fn insert(&mut self, entry: MarkEntry) {
+        self.remove(&entry.name);
+        let number = self.next;
+        self.next += 1;
+        self.by_name.insert(entry.name.clone(), number);
+        if !entry.lost {
+            self.by_lsn.insert((entry.lsn, number));
+        }
+        self.entries.insert(number, entry);
+    }
+
+    pub(super) fn remove(&mut self, name: &MarkName) {
+        if let Some(number) = self.by_name.remove(name)
+            && let Some(entry) = self.entries.remove(&number)
+        {
+            self.by_lsn.remove(&(entry.lsn, number));
+        }
+    }
+
+    /// Recording was interrupted: none of the marks so far can be reached.
+    pub(super) fn lose_all(&mut self) {
+        self.by_lsn.clear();
+        for entry in self.entries.values_mut() {
+            entry.lost = true;
+        }
+    }
+
+    /// A mark of this moment that can be reached.
+    pub(super) fn at(&self, lsn: Lsn) -> Option<&MarkEntry> {
+        let (_, number) = self.by_lsn.range((lsn, 0)..=(lsn, u64::MAX)).next_back()?;
+        self.entries.get(number)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &MarkEntry> {
+        self.entries.values()
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&MarkEntry> {
+        let name = MarkName::new(name).ok()?;
+        self.entries.get(self.by_name.get(&name)?)
+    }
+
+    pub(super) fn nearest_name(&self, name: &str) -> Option<&str> {
+        nearest(name, self.entries.values().map(|entry| entry.name.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(name: &str, lsn: u64) -> MarkEntry {
+        MarkEntry {
+            name: MarkName::new(name).unwrap(),
+            lsn: Lsn::new(lsn),
+            time: Timestamp::default(),
+            extent: Extent::default(),
+            note: Box::default(),
+            lost: false,
+        }
+    }
+
+    #[test]
+    fn the_newest_of_a_name_counts() {
+        let mut marks = Marks::default();
+        for entry in [mark("a", 1), mark("b", 1), mark("a", 2)] {
+            marks.insert(entry);
+        }
+        assert_eq!(marks.get("a").map(|entry| entry.lsn.get()), Some(2));
+        assert_eq!(marks.at(Lsn::new(1)).map(|entry| entry.name.as_str()), Some("b"));
+        assert_eq!(marks.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["b", "a"]);
+        marks.remove(&MarkName::new("b").unwrap());
+        assert_eq!((marks.get("b"), marks.at(Lsn::new(1))), (None, None));
+    }
+
+    #[test]
+    fn lost_marks_stay_listed() {
+        let mut marks = Marks::default();
+        marks.insert(mark("a", 1));
+        marks.lose_all();
+        assert!(marks.get("a").is_some_and(|entry| entry.lost));
+        assert_eq!(marks.at(Lsn::new(1)), None);
+    }
+}

@@ -1,0 +1,193 @@
+//! The history of one object, in memory: which moments there were, how they lead back to each other, and
+//! where each key's images are.
+//!
+//! Nothing here is stored. A [`Timeline`] is made by reading the log's records in order, and goes on from
+//! where it stopped; `rust/docs/architecture.md` ("History is a tree, written as a line") says what the
+//! records mean. [`Timeline::plan`] is what everything else is for.
+
+mod cuts;
+mod era;
+mod error;
+mod feed;
+mod marks;
+mod nearest;
+mod path;
+mod plan;
+mod reach;
+mod touches;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::store::{Cursor, Location};
+use crate::types::{Extent, Key, Lsn, ObjectId, Timestamp};
+
+pub use era::Era;
+use era::EraLog;
+pub use error::TimelineError;
+pub use marks::MarkEntry;
+use marks::Marks;
+pub use plan::{Plan, PlanError};
+pub use reach::Unreachable;
+pub use value::Source;
+
+use crate::format::Engine;
+
+/// A rewind that happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RewindEntry {
+    /// Its own moment, whose state is the target's.
+    pub lsn: Lsn,
+    /// The moment it led to.
+    pub target: Lsn,
+    /// The moment it left.
+    pub from: Lsn,
+    /// When it happened.
+    pub time: Timestamp,
+    /// How many keys the object has at the target.
+    pub extent: Extent,
+    /// The adapter's bytes.
+    pub note: Box<[u8]>,
+}
+
+/// A note of the adapter.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NoteEntry {
+    /// The record's LSN; its meaning is the adapter's.
+    pub lsn: Lsn,
+    /// The record.
+    pub at: Location,
+    /// The adapter's bytes.
+    pub body: Box<[u8]>,
+}
+
+/// The history of one object, read from the log's records.
+///
+/// Holds about 24 bytes an image, 60 a key and 16 a commit. Marks, rewinds and notes are held whole.
+#[derive(Clone, Debug)]
+pub struct Timeline {
+    object: ObjectId,
+    cursor: Cursor,
+    highest: Lsn,
+    /// Those that can be reached, ascending.
+    eras: Vec<EraLog>,
+    /// Those that can be reached, ascending.
+    rewinds: Vec<RewindEntry>,
+    /// The moments that rewinds came from.
+    left: BTreeSet<Lsn>,
+    marks: Marks,
+    /// Of the present era, by tag.
+    notes: HashMap<u64, Vec<NoteEntry>>,
+    /// There was something before the first era that can be reached.
+    interrupted: bool,
+}
+
+impl Timeline {
+    /// An empty history, before the first record is read.
+    #[must_use]
+    pub fn new(object: ObjectId) -> Self {
+        Self {
+            object,
+            cursor: Cursor::default(),
+            highest: Lsn::ORIGIN,
+            eras: Vec::new(),
+            rewinds: Vec::new(),
+            left: BTreeSet::new(),
+            marks: Marks::default(),
+            notes: HashMap::new(),
+            interrupted: false,
+        }
+    }
+
+    /// The newest commit, rewind or beginning of an era: the state that the record says is there now.
+    /// [`Lsn::ORIGIN`] before the first era.
+    #[must_use]
+    pub fn last(&self) -> Lsn {
+        self.eras.last().map_or(Lsn::ORIGIN, |log| log.last().lsn)
+    }
+
+    /// The highest LSN in any record, committed or not. A new era takes one above it.
+    #[must_use]
+    pub fn highest(&self) -> Lsn {
+        self.highest
+    }
+
+    /// The present era, or `None` before the first.
+    #[must_use]
+    pub fn era(&self) -> Option<&Era> {
+        self.eras.last().map(|log| &log.era)
+    }
+
+    /// How many keys the object had at the newest moment at or below an LSN; of a marked moment that is
+    /// not recorded yet, what the mark says. `None` before all that can be reached.
+    #[must_use]
+    pub fn extent_at(&self, lsn: Lsn) -> Option<Extent> {
+        if lsn > self.last()
+            && let Some(mark) = self.marks.at(lsn)
+        {
+            return Some(mark.extent);
+        }
+        let place = self.place(lsn)?;
+        Some(self.era_log(place.era)?.floor(place.lsn).extent)
+    }
+
+    /// The marks that have not been dropped, in the order they were set. Lost ones are among them.
+    pub fn marks(&self) -> impl Iterator<Item = &MarkEntry> {
+        self.marks.iter()
+    }
+
+    /// The newest mark of this name, if it was not dropped.
+    #[must_use]
+    pub fn mark(&self, name: &str) -> Option<&MarkEntry> {
+        self.marks.get(name)
+    }
+
+    /// The name of a mark that was probably meant by a name that no mark has.
+    #[must_use]
+    pub fn nearest_name(&self, name: &str) -> Option<&str> {
+        self.marks.nearest_name(name)
+    }
+
+    /// The rewinds that can be reached, oldest first.
+    #[must_use]
+    pub fn rewinds(&self) -> &[RewindEntry] {
+        &self.rewinds
+    }
+
+    /// The rewind with this LSN.
+    fn rewind_at(&self, lsn: Lsn) -> Option<&RewindEntry> {
+        let place = self.rewinds.binary_search_by_key(&lsn, |rewind| rewind.lsn).ok()?;
+        self.rewinds.get(place)
+    }
+
+    /// The present era's notes with a tag, in log order.
+    #[must_use]
+    pub fn notes(&self, tag: u64) -> &[NoteEntry] {
+        self.notes.get(&tag).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a checkpoint of the present era of after-images may overwrite the key where it was before
+    /// the era: the store has that content (a `BASE`), or there was none.
+    ///
+    /// An `AFTER` is not enough: it does not tell what the key held at the moments before it.
+    #[must_use]
+    pub fn in_store(&self, key: Key) -> bool {
+        self.eras.last().is_some_and(|log| {
+            log.era.engine == Engine::Wal && (key.get() > log.era.extent.get() || log.base(key).is_some())
+        })
+    }
+
+    /// Whether the present era of before-images has one of the key with an LSN above this one. Then the
+    /// content at that LSN is safe and need not be captured again.
+    ///
+    /// Ask with the newest of: the newest mark, the newest rewind, the beginning of the era.
+    #[must_use]
+    pub fn captured_since(&self, key: Key, lsn: Lsn) -> bool {
+        self.eras
+            .last()
+            .is_some_and(|log| log.era.engine == Engine::Rollback && log.touches.any_above(key, lsn))
+    }
+}

@@ -1,0 +1,86 @@
+use super::Timeline;
+use crate::error::Code;
+use crate::format::Engine;
+use crate::types::{Lsn, Timestamp};
+
+/// Why a moment cannot be rewound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unreachable {
+    /// Nothing is recorded of it: it lies past the newest moment recorded, or before the first.
+    #[error("nothing is recorded of LSN {lsn}; the record runs from LSN {first} to {last}")]
+    Unknown {
+        /// The moment asked for.
+        lsn: Lsn,
+        /// The oldest moment that can be reached.
+        first: Lsn,
+        /// The newest moment recorded.
+        last: Lsn,
+    },
+    /// Recording was interrupted after it.
+    #[error("LSN {lsn} is lost: recording was interrupted and began again at LSN {first}")]
+    Lost {
+        /// The moment asked for.
+        lsn: Lsn,
+        /// Where recording began again.
+        first: Lsn,
+        /// When recording began again.
+        time: Timestamp,
+    },
+    /// Nothing was captured at it, so its state is known in parts only.
+    #[error(
+        "LSN {lsn} was not marked: in a rollback journal mode only marks, and both ends of a rewind, can be \
+         reached"
+    )]
+    NotAMoment {
+        /// The moment asked for.
+        lsn: Lsn,
+    },
+}
+
+impl Unreachable {
+    /// The stable number of this error.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Lost { .. } => Code::MarkLost,
+            Self::Unknown { .. } | Self::NotAMoment { .. } => Code::MarkNotFound,
+        }
+    }
+}
+
+impl Timeline {
+    /// Whether the object can be rewound to a moment.
+    ///
+    /// In an era of after-images that is every commit. In one of before-images it is the moments from
+    /// which on images were captured: those with a mark (that has not been dropped), the beginning of the
+    /// era, and both ends of every rewind. The newest commit is not among them: what a transaction in
+    /// flight overwrites is captured for the newest of those moments only.
+    ///
+    /// # Errors
+    /// The reason why not.
+    pub fn reachable(&self, lsn: Lsn) -> Result<(), Unreachable> {
+        let last = self.last();
+        let Some(oldest) = self.eras.first().map(|log| log.era) else {
+            return Err(Unreachable::Unknown { lsn, first: last, last });
+        };
+        let first = oldest.first;
+        let Some(log) = self.place(lsn).and_then(|place| self.era_log(place.era)) else {
+            return Err(match self.interrupted {
+                true => Unreachable::Lost { lsn, first, time: oldest.time },
+                false => Unreachable::Unknown { lsn, first, last },
+            });
+        };
+        if lsn > last {
+            return Err(Unreachable::Unknown { lsn, first, last });
+        }
+        let known = self.marks.at(lsn).is_some()
+            || match log.era.engine {
+                Engine::Wal => log.is_moment(lsn),
+                Engine::Rollback => {
+                    lsn == log.era.first || self.left.contains(&lsn) || self.rewind_at(lsn).is_some()
+                }
+            };
+        if known { Ok(()) } else { Err(Unreachable::NotAMoment { lsn }) }
+    }
+}

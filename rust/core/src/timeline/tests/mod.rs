@@ -1,0 +1,6 @@
+//! The timeline by example, against a naive model, and fed with nonsense.
+
+mod examples;
+mod hostile;
+mod model;
+mod world;

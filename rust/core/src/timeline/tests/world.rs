@@ -1,0 +1,433 @@
+//! A database that keeps full copies of every moment, and records itself as the two engines do.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::format::{CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
+use crate::store::{Head, Location};
+use crate::timeline::{Plan, Source, Timeline};
+use crate::types::{Extent, Key, Lsn, MarkName, ObjectId, Timestamp};
+
+/// The content of keys 1, 2, ...; 0 is zeros.
+pub(super) type State = Vec<u32>;
+
+/// A moment in the tree of states. A rewind or a seamless era is another name for an older moment.
+#[derive(Clone, Debug)]
+struct Node {
+    state: State,
+    /// The moment whose state this one's is.
+    alias: Option<u64>,
+    parent: Option<u64>,
+    /// Keys that may differ from the parent.
+    touched: BTreeSet<u64>,
+}
+
+pub(super) struct World {
+    pub(super) timeline: Timeline,
+    images: HashMap<Location, u32>,
+    /// Records that may come a second time.
+    repeatable: Vec<(Head, Vec<u8>, u32)>,
+    next_record: u32,
+    next_content: u32,
+    nodes: BTreeMap<u64, Node>,
+    pub(super) engine: Engine,
+    first: u64,
+    pub(super) last: u64,
+    highest: u64,
+    /// The state as a connection sees it.
+    pub(super) state: State,
+    /// The database file; behind `state` in an era of after-images.
+    pub(super) file: State,
+    /// Images are captured for moments from this one on.
+    threshold: u64,
+    marks: BTreeMap<String, u64>,
+    /// Reachable in eras of before-images.
+    kept: BTreeSet<u64>,
+    /// Captured by transactions that were rolled back.
+    noise: BTreeSet<u64>,
+}
+
+impl World {
+    pub(super) fn new(engine: Engine, state: State) -> Self {
+        let mut world = Self {
+            timeline: Timeline::new(ObjectId::new(1)),
+            images: HashMap::new(),
+            repeatable: Vec::new(),
+            next_record: 0,
+            next_content: 1000,
+            nodes: BTreeMap::new(),
+            engine,
+            first: 0,
+            last: 0,
+            highest: 0,
+            file: state.clone(),
+            state,
+            threshold: 0,
+            marks: BTreeMap::new(),
+            kept: BTreeSet::new(),
+            noise: BTreeSet::new(),
+        };
+        world.begin_era(engine, true);
+        world
+    }
+
+    pub(super) fn content(&mut self) -> u32 {
+        self.next_content += 1;
+        self.next_content
+    }
+
+    fn feed(&mut self, head: Head, body: &[u8], content: u32) {
+        self.next_record += 8;
+        let at = Location::new(1, self.next_record);
+        self.images.insert(at, content);
+        self.highest = self.highest.max(head.lsn.get());
+        self.timeline.feed(head, at, body).unwrap();
+    }
+
+    fn record(&mut self, kind: Kind, key: u64, lsn: u64, body: &[u8], content: u32) {
+        let (key, lsn) = (Key::new(key), Lsn::new(lsn));
+        let head = Head { kind, flags: 0, object: ObjectId::new(1), key, lsn };
+        if matches!(kind, Kind::After | Kind::Cut | Kind::Commit | Kind::Rewind) {
+            self.repeatable.push((head, body.to_vec(), content));
+        }
+        self.feed(head, body, content);
+    }
+
+    /// A slow writer appends a record that is in the log already.
+    pub(super) fn repeat(&mut self, pick: usize) {
+        if let Some((head, body, content)) = self.repeatable.iter().rev().nth(pick % 32).cloned() {
+            self.feed(head, &body, content);
+        }
+    }
+
+    fn extent(&self) -> Extent {
+        Extent::new(self.state.len() as u64)
+    }
+
+    // ---- eras
+
+    /// Begins an era. The caller has brought the file up to date.
+    pub(super) fn begin_era(&mut self, engine: Engine, broken: bool) {
+        assert_eq!(self.file, self.state);
+        let first = self.highest + 1;
+        let body = EraBody { time: Timestamp::new(first), extent: self.extent(), broken };
+        self.record(Kind::Era, engine.key().get(), first, &body.encode(), 0);
+        let alias = (!broken).then_some(self.last);
+        if broken {
+            self.nodes.clear();
+            self.marks.clear();
+            self.kept.clear();
+            self.repeatable.clear();
+        }
+        self.nodes
+            .insert(first, Node { state: self.state.clone(), alias, parent: None, touched: BTreeSet::new() });
+        (self.engine, self.first, self.last, self.threshold) = (engine, first, first, first);
+        self.kept.insert(first);
+    }
+
+    // ---- after-images
+
+    /// Commits with after-images. `halfway` is called when all images are there and the commit is not.
+    pub(super) fn commit_after(
+        &mut self,
+        writes: &[(u64, u32)],
+        extent: u64,
+        mark_first: Option<&str>,
+        mut halfway: impl FnMut(&Self),
+    ) {
+        let mut lsn = self.last + 1;
+        let mut next = self.state.clone();
+        let mut touched = BTreeSet::new();
+        let old = next.len() as u64;
+        next.resize(old.max(extent).max(20) as usize, 0);
+        let commit_lsn = lsn + writes.len().saturating_sub(1) as u64;
+        for &(key, content) in writes {
+            next[key as usize - 1] = content;
+            touched.insert(key);
+        }
+        next.truncate(extent as usize);
+        touched.extend(old.min(extent) + 1..=old.max(extent));
+        // What was grown over without being written reads as zeros.
+        for key in old + 1..=extent {
+            if !writes.iter().any(|write| write.0 == key) {
+                next[key as usize - 1] = 0;
+            }
+        }
+        let body = CommitBody { time: Timestamp::new(1), extent: Extent::new(extent) };
+        if let Some(name) = mark_first {
+            let mark = MarkBody {
+                time: body.time,
+                extent: body.extent,
+                name: MarkName::new(name).unwrap(),
+                note: &[],
+            };
+            self.record(Kind::Mark, 0, commit_lsn, &mark.encode(), 0);
+            self.marks.insert(name.to_owned(), commit_lsn);
+        }
+        for &(key, content) in writes {
+            self.record(Kind::After, key, lsn, &[], content);
+            lsn += 1;
+        }
+        if extent < old || writes.iter().any(|write| write.0 > extent) {
+            self.record(Kind::Cut, extent + 1, commit_lsn, &[], 0);
+        }
+        halfway(self);
+        self.record(Kind::Commit, 0, commit_lsn, &body.encode(), 0);
+        self.state = next;
+        self.moment(commit_lsn, touched);
+    }
+
+    fn moment(&mut self, lsn: u64, touched: BTreeSet<u64>) {
+        let node = Node { state: self.state.clone(), alias: None, parent: Some(self.last), touched };
+        self.nodes.insert(lsn, node);
+        self.last = lsn;
+    }
+
+    /// Writes some of the newest contents into the file, saving what the file had.
+    pub(super) fn checkpoint(&mut self, mut which: impl FnMut(u64) -> bool, truncate: bool) {
+        for key in 1..=self.state.len().max(self.file.len()) as u64 {
+            let at = key as usize - 1;
+            let cut = key > self.state.len() as u64;
+            if if cut { !truncate } else { !which(key) || self.file.get(at) == self.state.get(at) } {
+                continue;
+            }
+            if !self.timeline.in_store(Key::new(key)) {
+                let old = self.file.get(at).copied().unwrap();
+                self.record(Kind::Base, key, self.first, &[], old);
+            }
+            if !cut {
+                self.file.resize(self.file.len().max(at + 1), 0);
+                self.file[at] = self.state[at];
+            }
+        }
+        if truncate {
+            self.file.truncate(self.state.len());
+        }
+    }
+
+    pub(super) fn checkpoint_all(&mut self) {
+        if self.engine == Engine::Wal {
+            self.checkpoint(|_| true, true);
+            self.file.resize(self.state.len(), 0);
+        }
+    }
+
+    // ---- before-images
+
+    fn capture(&mut self, key: u64, lsn: u64, always: bool) {
+        let Some(&content) = self.file.get(key as usize - 1) else { return };
+        if always || !self.timeline.captured_since(Key::new(key), Lsn::new(self.threshold)) {
+            self.record(Kind::Before, key, lsn, &[], content);
+        }
+    }
+
+    /// Runs a transaction with before-images. `halfway` is called when the file is written and the commit
+    /// is not recorded.
+    pub(super) fn transaction_before(
+        &mut self,
+        writes: &[(u64, u32)],
+        extent: u64,
+        commit: bool,
+        mut halfway: impl FnMut(&Self),
+    ) {
+        let (old, lsn) = (self.file.clone(), self.last + 1);
+        let mut touched = BTreeSet::new();
+        for &(key, content) in writes.iter().filter(|write| write.0 <= extent) {
+            self.capture(key, lsn, false);
+            self.file.resize(self.file.len().max(key as usize), 0);
+            self.file[key as usize - 1] = content;
+            touched.insert(key);
+        }
+        for key in extent + 1..=self.file.len() as u64 {
+            self.capture(key, lsn, false);
+        }
+        let (before, after) = (old.len() as u64, extent);
+        touched.extend(before.min(after) + 1..=before.max(after));
+        self.file.resize(extent as usize, 0);
+        let noise = self.noise.clone();
+        self.noise.extend(&touched);
+        halfway(self);
+        if !commit {
+            self.file = old;
+            return;
+        }
+        let body = CommitBody { time: Timestamp::new(1), extent: Extent::new(extent) };
+        self.record(Kind::Commit, 0, lsn, &body.encode(), 0);
+        self.noise = noise;
+        self.state.clone_from(&self.file);
+        self.moment(lsn, touched);
+    }
+
+    // ---- both
+
+    pub(super) fn mark(&mut self, name: &str) {
+        let body = MarkBody {
+            time: Timestamp::new(1),
+            extent: self.extent(),
+            name: MarkName::new(name).unwrap(),
+            note: b"note",
+        };
+        self.record(Kind::Mark, 0, self.last, &body.encode(), 0);
+        self.marks.insert(name.to_owned(), self.last);
+        self.threshold = self.threshold.max(self.last);
+    }
+
+    pub(super) fn drop_mark(&mut self, name: &str) {
+        let body = DropBody { time: Timestamp::new(1), name: MarkName::new(name).unwrap() };
+        self.record(Kind::Drop, 0, self.last, &body.encode(), 0);
+        self.marks.remove(name);
+    }
+
+    /// Rewinds. In an era of after-images the differing keys are appended if `append`; then a tail may see
+    /// the commit before the rewind is recorded.
+    pub(super) fn rewind(&mut self, target: u64, append: bool, tailed: bool) {
+        let plan = self.timeline.plan(Lsn::new(self.last), Lsn::new(target)).unwrap();
+        let to = self.nodes[&target].state.clone();
+        let mut lsn = self.last + 1;
+        if self.engine == Engine::Rollback {
+            for (key, _) in &plan.items {
+                self.capture(key.get(), lsn, true);
+            }
+            for key in to.len() + 1..=self.file.len() {
+                self.capture(key as u64, lsn, true);
+            }
+            self.file = self.applied(&plan, &self.file);
+            assert_eq!(self.file, to);
+        } else if append {
+            for (key, _) in &plan.items {
+                self.record(Kind::After, key.get(), lsn, &[], to[key.get() as usize - 1]);
+                lsn += 1;
+            }
+            lsn = lsn.saturating_sub(1).max(self.last + 1);
+            if tailed {
+                let body = CommitBody { time: Timestamp::new(1), extent: Extent::new(to.len() as u64) };
+                self.record(Kind::Commit, 0, lsn, &body.encode(), 0);
+            }
+        }
+        let body = RewindBody {
+            time: Timestamp::new(1),
+            extent: Extent::new(to.len() as u64),
+            from: Lsn::new(self.last),
+            note: &[],
+        };
+        self.record(Kind::Rewind, target, lsn, &body.encode(), 0);
+        self.state = to;
+        self.kept.extend([self.last, lsn]);
+        self.moment(lsn, BTreeSet::new());
+        let node = self.nodes.get_mut(&lsn).unwrap();
+        (node.parent, node.alias) = (None, Some(target));
+        self.threshold = lsn;
+    }
+
+    // ---- what the model knows
+
+    /// Every moment that can be rewound to.
+    pub(super) fn reachable(&self) -> BTreeSet<u64> {
+        let marked: BTreeSet<u64> = self.marks.values().copied().collect();
+        let in_wal = |lsn: &u64| self.eras().range(..=lsn).next_back().unwrap().1.engine == Engine::Wal;
+        self.nodes
+            .keys()
+            .copied()
+            .filter(|lsn| in_wal(lsn) || marked.contains(lsn) || self.kept.contains(lsn))
+            .collect()
+    }
+
+    fn eras(&self) -> BTreeMap<u64, crate::timeline::Era> {
+        self.timeline.eras.iter().map(|log| (log.era.first.get(), log.era)).collect()
+    }
+
+    fn resolve(&self, mut lsn: u64) -> u64 {
+        while let Some(alias) = self.nodes[&lsn].alias {
+            lsn = alias;
+        }
+        lsn
+    }
+
+    fn ancestry(&self, lsn: u64) -> Vec<u64> {
+        let mut line = vec![self.resolve(lsn)];
+        while let Some(parent) = self.nodes[line.last().unwrap()].parent {
+            line.push(self.resolve(parent));
+        }
+        line
+    }
+
+    /// Carries a plan out.
+    pub(super) fn applied(&self, plan: &Plan, on: &State) -> State {
+        let mut state = on.clone();
+        state.resize(plan.extent.get() as usize, 0);
+        for &(key, source) in &plan.items {
+            let at = key.get() as usize - 1;
+            state[at] = match source {
+                Source::Record(at) => self.images[&at],
+                Source::Base => {
+                    assert_eq!(self.engine, Engine::Wal);
+                    self.file.get(at).copied().unwrap_or(0)
+                }
+                Source::Current => {
+                    assert_eq!(self.engine, Engine::Rollback);
+                    self.file.get(at).copied().unwrap_or(0)
+                }
+                Source::Zero => 0,
+            };
+        }
+        state
+    }
+
+    /// Checks the plan from the object as it is to a moment.
+    pub(super) fn check_present(&self, target: u64) {
+        let plan = self.timeline.plan(Lsn::new(self.last), Lsn::new(target)).unwrap();
+        let on = if self.engine == Engine::Wal { &self.state } else { &self.file };
+        assert_eq!(self.applied(&plan, on), self.nodes[&target].state, "from now to {target}: {plan:?}");
+        self.check_shape(&plan, self.last, target);
+    }
+
+    /// Checks the plan between two moments.
+    pub(super) fn check_pair(&self, now: u64, target: u64) {
+        let plan = self.timeline.plan(Lsn::new(now), Lsn::new(target)).unwrap();
+        let (from, to) = (&self.nodes[&now].state, &self.nodes[&target].state);
+        assert_eq!(&self.applied(&plan, from), to, "from {now} to {target}: {plan:?}");
+        self.check_shape(&plan, now, target);
+        assert_eq!(self.timeline.extent_at(Lsn::new(target)), Some(Extent::new(to.len() as u64)));
+        let canonical = |lsn| self.timeline.canonical(Lsn::new(lsn)).get();
+        assert_eq!(canonical(now), self.resolve(now));
+    }
+
+    /// Only keys touched on the two sides are in a plan, ascending.
+    fn check_shape(&self, plan: &Plan, now: u64, target: u64) {
+        let (a, b) = (self.ancestry(now), self.ancestry(target));
+        let common = a.iter().find(|lsn| b.contains(lsn)).copied().unwrap();
+        assert_eq!(plan.parting.get(), common, "{now} and {target} part: {a:?} {b:?}");
+        assert_eq!(self.timeline.parting(Lsn::new(now), Lsn::new(target)), plan.parting);
+        let sides = a.iter().chain(&b).filter(|lsn| **lsn > common);
+        let mut touched: BTreeSet<u64> = sides.flat_map(|lsn| self.nodes[lsn].touched.clone()).collect();
+        touched.extend(&self.noise);
+        let keys: Vec<u64> = plan.items.iter().map(|item| item.0.get()).collect();
+        assert!(keys.is_sorted_by(|a, b| a < b), "{keys:?}");
+        for key in keys {
+            assert!(touched.contains(&key), "key {key} was not touched between {now} and {target}");
+            assert!(key <= plan.extent.get());
+        }
+    }
+
+    /// Checks everything about every pair of moments that can be reached.
+    pub(super) fn check_all(&self) {
+        let reachable = self.reachable();
+        for lsn in 0..=self.highest + 2 {
+            let answer = self.timeline.reachable(Lsn::new(lsn));
+            assert_eq!(answer.is_ok(), reachable.contains(&lsn), "{lsn}: {answer:?}");
+        }
+        assert_eq!(self.timeline.last().get(), self.last);
+        assert_eq!(self.timeline.highest().get(), self.highest);
+        let marks = self.timeline.marks().filter(|mark| !mark.lost);
+        let marks: BTreeMap<String, u64> =
+            marks.map(|mark| (mark.name.as_str().to_owned(), mark.lsn.get())).collect();
+        assert_eq!(marks, self.marks);
+        for &target in &reachable {
+            self.check_present(target);
+            for &now in &reachable {
+                if now != self.last {
+                    self.check_pair(now, target);
+                }
+            }
+        }
+    }
+}

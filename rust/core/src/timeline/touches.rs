@@ -1,0 +1,202 @@
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+
+use crate::store::Location;
+use crate::types::{Key, Lsn};
+
+/// One image of one key. Halves keep it at 20 bytes: a long history holds millions.
+#[derive(Clone, Copy, Debug)]
+struct Touch {
+    lsn_low: u32,
+    lsn_high: u32,
+    key: u32,
+    at: Location,
+}
+
+const _: () = assert!(size_of::<Touch>() == 20);
+
+impl Touch {
+    fn new(lsn: Lsn, key: u32, at: Location) -> Self {
+        let raw = lsn.get();
+        #[expect(clippy::cast_possible_truncation, reason = "the two halves of one number")]
+        Self { lsn_low: raw as u32, lsn_high: (raw >> 32) as u32, key, at }
+    }
+
+    fn lsn(&self) -> Lsn {
+        Lsn::new(u64::from(self.lsn_high) << 32 | u64::from(self.lsn_low))
+    }
+}
+
+/// A key's touches: their positions in the LSN order, ascending.
+#[derive(Clone, Debug)]
+struct KeyTouches {
+    key: Key,
+    order: Vec<u32>,
+}
+
+/// The images of one era, found by LSN and by key.
+///
+/// Every image costs 20 bytes and an index of 4, every key about 60. For one key and one LSN only the
+/// first image in the log is kept: two copies of an after-image are equal, and of two before-images the
+/// first is the older content.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Touches {
+    /// Ascending by LSN.
+    order: Vec<Touch>,
+    by_key: Vec<KeyTouches>,
+    ids: HashMap<Key, u32>,
+}
+
+/// More touches in one era than 32 bits count.
+#[derive(Debug)]
+pub(super) struct TooMany;
+
+impl Touches {
+    /// Adds an image, unless there is one of this key and LSN already.
+    ///
+    /// Amortized O(1) in LSN order. A late image between others costs O(images); that happens only when
+    /// two writers of one record raced and the first one failed.
+    pub(super) fn insert(&mut self, key: Key, lsn: Lsn, at: Location) -> Result<(), TooMany> {
+        let position = u32::try_from(self.order.len()).map_err(|_| TooMany)?;
+        let id = match self.ids.get(&key) {
+            Some(&id) => id,
+            None => {
+                let id = u32::try_from(self.by_key.len()).map_err(|_| TooMany)?;
+                self.ids.insert(key, id);
+                self.by_key.push(KeyTouches { key, order: Vec::new() });
+                id
+            }
+        };
+        if self.newest(key, lsn..=lsn).is_some() {
+            return Ok(());
+        }
+        if self.order.last().is_none_or(|newest| newest.lsn() <= lsn) {
+            self.order.push(Touch::new(lsn, id, at));
+            self.by_key.get_mut(id as usize).ok_or(TooMany)?.order.push(position);
+        } else {
+            let place = self.order.partition_point(|touch| touch.lsn() <= lsn);
+            self.order.insert(place, Touch::new(lsn, id, at));
+            self.index_again();
+        }
+        Ok(())
+    }
+
+    fn index_again(&mut self) {
+        for touches in &mut self.by_key {
+            touches.order.clear();
+        }
+        for (position, touch) in (0u32..).zip(&self.order) {
+            if let Some(touches) = self.by_key.get_mut(touch.key as usize) {
+                touches.order.push(position);
+            }
+        }
+    }
+
+    fn of(&self, key: Key) -> &[u32] {
+        let touches = self.ids.get(&key).and_then(|&id| self.by_key.get(id as usize));
+        touches.map_or(&[], |touches| touches.order.as_slice())
+    }
+
+    fn touch(&self, position: u32) -> Option<&Touch> {
+        self.order.get(position as usize)
+    }
+
+    fn lsn_at(&self, position: u32) -> Lsn {
+        self.touch(position).map_or(Lsn::ORIGIN, Touch::lsn)
+    }
+
+    /// The newest image of a key in a range of LSNs.
+    pub(super) fn newest(&self, key: Key, range: RangeInclusive<Lsn>) -> Option<(Lsn, Location)> {
+        let positions = self.of(key);
+        let past = positions.partition_point(|&position| self.lsn_at(position) <= *range.end());
+        let touch = self.touch(*positions.get(past.checked_sub(1)?)?)?;
+        range.contains(&touch.lsn()).then(|| (touch.lsn(), touch.at))
+    }
+
+    /// The first image of a key above an LSN.
+    pub(super) fn first_above(&self, key: Key, lsn: Lsn) -> Option<Location> {
+        let positions = self.of(key);
+        let place = positions.partition_point(|&position| self.lsn_at(position) <= lsn);
+        Some(self.touch(*positions.get(place)?)?.at)
+    }
+
+    /// Whether a key has an image above an LSN.
+    pub(super) fn any_above(&self, key: Key, lsn: Lsn) -> bool {
+        self.of(key).last().is_some_and(|&position| self.lsn_at(position) > lsn)
+    }
+
+    /// The keys of all images in a range of LSNs, as often as there are images.
+    pub(super) fn keys_in(&self, range: RangeInclusive<Lsn>) -> impl Iterator<Item = Key> {
+        let from = self.order.partition_point(|touch| touch.lsn() < *range.start());
+        let to = self.order.partition_point(|touch| touch.lsn() <= *range.end());
+        let touches = self.order.get(from..to).unwrap_or(&[]);
+        touches.iter().filter_map(|touch| self.by_key.get(touch.key as usize)).map(|of| of.key)
+    }
+
+    /// Gives back what growing left over; for an era that has ended.
+    pub(super) fn shrink(&mut self) {
+        self.order.shrink_to_fit();
+        for touches in &mut self.by_key {
+            touches.order.shrink_to_fit();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn touches(of: &[(u64, u64, u32)]) -> Touches {
+        let mut touches = Touches::default();
+        for &(key, lsn, at) in of {
+            touches.insert(Key::new(key), Lsn::new(lsn), Location::new(1, at)).unwrap();
+        }
+        touches
+    }
+
+    fn newest(touches: &Touches, key: u64, from: u64, to: u64) -> Option<u32> {
+        touches.newest(Key::new(key), Lsn::new(from)..=Lsn::new(to)).map(|(_, at)| at.offset())
+    }
+
+    fn keys(touches: &Touches, from: u64, to: u64) -> Vec<u64> {
+        touches.keys_in(Lsn::new(from)..=Lsn::new(to)).map(Key::get).collect()
+    }
+
+    #[test]
+    fn ranges_include_both_ends() {
+        let touches = touches(&[(1, 3, 10), (2, 4, 20), (1, 5, 30)]);
+        assert_eq!(newest(&touches, 1, 3, 4), Some(10));
+        assert_eq!(newest(&touches, 1, 4, 4), None);
+        assert_eq!(newest(&touches, 1, 1, 5), Some(30));
+        assert_eq!(newest(&touches, 9, 1, 5), None);
+        assert_eq!(keys(&touches, 3, 4), [1, 2]);
+        assert_eq!(keys(&touches, 4, 9), [2, 1]);
+    }
+
+    #[test]
+    fn the_first_of_equal_ones_stays() {
+        let touches = touches(&[(1, 3, 10), (1, 5, 20), (1, 3, 30), (1, 5, 40)]);
+        assert_eq!(newest(&touches, 1, 3, 3), Some(10));
+        assert_eq!(newest(&touches, 1, 5, 5), Some(20));
+        assert_eq!(keys(&touches, 1, 9), [1, 1]);
+    }
+
+    #[test]
+    fn a_late_one_takes_its_place() {
+        let touches = touches(&[(1, 3, 10), (2, 9, 20), (1, 9, 30), (1, 6, 40), (3, 5, 50)]);
+        assert_eq!(newest(&touches, 1, 1, 8), Some(40));
+        assert_eq!(newest(&touches, 1, 1, 9), Some(30));
+        assert_eq!(newest(&touches, 2, 1, 9), Some(20));
+        assert_eq!(newest(&touches, 3, 1, 9), Some(50));
+        assert_eq!(keys(&touches, 4, 8), [3, 1]);
+    }
+
+    #[test]
+    fn above_is_strict() {
+        let touches = touches(&[(1, 3, 10), (1, 5, 20)]);
+        let above = |lsn| touches.first_above(Key::new(1), Lsn::new(lsn)).map(Location::offset);
+        assert_eq!((above(0), above(3), above(5)), (Some(10), Some(20), None));
+        assert!(touches.any_above(Key::new(1), Lsn::new(4)));
+        assert!(!touches.any_above(Key::new(1), Lsn::new(5)));
+    }
+}
