@@ -82,8 +82,9 @@ impl Control {
         }
     }
 
-    /// Forgets hints about a log that ends somewhere else now.
-    pub(crate) fn forget_hints(&self) {
+    /// Forgets what was announced about a log that may end somewhere else now.
+    pub(crate) fn forget_log(&self) {
+        self.set(Some(control::CURRENT), 0);
         self.set(Some(control::HINT), 0);
         self.set(Some(control::SYNCED), 0);
     }

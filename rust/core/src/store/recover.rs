@@ -96,7 +96,7 @@ impl Inner {
             let file = OpenOptions::new().read(true).write(true).open(&path).map_err(io("open"))?;
             map::zero(&file, u64::from(end), u64::from(segment.size())).map_err(io("end the log in"))?;
         }
-        self.control.forget_hints();
+        self.control.forget_log();
         for (object, lsn) in newest {
             if let Some(word) = self.control.object(object, 0) {
                 // Relaxed: nobody else has got past the creation lock.

@@ -1,0 +1,316 @@
+//! Stores that are not what was written: a stable code or an unharmed store, never a panic, and never
+//! a record that nobody appended.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use dbrewind_core::{Code, Cursor, Head, Key, Kind, Location, Lsn, Record, Store, StoreOptions};
+use proptest::prelude::*;
+
+const OPTIONS: StoreOptions = StoreOptions { first_segment: 4096, max_segment: 4096, limit: 1 << 20 };
+
+fn segment(dir: &Path, id: u32) -> PathBuf {
+    dir.join(format!("{id:016x}.seg"))
+}
+
+/// A store of three segments, closed again.
+fn written(dir: &Path) -> Vec<Record> {
+    let store = Store::open(dir, &OPTIONS).unwrap();
+    let object = store.object("/a.db", 512).unwrap();
+    let mut records = Vec::new();
+    while records.len() < 17 {
+        let i = records.len() as u64;
+        let head = Head { kind: Kind::After, flags: 0, object, key: Key::new(i), lsn: Lsn::new(i + 1) };
+        let body = vec![i as u8 + 1; 600];
+        records.push(Record { head, at: store.append(head, &[&body]).unwrap(), body });
+    }
+    assert_eq!(records.last().unwrap().at.segment().get(), 3);
+    records
+}
+
+/// All records but registrations, each one read.
+fn read_all(dir: &Path) -> Result<Vec<Record>, Code> {
+    let store = Store::open(dir, &OPTIONS).map_err(|e| e.code())?;
+    let mut found = Vec::new();
+    store.scan(&mut Cursor::default(), &mut |head, at, _| found.push((head, at))).map_err(|e| e.code())?;
+    let records = found.into_iter().filter(|(head, _)| head.kind != Kind::Object);
+    records.map(|(_, at)| store.read(at).map_err(|e| e.code())).collect()
+}
+
+fn flip(path: &Path, at: u64, bits: u8) {
+    let file = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ bits], at).unwrap();
+}
+
+/// Makes the store look as if it had been used before the machine was started.
+fn restart(dir: &Path) {
+    let path = dir.join("control");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[32..48].copy_from_slice(&[0xb0; 16]);
+    let hash = xxhash_rust::xxh3::xxh3_64(&bytes[..48]);
+    bytes[48..56].copy_from_slice(&hash.to_le_bytes());
+    fs::write(&path, bytes).unwrap();
+}
+
+#[test]
+fn every_flipped_byte_of_a_segment_header_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path());
+    for id in [1, 3] {
+        for at in 0..64 {
+            flip(&segment(dir.path(), id), at, 0x20);
+            let code = Store::open(dir.path(), &OPTIONS).unwrap_err().code();
+            let expected = if (8..12).contains(&at) { Code::StoreVersion } else { Code::StoreDamaged };
+            assert_eq!(code, expected, "segment {id} byte {at}");
+            flip(&segment(dir.path(), id), at, 0x20);
+        }
+    }
+    assert_eq!(read_all(dir.path()).unwrap().len(), 17);
+}
+
+#[test]
+fn every_flipped_bit_of_a_record_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = written(dir.path());
+    for record in [&records[2], &records[16]] {
+        let path = segment(dir.path(), record.at.segment().get() as u32);
+        let begin = u64::from(record.at.offset());
+        let places = (0..40).chain([40, 41, 300, 639]);
+        for (at, bit) in places.flat_map(|at| (0..8).map(move |bit| (begin + at, bit))) {
+            flip(&path, at, 1 << bit);
+            let code = read_all(dir.path()).expect_err("a flipped bit went unnoticed");
+            assert!(matches!(code, Code::StoreDamaged | Code::StoreVersion), "byte {at} bit {bit}: {code}");
+            flip(&path, at, 1 << bit);
+        }
+    }
+    assert_eq!(read_all(dir.path()).unwrap(), records);
+}
+
+#[test]
+fn a_truncated_or_grown_segment_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path());
+    for (id, len) in [(1, 4095), (2, 64), (2, 10), (3, 8), (3, 8192)] {
+        let path = segment(dir.path(), id);
+        let whole = fs::read(&path).unwrap();
+        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(len).unwrap();
+        assert_eq!(read_all(dir.path()), Err(Code::StoreDamaged), "segment {id} of {len} bytes");
+        fs::write(&path, whole).unwrap();
+    }
+    assert_eq!(read_all(dir.path()).unwrap().len(), 17);
+}
+
+#[test]
+fn a_missing_segment_is_refused_wherever_it_was() {
+    for id in 1..=3 {
+        let dir = tempfile::tempdir().unwrap();
+        written(dir.path());
+        fs::remove_file(segment(dir.path(), id)).unwrap();
+        assert_eq!(read_all(dir.path()), Err(Code::StoreDamaged), "segment {id}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path());
+    for id in 1..=3 {
+        fs::remove_file(segment(dir.path(), id)).unwrap();
+    }
+    assert_eq!(read_all(dir.path()), Err(Code::StoreDamaged), "all of them");
+}
+
+#[test]
+fn a_segment_of_another_store_is_refused() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    written(one.path());
+    written(two.path());
+    fs::copy(segment(two.path(), 2), segment(one.path(), 2)).unwrap();
+    assert_eq!(read_all(one.path()), Err(Code::StoreDamaged));
+}
+
+#[test]
+fn a_missing_or_damaged_control_file_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = written(dir.path());
+    let control = dir.path().join("control");
+    let breakages: [&dyn Fn(); 4] = [
+        &|| fs::remove_file(&control).unwrap(),
+        &|| fs::write(&control, b"").unwrap(),
+        &|| fs::write(&control, vec![0xff; 36864]).unwrap(),
+        &|| flip(&control, 20, 1),
+    ];
+    for (number, break_it) in breakages.iter().enumerate() {
+        break_it();
+        assert_eq!(read_all(dir.path()).unwrap(), records, "breakage {number}");
+        let store = Store::open(dir.path(), &OPTIONS).unwrap();
+        assert_eq!(store.object("/a.db", 512).unwrap(), records[0].head.object);
+        assert_eq!(store.last_lsn(records[0].head.object), Lsn::new(17), "breakage {number}");
+        assert_eq!(store.broken(), None, "breakage {number}");
+    }
+}
+
+#[test]
+fn a_missing_lock_file_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = written(dir.path());
+    fs::remove_file(dir.path().join("locks")).unwrap();
+    assert_eq!(read_all(dir.path()).unwrap(), records);
+}
+
+#[test]
+fn an_unfinished_segment_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = written(dir.path());
+    let unfinished = dir.path().join(format!("{:016x}.seg.tmp", 4));
+    fs::write(&unfinished, b"half").unwrap();
+    assert_eq!(read_all(dir.path()).unwrap(), records);
+    assert!(!unfinished.exists());
+}
+
+#[test]
+fn damage_met_while_open_is_an_error_of_the_call() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = written(dir.path());
+    let store = Store::open(dir.path(), &OPTIONS).unwrap();
+    let path = segment(dir.path(), 3);
+    let end = u64::from(records[16].at.offset()) + 640;
+    // Stray bytes where the log goes on.
+    fs::OpenOptions::new().write(true).open(&path).unwrap().write_all_at(&[0xa5; 8], end).unwrap();
+    let refused = store.append(records[0].head, &[b"x"]).unwrap_err();
+    assert_eq!(refused.code(), Code::StoreDamaged);
+    let mut seen = 0;
+    let refused = store.scan(&mut Cursor::default(), &mut |_, _, _| seen += 1).unwrap_err();
+    assert_eq!((refused.code(), seen), (Code::StoreDamaged, 18));
+    assert_eq!(store.read(records[16].at).unwrap(), records[16]);
+}
+
+#[test]
+fn a_log_that_ends_before_what_was_reached_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = written(dir.path());
+    for record in [&records[16], &records[3]] {
+        let id = record.at.segment().get() as u32;
+        let whole = fs::read(segment(dir.path(), id)).unwrap();
+        let mut cut = whole.clone();
+        cut[record.at.offset() as usize..].fill(0);
+        fs::write(segment(dir.path(), id), cut).unwrap();
+        assert_eq!(read_all(dir.path()), Err(Code::StoreDamaged), "segment {id}");
+        fs::write(segment(dir.path(), id), whole).unwrap();
+    }
+}
+
+#[test]
+fn hazard_power_cut_loses_the_end_of_the_log() {
+    // What of the last record did not reach the disk: its page, its body, its word.
+    for (lost, with) in [(0..640, 0), (200..640, 0), (40..41, 0xee), (0..8, 0)] {
+        let dir = tempfile::tempdir().unwrap();
+        let records = written(dir.path());
+        let path = segment(dir.path(), 3);
+        let at = records[15].at.offset() as usize;
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[at + lost.start..at + lost.end].fill(with);
+        fs::write(&path, bytes).unwrap();
+        restart(dir.path());
+        // Record 16 is whole, but after a gap.
+        assert_eq!(read_all(dir.path()).unwrap(), records[..15], "lost {lost:?}");
+        let store = Store::open(dir.path(), &OPTIONS).unwrap();
+        assert!(!store.boot_changed());
+        let appended = store.append(records[15].head, &[b"anew"]).unwrap();
+        assert_eq!(appended, records[15].at);
+        drop(store);
+        assert_eq!(read_all(dir.path()).unwrap().len(), 16, "lost {lost:?}");
+    }
+}
+
+#[test]
+fn hazard_power_cut_loses_the_middle_of_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = written(dir.path());
+    flip(&segment(dir.path(), 1), u64::from(records[1].at.offset()) + 100, 1);
+    restart(dir.path());
+    let before = fs::read(segment(dir.path(), 1)).unwrap();
+    assert_eq!(read_all(dir.path()), Err(Code::StoreDamaged));
+    assert_eq!(fs::read(segment(dir.path(), 1)).unwrap(), before, "nothing is changed");
+}
+
+#[test]
+fn hazard_power_cut_loses_a_new_segments_header() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = written(dir.path());
+    fs::write(segment(dir.path(), 3), vec![0; 4096]).unwrap();
+    restart(dir.path());
+    let kept: Vec<Record> = records.iter().filter(|r| r.at.segment().get() < 3).cloned().collect();
+    assert_eq!(read_all(dir.path()).unwrap(), kept);
+    let store = Store::open(dir.path(), &OPTIONS).unwrap();
+    for record in &records[kept.len()..] {
+        assert_eq!(store.append(record.head, &[&record.body]).unwrap(), record.at);
+    }
+    drop(store);
+    assert_eq!(read_all(dir.path()).unwrap(), records);
+}
+
+#[test]
+fn a_restart_without_loss_keeps_everything_and_is_told_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = written(dir.path());
+    restart(dir.path());
+    let store = Store::open(dir.path(), &OPTIONS).unwrap();
+    assert!(store.boot_changed());
+    assert_eq!(store.last_lsn(records[0].head.object), Lsn::new(17));
+    assert!(!Store::open(dir.path(), &OPTIONS).unwrap().boot_changed());
+    assert_eq!(read_all(dir.path()).unwrap(), records);
+}
+
+#[test]
+fn hazard_dead_writer_left_a_reservation() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = written(dir.path());
+    // As a writer of slot 77 leaves it that was killed after its reservation, before its commit.
+    let end = u64::from(records[16].at.offset()) + 640;
+    let word: u64 = 1 << 62 | 77 << 48 | 100;
+    let file = fs::OpenOptions::new().write(true).open(segment(dir.path(), 3)).unwrap();
+    file.write_all_at(&word.to_le_bytes(), end).unwrap();
+    assert_eq!(read_all(dir.path()).unwrap(), records);
+    let store = Store::open(dir.path(), &OPTIONS).unwrap();
+    let at = store.append(records[0].head, &[b"after it"]).unwrap();
+    assert_eq!(u64::from(at.offset()), end + 144);
+    drop(store);
+    assert_eq!(read_all(dir.path()).unwrap().len(), 18);
+}
+
+#[test]
+fn places_without_a_record_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = written(dir.path());
+    let store = Store::open(dir.path(), &OPTIONS).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other = Store::open(elsewhere.path(), &OPTIONS).unwrap();
+    assert!(other.read(records[16].at).is_err());
+    assert!(store.read(Location::default()).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    /// Any bytes anywhere: what is answered was appended, or is an error.
+    #[test]
+    fn garbage_is_never_a_record(
+        id in 1_u32..=3, at in 0_usize..4096, bytes in proptest::collection::vec(any::<u8>(), 1..64), restarted: bool,
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let records = written(dir.path());
+        let mut content = fs::read(segment(dir.path(), id)).unwrap();
+        for (byte, new) in content.iter_mut().skip(at).zip(&bytes) {
+            *byte = *new;
+        }
+        fs::write(segment(dir.path(), id), content).unwrap();
+        if restarted {
+            restart(dir.path());
+        }
+        match read_all(dir.path()) {
+            Ok(found) => prop_assert!(records.starts_with(&found)),
+            Err(code) => prop_assert!(matches!(code, Code::StoreDamaged | Code::StoreVersion), "{}", code),
+        }
+    }
+}
