@@ -67,10 +67,8 @@ fn reserve<R: Region>(region: &R, from: u32, owner: Owner, len: u32) -> Result<u
         let mine = Word::reserved(owner, if fits { len } else { left - HEADER });
         let word = region.word(at).ok_or(Appended::Damaged(at))?;
         // Swap at once instead of looking first: a look at a page never touched would fault it in for
-        // reading, and the swap would fault again. Release: so that `commit` of the same word by
-        // this thread heads a release sequence no earlier than this; relaxed would do for the
-        // protocol, since a reserved word publishes nothing. Acquire on failure is not needed either:
-        // of a foreign record only the length is used, and that is in the word itself.
+        // reading, and the swap would fault again. Relaxed: a reserved word publishes nothing, and of a
+        // foreign record only the length is used, which is in the word itself.
         match word.compare_exchange(Word::FREE.raw(), mine.raw(), Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) if fits => return Ok(at),
             Ok(_) => {
