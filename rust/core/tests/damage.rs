@@ -1,6 +1,6 @@
 //! Stores that are not what was written: a stable code or an unharmed store, never a panic, and never
 //! a record that nobody appended.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 use std::fs;
 use std::os::unix::fs::FileExt;

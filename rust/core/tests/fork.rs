@@ -1,5 +1,4 @@
 //! A forked child cannot use what it inherited.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(unsafe_code, reason = "fork")]
 
 use std::time::Duration;

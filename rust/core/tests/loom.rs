@@ -3,7 +3,7 @@
 //! Compiles `src/ring` once more, against loom's atomics instead of the processor's. Run it with
 //! `RUSTFLAGS="--cfg loom" cargo test -p dbrewind-core --release --test loom --target-dir target/loom`.
 #![cfg(loom)]
-#![expect(clippy::unwrap_used, reason = "a model that cannot go on fails")]
+#![expect(clippy::indexing_slicing, clippy::panic, reason = "a model that cannot go on fails")]
 
 mod sync {
     pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
@@ -57,7 +57,7 @@ impl Region for Heap {
     }
 
     fn word(&self, at: u32) -> Option<&AtomicU64> {
-        if at % 8 == 0 { self.words.get(at as usize / 8) } else { None }
+        if at.is_multiple_of(8) { self.words.get(at as usize / 8) } else { None }
     }
 
     fn write(&self, at: u32, bytes: &[u8]) -> bool {
