@@ -17,7 +17,7 @@ from .database import SCRATCH, Size, base
 from .handle import Handle, Options
 from .rivals import RESETTING, RIVALS
 
-PACKAGES = {"dbrewind": "dbrewind", "session": "apsw", "doltlite": "doltlite"}
+PACKAGES = {"dbrewind": "dbrewind", "keeper": "dbrewind", "session": "apsw", "doltlite": "doltlite"}
 """Rivals that need a package beyond the standard library."""
 SETTINGS = {
     "wal/off": Setting("wal", "off"),
@@ -35,7 +35,7 @@ def main() -> int:
     began = time.monotonic()
     facts = {**machine.facts(), "date": datetime.date.today().isoformat(), "load before": machine.load()}
     result = report.Result(options, facts)
-    parts = arguments.only.split(",") if arguments.only else ["reset", "flat", "exactness", "capture"]
+    parts = arguments.only.split(",") if arguments.only else ["reset", "flat", "marks", "exactness", "capture"]
     _build_bases(options)
     if "exactness" in parts:
         _exactness(result)
@@ -43,6 +43,8 @@ def main() -> int:
         _reset(result)
     if "flat" in parts and "dbrewind" in options.rivals:
         _flat(result)
+    if "marks" in parts and "dbrewind" in options.rivals:
+        _marks(result)
     if "capture" in parts and "dbrewind" in options.rivals:
         result.costs = capture.measure(options.settings, options.quick, options.pinned)
     result.gates = gates.compute(result.cells, result.flat, result.costs)
@@ -63,7 +65,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sizes", help="megabytes, separated by commas")
     parser.add_argument("--rivals", help=f"of {','.join(RESETTING)}")
     parser.add_argument("--settings", help="such as wal/off,delete/normal")
-    parser.add_argument("--only", help="of reset,flat,exactness,capture")
+    parser.add_argument("--only", help="of reset,flat,marks,exactness,capture")
     parser.add_argument("--unpinned", action="store_true", help="do not pin the working threads to cores")
     parser.add_argument("--record", help="directory for the results")
     return parser.parse_args()
@@ -78,7 +80,8 @@ def _options(arguments: argparse.Namespace) -> Options:
         if word not in SETTINGS:
             raise SystemExit(f"unknown setting {word!r}: use some of {', '.join(SETTINGS)}")
         settings.append(SETTINGS[word])
-    rivals = (arguments.rivals or ",".join(RESETTING)).split(",")
+    default = [name for name in RESETTING if name != "keeper" or not arguments.quick]
+    rivals = arguments.rivals.split(",") if arguments.rivals else default
     for name in rivals:
         if name not in RESETTING:
             raise SystemExit(f"unknown rival {name!r}: use some of {', '.join(RESETTING)}")
@@ -134,6 +137,22 @@ def _flat(result: report.Result) -> None:
                 handle.discard()
 
 
+def _marks(result: report.Result) -> None:
+    count = 50 if result.options.quick else 1000
+    for setting in result.options.settings:
+        try:
+            handle = Handle("dbrewind", setting, capture.BASE, result.options.pinned, "marks")
+        except ChildError as error:
+            print(f"  NOT RUN: marks {setting}: {error}", file=sys.stderr, flush=True)
+            continue
+        try:
+            result.marks[str(setting)] = handle.ask("marks", count=count)["times"]
+        except ChildError as error:
+            print(f"  NOT RUN: marks {setting}: {error}", file=sys.stderr, flush=True)
+        finally:
+            handle.discard()
+
+
 def _megabytes(size: Size) -> int:
     return size.megabytes
 
@@ -143,7 +162,7 @@ def _exactness(result: report.Result) -> None:
     for journal in journals:
         reports = result.exactness.setdefault(journal, {})
         for name in result.options.rivals:
-            if RIVALS[name].one_mode and journal != "wal":
+            if journal not in RIVALS[name].modes:
                 continue
             print(f"  exactness {journal} {name}", file=sys.stderr, flush=True)
             reports[name] = _exact(name, Setting(journal, "off"), foreign=True)

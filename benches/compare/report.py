@@ -33,6 +33,8 @@ class Result:
     costs: list[Cost] = field(default_factory=list)
     exactness: dict[str, dict[str, Message]] = field(default_factory=dict)
     """By journal mode, then by rival."""
+    marks: dict[str, list[float]] = field(default_factory=dict)
+    """Seconds for each mark, by setting."""
     versions: dict[str, Message] = field(default_factory=dict)
     gates: list[Gate] = field(default_factory=list)
 
@@ -66,6 +68,8 @@ def render(result: Result) -> str:
         parts += ["## What a reset failed to restore or keep", _exactness(result)]
     if result.costs:
         parts += ["## Cost of recording", _costs(result.costs)]
+    if result.marks:
+        parts += ["## Making a mark, each after a commit", _marks(result.marks)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -245,6 +249,14 @@ def _costs(costs: list[Cost]) -> str:
     return text + "\n\n" + _table(head, rows)
 
 
+def _marks(marks: dict[str, list[float]]) -> str:
+    rows = [
+        [setting, str(len(times)), *(f"{1e6 * quantile(times, share):.1f}" for share in (0.5, 0.95, 0.99))]
+        for setting, times in marks.items()
+    ]
+    return _table(["setting", "marks", "p50, us", "p95, us", "p99, us"], rows)
+
+
 def _summary(result: Result) -> Message:
     def cell(one: Cell) -> Message:
         told: Message = {
@@ -277,6 +289,7 @@ def _summary(result: Result) -> Message:
         "flat": [cell(one) for one in result.flat],
         "costs": [{**vars(cost), "setting": str(cost.setting)} for cost in result.costs],
         "exactness": result.exactness,
+        "marks": result.marks,
     }
 
 

@@ -59,7 +59,7 @@ def measure(setting: Setting, size: Size, options: Options) -> tuple[list[Cell],
     cells: list[Cell] = []
     kinds: tuple[Kind, ...] = ("small", "pages")
     for name in options.rivals:
-        if RIVALS[name].one_mode and setting.journal != "wal":
+        if setting.journal not in RIVALS[name].modes:
             continue
         try:
             handles[name] = Handle(name, setting, size, options.pinned, "reset")

@@ -15,7 +15,7 @@ from . import exactness
 from .channel import Child, ChildError, Message, serve
 from .connection import Journal, Setting, Synchronous, library_version
 from .database import Base, Size, base, working_copy
-from .rivals import RIVALS, Files, Rival
+from .rivals import RIVALS, Files, Ours, Rival
 from .workload import INSERT, UPDATE, Kind, digest_base, digest_rows, make_round, payload
 
 SETTLE = 0.010
@@ -173,6 +173,11 @@ class Worker:
             self._rival.reset()
         return {}
 
+    def marks(self, count: int) -> Message:
+        """What naming the present moment takes."""
+        assert isinstance(self._rival, Ours)
+        return {"times": self._rival.mark_times(count)}
+
     def exactness(self, foreign: bool) -> Message:
         """One round of everything a reset can forget; see `exactness`."""
         return exactness.one_round(self._rival, self._peer, self._new_peer, self._base.size.rows, foreign)
@@ -211,7 +216,7 @@ def main() -> None:
 
         return call
 
-    requests = ("rounds", "one_row", "bulk", "reads", "shorten", "fresh", "exactness", "close")
+    requests = ("rounds", "one_row", "bulk", "reads", "shorten", "fresh", "marks", "exactness", "close")
     serve({"start": start, **{request: on_worker(request) for request in requests}})
 
 

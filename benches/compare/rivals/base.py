@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from ..connection import Connection, Engine, Setting, connect
+from ..connection import Connection, Engine, Journal, Setting, connect
 from ..workload import Statement, run
 
 
@@ -28,8 +28,8 @@ class Rival(ABC):
     needs_template: ClassVar[bool] = False
     commits: ClassVar[bool] = True
     """Whether the round's transactions really commit."""
-    one_mode: ClassVar[bool] = False
-    """Whether the journal mode means nothing to it."""
+    modes: ClassVar[tuple[Journal, ...]] = ("wal", "delete")
+    """The journal modes that it is measured in."""
 
     def __init__(self, files: Files, setting: Setting) -> None:
         self.files = files

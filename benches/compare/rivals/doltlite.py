@@ -14,7 +14,8 @@ class DoltLite(Rival):
     name = "doltlite"
     title = "DoltLite hard reset"
     engine = "doltlite"
-    one_mode = True
+    # The journal mode means nothing to it.
+    modes = ("wal",)
 
     def reset(self) -> dict[str, str | int | float]:
         """Back to the last commit of its history."""

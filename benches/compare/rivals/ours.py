@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+import time
+from typing import Any, ClassVar
 
 from ..connection import Connection
 from .base import Rival
@@ -14,12 +15,13 @@ class Ours(Rival):
 
     name = "dbrewind"
     title = "dbrewind rewind"
+    where: ClassVar[str] = "auto"
     _database: Any = None
 
     def open(self) -> Connection:
         """Attach first: a rollback mode is recorded only for connections opened after that."""
         module = importlib.import_module("dbrewind")
-        options: dict[str, str] = {"synchronous": self.setting.synchronous}
+        options: dict[str, str] = {"synchronous": self.setting.synchronous, "engine": self.where}
         if self.setting.journal == "wal":
             options["journal"] = "wal"
         self._database = module.open(str(self.files.live), **options)
@@ -28,6 +30,16 @@ class Ours(Rival):
     def arm(self) -> None:
         """Name the present state."""
         self._database.mark("base")
+
+    def mark_times(self, count: int) -> list[float]:
+        """The seconds that each of `count` new marks took, every one after a commit of its own."""
+        times = []
+        for number in range(count):
+            self.connection.execute("UPDATE tag SET value = value + 1 WHERE name = 'tag 1'")
+            began = time.perf_counter()
+            self._database.mark(f"mark {number}")
+            times.append(time.perf_counter() - began)
+        return times
 
     def reset(self) -> dict[str, str | int | float]:
         """The mark stays; nothing is armed anew."""
@@ -42,3 +54,12 @@ class Ours(Rival):
     def version(self) -> str:
         """The package's version, and where its engine runs."""
         return f"dbrewind {importlib.import_module('dbrewind').__version__}, engine {self._database.engine}"
+
+
+class Keeper(Ours):
+    """The same with the engine in the keeper process, as for a SQLite that cannot be reached."""
+
+    name = "keeper"
+    title = "dbrewind, engine in the keeper"
+    where = "keeper"
+    modes = ("wal",)

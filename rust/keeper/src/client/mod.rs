@@ -1,0 +1,266 @@
+//! The host's side.
+
+mod command;
+mod link;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dbrewind_sqlite::{Error as EngineError, JournalMode, Lsn, Mark, OpenOptions, Rewound, Target};
+
+pub use command::KeeperCommand;
+
+use crate::error::{Error, Failure};
+use crate::wire::{Reply, Request};
+use link::Link;
+
+/// How much longer than its timeout an operation is waited for whose work does not depend on the data.
+const SHORT: Duration = Duration::from_secs(10);
+/// The same for an operation that reads or writes as much as there is.
+const LONG: Duration = Duration::from_secs(300);
+
+/// A database that a keeper process records, for as long as this handle lives.
+///
+/// The same methods, errors and texts as [`dbrewind_sqlite::Database`], and in addition `DBR024` when the keeper
+/// has ended or does not answer. Every call may be made from any thread; they take turns. Dropping the handle
+/// closes it, without a place for an error.
+///
+/// ```no_run
+/// use dbrewind_keeper::{KeeperClient, KeeperCommand};
+/// let command = KeeperCommand::new("dbrewind-keeper");
+/// let db = KeeperClient::open(&command, "app.db".as_ref(), &Default::default())?;
+/// db.mark("seeded")?;
+/// db.rewind(&"seeded".into(), None)?;
+/// # Ok::<(), dbrewind_keeper::Error>(())
+/// ```
+pub struct KeeperClient {
+    path: PathBuf,
+    store_path: PathBuf,
+    journal: JournalMode,
+    timeout: Duration,
+    keeper: u32,
+    host: u32,
+    state: Mutex<State>,
+}
+
+enum State {
+    Open(Box<Link>),
+    /// The keeper has ended: how, and its last words.
+    Ended(String, String),
+    Closed,
+}
+
+impl fmt::Debug for KeeperClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeeperClient").field("path", &self.path).field("keeper", &self.keeper).finish()
+    }
+}
+
+impl KeeperClient {
+    /// Starts a keeper, which opens the existing database at `path` for recording.
+    ///
+    /// # Errors
+    /// `DBR024` when no keeper could be started, `DBR002` when the database is in a rollback mode, and those of
+    /// [`Database::open`](dbrewind_sqlite::Database::open). No process is left behind.
+    pub fn open(command: &KeeperCommand, path: &Path, options: &OpenOptions) -> Result<Self, Error> {
+        let mut options = options.clone();
+        // The keeper has another working directory.
+        let path = absolute(path)?;
+        options.store = options.store.as_deref().map(absolute).transpose()?;
+        let timeout = options.timeout;
+        let mut link = Link::start(command)?;
+        let keeper = link.keeper();
+        let request = Request::Open { path, options: Box::new(options) };
+        match link.ask(&request, timeout.saturating_add(LONG)) {
+            Ok(Reply::Opened { path, store_path, journal }) => Ok(Self {
+                path,
+                store_path,
+                journal,
+                timeout,
+                keeper,
+                host: std::process::id(),
+                state: Mutex::new(State::Open(Box::new(link))),
+            }),
+            Ok(_) => Err(link.unexpected()),
+            Err(error) => {
+                // With a refusal the keeper is well, and leaves when asked.
+                if matches!(error, Error::Refused(_)) {
+                    let _ = link.ask(&Request::Close, SHORT);
+                }
+                link.end();
+                Err(error)
+            }
+        }
+    }
+
+    /// The database file, an absolute path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The store's folder.
+    #[must_use]
+    pub fn store_path(&self) -> &Path {
+        &self.store_path
+    }
+
+    /// The journal mode it is recorded in.
+    #[must_use]
+    pub fn journal(&self) -> JournalMode {
+        self.journal
+    }
+
+    /// The keeper's process id.
+    #[must_use]
+    pub fn keeper(&self) -> u32 {
+        self.keeper
+    }
+
+    /// Names the newest commit.
+    ///
+    /// # Errors
+    /// `DBR023` when the name exists; nothing is appended then.
+    pub fn mark(&self, name: &str) -> Result<Mark, Error> {
+        match self.ask(&Request::Mark { name: name.to_owned() }, self.timeout.saturating_add(SHORT))? {
+            Reply::Mark(mark) => Ok(mark),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    /// All marks, oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn marks(&self) -> Result<Vec<Mark>, Error> {
+        match self.ask(&Request::Marks, self.timeout.saturating_add(SHORT))? {
+            Reply::Marks(marks) => Ok(marks),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    /// Forgets a mark's name.
+    ///
+    /// # Errors
+    /// `DBR003` when there is none of that name.
+    pub fn drop_mark(&self, name: &str) -> Result<(), Error> {
+        let request = Request::DropMark { name: name.to_owned() };
+        self.ask(&request, self.timeout.saturating_add(SHORT)).map(drop)
+    }
+
+    /// Makes the database what it was at the target. `timeout`: instead of the one in the options.
+    ///
+    /// # Errors
+    /// `DBR003` no such target, `DBR011` the target was lost, `DBR004` somebody holds a lock longer than the
+    /// timeout: the database is as it was. After `DBR024` it is in its old or in the target's state.
+    pub fn rewind(&self, to: &Target, timeout: Option<Duration>) -> Result<Rewound, Error> {
+        let limit = timeout.unwrap_or(self.timeout).saturating_add(LONG);
+        match self.ask(&Request::Rewind { to: to.clone(), timeout }, limit)? {
+            Reply::Rewound(rewound) => Ok(rewound),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    /// Whether anything was committed since the target's state.
+    ///
+    /// # Errors
+    /// `DBR003` no such target.
+    pub fn dirty_since(&self, to: &Target) -> Result<bool, Error> {
+        match self.ask(&Request::DirtySince { to: to.clone() }, self.timeout.saturating_add(SHORT))? {
+            Reply::Flag(dirty) => Ok(dirty),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    /// The moment of the newest commit or rewind.
+    ///
+    /// # Errors
+    /// When the recording is closed or was interrupted.
+    pub fn now(&self) -> Result<Lsn, Error> {
+        match self.ask(&Request::Now, self.timeout.saturating_add(SHORT))? {
+            Reply::Lsn(lsn) => Ok(lsn),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    /// A hash over the present content. Reads the whole database.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn digest(&self) -> Result<[u8; 16], Error> {
+        match self.ask(&Request::Digest, self.timeout.saturating_add(LONG))? {
+            Reply::Digest(digest) => Ok(digest),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    /// Waits until every commit up to now is in the store.
+    ///
+    /// # Errors
+    /// When the store cannot take them.
+    pub fn drain(&self) -> Result<(), Error> {
+        self.ask(&Request::Drain, self.timeout.saturating_add(LONG)).map(drop)
+    }
+
+    /// Stops recording and ends the keeper. Marks survive if nobody writes to the database until it is opened
+    /// again. Closing again does nothing.
+    ///
+    /// # Errors
+    /// When the last commits could not be recorded, or the keeper had ended before. The handle is closed even so.
+    pub fn close(&self) -> Result<(), Error> {
+        match std::mem::replace(&mut *self.locked()?, State::Closed) {
+            State::Open(mut link) => {
+                let result = link.ask(&Request::Close, self.timeout.saturating_add(LONG)).map(drop);
+                link.end();
+                result
+            }
+            State::Ended(..) | State::Closed => Ok(()),
+        }
+    }
+
+    fn ask(&self, request: &Request, limit: Duration) -> Result<Reply, Error> {
+        let mut state = self.locked()?;
+        let link = match &mut *state {
+            State::Open(link) => link,
+            State::Ended(status, words) => {
+                let (status, words) = (status.clone(), words.clone());
+                return Err(Failure::Ended { pid: self.keeper, status, words }.into());
+            }
+            State::Closed => return Err(EngineError::Closed.into()),
+        };
+        let result = link.ask(request, limit);
+        if let Err(Error::Failed(Failure::Ended { status, words, .. })) = &result {
+            *state = State::Ended(status.clone(), words.clone());
+        }
+        result
+    }
+
+    /// The state, for this thread alone. In a forked child it is not even looked at: another thread of the parent
+    /// may have held it at the fork.
+    fn locked(&self) -> Result<MutexGuard<'_, State>, Error> {
+        if std::process::id() != self.host {
+            return Err(EngineError::Forked.into());
+        }
+        // A panic between two requests leaves nothing half done: ids tell late responses.
+        Ok(self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn unexpected(&self) -> Error {
+        link::unexpected(self.keeper)
+    }
+}
+
+impl Drop for KeeperClient {
+    fn drop(&mut self) {
+        // In a forked child this answers an error and sends nothing.
+        let _ = self.close();
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(path).map_err(|source| {
+        EngineError::Io { action: "find the folder of", path: path.to_owned(), source }.into()
+    })
+}

@@ -1,0 +1,189 @@
+use std::path::Path;
+use std::time::Duration;
+
+use dbrewind_sqlite::{Database, JournalMode, Lsn, Mark, OpenOptions, Rewound, SqliteApi, Target};
+
+use crate::client::{KeeperClient, KeeperCommand};
+use crate::copies;
+use crate::error::Error;
+
+/// Where the engine shall run.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Choice {
+    /// In this process if its SQLite is reached and is the only copy, else in a keeper.
+    #[default]
+    Auto,
+    /// In this process.
+    Inside,
+    /// In a keeper.
+    Keeper,
+}
+
+/// A recorded database, wherever the engine runs. The methods are those of [`Database`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Handle {
+    /// The engine runs in this process.
+    Inside(Database),
+    /// The engine runs in a keeper.
+    Keeper(KeeperClient),
+}
+
+/// Passes a call on to whichever it is.
+macro_rules! pass {
+    ($self:ident, $handle:ident => $call:expr) => {
+        match $self {
+            Self::Inside($handle) => Ok($call?),
+            Self::Keeper($handle) => $call,
+        }
+    };
+}
+
+impl Handle {
+    /// Opens the existing database at `path` for recording.
+    ///
+    /// * `api`: the SQLite that the application uses, as [`SqliteApi::from_library`] found it, or in words why it
+    ///   was not reached.
+    /// * `command`: how to start a keeper.
+    ///
+    /// # Errors
+    /// `DBR002` when the engine cannot run in this process and the database is in a rollback mode, or the choice is
+    /// [`Choice::Inside`]; `DBR017` when the choice is `Inside` and there is another copy of SQLite; `DBR024` when the
+    /// keeper cannot be started; and those of [`Database::open`].
+    pub fn open(
+        choice: Choice,
+        api: Result<SqliteApi, String>,
+        command: &KeeperCommand,
+        path: &Path,
+        options: &OpenOptions,
+    ) -> Result<Self, Error> {
+        let keeper = || KeeperClient::open(command, path, options).map(Self::Keeper);
+        match (choice, api) {
+            (Choice::Keeper, _) | (Choice::Auto, Err(_)) => keeper(),
+            (Choice::Inside, Err(why)) => Err(Error::Unreachable { what: why }),
+            (Choice::Auto, Ok(api)) => match copies::others(Some(&api)) {
+                Ok(others) if others.is_empty() => Ok(Self::Inside(Database::open(api, path, options)?)),
+                // Also when the system does not tell: the keeper is right either way.
+                Ok(_) | Err(_) => keeper(),
+            },
+            (Choice::Inside, Ok(api)) => {
+                let others = copies::others(Some(&api)).unwrap_or_default();
+                if others.is_empty() {
+                    return Ok(Self::Inside(Database::open(api, path, options)?));
+                }
+                let others: Vec<_> = others.iter().map(|copy| copy.path.display().to_string()).collect();
+                Err(Error::TwoSqlites { others: others.join(", ") })
+            }
+        }
+    }
+
+    /// Where the engine runs: never [`Choice::Auto`].
+    #[must_use]
+    pub fn engine(&self) -> Choice {
+        match self {
+            Self::Inside(_) => Choice::Inside,
+            Self::Keeper(_) => Choice::Keeper,
+        }
+    }
+
+    /// The database file, an absolute path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Inside(database) => database.path(),
+            Self::Keeper(client) => client.path(),
+        }
+    }
+
+    /// The store's folder.
+    #[must_use]
+    pub fn store_path(&self) -> &Path {
+        match self {
+            Self::Inside(database) => database.store_path(),
+            Self::Keeper(client) => client.store_path(),
+        }
+    }
+
+    /// The journal mode it is recorded in.
+    #[must_use]
+    pub fn journal(&self) -> JournalMode {
+        match self {
+            Self::Inside(database) => database.journal(),
+            Self::Keeper(client) => client.journal(),
+        }
+    }
+
+    /// Names the newest commit.
+    ///
+    /// # Errors
+    /// `DBR023` when the name exists; nothing is appended then.
+    pub fn mark(&self, name: &str) -> Result<Mark, Error> {
+        pass!(self, handle => handle.mark(name))
+    }
+
+    /// All marks, oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn marks(&self) -> Result<Vec<Mark>, Error> {
+        pass!(self, handle => handle.marks())
+    }
+
+    /// Forgets a mark's name.
+    ///
+    /// # Errors
+    /// `DBR003` when there is none of that name.
+    pub fn drop_mark(&self, name: &str) -> Result<(), Error> {
+        pass!(self, handle => handle.drop_mark(name))
+    }
+
+    /// Makes the database what it was at the target. `timeout`: instead of the one in the options.
+    ///
+    /// # Errors
+    /// `DBR003` no such target, `DBR011` the target was lost, `DBR004` somebody holds a lock longer than the
+    /// timeout: the database is as it was. After `DBR024` it is in its old or in the target's state.
+    pub fn rewind(&self, to: &Target, timeout: Option<Duration>) -> Result<Rewound, Error> {
+        pass!(self, handle => handle.rewind(to, timeout))
+    }
+
+    /// Whether anything was committed since the target's state.
+    ///
+    /// # Errors
+    /// `DBR003` no such target.
+    pub fn dirty_since(&self, to: &Target) -> Result<bool, Error> {
+        pass!(self, handle => handle.dirty_since(to))
+    }
+
+    /// The moment of the newest commit or rewind.
+    ///
+    /// # Errors
+    /// When the recording is closed or was interrupted.
+    pub fn now(&self) -> Result<Lsn, Error> {
+        pass!(self, handle => handle.now())
+    }
+
+    /// A hash over the present content. Reads the whole database.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn digest(&self) -> Result<[u8; 16], Error> {
+        pass!(self, handle => handle.digest())
+    }
+
+    /// Waits until every commit up to now is in the store.
+    ///
+    /// # Errors
+    /// When the store cannot take them.
+    pub fn drain(&self) -> Result<(), Error> {
+        pass!(self, handle => handle.drain())
+    }
+
+    /// Stops recording. Marks survive if nobody writes to the database until it is opened again. Closing again
+    /// does nothing.
+    ///
+    /// # Errors
+    /// When the last commits could not be recorded, or the keeper had ended. The handle is closed even so.
+    pub fn close(&self) -> Result<(), Error> {
+        pass!(self, handle => handle.close())
+    }
+}

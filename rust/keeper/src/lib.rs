@@ -1,0 +1,18 @@
+//! The keeper: `dbrewind`'s WAL engine in a small process of its own, with its own SQLite.
+//!
+//! For hosts whose SQLite hides its symbols, and for processes that hold several copies of SQLite.
+//! [`Handle::open`] decides where the engine runs and answers the same either way; [`serve_stdio`] is what
+//! the child runs. The protocol and its promises: `rust/docs/keeper.md`.
+
+mod client;
+pub mod copies;
+mod error;
+mod ffi;
+mod handle;
+mod server;
+mod wire;
+
+pub use client::{KeeperClient, KeeperCommand};
+pub use error::{Error, Failure, Refusal};
+pub use handle::{Choice, Handle};
+pub use server::{serve, serve_stdio};

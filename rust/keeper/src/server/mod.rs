@@ -1,0 +1,141 @@
+//! The keeper's side: reads requests, asks the engine, answers. One thread; the engine has its own.
+
+mod session;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+use crate::ffi::{self, Direction, Woken};
+use crate::wire::{DONE, Inbox, REFUSED, WireError, begin, finish};
+use session::{Answer, Session};
+
+/// Closed properly: asked for, or because the host was gone.
+const CLOSED: u8 = 0;
+/// The last commits could not be recorded; stderr says why.
+const NOT_RECORDED: u8 = 1;
+/// The input made no sense any more, or a pipe failed; stderr says why.
+const NO_SENSE: u8 = 2;
+
+/// Serves the host at the other end of standard input and output. Returns the exit status.
+///
+/// Call it first thing in a process that is nothing but a keeper: it takes the standard streams away, leaves the
+/// working directory, ignores the terminal's signals, and uses the SQLite that is compiled in.
+#[must_use]
+pub fn serve_stdio() -> u8 {
+    ffi::ignore_signals();
+    // A folder that could be unmounted or removed is not ours to occupy. The host sends absolute paths.
+    if let Err(error) = std::env::set_current_dir("/") {
+        eprintln!("cannot leave the working directory: {error}");
+    }
+    match ffi::take_standard_streams() {
+        Ok((input, output)) => serve(input, output),
+        Err(error) => {
+            eprintln!("cannot use the standard streams: {error}");
+            NO_SENSE
+        }
+    }
+}
+
+/// Serves requests from `input`, with responses to `output`, until the host closes, ends its input or is gone; then
+/// closes the recording. Returns the exit status: 0 all recorded, 1 the last commits were not, 2 the input
+/// made no sense.
+///
+/// Use it only in a process of its own: SQLite's locks belong to the process.
+#[must_use]
+pub fn serve(mut input: File, output: File) -> u8 {
+    let mut session = Session::default();
+    let served = ffi::set_nonblocking(output.as_fd())
+        .map_err(|e| e.to_string())
+        .and_then(|()| answer_all(&mut session, &mut input, &output));
+    let closed = session.close().map_err(|e| e.to_string());
+    for problem in [&served, &closed].into_iter().filter_map(|result| result.as_ref().err()) {
+        eprintln!("{problem}");
+    }
+    match (served, closed) {
+        (Ok(()), Ok(())) => CLOSED,
+        (Ok(()), Err(_)) => NOT_RECORDED,
+        (Err(_), _) => NO_SENSE,
+    }
+}
+
+fn answer_all(session: &mut Session, input: &mut File, mut output: &File) -> Result<(), String> {
+    let mut inbox = Inbox::default();
+    let mut out = Vec::new();
+    // Known from hello on.
+    let mut host: Option<OwnedFd> = None;
+    loop {
+        while let Some(frame) = inbox.next().map_err(|e| e.to_string())? {
+            let id = frame.id;
+            let last = match session.answer(frame) {
+                Answer::Greeted { reply, host: pid } => {
+                    // Where the system has no such handle, the end of input must do.
+                    host = ffi::process_handle(pid).ok();
+                    begin(&mut out, id, DONE);
+                    reply.put(&mut out);
+                    false
+                }
+                Answer::Done(reply) => {
+                    begin(&mut out, id, DONE);
+                    reply.put(&mut out);
+                    false
+                }
+                Answer::Refused(refusal) => {
+                    begin(&mut out, id, REFUSED);
+                    refusal.put(&mut out);
+                    false
+                }
+                Answer::Closed(result) => {
+                    begin(&mut out, id, if result.is_ok() { DONE } else { REFUSED });
+                    if let Err(refusal) = result {
+                        refusal.put(&mut out);
+                    }
+                    true
+                }
+            };
+            if let Err(error) = finish(&mut out) {
+                answer_too_long(&mut out, id, &error);
+            }
+            if !send(&mut output, &out, host.as_ref()).map_err(|e| format!("cannot answer: {e}"))? || last {
+                return Ok(());
+            }
+        }
+        let woken = ffi::wait(input.as_fd(), Direction::Read, host.as_ref().map(AsFd::as_fd), None);
+        match woken.map_err(|e| format!("cannot wait for the host: {e}"))? {
+            Woken::Gone => return Ok(()),
+            Woken::Ready | Woken::Late => match inbox.fill(input) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(format!("cannot read from the host: {error}")),
+            },
+        }
+    }
+}
+
+fn answer_too_long(out: &mut Vec<u8>, id: u64, error: &WireError) {
+    begin(out, id, REFUSED);
+    Answer::defect(&format!("the answer is too long: {error}")).put(out);
+    // A text of this length always fits.
+    let _ = finish(out);
+}
+
+/// Sends a response. `false`: there is nobody to read it.
+fn send(output: &mut &File, mut bytes: &[u8], host: Option<&OwnedFd>) -> io::Result<bool> {
+    while !bytes.is_empty() {
+        match output.write(bytes) {
+            Ok(sent) => bytes = bytes.get(sent..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // A forked child of a dead host may hold the reading end for ever: the host itself is watched.
+                let host = host.map(AsFd::as_fd);
+                if ffi::wait(output.as_fd(), Direction::Write, host, None)? == Woken::Gone {
+                    return Ok(false);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}

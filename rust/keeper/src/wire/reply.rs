@@ -1,0 +1,265 @@
+use std::path::PathBuf;
+
+use dbrewind_sqlite::{Code, JournalMode, Lsn, Mark, MarkState, Method, Rewound, Timestamp};
+
+use super::fields::{put_bytes, put_path, put_u32, put_u64};
+use super::{Fields, Operation, WireError};
+use crate::error::Refusal;
+
+/// Bytes of a mark with an empty name.
+const LEAST_MARK: usize = 29;
+/// Bytes of a field of a refusal with empty name and text.
+const LEAST_FIELD: usize = 8;
+
+/// What a request came to.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Reply {
+    Welcome { version: u32, pid: u32, sqlite: u32 },
+    Opened { path: PathBuf, store_path: PathBuf, journal: JournalMode },
+    Mark(Mark),
+    Marks(Vec<Mark>),
+    Rewound(Rewound),
+    Flag(bool),
+    Lsn(Lsn),
+    Digest([u8; 16]),
+    Done,
+}
+
+impl Reply {
+    /// Appends the payload of a response that carries a result.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Welcome { version, pid, sqlite } => {
+                for number in [version, pid, sqlite] {
+                    put_u32(out, *number);
+                }
+            }
+            Self::Opened { path, store_path, journal } => {
+                put_path(out, path);
+                put_path(out, store_path);
+                out.push(match journal {
+                    JournalMode::Wal => 0,
+                    JournalMode::Rollback => 1,
+                });
+            }
+            Self::Mark(mark) => put_mark(out, mark),
+            Self::Marks(marks) => {
+                put_u32(out, u32::try_from(marks.len()).unwrap_or(u32::MAX));
+                for mark in marks {
+                    put_mark(out, mark);
+                }
+            }
+            Self::Rewound(rewound) => put_rewound(out, rewound),
+            Self::Flag(flag) => out.push((*flag).into()),
+            Self::Lsn(lsn) => put_u64(out, lsn.get()),
+            Self::Digest(digest) => out.extend_from_slice(digest),
+            Self::Done => {}
+        }
+    }
+
+    /// Reads the payload of a response that carries the result of this operation.
+    pub(crate) fn take(operation: Operation, payload: &[u8]) -> Result<Self, WireError> {
+        let mut fields = Fields::new(payload);
+        let reply = match operation {
+            Operation::Hello => {
+                Self::Welcome { version: fields.u32()?, pid: fields.u32()?, sqlite: fields.u32()? }
+            }
+            Operation::Open => Self::Opened {
+                path: fields.path()?,
+                store_path: fields.path()?,
+                journal: match fields.u8()? {
+                    0 => JournalMode::Wal,
+                    1 => JournalMode::Rollback,
+                    found => return Err(WireError::Value { what: "a journal mode", found: found.into() }),
+                },
+            },
+            Operation::Mark => Self::Mark(take_mark(&mut fields)?),
+            Operation::Marks => {
+                let count = fields.count(LEAST_MARK)?;
+                Self::Marks((0..count).map(|_| take_mark(&mut fields)).collect::<Result<_, _>>()?)
+            }
+            Operation::Rewind => Self::Rewound(take_rewound(&mut fields)?),
+            Operation::DirtySince => Self::Flag(fields.flag("an answer")?),
+            Operation::Now => Self::Lsn(Lsn::new(fields.u64()?)),
+            Operation::Digest => Self::Digest(fields.array()?),
+            Operation::DropMark | Operation::Drain | Operation::Close => Self::Done,
+        };
+        fields.end()?;
+        Ok(reply)
+    }
+}
+
+impl Refusal {
+    /// Appends the payload of a response that carries a refusal.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.code.number().to_le_bytes());
+        put_bytes(out, self.text.as_bytes());
+        put_u32(out, u32::try_from(self.fields.len()).unwrap_or(u32::MAX));
+        for (name, text) in &self.fields {
+            put_bytes(out, name.as_bytes());
+            put_bytes(out, text.as_bytes());
+        }
+    }
+
+    /// Reads it. A code that this version does not know becomes [`Code::Internal`]; the text still tells.
+    pub(crate) fn take(payload: &[u8]) -> Result<Self, WireError> {
+        let mut fields = Fields::new(payload);
+        let code = Code::from_number(fields.u16()?).unwrap_or(Code::Internal);
+        let text = fields.text()?;
+        let count = fields.count(LEAST_FIELD)?;
+        let pairs =
+            (0..count).map(|_| Ok((fields.text()?, fields.text()?))).collect::<Result<_, WireError>>()?;
+        fields.end()?;
+        Ok(Self { code, text, fields: pairs })
+    }
+}
+
+fn put_mark(out: &mut Vec<u8>, mark: &Mark) {
+    let Mark { name, lsn, time, pages, state } = mark;
+    put_bytes(out, name.as_bytes());
+    put_u64(out, lsn.get());
+    put_u64(out, time.get());
+    put_u64(out, *pages);
+    out.push(match state {
+        MarkState::Hot => 0,
+        MarkState::Archived => 1,
+        MarkState::Lost => 2,
+    });
+}
+
+fn take_mark(fields: &mut Fields<'_>) -> Result<Mark, WireError> {
+    Ok(Mark {
+        name: fields.text()?,
+        lsn: Lsn::new(fields.u64()?),
+        time: Timestamp::new(fields.u64()?),
+        pages: fields.u64()?,
+        state: match fields.u8()? {
+            0 => MarkState::Hot,
+            1 => MarkState::Archived,
+            2 => MarkState::Lost,
+            found => return Err(WireError::Value { what: "the state of a mark", found: found.into() }),
+        },
+    })
+}
+
+fn put_rewound(out: &mut Vec<u8>, rewound: &Rewound) {
+    let Rewound { to, undo, pages, seconds, method } = rewound;
+    put_u64(out, to.get());
+    put_u64(out, undo.get());
+    put_u64(out, *pages);
+    out.extend_from_slice(&seconds.to_le_bytes());
+    out.push(match method {
+        Method::Moved => 0,
+        Method::Written => 1,
+        Method::Nothing => 2,
+    });
+}
+
+fn take_rewound(fields: &mut Fields<'_>) -> Result<Rewound, WireError> {
+    Ok(Rewound {
+        to: Lsn::new(fields.u64()?),
+        undo: Lsn::new(fields.u64()?),
+        pages: fields.u64()?,
+        seconds: fields.f64()?,
+        method: match fields.u8()? {
+            0 => Method::Moved,
+            1 => Method::Written,
+            2 => Method::Nothing,
+            found => return Err(WireError::Value { what: "the method of a rewind", found: found.into() }),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const OPERATIONS: [Operation; 11] = [
+        Operation::Hello,
+        Operation::Open,
+        Operation::Mark,
+        Operation::Marks,
+        Operation::DropMark,
+        Operation::Rewind,
+        Operation::DirtySince,
+        Operation::Now,
+        Operation::Digest,
+        Operation::Drain,
+        Operation::Close,
+    ];
+
+    fn mark(name: &str) -> Mark {
+        Mark {
+            name: name.into(),
+            lsn: Lsn::new(7),
+            time: Timestamp::new(8),
+            pages: 9,
+            state: MarkState::Archived,
+        }
+    }
+
+    #[test]
+    fn replies_come_back() {
+        let rewound =
+            Rewound { to: Lsn::new(1), undo: Lsn::new(2), pages: 3, seconds: 0.25, method: Method::Written };
+        for (operation, reply) in [
+            (Operation::Hello, Reply::Welcome { version: 1, pid: 2, sqlite: 3_050_000 }),
+            (
+                Operation::Open,
+                Reply::Opened {
+                    path: "/a".into(),
+                    store_path: "/a-rewind".into(),
+                    journal: JournalMode::Wal,
+                },
+            ),
+            (Operation::Mark, Reply::Mark(mark("ä"))),
+            (Operation::Marks, Reply::Marks(vec![mark(""), mark("b")])),
+            (Operation::Rewind, Reply::Rewound(rewound)),
+            (Operation::DirtySince, Reply::Flag(true)),
+            (Operation::Now, Reply::Lsn(Lsn::new(u64::MAX))),
+            (Operation::Digest, Reply::Digest([5; 16])),
+            (Operation::Close, Reply::Done),
+        ] {
+            let mut out = Vec::new();
+            reply.put(&mut out);
+            assert_eq!(Reply::take(operation, &out), Ok(reply));
+        }
+    }
+
+    #[test]
+    fn a_list_cannot_claim_more_than_came() {
+        assert_eq!(Reply::take(Operation::Marks, &u32::MAX.to_le_bytes()), Err(WireError::Short));
+    }
+
+    #[test]
+    fn the_shortest_mark_is_as_long_as_said() {
+        let mut out = Vec::new();
+        put_mark(&mut out, &mark(""));
+        assert_eq!(out.len(), LEAST_MARK);
+    }
+
+    #[test]
+    fn an_unknown_code_keeps_its_text() {
+        let mut out = Vec::new();
+        Refusal { code: Code::Busy, text: "why".into(), fields: vec![("holder".into(), "7".into())] }
+            .put(&mut out);
+        out[0] = 0xff;
+        let refusal = Refusal::take(&out).unwrap();
+        assert_eq!((refusal.code, refusal.text.as_str()), (Code::Internal, "why"));
+        assert_eq!(refusal.fields, [("holder".to_owned(), "7".to_owned())]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(which in 0..11_usize, payload in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Refusal::take(&payload);
+            if let Ok(reply) = Reply::take(OPERATIONS[which], &payload) {
+                let mut out = Vec::new();
+                reply.put(&mut out);
+                prop_assert_eq!(out, payload);
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dbrewind_sqlite::{Journal, Lsn, OpenOptions, Synchronous, Target};
+
+use super::fields::{put_bytes, put_duration, put_option, put_path, put_u32, put_u64};
+use super::{Fields, MAGIC, WireError};
+
+/// What a request asks for; the kind of its frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Operation {
+    Hello = 1,
+    Open = 2,
+    Mark = 3,
+    Marks = 4,
+    DropMark = 5,
+    Rewind = 6,
+    DirtySince = 7,
+    Now = 8,
+    Digest = 9,
+    Drain = 10,
+    Close = 11,
+}
+
+/// One request.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Request {
+    /// First of all. The magic comes before it.
+    Hello {
+        version: u32,
+        pid: u32,
+    },
+    /// Once. Boxed: it is far larger than the others.
+    Open {
+        path: PathBuf,
+        options: Box<OpenOptions>,
+    },
+    Mark {
+        name: String,
+    },
+    Marks,
+    DropMark {
+        name: String,
+    },
+    Rewind {
+        to: Target,
+        timeout: Option<Duration>,
+    },
+    DirtySince {
+        to: Target,
+    },
+    Now,
+    Digest,
+    Drain,
+    Close,
+}
+
+impl Request {
+    pub(crate) fn operation(&self) -> Operation {
+        match self {
+            Self::Hello { .. } => Operation::Hello,
+            Self::Open { .. } => Operation::Open,
+            Self::Mark { .. } => Operation::Mark,
+            Self::Marks => Operation::Marks,
+            Self::DropMark { .. } => Operation::DropMark,
+            Self::Rewind { .. } => Operation::Rewind,
+            Self::DirtySince { .. } => Operation::DirtySince,
+            Self::Now => Operation::Now,
+            Self::Digest => Operation::Digest,
+            Self::Drain => Operation::Drain,
+            Self::Close => Operation::Close,
+        }
+    }
+
+    /// Appends the payload.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Hello { version, pid } => {
+                out.extend_from_slice(&MAGIC);
+                put_u32(out, *version);
+                put_u32(out, *pid);
+            }
+            Self::Open { path, options } => {
+                put_path(out, path);
+                put_options(out, options);
+            }
+            Self::Mark { name } | Self::DropMark { name } => put_bytes(out, name.as_bytes()),
+            Self::Rewind { to, timeout } => {
+                put_target(out, to);
+                put_option(out, *timeout, put_duration);
+            }
+            Self::DirtySince { to } => put_target(out, to),
+            Self::Marks | Self::Now | Self::Digest | Self::Drain | Self::Close => {}
+        }
+    }
+
+    /// Reads a frame's kind and payload.
+    pub(crate) fn take(kind: u8, payload: &[u8]) -> Result<Self, WireError> {
+        let mut fields = Fields::new(payload);
+        let request = match kind {
+            1 => {
+                let magic = fields.array::<8>()?;
+                if magic != MAGIC {
+                    return Err(WireError::Value { what: "the magic", found: u64::from_le_bytes(magic) });
+                }
+                Self::Hello { version: fields.u32()?, pid: fields.u32()? }
+            }
+            2 => Self::Open { path: fields.path()?, options: Box::new(take_options(&mut fields)?) },
+            3 => Self::Mark { name: fields.text()? },
+            4 => Self::Marks,
+            5 => Self::DropMark { name: fields.text()? },
+            6 => Self::Rewind { to: take_target(&mut fields)?, timeout: fields.option(Fields::duration)? },
+            7 => Self::DirtySince { to: take_target(&mut fields)? },
+            8 => Self::Now,
+            9 => Self::Digest,
+            10 => Self::Drain,
+            11 => Self::Close,
+            found => return Err(WireError::Value { what: "an operation", found: found.into() }),
+        };
+        fields.end()?;
+        Ok(request)
+    }
+}
+
+fn put_target(out: &mut Vec<u8>, target: &Target) {
+    match target {
+        Target::Name(name) => {
+            out.push(0);
+            put_bytes(out, name.as_bytes());
+        }
+        Target::Lsn(lsn) => {
+            out.push(1);
+            put_u64(out, lsn.get());
+        }
+    }
+}
+
+fn take_target(fields: &mut Fields<'_>) -> Result<Target, WireError> {
+    match fields.u8()? {
+        0 => Ok(Target::Name(fields.text()?)),
+        1 => Ok(Target::Lsn(Lsn::new(fields.u64()?))),
+        found => Err(WireError::Value { what: "a target", found: found.into() }),
+    }
+}
+
+fn put_options(out: &mut Vec<u8>, options: &OpenOptions) {
+    // Without `..`, so that a new option cannot be forgotten here. The VFS shim is never in the keeper.
+    let OpenOptions { store, timeout, synchronous, default_vfs: _, journal, wal_limit, limit } = options;
+    put_option(out, store.as_deref(), put_path);
+    put_duration(out, *timeout);
+    out.push(match synchronous {
+        Synchronous::Off => 0,
+        Synchronous::Normal => 1,
+        Synchronous::Full => 2,
+    });
+    out.push(match journal {
+        None => 0,
+        Some(Journal::Wal) => 1,
+    });
+    put_u64(out, *wal_limit);
+    put_u64(out, *limit);
+}
+
+fn take_options(fields: &mut Fields<'_>) -> Result<OpenOptions, WireError> {
+    Ok(OpenOptions {
+        store: fields.option(Fields::path)?,
+        timeout: fields.duration()?,
+        synchronous: match fields.u8()? {
+            0 => Synchronous::Off,
+            1 => Synchronous::Normal,
+            2 => Synchronous::Full,
+            found => return Err(WireError::Value { what: "synchronous", found: found.into() }),
+        },
+        default_vfs: false,
+        journal: match fields.u8()? {
+            0 => None,
+            1 => Some(Journal::Wal),
+            found => return Err(WireError::Value { what: "a journal mode", found: found.into() }),
+        },
+        wal_limit: fields.u64()?,
+        limit: fields.u64()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn target() -> impl Strategy<Value = Target> {
+        prop_oneof![
+            any::<String>().prop_map(Target::Name),
+            any::<u64>().prop_map(|l| Target::Lsn(Lsn::new(l)))
+        ]
+    }
+
+    fn request() -> impl Strategy<Value = Request> {
+        let timeout = || proptest::option::of(any::<u64>().prop_map(Duration::from_nanos));
+        let open =
+            (any::<String>(), proptest::option::of(any::<String>()), any::<u64>(), 0..3, any::<bool>());
+        let open = open.prop_map(|(path, store, number, synchronous, wal)| Request::Open {
+            path: path.into(),
+            options: Box::new(OpenOptions {
+                store: store.map(PathBuf::from),
+                timeout: Duration::from_nanos(number),
+                synchronous: [Synchronous::Off, Synchronous::Normal, Synchronous::Full][synchronous as usize],
+                default_vfs: false,
+                journal: wal.then_some(Journal::Wal),
+                wal_limit: number,
+                limit: !number,
+            }),
+        });
+        prop_oneof![
+            (any::<u32>(), any::<u32>()).prop_map(|(version, pid)| Request::Hello { version, pid }),
+            open,
+            any::<String>().prop_map(|name| Request::Mark { name }),
+            any::<String>().prop_map(|name| Request::DropMark { name }),
+            (target(), timeout()).prop_map(|(to, timeout)| Request::Rewind { to, timeout }),
+            target().prop_map(|to| Request::DirtySince { to }),
+            Just(Request::Marks),
+            Just(Request::Now),
+            Just(Request::Digest),
+            Just(Request::Drain),
+            Just(Request::Close),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn requests_come_back(request in request()) {
+            let mut out = Vec::new();
+            request.put(&mut out);
+            prop_assert_eq!(Request::take(request.operation() as u8, &out), Ok(request));
+        }
+
+        #[test]
+        fn a_cut_request_is_refused(request in request(), cut in any::<proptest::sample::Index>()) {
+            let mut out = Vec::new();
+            request.put(&mut out);
+            if !out.is_empty() {
+                out.truncate(cut.index(out.len()));
+                prop_assert!(Request::take(request.operation() as u8, &out).is_err());
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(kind in any::<u8>(), payload in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(request) = Request::take(kind, &payload) {
+                let mut out = Vec::new();
+                request.put(&mut out);
+                prop_assert_eq!(out, payload);
+            }
+        }
+    }
+}

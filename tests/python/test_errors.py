@@ -1,0 +1,208 @@
+"""Each error a caller can provoke: its class, its code, its text; and that it changed nothing."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dbrewind
+from conftest import create
+
+Connect = Callable[[Path], sqlite3.Connection]
+
+
+def assert_code(caught: pytest.ExceptionInfo[dbrewind.Error], code: str, *words: str) -> None:
+    text = str(caught.value)
+    assert caught.value.code == code
+    assert text.startswith(f"[{code}] ")
+    for word in words:
+        assert word in text
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        dbrewind.open(tmp_path / "no.db")
+    assert isinstance(caught.value, dbrewind.FileMissingError)
+    assert_code(caught, "DBR012", "no.db", "check the path")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_not_a_database(tmp_path: Path) -> None:
+    (tmp_path / "app.db").write_text("id,name\n" * 200)
+    with pytest.raises(dbrewind.NotADatabaseError) as caught:
+        dbrewind.open(tmp_path / "app.db")
+    assert_code(caught, "DBR013", "app.db")
+    assert [path.name for path in tmp_path.iterdir()] == ["app.db"]
+
+
+@pytest.mark.parametrize("path", [":memory:", ""])
+def test_a_database_in_memory(path: str) -> None:
+    with pytest.raises(dbrewind.UnsupportedError) as caught:
+        dbrewind.open(path)
+    assert_code(caught, "DBR021", "memory")
+
+
+def test_a_folder_that_cannot_be_written(wal_db: Path) -> None:
+    if os.geteuid() == 0:
+        # Root writes anywhere; /proc is a folder even root cannot create anything in.
+        with pytest.raises(dbrewind.Error) as caught:
+            dbrewind.open(wal_db, store="/proc/dbrewind-store")
+        assert caught.value.code in ("DBR012", "DBR014")
+        return
+    wal_db.parent.chmod(0o500)
+    try:
+        with pytest.raises(PermissionError) as denied:
+            dbrewind.open(wal_db)
+        assert isinstance(denied.value, dbrewind.NotWritableError)
+        assert denied.value.code == "DBR014"
+    finally:
+        wal_db.parent.chmod(0o700)
+
+
+def test_mark_not_found_names_the_nearest(app_db: Path) -> None:
+    with dbrewind.open(app_db) as db:
+        db.mark("seeded")
+        db.mark("other")
+        for call in (db.rewind, db.drop, db.dirty_since):
+            with pytest.raises(LookupError) as caught:
+                call("sedeed")
+            assert isinstance(caught.value, dbrewind.MarkNotFoundError)
+            assert_code(caught, "DBR003", '"sedeed"', 'did you mean "seeded"?')  # type: ignore[arg-type]
+
+
+def test_mark_exists(app_db: Path) -> None:
+    with dbrewind.open(app_db) as db:
+        first = db.mark("seeded")
+        with pytest.raises(dbrewind.MarkExistsError) as caught:
+            db.mark("seeded")
+        assert_code(caught, "DBR023", '"seeded"', "drop")
+        assert [mark.lsn for mark in db.marks()] == [first.lsn]
+
+
+@pytest.mark.parametrize("name", ["", "x" * 256, "a\nb"])
+def test_a_name_that_is_none(wal_db: Path, name: str) -> None:
+    with dbrewind.open(wal_db) as db:
+        with pytest.raises(dbrewind.InvalidArgumentError) as caught:
+            db.mark(name)
+        assert_code(caught, "DBR022", "mark name")
+        assert db.marks() == []
+
+
+def test_closed(app_db: Path) -> None:
+    db = dbrewind.open(app_db)
+    db.mark("seeded")
+    db.close()
+    db.close()
+    calls: list[Callable[[], Any]] = [
+        lambda: db.mark("x"),
+        db.marks,
+        db.now,
+        db.digest,
+        lambda: db.rewind("seeded"),
+        lambda: db.drop("seeded"),
+        lambda: db.dirty_since("seeded"),
+        lambda: db.rewound().__enter__(),
+    ]
+    for call in calls:
+        with pytest.raises(dbrewind.ClosedError) as caught:
+            call()
+        assert_code(caught, "DBR019", "closed")
+
+
+def test_busy_leaves_everything_as_it_was(app_db: Path, connect: Connect) -> None:
+    with dbrewind.open(app_db) as db:
+        app = connect(app_db)
+        db.mark("seeded")
+        app.execute("DELETE FROM users WHERE id > 50")
+        app.execute("BEGIN IMMEDIATE")
+        app.execute("DELETE FROM users WHERE id > 40")
+        with pytest.raises(TimeoutError) as caught:
+            db.rewind("seeded", timeout=0.05)
+        assert isinstance(caught.value, dbrewind.BusyError)
+        assert_code(caught, "DBR004", "timeout")  # type: ignore[arg-type]
+        app.execute("COMMIT")
+        assert app.execute("SELECT count(*) FROM users").fetchone() == (40,)
+        db.rewind("seeded", timeout=0)
+        assert app.execute("SELECT count(*) FROM users").fetchone() == (100,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"synchronous": "sometimes"}, ["synchronous", "sometimes"]),
+        ({"journal": "delete"}, ["journal", "delete"]),
+        ({"engine": "outside"}, ["engine", "outside"]),
+        ({"timeout": -1}, ["timeout", "-1"]),
+        ({"timeout": float("nan")}, ["timeout"]),
+        ({"timeout": float("inf")}, ["timeout"]),
+    ],
+)
+def test_an_argument_out_of_range(wal_db: Path, arguments: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(dbrewind.InvalidArgumentError) as caught:
+        dbrewind.open(wal_db, **arguments)
+    assert_code(caught, "DBR022", *words)
+    assert not wal_db.with_name("app.db-rewind").exists()
+
+
+@pytest.mark.parametrize("to", [7, None, b"seeded", 1.5])
+def test_a_target_of_a_wrong_type(wal_db: Path, to: Any) -> None:
+    with dbrewind.open(wal_db) as db, pytest.raises(TypeError, match="a mark's name, a Mark or an Lsn, not"):
+        db.rewind(to)
+
+
+def test_a_path_of_a_wrong_type() -> None:
+    with pytest.raises(TypeError):
+        dbrewind.open(7)  # type: ignore[arg-type]
+
+
+def test_the_moment_of_another_database_is_refused(tmp_path: Path) -> None:
+    """Numbers of moments repeat from database to database: taking one for another would rewind to nonsense."""
+    with (
+        dbrewind.open(create(tmp_path / "a.db", "wal")) as a,
+        dbrewind.open(create(tmp_path / "b.db", "wal")) as b,
+    ):
+        mark = a.mark("seeded")
+        for to in (mark, mark.lsn):
+            with pytest.raises(dbrewind.InvalidArgumentError) as caught:
+                b.rewind(to)
+            assert_code(caught, "DBR022", "a.db", "b.db")
+
+
+def test_a_moment_that_never_was(wal_db: Path) -> None:
+    with dbrewind.open(wal_db) as db, pytest.raises(dbrewind.MarkNotFoundError) as caught:
+        db.rewind(dbrewind.Lsn(str(wal_db), 10**12))
+    assert_code(caught, "DBR003", str(10**12))
+
+
+def test_a_damaged_store_is_refused_and_nothing_changes(wal_db: Path) -> None:
+    with dbrewind.open(wal_db) as db:
+        db.mark("seeded")
+        store = db.store
+    segment = min(store.glob("*.seg"))
+    with segment.open("r+b") as file:
+        file.write(b"garbage!" * 8)
+    before = wal_db.read_bytes()
+    with pytest.raises(dbrewind.StoreDamagedError) as caught:
+        dbrewind.open(wal_db)
+    assert_code(caught, "DBR015", segment.name)
+    assert wal_db.read_bytes() == before
+
+
+def test_a_write_past_the_recording_in_a_rollback_mode_is_found(tmp_path: Path, second: Any) -> None:
+    """hazard: an unrecorded writer of another process between mark and rewind."""
+    path = create(tmp_path / "app.db", "delete")
+    stranger = second(path)
+    with dbrewind.open(path) as db:
+        db.mark("seeded")
+        stranger("DELETE FROM users WHERE id = 3")
+        with pytest.raises(dbrewind.NotAttachedError) as caught:
+            db.rewind("seeded")
+        assert_code(caught, "DBR001")
+    with closing(sqlite3.connect(path)) as plain:
+        assert plain.execute("SELECT count(*) FROM users").fetchone() == (99,)

@@ -1,0 +1,108 @@
+"""What ends a recording: close, the end of a block, collection, the end of Python."""
+
+from __future__ import annotations
+
+import gc
+import sqlite3
+import subprocess
+import sys
+import weakref
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import dbrewind
+
+
+def checkpoint_is_refused(path: Path) -> bool:
+    """While a recording runs, nobody else may bring the WAL back into the file."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as app:
+        return bool(app.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+
+
+def test_a_closed_recording_lets_go(wal_db: Path) -> None:
+    db = dbrewind.open(wal_db)
+    db.mark("seeded")
+    assert checkpoint_is_refused(wal_db)
+    db.close()
+    assert not checkpoint_is_refused(wal_db)
+
+
+def test_a_collected_recording_lets_go(wal_db: Path) -> None:
+    db = dbrewind.open(wal_db)
+    db.mark("seeded")
+    alive = weakref.ref(db)
+    del db
+    gc.collect()
+    assert alive() is None
+    assert not checkpoint_is_refused(wal_db)
+
+
+def test_a_scope_keeps_its_database(wal_db: Path) -> None:
+    scope = dbrewind.open(wal_db).rewound()
+    gc.collect()
+    with scope, closing(sqlite3.connect(wal_db, isolation_level=None)) as app:
+        app.execute("DELETE FROM users")
+    with closing(sqlite3.connect(wal_db)) as app:
+        assert app.execute("SELECT count(*) FROM users").fetchone() == (100,)
+
+
+def test_marks_and_results_outlive_the_handle(wal_db: Path) -> None:
+    db = dbrewind.open(wal_db)
+    mark = db.mark("seeded")
+    done = db.rewind(mark)
+    db.close()
+    del db
+    gc.collect()
+    assert mark.name == "seeded"
+    assert done.to == mark.lsn
+
+
+@pytest.mark.parametrize("ending", ["", "sys.exit(3)", "1 / 0"])
+def test_marks_survive_a_program_that_just_ends(app_db: Path, ending: str) -> None:
+    program = f"""
+import dbrewind, sys
+keep = {{}}
+keep["db"] = dbrewind.open(sys.argv[1])
+keep["self"] = keep
+keep["db"].mark("seeded")
+{ending}
+"""
+    subprocess.run([sys.executable, "-c", program, str(app_db)], check=False, capture_output=True)
+    with dbrewind.open(app_db) as db:
+        assert [(mark.name, mark.state == "lost") for mark in db.marks()] == [("seeded", False)]
+        db.rewind("seeded")
+
+
+def test_many_handles_one_after_the_other(wal_db: Path) -> None:
+    for turn in range(20):
+        with dbrewind.open(wal_db) as db:
+            db.mark(f"{turn}")
+    with dbrewind.open(wal_db) as db:
+        assert len(db.marks()) == 20
+
+
+def test_a_killed_recorder_leaves_an_ordinary_database(app_db: Path) -> None:
+    program = """
+import dbrewind, os, signal, sqlite3, sys
+db = dbrewind.open(sys.argv[1])
+db.mark("seeded")
+app = sqlite3.connect(sys.argv[1], isolation_level=None)
+app.execute("DELETE FROM users WHERE id > 10")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", program, str(app_db)], check=False)
+    with closing(sqlite3.connect(app_db)) as app:
+        assert app.execute("SELECT count(*) FROM users").fetchone() == (10,)
+        assert app.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with dbrewind.open(app_db) as db:
+        # Kept or lost, but never a wrong state.
+        (mark,) = db.marks()
+        if mark.state == "lost":
+            with pytest.raises(dbrewind.MarkLostError):
+                db.rewind("seeded")
+        else:
+            db.rewind("seeded")
+            with closing(sqlite3.connect(app_db)) as app:
+                assert app.execute("SELECT count(*) FROM users").fetchone() == (100,)

@@ -1,0 +1,249 @@
+"""The pytest plugin, in sessions of their own."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from conftest import create
+
+CONFTEST = """
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+@pytest.fixture(scope="session")
+def dbrewind_setup(dbrewind_db):
+    with closing(sqlite3.connect(dbrewind_db.path)) as db:
+        db.execute("CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT)")
+        db.execute("INSERT INTO users(name) VALUES ('Ann'), ('Bob')")
+        db.commit()
+
+@pytest.fixture
+def app(dbrewind_db):
+    with closing(sqlite3.connect(dbrewind_db.path, isolation_level=None)) as db:
+        yield db
+"""
+
+OVERRIDE = """
+@pytest.fixture(scope="session")
+def dbrewind_db():
+    {body}
+"""
+
+TESTS = """
+import subprocess, sys, threading, sqlite3
+
+import pytest
+
+@pytest.mark.parametrize("turn", range(3))
+def test_commits_are_taken_back(dbrewind, app, turn):
+    assert app.execute("SELECT count(*) FROM users").fetchone() == (2,)
+    assert app.execute("INSERT INTO users(name) VALUES ('Zoe') RETURNING id").fetchone() == (3,)
+
+@pytest.mark.parametrize("turn", range(2))
+def test_a_schema_change_is_taken_back(dbrewind, app, turn):
+    app.execute("CREATE TABLE t(x)")
+    app.execute("DROP TABLE users")
+
+def test_writes_of_another_process_are_taken_back(dbrewind, dbrewind_db):
+    program = "import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); d.execute('DELETE FROM users'); d.commit()"
+    subprocess.run([sys.executable, "-c", program, str(dbrewind_db.path)], check=True)
+
+def test_and_nothing_is_left(dbrewind, app):
+    assert app.execute("SELECT name FROM users").fetchall() == [("Ann",), ("Bob",)]
+
+@pytest.mark.parametrize("turn", range(2))
+def test_marks_of_a_test_are_dropped(dbrewind, turn):
+    dbrewind.mark("mine")
+    assert "base" in [mark.name for mark in dbrewind.marks()]
+"""
+
+
+def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+
+
+def test_each_test_starts_from_the_set_up_state(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(TESTS)
+    run(pytester).assert_outcomes(passed=9)
+
+
+def test_nothing_happens_unless_asked_for(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile("""
+        import sys
+        def test_plain(tmp_path_factory):
+            assert "dbrewind._dbrewind" not in sys.modules
+            assert "sqlite3" in sys.modules  # by conftest, not by us
+            assert not list(tmp_path_factory.getbasetemp().glob("dbrewind*"))
+    """)
+    run(pytester).assert_outcomes(passed=1)
+
+
+def test_it_can_be_switched_off(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_it(dbrewind): pass")
+    result = run(pytester, "-p", "no:dbrewind")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*fixture 'dbrewind' not found*"])
+
+
+def test_fixtures_are_listed_with_their_docs(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "--fixtures")
+    result.stdout.fnmatch_lines(
+        [
+            "dbrewind_db *session scope*",
+            "*Override: which database.*",
+            "dbrewind_setup *session scope*",
+            "dbrewind --*",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return 'sqlite:///test.db'",
+        "return 'test.db'",
+        "import pathlib; return pathlib.Path('test.db')",
+        "import sqlalchemy; return sqlalchemy.create_engine('sqlite:///test.db')",
+    ],
+)
+def test_the_database_can_be_given_in_many_ways(pytester: pytest.Pytester, body: str) -> None:
+    if "sqlalchemy" in body:
+        pytest.importorskip("sqlalchemy")
+    pytester.makeconftest(CONFTEST + OVERRIDE.format(body=body))
+    pytester.makepyfile(TESTS + "\ndef test_url(dbrewind_db):\n    assert dbrewind_db.url.endswith('/test.db')\n")
+    run(pytester).assert_outcomes(passed=10)
+    assert (pytester.path / "test.db").exists()
+
+
+def test_a_handle_can_be_given(pytester: pytest.Pytester) -> None:
+    create(pytester.path / "own.db", "wal")
+    body = "import dbrewind\n    with dbrewind.open('own.db') as db:\n        yield db"
+    pytester.makeconftest(CONFTEST.replace("CREATE TABLE users", "CREATE TABLE people") + OVERRIDE.format(body=body))
+    pytester.makepyfile("""
+        import pytest
+        @pytest.mark.parametrize("turn", range(2))
+        def test_it(dbrewind, app, turn):
+            assert app.execute("SELECT count(*) FROM users").fetchone() == (102,)
+            app.execute("DELETE FROM users")
+    """)
+    run(pytester).assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("return 'postgresql:///test'", "*'postgresql:///test' is not a URL of a SQLite file*"),
+        ("return 'sqlite://'", "*names no file*"),
+        ("return ':memory:'", "*names no file*"),
+        ("return 7", "*not int*"),
+    ],
+)
+def test_a_database_that_is_none(pytester: pytest.Pytester, body: str, text: str) -> None:
+    pytester.makeconftest(CONFTEST + OVERRIDE.format(body=body))
+    pytester.makepyfile("def test_it(dbrewind): pass")
+    result = run(pytester)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([text])
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_an_existing_database_is_left_as_it_was_found(pytester: pytest.Pytester, mode: str) -> None:
+    path = create(pytester.path / "test.db", mode)
+    with closing(sqlite3.connect(path)) as db:
+        before = list(db.iterdump())
+    pytester.makeconftest(
+        CONFTEST.replace("CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT)", "DELETE FROM users")
+        + OVERRIDE.format(body="return 'sqlite:///test.db'")
+    )
+    pytester.makepyfile("""
+        def test_it(dbrewind, app):
+            assert app.execute("SELECT count(*) FROM users").fetchone() == (2,)
+            app.execute("DROP TABLE orders")
+    """)
+    for _ in range(2):
+        run(pytester).assert_outcomes(passed=1)
+        with closing(sqlite3.connect(path)) as db:
+            assert list(db.iterdump()) == before
+
+
+def test_a_killed_session_is_made_up_for_by_the_next(pytester: pytest.Pytester) -> None:
+    create(pytester.path / "test.db", "wal")
+    pytester.makeconftest(
+        CONFTEST.replace("CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT)", "DELETE FROM users")
+        + OVERRIDE.format(body="return 'sqlite:///test.db'")
+    )
+    pytester.makepyfile("""
+        import os, pathlib, signal
+        def test_it(dbrewind, app):
+            assert app.execute("SELECT count(*) FROM users").fetchone() == (2,)
+            assert app.execute("SELECT count(*) FROM orders").fetchone() == (100,)
+            app.execute("DELETE FROM orders")
+            if not pathlib.Path("killed").exists():
+                pathlib.Path("killed").touch()
+                dbrewind.close()
+                os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    assert run(pytester).ret == -9
+    result = run(pytester)
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(["*the last test session on */test.db was killed*"])
+
+
+def test_workers_of_xdist_have_a_file_each(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("xdist")
+    pytester.makeconftest(CONFTEST + OVERRIDE.format(body="return 'sqlite:///test.db'"))
+    pytester.makepyfile(TESTS)
+    run(pytester, "-n", "2").assert_outcomes(passed=9)
+    assert sorted(path.name for path in pytester.path.glob("*.db")) == ["test-gw0.db", "test-gw1.db"]
+
+
+def test_a_transaction_left_open_is_named(pytester: pytest.Pytester) -> None:
+    create(pytester.path / "test.db", "wal")
+    body = "import dbrewind\n    yield dbrewind.open('test.db', timeout=0.1)"
+    pytester.makeconftest("import pytest\n" + OVERRIDE.format(body=body))
+    pytester.makepyfile("""
+        import sqlite3
+        left = []
+        def test_it(dbrewind, dbrewind_db):
+            app = sqlite3.connect(dbrewind_db.path)
+            left.append(app)
+            app.execute("DELETE FROM users")
+    """)
+    result = run(pytester)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*DBR004*"])
+
+
+def test_an_async_test_needs_no_await(pytester: pytest.Pytester) -> None:
+    """A rewind has no event loop: the fixture is the same for a coroutine."""
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile("""
+        import asyncio, pytest
+        async def work(app):
+            app.execute("DELETE FROM users")
+        @pytest.mark.parametrize("turn", range(2))
+        def test_it(dbrewind, app, turn):
+            assert app.execute("SELECT count(*) FROM users").fetchone() == (2,)
+            asyncio.run(work(app))
+    """)
+    run(pytester).assert_outcomes(passed=2)
+
+
+def test_setup_of_a_path_that_is_used_before(pytester: pytest.Pytester) -> None:
+    """The path is known, and the same, before and after the database was filled."""
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile("""
+        def test_it(dbrewind, dbrewind_db):
+            assert dbrewind.path == dbrewind_db.path
+            assert dbrewind_db.url == f"sqlite:///{dbrewind_db.path}"
+    """)
+    run(pytester).assert_outcomes(passed=1)
+    assert not list(Path(pytester.path).glob("*.db"))
