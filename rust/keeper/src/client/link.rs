@@ -247,3 +247,89 @@ fn describe(status: ExitStatus) -> String {
         (None, None) => status.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(20);
+
+    /// A program that greets as a keeper does and then does what the script says.
+    fn fake(script: &str) -> Link {
+        let text = format!(
+            "import os, struct, sys, time\n\
+             def take():\n    n, = struct.unpack('<I', os.read(0, 4)); return struct.unpack('<QB', os.read(0, n)[:9])\n\
+             def give(id, kind, payload=b''):\n    os.write(1, struct.pack('<IQB', 9 + len(payload), id, kind) + payload)\n\
+             give(take()[0], 0, struct.pack('<III', 1, os.getpid(), 0))\n{script}"
+        );
+        Link::start(&KeeperCommand::new("python3").arg("-ISc").arg(text)).unwrap()
+    }
+
+    fn failure(result: Result<Reply, Error>) -> Failure {
+        match result {
+            Err(Error::Failed(failure)) => failure,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_late_response_is_skipped() {
+        // The first answer comes only after the second question.
+        let mut link = fake(
+            "a = take()[0]; b = take()[0]; give(a, 0, bytes(8)); give(b, 0, b'\\x07' + bytes(7)); take()",
+        );
+        let silent = failure(link.ask(&Request::Now, SOON));
+        assert!(matches!(silent, Failure::Silent { ref asked, .. } if asked == "now"), "{silent}");
+        let now = link.ask(&Request::Now, START).unwrap();
+        assert_eq!(now, Reply::Lsn(dbrewind_sqlite::Lsn::new(7)));
+    }
+
+    #[test]
+    fn an_answer_to_no_question_is_nonsense() {
+        let mut link = fake("give(take()[0] + 1, 0); take()");
+        let failure = failure(link.ask(&Request::Drain, START));
+        assert!(matches!(failure, Failure::Garbled { .. }), "{failure}");
+    }
+
+    #[test]
+    fn an_answer_of_another_shape_is_nonsense() {
+        let mut link = fake("give(take()[0], 0, b'abc'); take()");
+        let failure = failure(link.ask(&Request::Now, START));
+        assert!(matches!(failure, Failure::Garbled { .. }), "{failure}");
+    }
+
+    #[test]
+    fn a_request_that_nobody_reads_is_given_up() {
+        let mut link = fake("take(); time.sleep(1000)");
+        let name = "x".repeat(1 << 20);
+        let failure = failure(link.ask(&Request::Mark { name }, SOON));
+        assert!(matches!(failure, Failure::Garbled { .. }), "{failure}");
+    }
+
+    #[test]
+    fn a_request_too_long_is_not_sent() {
+        let mut link = fake("give(take()[0], 0); take()");
+        let name = "x".repeat(65 << 20);
+        let error = link.ask(&Request::Mark { name }, START).unwrap_err();
+        assert_eq!(error.code(), dbrewind_sqlite::Code::InvalidArgument);
+        // The id was used, but nothing is in the pipe: the next one is answered.
+        assert_eq!(link.ask(&Request::Drain, START).unwrap(), Reply::Done);
+    }
+
+    #[test]
+    fn a_broken_pipe_kills_nobody() {
+        use crate::ffi::default_sigpipe_of_this_process;
+        let mut link = fake("os.close(0); time.sleep(0.2); sys.exit(5)");
+        default_sigpipe_of_this_process();
+        let failure = (0..1000)
+            .find_map(|_| match link.ask(&Request::Now, Duration::from_millis(1)) {
+                Err(Error::Failed(Failure::Silent { .. })) => None,
+                other => Some(failure(other)),
+            })
+            .unwrap();
+        assert!(
+            matches!(failure, Failure::Ended { ref status, .. } if status == "exit status 5"),
+            "{failure}"
+        );
+    }
+}

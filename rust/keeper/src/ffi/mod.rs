@@ -8,6 +8,8 @@ mod wait;
 
 pub(crate) use files::{memory_file, set_nonblocking, take_standard_streams};
 pub(crate) use loader::symbol_address;
+#[cfg(test)]
+pub(crate) use process::default_sigpipe_of_this_process;
 pub(crate) use process::{ignore_signals, process_handle, without_sigpipe};
 pub(crate) use wait::{Direction, Woken, wait};
 

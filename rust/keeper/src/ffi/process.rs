@@ -58,3 +58,10 @@ pub(crate) fn without_sigpipe<T>(write: impl FnOnce() -> io::Result<T>) -> io::R
     }
     result
 }
+
+/// As a C program starts: a broken pipe kills. For a test that shows that it does not.
+#[cfg(test)]
+pub(crate) fn default_sigpipe_of_this_process() {
+    // SAFETY: the default action runs no code of ours.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
