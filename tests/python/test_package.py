@@ -14,7 +14,7 @@ import pytest
 import dbrewind
 
 ROOT = Path(__file__).parents[2]
-CODES = re.findall(r'^    (\d{3}) (\w+): "', (ROOT / "rust/core/src/error/code.rs").read_text(), re.MULTILINE)
+CODES = re.findall(r'^    \d+ "DBR(\d{3})" (\w+): "', (ROOT / "rust/core/src/error/code.rs").read_text(), re.MULTILINE)
 
 
 def test_the_plugin_imports_nothing_that_takes_time() -> None:

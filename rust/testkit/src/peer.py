@@ -1,4 +1,5 @@
 """A peer (see protocol.rs) over Python's SQLite: connections only, no recording."""
+
 import hashlib, json, sqlite3, sys
 
 connection = None
@@ -31,7 +32,9 @@ def handle(ask):
     if what == "open":
         connection = None
         vfs = "?vfs=" + ask["vfs"] if ask["vfs"] else ""
-        connection = sqlite3.connect("file:" + ask["path"] + vfs, uri=True, isolation_level=None, timeout=ask["busy"] / 1000)
+        connection = sqlite3.connect(
+            "file:" + ask["path"] + vfs, uri=True, isolation_level=None, timeout=ask["busy"] / 1000
+        )
         return {"is": "done"}
     if what == "close":
         connection.close()
