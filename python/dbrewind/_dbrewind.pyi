@@ -75,7 +75,7 @@ def open(
     StoreDamagedError, StoreVersionError, InvalidArgumentError, BusyError.
     """
 
-def keeper_main() -> None:
+def keeper_main() -> int:
     """Serve one database over standard input and output: what the keeper process runs. Not for callers."""
 
 @final

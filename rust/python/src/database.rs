@@ -3,7 +3,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dbrewind_core::Code;
-use dbrewind_sqlite::{Database, Error, JournalMode, Target};
+use dbrewind_keeper::{Choice, Error, Handle};
+use dbrewind_sqlite::{JournalMode, Target};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
@@ -18,21 +19,21 @@ use crate::scope::PyScope;
 /// A database that is being recorded. Any thread may call it; the interpreter lock is free meanwhile.
 #[pyclass(name = "Database", module = "dbrewind", frozen, weakref)]
 pub(crate) struct PyDatabase {
-    engine: Arc<Database>,
+    handle: Arc<Handle>,
     path: Arc<str>,
 }
 
 impl PyDatabase {
     /// Makes the Python object, and sees to it that it is closed when it is collected or Python ends.
-    pub(crate) fn wrap(py: Python<'_>, engine: Database) -> PyResult<Bound<'_, Self>> {
-        let engine = Arc::new(engine);
-        let path = engine.path().to_string_lossy().into();
-        let closer = Arc::clone(&engine);
+    pub(crate) fn wrap(py: Python<'_>, handle: Handle) -> PyResult<Bound<'_, Self>> {
+        let handle = Arc::new(handle);
+        let path = handle.path().to_string_lossy().into();
+        let closer = Arc::clone(&handle);
         let close = move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
             // Nobody is left who could act on an error; in a forked child it is the expected one.
             let _ = args.py().detach(|| closer.close());
         };
-        let database = Bound::new(py, Self { engine, path })?;
+        let database = Bound::new(py, Self { handle, path })?;
         let close = PyCFunction::new_closure(py, None, None, close)?;
         // Objects that are still referred to when Python ends are not collected; `finalize` runs then, too.
         py.import("weakref")?.call_method1("finalize", (&database, close))?;
@@ -43,9 +44,9 @@ impl PyDatabase {
     fn run<T: Send>(
         &self,
         py: Python<'_>,
-        call: impl FnOnce(&Database) -> Result<T, Error> + Send,
+        call: impl FnOnce(&Handle) -> Result<T, Error> + Send,
     ) -> PyResult<T> {
-        py.detach(|| call(&self.engine)).map_err(|error| raise(py, &error))
+        py.detach(|| call(&self.handle)).map_err(|error| raise(py, &error))
     }
 
     /// What a caller calls a moment. A moment of another database is refused: its number would be one here, too.
@@ -76,19 +77,19 @@ impl PyDatabase {
     /// The database file, absolute.
     #[getter]
     fn path(&self) -> &Path {
-        self.engine.path()
+        self.handle.path()
     }
 
     /// The store folder, absolute.
     #[getter]
     fn store(&self) -> &Path {
-        self.engine.store_path()
+        self.handle.store_path()
     }
 
     /// How the database journals: "wal", or "rollback" for every other mode.
     #[getter]
     fn journal(&self) -> &'static str {
-        match self.engine.journal() {
+        match self.handle.journal() {
             JournalMode::Wal => "wal",
             JournalMode::Rollback => "rollback",
         }
@@ -97,24 +98,27 @@ impl PyDatabase {
     /// Where recording runs: "inside" this process, or in the "keeper".
     #[getter]
     fn engine(&self) -> &'static str {
-        "inside"
+        match self.handle.engine() {
+            Choice::Keeper => "keeper",
+            Choice::Inside | Choice::Auto => "inside",
+        }
     }
 
     /// Name the present moment.
     pub(crate) fn mark(&self, py: Python<'_>, name: &str) -> PyResult<PyMark> {
-        Ok(PyMark::of(&self.path, self.run(py, |engine| engine.mark(name))?))
+        Ok(PyMark::of(&self.path, self.run(py, |handle| handle.mark(name))?))
     }
 
     /// All marks, oldest first.
     fn marks(&self, py: Python<'_>) -> PyResult<Vec<PyMark>> {
-        let marks = self.run(py, Database::marks)?;
+        let marks = self.run(py, Handle::marks)?;
         Ok(marks.into_iter().map(|mark| PyMark::of(&self.path, mark)).collect())
     }
 
     /// Forget a mark. The history stays.
     #[pyo3(name = "drop")]
     pub(crate) fn drop_mark(&self, py: Python<'_>, name: &str) -> PyResult<()> {
-        self.run(py, |engine| engine.drop_mark(name))
+        self.run(py, |handle| handle.drop_mark(name))
     }
 
     /// Make the database what it was at `to`, in place.
@@ -123,7 +127,7 @@ impl PyDatabase {
         let py = to.py();
         let target = self.target(to)?;
         let timeout = timeout.map(|given| seconds(py, given)).transpose()?;
-        let done = self.run(py, |engine| engine.rewind(&target, timeout))?;
+        let done = self.run(py, |handle| handle.rewind(&target, timeout))?;
         Ok(PyRewound::of(&self.path, &done))
     }
 
@@ -135,17 +139,17 @@ impl PyDatabase {
     /// Whether anything was committed since `to`.
     fn dirty_since(&self, to: &Bound<'_, PyAny>) -> PyResult<bool> {
         let target = self.target(to)?;
-        self.run(to.py(), |engine| engine.dirty_since(&target))
+        self.run(to.py(), |handle| handle.dirty_since(&target))
     }
 
     /// The present moment: the newest commit or rewind.
     fn now(&self, py: Python<'_>) -> PyResult<PyLsn> {
-        Ok(PyLsn::of(&self.path, self.run(py, Database::now)?))
+        Ok(PyLsn::of(&self.path, self.run(py, Handle::now)?))
     }
 
     /// xxh3-128 of every page in hex, without the counters that only grow.
     fn digest(&self, py: Python<'_>) -> PyResult<String> {
-        let digest = self.run(py, Database::digest)?;
+        let digest = self.run(py, Handle::digest)?;
         let mut text = String::with_capacity(2 * digest.len());
         for byte in digest {
             // Writing to a String cannot fail.
@@ -156,7 +160,7 @@ impl PyDatabase {
 
     /// Stop recording. Closing twice is allowed.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.run(py, Database::close)
+        self.run(py, Handle::close)
     }
 
     fn __enter__<'a, 'py>(slf: &'a Bound<'py, Self>) -> &'a Bound<'py, Self> {

@@ -66,7 +66,7 @@ fn class<'py>(
 }
 
 /// The exception for an error of the engine.
-pub(crate) fn raise(py: Python<'_>, error: &dbrewind_sqlite::Error) -> PyErr {
+pub(crate) fn raise(py: Python<'_>, error: &dbrewind_keeper::Error) -> PyErr {
     with_code(py, error.code(), error)
 }
 

@@ -5,17 +5,16 @@ use std::path::PathBuf;
 use dbrewind_sqlite::SqliteApi;
 use pyo3::prelude::*;
 
-/// Why the host's SQLite is out of reach, in words for the error `DBR002`.
-pub(crate) struct OutOfReach(pub(crate) String);
-
 /// Finds it through the file of the module `_sqlite3`, which is linked to it or contains it.
-pub(crate) fn sqlite(py: Python<'_>) -> Result<SqliteApi, OutOfReach> {
-    let module = py
-        .import("_sqlite3")
-        .map_err(|error| OutOfReach(format!("this Python has no module _sqlite3 ({error})")))?;
+///
+/// # Errors
+/// In words: why it is out of reach.
+pub(crate) fn sqlite(py: Python<'_>) -> Result<SqliteApi, String> {
+    let module =
+        py.import("_sqlite3").map_err(|error| format!("this Python has no module _sqlite3 ({error})"))?;
     let file: PathBuf = module.getattr("__file__").and_then(|file| file.extract()).map_err(|_| {
         // A build that compiles its modules into the interpreter, as python-build-standalone does.
-        OutOfReach("this Python has its SQLite compiled into the interpreter, with hidden symbols".to_owned())
+        "this Python has its SQLite compiled into the interpreter, with hidden symbols".to_owned()
     })?;
-    SqliteApi::from_library(&file).map_err(|error| OutOfReach(error.to_string()))
+    SqliteApi::from_library(&file).map_err(|error| error.to_string())
 }

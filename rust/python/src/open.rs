@@ -2,12 +2,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dbrewind_core::Code;
-use dbrewind_sqlite::{Database, Journal, OpenOptions, Synchronous};
+use dbrewind_keeper::{Choice, Handle};
+use dbrewind_sqlite::{Journal, OpenOptions, Synchronous};
 use pyo3::prelude::*;
 
 use crate::database::PyDatabase;
 use crate::error::{raise, with_code};
-use crate::host;
+use crate::{host, keeper};
 
 /// Attach to a database file and record it from now on, until `close`.
 #[pyfunction]
@@ -45,12 +46,18 @@ pub(crate) fn open<'py>(
         default_vfs,
         ..OpenOptions::default()
     };
-    if !matches!(engine, "auto" | "inside" | "keeper") {
-        return Err(not_one_of(py, "engine", engine, r#""auto", "inside" or "keeper""#));
-    }
-    let api = host::sqlite(py).map_err(|why| with_code(py, Code::Unreachable, why.0))?;
-    let database = py.detach(|| Database::open(api, &path, &options)).map_err(|error| raise(py, &error))?;
-    PyDatabase::wrap(py, database)
+    let choice = match engine {
+        "auto" => Choice::Auto,
+        "inside" => Choice::Inside,
+        "keeper" => Choice::Keeper,
+        other => return Err(not_one_of(py, "engine", other, r#""auto", "inside" or "keeper""#)),
+    };
+    let api = host::sqlite(py);
+    let command = keeper::command(py)?;
+    let handle = py
+        .detach(|| Handle::open(choice, api, &command, &path, &options))
+        .map_err(|error| raise(py, &error))?;
+    PyDatabase::wrap(py, handle)
 }
 
 /// A timeout as Python gives it.
