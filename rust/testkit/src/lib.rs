@@ -11,6 +11,7 @@
 )]
 
 pub mod image;
+pub mod kill;
 pub mod model;
 pub mod peer;
 pub mod protocol;

@@ -1,0 +1,183 @@
+//! The disk, or the store's limit, is reached: the application goes on, nothing is damaged, the answer is `DBR010`.
+#![allow(clippy::unwrap_used, reason = "functions of a test")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use dbrewind_testkit::peer::Peer;
+use dbrewind_testkit::protocol::{Answer, Goal, Recording, Request};
+
+/// A file system of its own, unmounted at the end.
+struct Small(PathBuf);
+
+impl Small {
+    /// `None` where mounting is not allowed; on CI that is a failure.
+    fn mount(folder: &Path, megabytes: u32) -> Option<Self> {
+        let options = format!("size={megabytes}m");
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder).status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(Self(folder.to_owned()));
+        }
+        assert!(std::env::var_os("CI").is_none(), "CI must be able to mount a tmpfs");
+        eprintln!("SKIPPED: this user cannot mount a tmpfs");
+        None
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _status = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+fn recording(wal: bool) -> Recording {
+    Recording { wal, wal_limit: None, limit: None, synchronous: 0, store: None }
+}
+
+fn attach(recorder: &mut Peer, path: &Path, options: Recording) -> Answer {
+    recorder.ask(Request::Attach { path: path.to_str().unwrap().to_owned(), options })
+}
+
+fn create(path: &Path, wal: bool) {
+    let mut peer = Peer::thread("creator");
+    peer.open(path, 0);
+    if wal {
+        peer.must("pragma journal_mode=wal");
+    }
+    peer.must("create table t(id integer primary key, v); insert into t(v) values('first')");
+}
+
+/// Writes far more than the store may take, which must not hold up the application.
+fn outgrow(app: &mut Peer) {
+    for n in 0..60 {
+        app.must(&format!("insert or replace into t values({}, zeroblob(300000))", n % 12));
+        app.must(&format!(
+            "update t set v = cast(printf('%.*c', 200000, 'x') as blob) where id = {}",
+            n % 12
+        ));
+    }
+}
+
+/// The store is full, the application was not held up, and nothing is answered that is not known.
+fn refused_but_unharmed(app: &mut Peer, recorder: &mut Peer) {
+    outgrow(app);
+    let before = app.ask(Request::Image { dump: None });
+    let drained = recorder.ask(Request::Drain);
+    let answer = recorder.ask(Request::Rewind { to: Goal::Name("start".into()), timeout: 2000 });
+    assert!(answer.is_dbr(10) || answer.is_dbr(11), "rewind: {answer:?}, drain: {drained:?}");
+    assert!(drained.is_dbr(10), "drain: {drained:?}");
+    assert!(recorder.ask(Request::Mark { name: "more".into() }).is_dbr(10));
+    assert_eq!(app.ask(Request::Image { dump: None }), before, "a refusal changes nothing");
+    assert_eq!(app.must("pragma integrity_check"), [["ok"]]);
+    app.must("insert into t(v) values('after')");
+}
+
+fn limit_reached(wal: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.db");
+    create(&path, wal);
+    let mut recorder = Peer::thread("recorder");
+    attach(&mut recorder, &path, Recording { limit: Some(5 << 20), ..recording(wal) }).ok();
+    let mut app = Peer::thread("application");
+    app.open(&path, 5000);
+    recorder.ask(Request::Mark { name: "start".into() }).ok();
+    refused_but_unharmed(&mut app, &mut recorder);
+    // With room again recording begins anew; what was not recorded is lost, not guessed.
+    app.ask(Request::Close).ok();
+    let _tells_why_it_stopped = recorder.ask(Request::Detach);
+    attach(&mut recorder, &path, recording(wal)).ok();
+    app.open(&path, 5000);
+    let answer = recorder.ask(Request::Rewind { to: Goal::Name("start".into()), timeout: 2000 });
+    assert!(answer.is_dbr(11), "{answer:?}");
+    recorder.ask(Request::Mark { name: "anew".into() }).ok();
+    let then = app.must("select count(*) from t");
+    app.must("delete from t");
+    recorder.ask(Request::Rewind { to: Goal::Name("anew".into()), timeout: 2000 }).ok();
+    assert_eq!(app.must("select count(*) from t"), then);
+}
+
+#[test]
+#[ignore = "until both engines are built"]
+fn limit_reached_in_wal_mode() {
+    limit_reached(true);
+}
+
+#[test]
+#[ignore = "until both engines are built"]
+fn limit_reached_in_a_rollback_mode() {
+    limit_reached(false);
+}
+
+fn store_on_a_full_disk(wal: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.db");
+    let small = folder.path().join("small");
+    std::fs::create_dir(&small).unwrap();
+    let Some(_mounted) = Small::mount(&small, 7) else { return };
+    create(&path, wal);
+    let mut recorder = Peer::thread("recorder");
+    let store = Some(small.join("store").to_str().unwrap().to_owned());
+    attach(&mut recorder, &path, Recording { store, ..recording(wal) }).ok();
+    let mut app = Peer::thread("application");
+    app.open(&path, 5000);
+    recorder.ask(Request::Mark { name: "start".into() }).ok();
+    refused_but_unharmed(&mut app, &mut recorder);
+}
+
+#[test]
+#[ignore = "until both engines are built"]
+fn store_on_a_full_disk_in_wal_mode() {
+    store_on_a_full_disk(true);
+}
+
+#[test]
+#[ignore = "until both engines are built"]
+fn store_on_a_full_disk_in_a_rollback_mode() {
+    store_on_a_full_disk(false);
+}
+
+/// Everything on one disk, which the application fills: its own error, and whatever a rewind answers, the
+/// database is whole.
+fn database_on_a_full_disk(wal: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(_mounted) = Small::mount(folder.path(), 24) else { return };
+    let path = folder.path().join("app.db");
+    create(&path, wal);
+    let mut recorder = Peer::thread("recorder");
+    attach(&mut recorder, &path, recording(wal)).ok();
+    let mut app = Peer::thread("application");
+    app.open(&path, 5000);
+    app.must("insert into t(v) values(zeroblob(500000))");
+    recorder.ask(Request::Mark { name: "start".into() }).ok();
+    let start = app.ask(Request::Image { dump: None });
+    let full = (0..400).find(|n| {
+        let sql = format!("insert or replace into t values({n}, cast(printf('%.*c', 100000, 'y') as blob))");
+        matches!(app.sql(&sql), Answer::Failed { .. })
+    });
+    assert!(full.is_some(), "the disk must be full by now");
+    let _none = app.sql("rollback");
+    let before = app.ask(Request::Image { dump: None });
+    let answer = recorder.ask(Request::Rewind { to: Goal::Name("start".into()), timeout: 2000 });
+    let after = app.ask(Request::Image { dump: None });
+    match answer {
+        Answer::Rewound { .. } => assert_eq!(after, start),
+        other => {
+            assert!(other.is_dbr(10) || other.is_dbr(11) || other.is_dbr(25), "{other:?}");
+            assert_eq!(after, before, "a refusal changes nothing: {other:?}");
+        }
+    }
+    assert_eq!(app.must("pragma integrity_check"), [["ok"]]);
+}
+
+#[test]
+#[ignore = "until both engines are built"]
+fn database_on_a_full_disk_in_wal_mode() {
+    database_on_a_full_disk(true);
+}
+
+#[test]
+#[ignore = "until both engines are built"]
+fn database_on_a_full_disk_in_a_rollback_mode() {
+    database_on_a_full_disk(false);
+}
