@@ -7,6 +7,8 @@ import pickle
 import re
 import subprocess
 import sys
+from importlib import metadata
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -93,3 +95,12 @@ def test_the_library_exports_no_sqlite() -> None:
 def test_every_code_of_the_readme_is_in_the_table() -> None:
     named = set(re.findall(r"DBR(\d{3})", (ROOT / "README.md").read_text()))
     assert named <= {number for number, _ in CODES}
+
+
+def test_what_is_installed() -> None:
+    distribution = metadata.distribution("dbrewind")
+    assert distribution.version == dbrewind.__version__
+    points = distribution.entry_points.select(group="pytest11")
+    assert [(point.name, point.value) for point in points] == [("dbrewind", "dbrewind.pytest_plugin")]
+    assert (files("dbrewind") / "py.typed").is_file()
+    assert (files("dbrewind") / "_dbrewind.pyi").is_file()
