@@ -46,6 +46,17 @@ bench: package
 	-@$(PYTHON) -m pip install --disable-pip-version-check --quiet -r benches/compare/requirements.txt
 	@PYTHONPATH=benches $(PYTHON) -m compare $(if $(QUICK),--quick) $(BENCH_ARGS)
 
+# CRASH_ARGS: --kills N, --seed S, --journal MODE, --verbose. The seed of a failure is printed.
+crash:
+	cargo run --release --package dbrewind-tests --bin crash -- $(CRASH_ARGS)
+
+# Each run draws a new seed and prints it; DBREWIND_SEED replays one.
+fuzz:
+	@export DBREWIND_ROUNDS=$${DBREWIND_ROUNDS:-20000}; \
+	export DBREWIND_SEED=$${DBREWIND_SEED:-$$(od -An -N6 -tu8 /dev/urandom | tr -d ' ')}; \
+	echo "DBREWIND_SEED=$$DBREWIND_SEED DBREWIND_ROUNDS=$$DBREWIND_ROUNDS"; \
+	cargo test --release --package dbrewind-tests --test model -- --nocapture
+
 format:
 	@.ci/prepare checks
 	cargo fmt --all
