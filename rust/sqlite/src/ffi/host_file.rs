@@ -24,7 +24,7 @@ pub(crate) enum VfsError {
 }
 
 impl VfsError {
-    fn check(code: c_int) -> Result<(), Self> {
+    pub(super) fn check(code: c_int) -> Result<(), Self> {
         match code {
             types::SQLITE_OK => Ok(()),
             types::SQLITE_IOERR_SHORT_READ => Err(Self::ShortRead),
@@ -56,6 +56,11 @@ impl HostVfs {
         // SAFETY: null or a NUL-terminated string that outlives the call.
         let raw = unsafe { (api.vfs_find)(pointer) };
         NonNull::new(raw).map(|raw| Self { raw })
+    }
+
+    /// A struct that is never freed and will be registered before it is used.
+    pub(super) fn leaked(raw: NonNull<sqlite3_vfs>) -> Self {
+        Self { raw }
     }
 
     /// The raw struct, for the shim that wraps it.
@@ -326,7 +331,7 @@ impl Drop for HostFile {
     }
 }
 
-fn span(len: usize, offset: u64) -> Result<(c_int, i64), VfsError> {
+pub(super) fn span(len: usize, offset: u64) -> Result<(c_int, i64), VfsError> {
     match (c_int::try_from(len), i64::try_from(offset)) {
         (Ok(len), Ok(offset)) => Ok((len, offset)),
         _ => Err(VfsError::Code(types::SQLITE_IOERR)),
