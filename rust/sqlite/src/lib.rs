@@ -10,6 +10,7 @@ mod ffi;
 mod mark;
 mod options;
 mod rewound;
+mod rollback;
 mod target;
 mod wal;
 

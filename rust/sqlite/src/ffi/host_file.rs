@@ -1,4 +1,4 @@
-use std::ffi::{CString, c_int, c_void};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::NonNull;
@@ -61,6 +61,12 @@ impl HostVfs {
     /// A struct that is never freed and will be registered before it is used.
     pub(super) fn leaked(raw: NonNull<sqlite3_vfs>) -> Self {
         Self { raw }
+    }
+
+    /// The name it is registered under.
+    pub(crate) fn name(self) -> &'static CStr {
+        // SAFETY: a registered VFS, and its name, stay valid for the life of the process.
+        unsafe { CStr::from_ptr((*self.raw.as_ptr()).zName) }
     }
 
     /// The raw struct, for the shim that wraps it.

@@ -4,17 +4,27 @@
 //! happens; the recorder saves what is about to be lost. A rewind writes it back, under SQLite's own locks
 //! and behind a genuine rollback journal.
 
+mod attach;
 mod content;
+mod differences;
+mod digest;
+mod engine;
 mod file_id;
 mod header;
+mod holders;
 mod in_flight;
 mod intent;
+mod journal;
+mod lock_wait;
 mod page_set;
 mod recorder;
 mod registers;
 mod registry;
+mod rewind;
 mod settle;
+mod two_copies;
 mod watched;
 
 pub(crate) use content::Content;
+pub(crate) use engine::Rollback;
 pub(crate) use watched::Watched;

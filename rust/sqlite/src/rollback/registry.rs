@@ -130,3 +130,8 @@ pub(crate) fn held_here(file: FileId) -> HeldHere {
     }
     held
 }
+
+/// How many handles of ours are recording this file.
+pub(crate) fn handles(file: FileId) -> usize {
+    files().as_ref().and_then(|all| all.get(&file)).map_or(0, |entry| entry.attachments)
+}
