@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dbrewind_core::{
-    AppendError, Code, LockError, Lsn, MarkNameError, OpenError, ReadError, SyncError, Timestamp,
+    AppendError, Code, LockError, Lsn, MarkNameError, OpenError, PlanError, ReadError, SyncError, TimelineError,
+    Timestamp, Unreachable,
 };
 
 use crate::ffi::VfsError;
@@ -159,6 +160,12 @@ pub enum Error {
     /// The store could not be made durable.
     #[error(transparent)]
     Sync(#[from] SyncError),
+    /// The history could not be read. Nothing was changed.
+    #[error(transparent)]
+    History(#[from] TimelineError),
+    /// The target is too far away. Nothing was changed.
+    #[error(transparent)]
+    Plan(PlanError),
     /// A defect.
     #[error("a defect in dbrewind: {what}; please report this text")]
     Internal {
@@ -205,6 +212,8 @@ impl Error {
             Self::Read(e) => e.code(),
             Self::Lock(e) => e.code(),
             Self::Sync(e) => e.code(),
+            Self::History(e) => e.code(),
+            Self::Plan(e) => e.code(),
             Self::Internal { .. } => Code::Internal,
         }
     }
@@ -233,6 +242,25 @@ impl Error {
     /// A defect, with what was found.
     pub(crate) fn internal(what: impl Into<String>) -> Self {
         Self::Internal { what: what.into() }
+    }
+}
+
+impl From<Unreachable> for Error {
+    fn from(why: Unreachable) -> Self {
+        match why {
+            Unreachable::Lost { lsn, time, .. } => Self::MarkLost { what: format!("LSN {lsn}"), since: time },
+            Unreachable::Unknown { lsn, .. } | Unreachable::NotAMoment { lsn } => Self::NoSuchMoment { lsn },
+            other => Self::internal(other.to_string()),
+        }
+    }
+}
+
+impl From<PlanError> for Error {
+    fn from(why: PlanError) -> Self {
+        match why {
+            PlanError::Unreachable(why) => why.into(),
+            other => Self::Plan(other),
+        }
     }
 }
 
