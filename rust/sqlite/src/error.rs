@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dbrewind_core::{
-    AppendError, Code, LockError, Lsn, MarkNameError, OpenError, PlanError, ReadError, SyncError, TimelineError,
-    Timestamp, Unreachable,
+    AppendError, Code, LockError, Lsn, MarkNameError, OpenError, PlanError, ReadError, SyncError,
+    TimelineError, Timestamp, Unreachable,
 };
 
 use crate::ffi::VfsError;
@@ -96,6 +96,16 @@ pub enum Error {
     FileReplaced {
         /// The path.
         path: PathBuf,
+    },
+    /// Two copies of SQLite in the process have the file open, or may have.
+    #[error(
+        "several copies of SQLite are in this process ({copies}), and one that is not recorded has the database \
+         open: they would drop each other's file locks; close its connections, or open the database through one \
+         copy only"
+    )]
+    TwoSqlites {
+        /// The objects they are in.
+        copies: String,
     },
     /// This kind of database, or of change, cannot be recorded.
     #[error("{what}")]
@@ -195,6 +205,7 @@ impl Error {
             Self::NotADatabase { .. } => Code::NotADatabase,
             Self::NotWritable { .. } => Code::NotWritable,
             Self::FileReplaced { .. } => Code::FileReplaced,
+            Self::TwoSqlites { .. } => Code::TwoSqlites,
             Self::Unsupported { .. } => Code::Unsupported,
             Self::Closed => Code::Closed,
             Self::Forked => Code::Forked,

@@ -8,6 +8,7 @@ mod engine;
 mod error;
 mod ffi;
 mod mark;
+mod opening;
 mod options;
 mod rewound;
 mod rollback;

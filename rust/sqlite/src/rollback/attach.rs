@@ -58,7 +58,8 @@ pub(super) fn open(
         keep_or_begin(engine, &present)?;
         // Still under the lock: no write falls between the look and the recording.
         let (store, object, block) = (engine.store.clone(), engine.object, engine.block);
-        let attached = registry::attach(engine.id, engine.store.dir(), || Recorder::new(store, object, block));
+        let attached =
+            registry::attach(engine.id, engine.store.dir(), || Recorder::new(store, object, block));
         engine.attachment = Some(attached.map_err(|_| Error::Invalid {
             what: "this process records the database already, into another store; use one store".to_owned(),
         })?);

@@ -11,6 +11,9 @@ const HELD: usize = 64 << 20;
 /// The most that is read or written at once: the unix VFS counts in 17 bits.
 const SPAN: usize = 1 << 16;
 
+/// Takes a page number and the page.
+type Visit<'a> = dyn FnMut(u32, &[u8]) -> Result<(), Error> + 'a;
+
 /// Found by comparing, before anything is written. Block 1 is kept apart: a rewind always writes it.
 #[derive(Debug)]
 pub(super) struct Differences {
@@ -142,12 +145,12 @@ impl Differences {
     pub(super) fn save(&mut self, file: &mut HostFile, now: Extent, then: Extent) -> Result<(), Error> {
         self.save_one(1, &self.first_now)?;
         let mut span = vec![0; (SPAN / self.block).max(1) * self.block];
-        let mut key = then.get() + 1;
-        while key <= now.get() {
-            read_padded(file, &mut span, self.offset(key)).map_err(Error::vfs("read the database"))?;
-            for image in span.chunks_exact(self.block).take_while(|_| key <= now.get()) {
+        let mut next = then.get() + 1;
+        while next <= now.get() {
+            read_padded(file, &mut span, self.offset(next)).map_err(Error::vfs("read the database"))?;
+            for (key, image) in (next..=now.get()).zip(span.chunks_exact(self.block)) {
                 self.save_one(key, image)?;
-                key += 1;
+                next = key + 1;
             }
         }
         Ok(())
@@ -174,7 +177,7 @@ impl Differences {
         file: &mut HostFile,
         page_size: u32,
         bytes: u64,
-        visit: &mut dyn FnMut(u32, &[u8]) -> Result<(), Error>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), Error> {
         let (block, size) = (self.block as u64, u64::from(page_size));
         let mut page = vec![0; page_size as usize];

@@ -3,15 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{
-    Engine as EraEngine, EraBody, Extent, Head, Key, Kind, Lsn, ObjectId, Store, Timestamp,
-};
+use dbrewind_core::{Engine as EraEngine, EraBody, Extent, Head, Key, Kind, Lsn, ObjectId, Store, Timestamp};
 
 use super::attach;
 use super::content::read_padded;
 use super::digest;
 use super::file_id::FileId;
-use super::header::{self, Header};
+use super::header::Header;
 use super::journal;
 use super::lock_wait::{self, Wait};
 use super::registers::Registers;
@@ -151,7 +149,7 @@ impl Rollback {
         if size == 0 {
             return Ok(Present { header: None, size });
         }
-        let mut page = [0; header::LEN];
+        let mut page = [0; Header::LEN];
         read_padded(&mut self.file, &mut page, 0).map_err(Error::vfs("read page 1"))?;
         let Some(header) = Header::parse(&page) else {
             let what = "its first bytes are not those of a database, or it is encrypted".to_owned();
@@ -193,7 +191,8 @@ impl Rollback {
         };
         if in_flight.is_some() {
             let extent = self.extent(present.size);
-            settle::append(&self.store, self.object, outcome, extent).map_err(|code| Error::Stopped { code })?;
+            settle::append(&self.store, self.object, outcome, extent)
+                .map_err(|code| Error::Stopped { code })?;
             registers.raise_counter(present.counter());
             registers.raise_cookie(present.cookie());
             registers.set_in_flight(None);
@@ -212,13 +211,8 @@ impl Rollback {
         let extent = self.extent(present.size);
         self.store.raise_last_lsn(self.object, lsn);
         let body = EraBody { time: Timestamp::now(), extent, broken };
-        let head = Head {
-            kind: Kind::Era,
-            flags: 0,
-            object: self.object,
-            key: EraEngine::Rollback.key(),
-            lsn,
-        };
+        let head =
+            Head { kind: Kind::Era, flags: 0, object: self.object, key: EraEngine::Rollback.key(), lsn };
         self.store.append(head, &[&body.encode()])?;
         let registers = self.registers();
         registers.begin(present.counter(), present.cookie());
@@ -350,8 +344,7 @@ impl Engine for Rollback {
 
     fn digest(&mut self, timeout: Duration) -> Result<[u8; 16], Error> {
         self.under_shared(timeout, |engine, present| {
-            digest::of(&mut engine.file, present.size, engine.block)
-                .map_err(Error::vfs("read the database"))
+            digest::of(&mut engine.file, present.size, engine.block).map_err(Error::vfs("read the database"))
         })
     }
 

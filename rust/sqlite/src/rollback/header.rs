@@ -1,7 +1,5 @@
 //! The fields of page 1 that matter here. Big-endian, as SQLite's file format has them.
 
-/// Bytes that are read to know the fields.
-pub(crate) const LEN: usize = 100;
 /// Where the journal-mode versions are, two bytes.
 const VERSIONS: usize = 18;
 /// Where the change counter is.
@@ -42,9 +40,12 @@ fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
 }
 
 impl Header {
+    /// Bytes that are read to know the fields.
+    pub(crate) const LEN: usize = 100;
+
     /// Reads the beginning of page 1. `None`: these are not the first bytes of a database.
     pub(crate) fn parse(page: &[u8]) -> Option<Self> {
-        if page.len() < LEN || page.get(..16) != Some(b"SQLite format 3\0".as_slice()) {
+        if page.len() < Self::LEN || page.get(..16) != Some(b"SQLite format 3\0".as_slice()) {
             return None;
         }
         let page_size = match u16::from_be_bytes([*page.get(16)?, *page.get(17)?]) {

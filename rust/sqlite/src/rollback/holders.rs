@@ -24,7 +24,8 @@ pub(crate) fn describe(file: FileId, here: HeldHere) -> Option<String> {
     if here.others > 0 {
         holders.push(format!("another connection of this process {}", level(here.others)));
     }
-    holders.extend(fs::read_to_string("/proc/locks").map(|locks| elsewhere(&locks, file)).unwrap_or_default());
+    holders
+        .extend(fs::read_to_string("/proc/locks").map(|locks| elsewhere(&locks, file)).unwrap_or_default());
     (!holders.is_empty()).then(|| holders.join(", "))
 }
 
@@ -56,7 +57,8 @@ fn parse(line: &str, file: FileId) -> Option<(u32, &'static str)> {
     let write = fields.nth(1)? == "WRITE";
     let pid = fields.next()?.parse().ok()?;
     let mut place = fields.next()?.split(':');
-    let (major, minor) = (u64::from_str_radix(place.next()?, 16).ok()?, u64::from_str_radix(place.next()?, 16).ok()?);
+    let (major, minor) =
+        (u64::from_str_radix(place.next()?, 16).ok()?, u64::from_str_radix(place.next()?, 16).ok()?);
     let inode: u64 = place.next()?.parse().ok()?;
     let start: u64 = fields.next()?.parse().ok()?;
     let device = file.device;

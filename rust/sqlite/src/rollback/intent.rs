@@ -41,12 +41,10 @@ impl Intent {
         if body.len() != LEN {
             return None;
         }
-        let word = |at: usize| -> Option<u64> {
-            Some(u64::from_le_bytes(body.get(at..at + 8)?.try_into().ok()?))
-        };
-        let half = |at: usize| -> Option<u32> {
-            Some(u32::from_le_bytes(body.get(at..at + 4)?.try_into().ok()?))
-        };
+        let word =
+            |at: usize| -> Option<u64> { Some(u64::from_le_bytes(body.get(at..at + 8)?.try_into().ok()?)) };
+        let half =
+            |at: usize| -> Option<u32> { Some(u32::from_le_bytes(body.get(at..at + 4)?.try_into().ok()?)) };
         Some(Self {
             from: Lsn::new(word(0)?),
             target: Lsn::new(word(8)?),

@@ -27,4 +27,5 @@ mod watched;
 
 pub(crate) use content::Content;
 pub(crate) use engine::Rollback;
+pub(crate) use header::Header;
 pub(crate) use watched::Watched;

@@ -82,7 +82,7 @@ impl Recorder {
             let block = u64::from(self.block);
             self.capture(&mut state, file, offset / block + 1, last / block + 1);
         }
-        if offset == 0 && bytes.len() >= header::LEN {
+        if offset == 0 && bytes.len() >= Header::LEN {
             let counter = header::number(bytes, header::COUNTER);
             let cookie = Header::parse(bytes).map(|header| header.cookie);
             self.page_one(&mut state, counter, cookie);

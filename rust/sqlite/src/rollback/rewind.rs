@@ -45,8 +45,11 @@ impl Rollback {
             lock_wait::reserved(&mut self.file, wait)?;
             self.check_same_file()?;
             let journal = journal::path_for(&self.path);
-            let hot = journal::is_hot(&journal)
-                .map_err(|source| Error::Io { action: "look at", path: journal.clone(), source })?;
+            let hot = journal::is_hot(&journal).map_err(|source| Error::Io {
+                action: "look at",
+                path: journal.clone(),
+                source,
+            })?;
             if !hot {
                 break;
             }
@@ -72,7 +75,7 @@ impl Rollback {
             history.catch_up()?;
             let timeline = &history.timeline;
             let now = timeline.last();
-            let plan = timeline.plan(now, to).map_err(|error| history.explain(error))?;
+            let plan = timeline.plan(now, to).map_err(Error::from)?;
             (now, plan, timeline.canonical(now) == timeline.canonical(to))
         };
         let own = now.next().ok_or_else(|| Error::internal("the LSNs are used up"))?;
@@ -111,7 +114,8 @@ impl Rollback {
             true => then.cookie,
             false => registers.cookie().max(header.cookie).max(then.cookie).wrapping_add(1),
         };
-        work.save(&mut self.file, self.extent(present.size), extent)?;
+        let extent_now = self.extent(present.size);
+        work.save(&mut self.file, extent_now, extent)?;
         Header::publish(work.first_block_mut(), header.versions, counter, cookie);
 
         let bytes = target_size(&then, extent, self.block);

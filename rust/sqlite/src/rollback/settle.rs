@@ -36,12 +36,7 @@ pub(crate) fn outcome(in_flight: Option<InFlight>, known: u32, counter: u32) -> 
 }
 
 /// Records the outcome. The caller holds a lock that keeps writers out, and clears the register.
-pub(crate) fn append(
-    store: &Store,
-    object: ObjectId,
-    outcome: Outcome,
-    extent: Extent,
-) -> Result<(), Code> {
+pub(crate) fn append(store: &Store, object: ObjectId, outcome: Outcome, extent: Extent) -> Result<(), Code> {
     let lsn = store.last_lsn(object).next().ok_or(Code::Internal)?;
     let head = |kind, key, lsn| Head { kind, flags: 0, object, key: Key::new(key), lsn };
     match outcome {
@@ -60,21 +55,11 @@ pub(crate) fn append(
 }
 
 /// Records a rewind that has happened.
-pub(crate) fn append_rewind(
-    store: &Store,
-    object: ObjectId,
-    lsn: Lsn,
-    intent: &Intent,
-) -> Result<(), Code> {
+pub(crate) fn append_rewind(store: &Store, object: ObjectId, lsn: Lsn, intent: &Intent) -> Result<(), Code> {
     store.raise_last_lsn(object, lsn);
-    let body = RewindBody {
-        time: intent.time,
-        extent: intent.extent,
-        from: intent.from,
-        note: &intent.encode(),
-    };
-    let head =
-        Head { kind: Kind::Rewind, flags: 0, object, key: Key::new(intent.target.get()), lsn };
+    let body =
+        RewindBody { time: intent.time, extent: intent.extent, from: intent.from, note: &intent.encode() };
+    let head = Head { kind: Kind::Rewind, flags: 0, object, key: Key::new(intent.target.get()), lsn };
     store.append(head, &[&body.encode()]).map_err(|error| error.code())?;
     Ok(())
 }

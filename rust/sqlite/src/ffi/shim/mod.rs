@@ -64,3 +64,10 @@ pub(crate) fn install(api: &SqliteApi, make_default: bool) -> Result<Installed, 
     }
     Ok(Installed { real })
 }
+
+/// The VFS that our own handles go through: below the shim, wherever it is installed.
+pub(crate) fn real_vfs(api: &SqliteApi) -> Option<HostVfs> {
+    let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = made.iter().find(|made| made.identity == api.identity()).map(|made| made.real);
+    known.or_else(|| HostVfs::find(api, None))
+}
