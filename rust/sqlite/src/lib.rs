@@ -6,6 +6,7 @@
 mod database;
 mod engine;
 mod error;
+mod fault;
 mod ffi;
 mod mark;
 mod opening;
