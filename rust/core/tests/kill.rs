@@ -1,6 +1,6 @@
 //! Writers that are killed at any instruction: nothing that was committed is lost or corrupt, and
 //! nobody is blocked by what they leave behind.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -76,14 +76,19 @@ impl Random {
 
 #[test]
 fn hazard_kill_at_any_instruction() {
+    for seed in 1..=5 {
+        kill_writers(20, Random(seed * 0x5eed_0001));
+    }
+}
+
+fn kill_writers(kills: u32, mut random: Random) {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), &OPTIONS).unwrap();
-    let mut random = Random(0x5eed_0001);
     let mut cursor = Cursor::default();
     let mut seen: BTreeMap<u32, u64> = BTreeMap::new();
     let mut own = 0;
     let mut killed = 0;
-    while killed < 100 {
+    while killed < kills {
         let mut children: Vec<Child> = (0..2 + random.below(u64::from(WRITERS) - 1) as u32)
             .map(|writer| spawn(dir.path(), writer))
             .collect();

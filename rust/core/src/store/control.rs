@@ -68,8 +68,16 @@ impl Control {
     /// Where the next record of this segment may be; some record's place or the end, in any case.
     #[inline]
     pub(crate) fn hint(&self, segment: u32) -> Option<u32> {
-        match hint::decode(self.get(Some(control::HINT))) {
+        let word = self.words.word(control::HINT)?;
+        // Acquire: partner of the release in `raise_hint`, see there.
+        let raw = word.load(Ordering::Acquire);
+        match hint::decode(raw) {
             Some((found, offset)) if found == segment => Some(offset),
+            None if raw != 0 => {
+                // Damaged: make room for a good one, which might be the smaller number.
+                let _ = word.compare_exchange(raw, 0, Ordering::Relaxed, Ordering::Relaxed);
+                None
+            }
             _ => None,
         }
     }
@@ -78,7 +86,9 @@ impl Control {
     #[inline]
     pub(crate) fn raise_hint(&self, segment: u32, offset: u32) {
         if let Some(word) = self.words.word(control::HINT) {
-            word.fetch_max(hint::encode(segment, offset), Ordering::Relaxed);
+            // Release: whoever sees the hint sees the reservation before it, so that a log which ends
+            // before its hint is one that has lost something.
+            word.fetch_max(hint::encode(segment, offset), Ordering::Release);
         }
     }
 

@@ -53,6 +53,11 @@ pub(super) struct Inner {
     pub(super) populate: Populate,
 }
 
+const _: () = {
+    const fn shared_between_threads<T: Send + Sync>() {}
+    shared_between_threads::<Store>();
+};
+
 impl Store {
     /// The store's folder.
     #[must_use]
