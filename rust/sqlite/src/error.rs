@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dbrewind_core::{
-    AppendError, Code, LockError, Lsn, MarkNameError, OpenError, PlanError, ReadError, SyncError,
-    TimelineError, Timestamp, Unreachable,
+    AppendError, Code, LockError, Lsn, MarkNameError, OpenError, ReadError, SyncError, Timestamp,
 };
 
 use crate::ffi::VfsError;
@@ -97,16 +96,6 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
-    /// Two copies of SQLite in the process have the file open, or may have.
-    #[error(
-        "several copies of SQLite are in this process ({copies}), and one that is not recorded has the database \
-         open: they would drop each other's file locks; close its connections, or open the database through one \
-         copy only"
-    )]
-    TwoSqlites {
-        /// The objects they are in.
-        copies: String,
-    },
     /// This kind of database, or of change, cannot be recorded.
     #[error("{what}")]
     Unsupported {
@@ -170,12 +159,6 @@ pub enum Error {
     /// The store could not be made durable.
     #[error(transparent)]
     Sync(#[from] SyncError),
-    /// The history could not be read. Nothing was changed.
-    #[error(transparent)]
-    History(#[from] TimelineError),
-    /// The target is too far away. Nothing was changed.
-    #[error(transparent)]
-    Plan(PlanError),
     /// A defect.
     #[error("a defect in dbrewind: {what}; please report this text")]
     Internal {
@@ -205,7 +188,6 @@ impl Error {
             Self::NotADatabase { .. } => Code::NotADatabase,
             Self::NotWritable { .. } => Code::NotWritable,
             Self::FileReplaced { .. } => Code::FileReplaced,
-            Self::TwoSqlites { .. } => Code::TwoSqlites,
             Self::Unsupported { .. } => Code::Unsupported,
             Self::Closed => Code::Closed,
             Self::Forked => Code::Forked,
@@ -223,8 +205,6 @@ impl Error {
             Self::Read(e) => e.code(),
             Self::Lock(e) => e.code(),
             Self::Sync(e) => e.code(),
-            Self::History(e) => e.code(),
-            Self::Plan(e) => e.code(),
             Self::Internal { .. } => Code::Internal,
         }
     }
@@ -253,25 +233,6 @@ impl Error {
     /// A defect, with what was found.
     pub(crate) fn internal(what: impl Into<String>) -> Self {
         Self::Internal { what: what.into() }
-    }
-}
-
-impl From<Unreachable> for Error {
-    fn from(why: Unreachable) -> Self {
-        match why {
-            Unreachable::Lost { lsn, time, .. } => Self::MarkLost { what: format!("LSN {lsn}"), since: time },
-            Unreachable::Unknown { lsn, .. } | Unreachable::NotAMoment { lsn } => Self::NoSuchMoment { lsn },
-            other => Self::internal(other.to_string()),
-        }
-    }
-}
-
-impl From<PlanError> for Error {
-    fn from(why: PlanError) -> Self {
-        match why {
-            PlanError::Unreachable(why) => why.into(),
-            other => Self::Plan(other),
-        }
     }
 }
 
