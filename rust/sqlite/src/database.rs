@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use dbrewind_core::Lsn;
+use dbrewind_core::{DropBody, Head, Key, Kind, Lsn, MarkBody, MarkName, Timestamp};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::SqliteApi;
-use crate::mark::Mark;
+use crate::mark::{Mark, MarkState};
+use crate::opening;
 use crate::options::OpenOptions;
 use crate::rewound::Rewound;
 use crate::target::Target;
@@ -30,7 +31,10 @@ pub struct Database {
     path: PathBuf,
     store_path: PathBuf,
     journal: JournalMode,
-    state: Mutex<Option<Box<dyn Engine>>>,
+    timeout: Duration,
+    history: SharedHistory,
+    /// `None` after `close`.
+    engine: Mutex<Option<Box<dyn Engine>>>,
 }
 
 impl std::fmt::Debug for Database {
@@ -46,8 +50,43 @@ impl Database {
     /// Among others `DBR012` when there is no file, `DBR013` when it is not a database, `DBR004` when
     /// somebody holds it exclusively for longer than the timeout, `DBR015` when the store is damaged.
     pub fn open(api: SqliteApi, path: &Path, options: &OpenOptions) -> Result<Self, Error> {
-        let _ = (api, path, options);
-        Err(Error::internal("not built yet"))
+        let opened = opening::open(api, path, options)?;
+        Ok(Self {
+            path: opened.path,
+            store_path: opened.store_path,
+            journal: opened.journal,
+            timeout: options.timeout,
+            history: opened.history,
+            engine: Mutex::new(Some(opened.engine)),
+        })
+    }
+
+    /// Runs one call of the engine. Calls of all threads come one after the other.
+    fn with<T>(&self, run: impl FnOnce(&mut dyn Engine) -> Result<T, Error>) -> Result<T, Error> {
+        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        engine.as_mut().map_or(Err(Error::Closed), |engine| run(engine.as_mut()))
+    }
+
+    /// The moment that a target means, if it can be reached.
+    fn resolve(&self, target: &Target) -> Result<Lsn, Error> {
+        let mut history = locked(&self.history);
+        history.catch_up()?;
+        let timeline = &history.timeline;
+        let lsn = match target {
+            Target::Lsn(lsn) => *lsn,
+            Target::Name(name) => {
+                let Some(mark) = timeline.mark(name) else {
+                    let nearest = timeline.nearest_name(name).map(str::to_owned);
+                    return Err(Error::MarkNotFound { name: name.clone(), nearest });
+                };
+                if mark.lost {
+                    let since = timeline.era().map_or(mark.time, |era| era.time);
+                    return Err(Error::MarkLost { what: target.to_string(), since });
+                }
+                mark.lsn
+            }
+        };
+        Ok(lsn)
     }
 
     /// The database file, an absolute path.
@@ -73,8 +112,34 @@ impl Database {
     /// # Errors
     /// `DBR023` when the name exists; nothing is appended then.
     pub fn mark(&self, name: &str) -> Result<Mark, Error> {
-        let _ = name;
-        Err(Error::internal("not built yet"))
+        let name = MarkName::new(name)?;
+        self.with(|engine| {
+            {
+                let mut history = locked(&self.history);
+                history.catch_up()?;
+                if history.timeline.mark(name.as_str()).is_some() {
+                    return Err(Error::MarkExists { name: name.to_string() });
+                }
+            }
+            let moment = engine.moment()?;
+            let time = Timestamp::now();
+            let body = MarkBody { time, extent: moment.extent, name: name.clone(), note: &moment.note };
+            {
+                let history = locked(&self.history);
+                let head = Head {
+                    kind: Kind::Mark,
+                    flags: 0,
+                    object: history.object,
+                    key: Key::new(0),
+                    lsn: moment.lsn,
+                };
+                history.store.append(head, &[&body.encode()])?;
+            }
+            engine.marked(moment.lsn);
+            let state = if engine.is_hot(moment.lsn) { MarkState::Hot } else { MarkState::Archived };
+            let pages = moment.extent.get();
+            Ok(Mark { name: name.to_string(), lsn: moment.lsn, time, pages, state })
+        })
     }
 
     /// All marks, oldest first.
@@ -82,7 +147,25 @@ impl Database {
     /// # Errors
     /// When the store cannot be read.
     pub fn marks(&self) -> Result<Vec<Mark>, Error> {
-        Err(Error::internal("not built yet"))
+        self.with(|engine| {
+            let marks: Vec<(Mark, bool)> = {
+                let mut history = locked(&self.history);
+                history.catch_up()?;
+                let marks = history.timeline.marks().map(|mark| {
+                    let name = mark.name.to_string();
+                    let pages = mark.extent.get();
+                    (Mark { name, lsn: mark.lsn, time: mark.time, pages, state: MarkState::Lost }, mark.lost)
+                });
+                marks.collect()
+            };
+            let with_state = marks.into_iter().map(|(mut mark, lost)| {
+                if !lost {
+                    mark.state = if engine.is_hot(mark.lsn) { MarkState::Hot } else { MarkState::Archived };
+                }
+                mark
+            });
+            Ok(with_state.collect())
+        })
     }
 
     /// Forgets a mark's name.
@@ -90,8 +173,19 @@ impl Database {
     /// # Errors
     /// `DBR003` when there is none of that name.
     pub fn drop_mark(&self, name: &str) -> Result<(), Error> {
-        let _ = name;
-        Err(Error::internal("not built yet"))
+        self.with(|_| {
+            let mut history = locked(&self.history);
+            history.catch_up()?;
+            let Some(mark) = history.timeline.mark(name) else {
+                let nearest = history.timeline.nearest_name(name).map(str::to_owned);
+                return Err(Error::MarkNotFound { name: name.to_owned(), nearest });
+            };
+            let body = DropBody { time: Timestamp::now(), name: mark.name.clone() };
+            let lsn = history.timeline.last().max(mark.lsn);
+            let head = Head { kind: Kind::Drop, flags: 0, object: history.object, key: Key::new(0), lsn };
+            history.store.append(head, &[&body.encode()])?;
+            Ok(())
+        })
     }
 
     /// Makes the database what it was at the target. `timeout`: instead of the one in the options.
@@ -100,8 +194,13 @@ impl Database {
     /// `DBR003` no such target, `DBR011` the target was lost, `DBR004` somebody holds a lock longer than the
     /// timeout. After any error the database is as it was.
     pub fn rewind(&self, to: &Target, timeout: Option<Duration>) -> Result<Rewound, Error> {
-        let _ = (to, timeout);
-        Err(Error::internal("not built yet"))
+        let started = Instant::now();
+        self.with(|engine| {
+            let lsn = self.resolve(to)?;
+            let change = engine.rewind(lsn, timeout.unwrap_or(self.timeout))?;
+            let seconds = started.elapsed().as_secs_f64();
+            Ok(Rewound { to: lsn, undo: change.undo, pages: change.pages, seconds, method: change.method })
+        })
     }
 
     /// Whether anything was committed since the target's state. Takes the same time for any change.
@@ -109,8 +208,13 @@ impl Database {
     /// # Errors
     /// `DBR003` no such target.
     pub fn dirty_since(&self, to: &Target) -> Result<bool, Error> {
-        let _ = to;
-        Err(Error::internal("not built yet"))
+        self.with(|engine| {
+            let now = engine.now()?;
+            let target = self.resolve(to)?;
+            let history = locked(&self.history);
+            history.timeline.reachable(target)?;
+            Ok(history.timeline.canonical(now) != history.timeline.canonical(target))
+        })
     }
 
     /// The moment of the newest commit or rewind.
@@ -118,7 +222,7 @@ impl Database {
     /// # Errors
     /// When the recording is closed or was interrupted.
     pub fn now(&self) -> Result<Lsn, Error> {
-        Err(Error::internal("not built yet"))
+        self.with(|engine| engine.now())
     }
 
     /// A hash over the present content: equal content, equal digest, before and after a rewind. Reads the
@@ -127,7 +231,7 @@ impl Database {
     /// # Errors
     /// When the database cannot be read.
     pub fn digest(&self) -> Result<[u8; 16], Error> {
-        Err(Error::internal("not built yet"))
+        self.with(|engine| engine.digest(self.timeout))
     }
 
     /// Waits until every commit up to now is in the store.
@@ -135,7 +239,7 @@ impl Database {
     /// # Errors
     /// When the store cannot take them.
     pub fn drain(&self) -> Result<(), Error> {
-        Err(Error::internal("not built yet"))
+        self.with(|engine| engine.drain(self.timeout))
     }
 
     /// Stops recording. Marks survive if nobody writes to the database until it is opened again. Closing
@@ -144,7 +248,14 @@ impl Database {
     /// # Errors
     /// When the last commits could not be recorded. The handle is closed even so.
     pub fn close(&self) -> Result<(), Error> {
-        let engine = self.state.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take();
         engine.map_or(Ok(()), |mut engine| engine.close())
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // There is no place for the error; `close` has one.
+        let _ = self.close();
     }
 }

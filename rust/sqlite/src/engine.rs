@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dbrewind_core::{Extent, Lsn, ObjectId, Store};
+use dbrewind_core::{Extent, Lsn, ObjectId, Store, Timeline, TimelineError};
 
 use crate::error::Error;
 use crate::rewound::Method;
@@ -17,6 +17,20 @@ pub(crate) struct History {
     pub(crate) store: Store,
     /// The database in it.
     pub(crate) object: ObjectId,
+    /// What was read of them so far.
+    pub(crate) timeline: Timeline,
+}
+
+impl History {
+    /// Nothing is read yet.
+    pub(crate) fn new(store: Store, object: ObjectId) -> Self {
+        Self { store, object, timeline: Timeline::new(object) }
+    }
+
+    /// Reads what was appended since the last call.
+    pub(crate) fn catch_up(&mut self) -> Result<(), TimelineError> {
+        self.timeline.catch_up(&self.store)
+    }
 }
 
 /// See [`History`].

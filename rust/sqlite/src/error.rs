@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dbrewind_core::{
-    AppendError, Code, LockError, Lsn, MarkNameError, OpenError, ReadError, SyncError, Timestamp,
+    AppendError, Code, LockError, Lsn, MarkNameError, OpenError, PlanError, ReadError, SyncError,
+    TimelineError, Timestamp, Unreachable,
 };
 
 use crate::ffi::VfsError;
@@ -96,6 +97,16 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// Two copies of SQLite in the process have the file open, or may have.
+    #[error(
+        "several copies of SQLite are in this process ({copies}), and one that is not recorded has the database \
+         open: they would drop each other's file locks; close its connections, or open the database through one \
+         copy only"
+    )]
+    TwoSqlites {
+        /// The objects they are in.
+        copies: String,
+    },
     /// This kind of database, or of change, cannot be recorded.
     #[error("{what}")]
     Unsupported {
@@ -159,6 +170,12 @@ pub enum Error {
     /// The store could not be made durable.
     #[error(transparent)]
     Sync(#[from] SyncError),
+    /// The history could not be read. Nothing was changed.
+    #[error(transparent)]
+    History(#[from] TimelineError),
+    /// The target is too far away. Nothing was changed.
+    #[error(transparent)]
+    Plan(PlanError),
     /// A defect.
     #[error("a defect in dbrewind: {what}; please report this text")]
     Internal {
@@ -188,6 +205,7 @@ impl Error {
             Self::NotADatabase { .. } => Code::NotADatabase,
             Self::NotWritable { .. } => Code::NotWritable,
             Self::FileReplaced { .. } => Code::FileReplaced,
+            Self::TwoSqlites { .. } => Code::TwoSqlites,
             Self::Unsupported { .. } => Code::Unsupported,
             Self::Closed => Code::Closed,
             Self::Forked => Code::Forked,
@@ -205,6 +223,8 @@ impl Error {
             Self::Read(e) => e.code(),
             Self::Lock(e) => e.code(),
             Self::Sync(e) => e.code(),
+            Self::History(e) => e.code(),
+            Self::Plan(e) => e.code(),
             Self::Internal { .. } => Code::Internal,
         }
     }
@@ -233,6 +253,25 @@ impl Error {
     /// A defect, with what was found.
     pub(crate) fn internal(what: impl Into<String>) -> Self {
         Self::Internal { what: what.into() }
+    }
+}
+
+impl From<Unreachable> for Error {
+    fn from(why: Unreachable) -> Self {
+        match why {
+            Unreachable::Lost { lsn, time, .. } => Self::MarkLost { what: format!("LSN {lsn}"), since: time },
+            Unreachable::Unknown { lsn, .. } | Unreachable::NotAMoment { lsn } => Self::NoSuchMoment { lsn },
+            other => Self::internal(other.to_string()),
+        }
+    }
+}
+
+impl From<PlanError> for Error {
+    fn from(why: PlanError) -> Self {
+        match why {
+            PlanError::Unreachable(why) => why.into(),
+            other => Self::Plan(other),
+        }
     }
 }
 

@@ -6,10 +6,13 @@
 mod database;
 mod engine;
 mod error;
+mod fault;
 mod ffi;
 mod mark;
+mod opening;
 mod options;
 mod rewound;
+mod rollback;
 mod target;
 mod wal;
 

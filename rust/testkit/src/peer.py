@@ -1,6 +1,10 @@
 """A peer (see protocol.rs) over Python's SQLite: connections only, no recording."""
 
-import hashlib, json, sqlite3, sys
+import hashlib
+import json
+import sqlite3
+import sys
+from pathlib import Path
 
 connection = None
 cursor = expected = seen = None
@@ -10,7 +14,7 @@ def text(value):
     if value is None:
         return "NULL"
     if isinstance(value, bytes):
-        return "blob of %d %s" % (len(value), hashlib.sha256(value).hexdigest())
+        return f"blob of {len(value)} {hashlib.sha256(value).hexdigest()}"
     return str(value)
 
 
@@ -69,8 +73,7 @@ def handle(ask):
         for start, end in (18, 20), (24, 28), (40, 44), (92, 96):
             data[start:end] = bytes(end - start)
         # Another hash than ours: compared through the dumped pages only.
-        with open(ask["dump"], "wb") as file:
-            file.write(data)
+        Path(ask["dump"]).write_bytes(data)
         return {"is": "pages", "page_size": size, "pages": len(data) // size, "digest": "", "cookie": cookie}
     return {"is": "failed", "code": "peer", "text": "not in Python: " + what}
 

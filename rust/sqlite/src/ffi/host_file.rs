@@ -1,4 +1,4 @@
-use std::ffi::{CString, c_int, c_void};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::NonNull;
@@ -24,7 +24,7 @@ pub(crate) enum VfsError {
 }
 
 impl VfsError {
-    fn check(code: c_int) -> Result<(), Self> {
+    pub(super) fn check(code: c_int) -> Result<(), Self> {
         match code {
             types::SQLITE_OK => Ok(()),
             types::SQLITE_IOERR_SHORT_READ => Err(Self::ShortRead),
@@ -56,6 +56,17 @@ impl HostVfs {
         // SAFETY: null or a NUL-terminated string that outlives the call.
         let raw = unsafe { (api.vfs_find)(pointer) };
         NonNull::new(raw).map(|raw| Self { raw })
+    }
+
+    /// A struct that is never freed and will be registered before it is used.
+    pub(super) fn leaked(raw: NonNull<sqlite3_vfs>) -> Self {
+        Self { raw }
+    }
+
+    /// The name it is registered under.
+    pub(crate) fn name(self) -> &'static CStr {
+        // SAFETY: a registered VFS, and its name, stay valid for the life of the process.
+        unsafe { CStr::from_ptr((*self.raw.as_ptr()).zName) }
     }
 
     /// The raw struct, for the shim that wraps it.
@@ -326,7 +337,7 @@ impl Drop for HostFile {
     }
 }
 
-fn span(len: usize, offset: u64) -> Result<(c_int, i64), VfsError> {
+pub(super) fn span(len: usize, offset: u64) -> Result<(c_int, i64), VfsError> {
     match (c_int::try_from(len), i64::try_from(offset)) {
         (Ok(len), Ok(offset)) => Ok((len, offset)),
         _ => Err(VfsError::Code(types::SQLITE_IOERR)),

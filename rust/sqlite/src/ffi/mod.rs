@@ -5,6 +5,7 @@
 mod api;
 mod connection;
 mod host_file;
+pub(crate) mod shim;
 pub(crate) mod types;
 mod wal_index;
 

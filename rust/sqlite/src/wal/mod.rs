@@ -1,7 +1,7 @@
 //! Recording and rewinding a database in WAL mode. Nobody else is touched: the WAL itself is the record.
 
 mod file;
-mod header;
+pub(crate) mod header;
 mod index;
-mod notes;
+pub(crate) mod notes;
 mod runs;

@@ -1,5 +1,6 @@
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -51,6 +52,8 @@ pub struct Summary {
     pub first_rollback: (u64, u64),
     /// Rewinds to kept marks, all compared.
     pub rewinds: u64,
+    /// Fault points at which a life ended, by name.
+    pub faults: BTreeMap<String, u64>,
 }
 
 /// Kills and examines.
@@ -152,7 +155,8 @@ impl<'a> Scene<'a> {
             company: self.plan.company,
             marks: serde_json::to_string(&self.ledger.marks).expect("JSON"),
         };
-        let mut victim = Process::spawn(self.options, "record", &life, self.fault());
+        let fault = self.fault(summary);
+        let mut victim = Process::spawn(self.options, "record", &life, fault.as_deref());
         // Some are killed while they begin to record.
         if self.rng.chance(8) {
             std::thread::sleep(Duration::from_micros(self.rng.below(20_000)));
@@ -181,7 +185,14 @@ impl<'a> Scene<'a> {
             Some(Event::Try(Step::Commit(..))) => summary.in_commit += 1,
             _ => {}
         }
-        self.told.push(format!("life {number}, killed after {} events:", victim.events.len()));
+        self.told.push(format!(
+            "life {number}, ended after {} events at {:?}:",
+            victim.events.len(),
+            victim.fault
+        ));
+        if let Some(name) = &victim.fault {
+            *summary.faults.entry(name.clone()).or_default() += 1;
+        }
         let from = victim.events.len().saturating_sub(12);
         self.told.extend(victim.events[from..].iter().map(|event| format!("  {event:?}")));
         self.ledger.read(&victim.events, self.plan.company);
@@ -191,9 +202,15 @@ impl<'a> Scene<'a> {
         self.examine(summary)
     }
 
-    /// Aborts by itself at a fault point, if this campaign is about those.
-    fn fault(&mut self) -> Option<u64> {
-        self.options.faults.map(|most| 1 + self.rng.below(most))
+    /// Where to end by itself, if this campaign is about that: anywhere, or at a place met before.
+    fn fault(&mut self, summary: &Summary) -> Option<String> {
+        let most = self.options.faults?;
+        let known: Vec<&String> = summary.faults.keys().collect();
+        if known.is_empty() || self.rng.chance(25) {
+            return Some((1 + self.rng.below(most)).to_string());
+        }
+        let name = *self.rng.pick(&known);
+        Some(format!("{} {name}", 1 + self.rng.below(8)))
     }
 
     fn wait_for_the_moment(&mut self, victim: &mut Process) {
@@ -412,14 +429,18 @@ struct Process {
     lines: Receiver<Event>,
     events: Vec<Event>,
     what: &'static str,
+    fault: Option<String>,
 }
 
 impl Process {
-    fn spawn(options: &Options, what: &'static str, life: &Life, fault: Option<u64>) -> Self {
+    fn spawn(options: &Options, what: &'static str, life: &Life, fault: Option<&str>) -> Self {
         let mut command = Command::new(&options.binary);
         command.arg(what).arg(serde_json::to_string(life).expect("JSON"));
-        if let Some(number) = fault {
-            command.env("DBREWIND_FAULT_AT", number.to_string());
+        if let Some(place) = fault {
+            command.env("DBREWIND_FAULT_AT", place);
+        }
+        if fault.is_some() {
+            command.stderr(Stdio::piped());
         }
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("child");
         let out = BufReader::new(child.stdout.take().expect("piped"));
@@ -432,7 +453,7 @@ impl Process {
                 }
             }
         });
-        Self { child, lines, events: Vec::new(), what }
+        Self { child, lines, events: Vec::new(), what, fault: None }
     }
 
     /// Until such an event, or the child's end, or the time is over.
@@ -488,6 +509,14 @@ impl Process {
         let status = self.child.wait().map_err(|error| error.to_string())?;
         while let Ok(event) = self.lines.recv() {
             self.events.push(event);
+        }
+        if let Some(mut errors) = self.child.stderr.take() {
+            let mut text = String::new();
+            errors.read_to_string(&mut text).map_err(|error| error.to_string())?;
+            self.fault = text.lines().find_map(|line| line.strip_prefix("fault: ")).map(str::to_owned);
+            if self.fault.is_none() {
+                eprint!("{text}");
+            }
         }
         if killed(status) || aborted(status) {
             return Ok(());

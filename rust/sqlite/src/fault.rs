@@ -1,0 +1,31 @@
+//! Named places at which a test can end the process, as SIGKILL would: the boundaries between the steps in
+//! `docs/recovery.md`. Compiled out without the feature `fault`.
+
+/// Ends the process here if it is this place's turn: `DBREWIND_FAULT_AT` is `n`, the n-th place that is passed,
+/// or `n name`, the n-th time that the place of this name is.
+#[cfg(feature = "fault")]
+pub(crate) fn place(name: &str) {
+    use std::sync::{LazyLock, Mutex, PoisonError};
+
+    static LEFT: LazyLock<Mutex<Option<(u64, String)>>> = LazyLock::new(|| {
+        let text = std::env::var("DBREWIND_FAULT_AT").unwrap_or_default();
+        let (count, name) = text.split_once(' ').unwrap_or((&text, ""));
+        Mutex::new(count.parse().ok().map(|count| (count, name.to_owned())))
+    });
+    let mut left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some((count, only)) = left.as_mut() else { return };
+    if !only.is_empty() && only != name {
+        return;
+    }
+    *count = count.saturating_sub(1);
+    if *count == 0 {
+        eprintln!("fault: {name}");
+        // No destructor, no exit handler: what the kernel does for a dead process is all that happens.
+        std::process::abort();
+    }
+}
+
+/// Nothing: not a test build.
+#[cfg(not(feature = "fault"))]
+#[inline(always)]
+pub(crate) fn place(_name: &str) {}

@@ -1,0 +1,73 @@
+//! Our VFS between SQLite and its own: hands every call on, and tells the recording about writes.
+//!
+//! Only the database file itself has an object of ours; journals, WAL and temporary files are opened by
+//! the real VFS in the caller's memory. What a write means is decided in `crate::rollback`, not here.
+
+mod file;
+mod real_file;
+mod vfs;
+
+use std::ffi::CStr;
+use std::sync::{Mutex, PoisonError};
+
+use super::api::SqliteApi;
+use super::host_file::{HostVfs, VfsError};
+use super::types;
+pub(crate) use real_file::RealFile;
+
+/// The name our VFS is registered under; `file:app.db?vfs=dbrewind` asks for it.
+pub(crate) const NAME: &CStr = c"dbrewind";
+
+/// One copy of SQLite and the shim made for it.
+struct Made {
+    identity: usize,
+    shim: HostVfs,
+    real: HostVfs,
+}
+
+/// A `sqlite3_vfs` is linked into one list through its only `pNext`: each copy of SQLite gets its own.
+static MADE: Mutex<Vec<Made>> = Mutex::new(Vec::new());
+
+/// Our VFS in one copy of SQLite, and the one it wraps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Installed {
+    /// The wrapped VFS, the default one at the first call. Our own handles go through it.
+    pub(crate) real: HostVfs,
+}
+
+/// Registers our VFS in this copy of SQLite, or finds it registered. It stays for the life of the process.
+///
+/// With `make_default`, connections that name no VFS go through it from now on; a later call without does
+/// not take that back.
+///
+/// # Errors
+/// SQLite's result code when it has no VFS at all, or refuses the registration.
+pub(crate) fn install(api: &SqliteApi, make_default: bool) -> Result<Installed, VfsError> {
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = made.iter().find(|m| m.identity == api.identity()).map(|m| (m.shim, m.real));
+    let (shim, real) = match known {
+        Some(found) => found,
+        None => {
+            let real = HostVfs::find(api, None).ok_or(VfsError::Code(types::SQLITE_NOTFOUND))?;
+            (vfs::wrap(real), real)
+        }
+    };
+    if known.is_none() || make_default {
+        // SAFETY: the struct was leaked by `wrap`, so it stays valid as long as SQLite may use it.
+        let code = unsafe { (api.vfs_register)(shim.as_ptr(), i32::from(make_default)) };
+        if code != types::SQLITE_OK {
+            return Err(VfsError::Code(code));
+        }
+    }
+    if known.is_none() {
+        made.push(Made { identity: api.identity(), shim, real });
+    }
+    Ok(Installed { real })
+}
+
+/// The VFS that our own handles go through: below the shim, wherever it is installed.
+pub(crate) fn real_vfs(api: &SqliteApi) -> Option<HostVfs> {
+    let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = made.iter().find(|made| made.identity == api.identity()).map(|made| made.real);
+    known.or_else(|| HostVfs::find(api, None))
+}

@@ -1,0 +1,115 @@
+//! From a path to an engine: which file, which journal mode, which store.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use dbrewind_core::{Store, StoreOptions};
+
+use crate::database::JournalMode;
+use crate::engine::{Engine, History, SharedHistory};
+use crate::error::Error;
+use crate::ffi::{Connection, HostFile, LockLevel, SqliteApi, VfsError, shim};
+use crate::options::{Journal, OpenOptions};
+use crate::rollback::{Header, Rollback};
+
+/// What [`open`] found and made.
+pub(crate) struct Opened {
+    pub(crate) path: PathBuf,
+    pub(crate) store_path: PathBuf,
+    pub(crate) journal: JournalMode,
+    pub(crate) history: SharedHistory,
+    pub(crate) engine: Box<dyn Engine>,
+}
+
+/// The page size of a database that has no page yet.
+const DEFAULT_PAGE: u32 = 4096;
+
+/// See [`crate::Database::open`].
+pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions) -> Result<Opened, Error> {
+    refuse_memory(path)?;
+    let path = std::fs::canonicalize(path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => Error::FileMissing { path: path.to_owned() },
+        _ => Error::Io { action: "look at", path: path.to_owned(), source },
+    })?;
+    let mut header = look(&api, &path, options)?;
+    if options.journal == Some(Journal::Wal) && header.is_none_or(|header| header.versions == [1, 1]) {
+        switch_to_wal(api, &path, options)?;
+        header = look(&api, &path, options)?;
+    }
+    let journal = match header {
+        Some(header) if header.versions == [2, 2] => JournalMode::Wal,
+        _ => JournalMode::Rollback,
+    };
+    let store_path = options.store.clone().unwrap_or_else(|| {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push("-rewind");
+        PathBuf::from(beside)
+    });
+    let store = Store::open(&store_path, &StoreOptions { limit: options.limit, ..Default::default() })?;
+    let page = header.map_or(DEFAULT_PAGE, |header| header.page_size);
+    let object = store.object(&path.to_string_lossy(), page)?;
+    let history = Arc::new(Mutex::new(History::new(store, object)));
+    let engine: Box<dyn Engine> = match journal {
+        JournalMode::Rollback => Box::new(Rollback::open(api, &path, Arc::clone(&history), page, options)?),
+        JournalMode::Wal => return Err(Error::internal("not built yet")),
+    };
+    Ok(Opened { path, store_path, journal, history, engine })
+}
+
+/// A database without a file has nothing that could be recorded.
+fn refuse_memory(path: &Path) -> Result<(), Error> {
+    let name = path.to_string_lossy();
+    let memory = name.is_empty()
+        || name.contains(":memory:")
+        || (name.starts_with("file:") && name.contains("mode=memory"))
+        || (name.starts_with("file:") && name.contains("vfs=memdb"));
+    if memory {
+        let what = format!(
+            "{name:?} is a database in memory, which has no file to record; use a file, on a tmpfs such as \
+             /dev/shm if it must be fast"
+        );
+        return Err(Error::Unsupported { what });
+    }
+    Ok(())
+}
+
+/// Reads page 1's header; `None`: the file is empty.
+fn look(api: &SqliteApi, path: &Path, options: &OpenOptions) -> Result<Option<Header>, Error> {
+    let action = "open the database";
+    let vfs = shim::real_vfs(api).ok_or_else(|| Error::internal("this SQLite has no VFS"))?;
+    let mut file = HostFile::open(vfs, path).map_err(|error| match error {
+        VfsError::Code(code) if code & 0xff == crate::ffi::types::SQLITE_READONLY => {
+            Error::NotWritable { path: path.to_owned() }
+        }
+        other => Error::vfs(action)(other),
+    })?;
+    HostFile::retry(options.timeout, || file.lock(LockLevel::Shared))
+        .map_err(Error::vfs("lock the database for reading"))?;
+    if file.size().map_err(Error::vfs(action))? == 0 {
+        return Ok(None);
+    }
+    let mut page = [0; Header::LEN];
+    match file.read(&mut page, 0) {
+        Ok(()) | Err(VfsError::ShortRead) => {}
+        Err(error) => return Err(Error::vfs("read page 1")(error)),
+    }
+    Header::parse(&page).map(Some).ok_or_else(|| Error::NotADatabase {
+        path: path.to_owned(),
+        what: "its first bytes are not those of a database, or it is encrypted".to_owned(),
+    })
+}
+
+fn switch_to_wal(api: SqliteApi, path: &Path, options: &OpenOptions) -> Result<(), Error> {
+    let action = "set journal_mode=WAL";
+    let vfs = shim::real_vfs(&api).map(|vfs| vfs.name());
+    let connection = Connection::open(api, path, vfs, options.timeout).map_err(Error::sqlite(action))?;
+    match connection.execute(c"PRAGMA journal_mode = WAL").map_err(Error::sqlite(action))?.as_deref() {
+        Some("wal") => Ok(()),
+        other => Err(Error::Unsupported {
+            what: format!(
+                "the database stays in journal mode {}; open it with journal=None to record that mode",
+                other.unwrap_or("unknown")
+            ),
+        }),
+    }
+}

@@ -1,0 +1,129 @@
+//! The first look at a database: is the history kept or lost (`recovery.md`).
+
+use std::path::Path;
+
+use dbrewind_core::{Engine as EraEngine, Lsn};
+
+use super::engine::{Present, Rollback};
+use super::file_id::FileId;
+use super::recorder::Recorder;
+use super::{registry, two_copies};
+use crate::engine::{SharedHistory, locked};
+use crate::error::Error;
+use crate::ffi::{HostFile, SqliteApi, shim};
+use crate::options::OpenOptions;
+use crate::wal::notes::{ANCHOR, AnchorNote};
+
+/// See [`Rollback::open`].
+pub(super) fn open(
+    api: SqliteApi,
+    path: &Path,
+    history: SharedHistory,
+    block: u32,
+    options: &OpenOptions,
+) -> Result<Rollback, Error> {
+    let installed = shim::install(&api, options.default_vfs).map_err(Error::vfs("register the VFS"))?;
+    let missing = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::NotFound => Error::FileMissing { path: path.to_owned() },
+        _ => Error::Io { action: "look at", path: path.to_owned(), source },
+    };
+    let id = FileId::of(path).map_err(missing)?;
+    let ours = registry::handles(id);
+    if let Some(copies) = two_copies::found(id, ours) {
+        let copies: Vec<String> = copies.iter().map(|copy| copy.display().to_string()).collect();
+        return Err(Error::TwoSqlites { copies: copies.join(", ") });
+    }
+    let file = HostFile::open(installed.real, path).map_err(Error::vfs("open the database"))?;
+    let (store, object) = {
+        let history = locked(&history);
+        (history.store.clone(), history.object)
+    };
+    let mut engine = Rollback {
+        api,
+        vfs: installed.real,
+        path: path.to_owned(),
+        file,
+        id,
+        history,
+        store,
+        object,
+        block,
+        timeout: options.timeout,
+        synchronous: options.synchronous,
+        attachment: None,
+    };
+    let lock = engine.store.lock_object(object, options.timeout)?;
+    engine.under_shared(options.timeout, |engine, present| {
+        engine.check_journal_mode(&present)?;
+        keep_or_begin(engine, &present)?;
+        // Still under the lock: no write falls between the look and the recording.
+        let (store, object, block) = (engine.store.clone(), engine.object, engine.block);
+        let attached =
+            registry::attach(engine.id, engine.store.dir(), || Recorder::new(store, object, block));
+        engine.attachment = Some(attached.map_err(|_| Error::Invalid {
+            what: "this process records the database already, into another store; use one store".to_owned(),
+        })?);
+        Ok(())
+    })?;
+    drop(lock);
+    Ok(engine)
+}
+
+fn keep_or_begin(engine: &mut Rollback, present: &Present) -> Result<(), Error> {
+    let known = {
+        let mut history = locked(&engine.history);
+        history.catch_up()?;
+        let timeline = &history.timeline;
+        let Some(era) = timeline.era() else {
+            drop(history);
+            engine.begin_era(present, false)?;
+            return Ok(());
+        };
+        let newest = timeline.marks().filter(|mark| !mark.lost).map(|mark| mark.lsn).max();
+        let rewind = timeline.rewinds().last().map(|rewind| rewind.lsn);
+        let boundary = newest.max(rewind).unwrap_or(era.first).max(era.first);
+        let anchor = timeline.notes(ANCHOR).last();
+        Known {
+            rollback: era.engine == EraEngine::Rollback,
+            last: timeline.last(),
+            boundary,
+            extent: timeline.extent_at(boundary).unwrap_or_default().get(),
+            anchor: anchor.and_then(|note| Some((note.lsn, AnchorNote::decode(&note.body)?))),
+        }
+    };
+    if is_kept(engine, present, &known)? {
+        if engine.registers().boundary().0 < known.boundary {
+            engine.registers().set_boundary(known.boundary, known.extent);
+        }
+    } else {
+        engine.begin_era(present, true)?;
+    }
+    Ok(())
+}
+
+/// What the log says.
+struct Known {
+    rollback: bool,
+    last: Lsn,
+    boundary: Lsn,
+    extent: u64,
+    anchor: Option<(Lsn, AnchorNote)>,
+}
+
+fn is_kept(engine: &mut Rollback, present: &Present, known: &Known) -> Result<bool, Error> {
+    let Some((at, anchor)) = &known.anchor else { return Ok(false) };
+    let same_file = (anchor.file.device, anchor.file.inode) == (engine.id.device, engine.id.inode);
+    if !known.rollback || !same_file || engine.store.broken().is_some() {
+        return Ok(false);
+    }
+    // A power cut takes the newest records; a number above them says that there were some.
+    if engine.store.boot_changed() && engine.store.last_lsn(engine.object) > known.last {
+        return Ok(false);
+    }
+    let registers = engine.registers();
+    if registers.counter() == 0 && registers.in_flight().is_none() && *at == known.last {
+        // The registers were lost, but nothing has happened since the anchor.
+        registers.raise_counter(anchor.counter);
+    }
+    Ok(engine.settle(present)?.is_some())
+}

@@ -1,0 +1,27 @@
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// Which file it is, whatever its name. Learned with `stat`, never by opening: closing a descriptor of the
+/// database would drop the locks that SQLite holds on it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct FileId {
+    /// Device.
+    pub(crate) device: u64,
+    /// Inode.
+    pub(crate) inode: u64,
+}
+
+impl FileId {
+    /// The file at a path.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        std::fs::metadata(path).map(|found| Self::from(&found))
+    }
+}
+
+impl From<&Metadata> for FileId {
+    fn from(found: &Metadata) -> Self {
+        Self { device: found.dev(), inode: found.ino() }
+    }
+}

@@ -1,0 +1,111 @@
+//! Waiting for SQLite's locks on the database file: bounded, and naming who is in the way.
+
+use std::time::{Duration, Instant};
+
+use super::file_id::FileId;
+use super::{holders, registry};
+use crate::error::Error;
+use crate::ffi::{HostFile, LockLevel, VfsError};
+
+/// How long an operation waits for locks altogether.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wait {
+    file: FileId,
+    started: Instant,
+    timeout: Duration,
+}
+
+impl Wait {
+    /// From now on.
+    pub(crate) fn new(file: FileId, timeout: Duration) -> Self {
+        Self { file, started: Instant::now(), timeout }
+    }
+
+    /// What is left of the time.
+    pub(crate) fn left(&self) -> Duration {
+        self.timeout.saturating_sub(self.started.elapsed())
+    }
+
+    /// An error when the time is over.
+    pub(crate) fn check(&self, waiting_for: &str) -> Result<(), Error> {
+        if self.left().is_zero() { Err(self.busy(waiting_for)) } else { Ok(()) }
+    }
+
+    /// After a refusal: an error when the time is over, or when the calling thread itself is in the way with
+    /// a lock of this level or more, since it cannot give way while it waits here.
+    fn refused(&self, waiting_for: &str, own_level: i32) -> Result<(), Error> {
+        if registry::held_here(self.file).mine >= own_level {
+            return Err(self.busy(waiting_for));
+        }
+        self.check(waiting_for)
+    }
+
+    fn busy(&self, waiting_for: &str) -> Error {
+        Error::Busy {
+            what: format!("cannot wait longer for {waiting_for}"),
+            holder: holders::describe(self.file, registry::held_here(self.file)),
+            waited: self.started.elapsed(),
+        }
+    }
+}
+
+/// Pauses of 20 us, doubling to 2 ms.
+struct Pause(Duration);
+
+impl Pause {
+    fn new() -> Self {
+        Self(Duration::from_micros(20))
+    }
+
+    fn sleep(&mut self) {
+        std::thread::sleep(self.0);
+        self.0 = (self.0 * 2).min(Duration::from_millis(2));
+    }
+}
+
+/// Takes SHARED.
+pub(crate) fn shared(file: &mut HostFile, wait: &Wait) -> Result<(), Error> {
+    let mut pause = Pause::new();
+    loop {
+        match file.lock(LockLevel::Shared) {
+            Ok(()) => return Ok(()),
+            Err(VfsError::Busy) => wait.refused("the database to be readable", 3)?,
+            Err(error) => return Err(Error::vfs("lock the database for reading")(error)),
+        }
+        pause.sleep();
+    }
+}
+
+/// Takes SHARED and RESERVED. While another connection has RESERVED it needs our SHARED away to commit:
+/// we never wait with it.
+pub(crate) fn reserved(file: &mut HostFile, wait: &Wait) -> Result<(), Error> {
+    let mut pause = Pause::new();
+    loop {
+        shared(file, wait)?;
+        match file.lock(LockLevel::Reserved) {
+            Ok(()) => return Ok(()),
+            Err(error) => {
+                let _ = file.unlock(LockLevel::None);
+                match error {
+                    VfsError::Busy => wait.refused("the writer to finish", 2)?,
+                    error => return Err(Error::vfs("lock the database for writing")(error)),
+                }
+            }
+        }
+        pause.sleep();
+    }
+}
+
+/// From RESERVED to EXCLUSIVE. PENDING, once taken, is kept between the tries: it keeps new readers out, so
+/// that a stream of them cannot starve us. On an error the caller still holds what it got.
+pub(crate) fn exclusive(file: &mut HostFile, wait: &Wait) -> Result<(), Error> {
+    let mut pause = Pause::new();
+    loop {
+        match file.lock(LockLevel::Exclusive) {
+            Ok(()) => return Ok(()),
+            Err(VfsError::Busy) => wait.refused("the readers to finish", 1)?,
+            Err(error) => return Err(Error::vfs("lock the database exclusively")(error)),
+        }
+        pause.sleep();
+    }
+}

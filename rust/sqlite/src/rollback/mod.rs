@@ -1,0 +1,31 @@
+//! Recording and rewinding in the rollback journal modes: DELETE, TRUNCATE, PERSIST, MEMORY, OFF.
+//!
+//! The shim VFS tells a [`Watched`] file's [`Recorder`](recorder::Recorder) about every write before it
+//! happens; the recorder saves what is about to be lost. A rewind writes it back, under SQLite's own locks
+//! and behind a genuine rollback journal.
+
+mod attach;
+mod content;
+mod differences;
+mod digest;
+mod engine;
+mod file_id;
+mod header;
+mod holders;
+mod in_flight;
+mod intent;
+mod journal;
+mod lock_wait;
+mod page_set;
+mod recorder;
+mod registers;
+mod registry;
+mod rewind;
+mod settle;
+mod two_copies;
+mod watched;
+
+pub(crate) use content::Content;
+pub(crate) use engine::Rollback;
+pub(crate) use header::Header;
+pub(crate) use watched::Watched;

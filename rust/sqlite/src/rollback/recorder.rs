@@ -1,0 +1,242 @@
+//! What a write takes away, saved before it happens.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use dbrewind_core::{Code, CommitBody, Extent, Head, Key, Kind, Lsn, ObjectId, Store, Timestamp};
+
+use super::content::{Content, read_padded};
+use super::header::{self, Header};
+use super::in_flight::InFlight;
+use super::page_set::PageSet;
+use super::registers::Registers;
+use super::settle;
+
+/// Saves the images of one database file for all connections of this process.
+///
+/// SQLite writes to the file only under its EXCLUSIVE lock, which orders the writers of all processes: at
+/// any time at most one recorder of a file, on one machine, is between its first write and its end.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    store: Store,
+    object: ObjectId,
+    /// Size of a block in bytes: the page size at the first attach. Blocks stay what they are when the page
+    /// size changes.
+    block: u32,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What `captured` is about: the newest moment to keep, and the length in blocks at it.
+    boundary: Lsn,
+    extent: u64,
+    /// The blocks that have an image above the boundary.
+    captured: PageSet,
+    transaction: Option<Transaction>,
+    image: Vec<u8>,
+}
+
+/// What is between the first write and the end of a transaction.
+#[derive(Debug)]
+struct Transaction {
+    /// Of its images, and of its commit.
+    lsn: Lsn,
+    /// The change counter in the first page 1 that it wrote, and in the newest one.
+    counters: Option<(u32, u32)>,
+    cookie: Option<u32>,
+    /// A process died during a change, and nobody has settled yet what came of it: the counter that the
+    /// file had when this transaction began to write.
+    unsettled: Option<u32>,
+    /// Recording has stopped: nothing of this transaction is recorded.
+    deaf: bool,
+}
+
+impl Recorder {
+    /// Blocks are `block` bytes each.
+    pub(crate) fn new(store: Store, object: ObjectId, block: u32) -> Self {
+        Self { store, object, block, state: Mutex::default() }
+    }
+
+    /// The folder of the store it writes to.
+    pub(crate) fn store_dir(&self) -> &Path {
+        self.store.dir()
+    }
+
+    /// A panic in a callback is reported by [`Recorder::defect`]; the state is not used after it.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn registers(&self) -> Registers<'_> {
+        Registers::new(&self.store, self.object)
+    }
+
+    /// These bytes are about to be written to the file.
+    pub(crate) fn before_write(&self, file: &mut dyn Content, bytes: &[u8], offset: u64) {
+        let Some(last) = (bytes.len() as u64).checked_sub(1).and_then(|more| offset.checked_add(more)) else {
+            return;
+        };
+        let mut state = self.state();
+        if self.begin(&mut state, file) {
+            let block = u64::from(self.block);
+            self.capture(&mut state, file, offset / block + 1, last / block + 1);
+        }
+        if offset == 0 && bytes.len() >= Header::LEN {
+            let counter = header::number(bytes, header::COUNTER);
+            let cookie = Header::parse(bytes).map(|header| header.cookie);
+            self.page_one(&mut state, counter, cookie);
+        }
+    }
+
+    /// The file is about to get this size.
+    pub(crate) fn before_truncate(&self, file: &mut dyn Content, size: u64) {
+        let mut state = self.state();
+        if self.begin(&mut state, file) {
+            let block = u64::from(self.block);
+            let extent = state.extent;
+            self.capture(&mut state, file, size / block + 1, extent);
+        }
+    }
+
+    /// Begins a transaction at its first write. Whether images are to be saved.
+    fn begin(&self, state: &mut State, file: &mut dyn Content) -> bool {
+        if let Some(transaction) = &state.transaction {
+            return !transaction.deaf;
+        }
+        let registers = self.registers();
+        let (boundary, extent) = registers.boundary();
+        if boundary != state.boundary {
+            // No mark can be set while a transaction writes: it needs a SHARED lock.
+            state.captured.clear();
+            state.boundary = boundary;
+        }
+        state.extent = extent;
+        let mut lsn = self.store.last_lsn(self.object).next();
+        let mut unsettled = None;
+        let deaf = self.store.broken().is_some();
+        if registers.in_flight().is_some() {
+            // Its outcome gets the next LSN, once this transaction turns out to be none that repairs it.
+            let mut counter = [0; 4];
+            let read = read_padded(file, &mut counter, header::COUNTER as u64);
+            unsettled = read.is_ok().then_some(u32::from_be_bytes(counter));
+            lsn = lsn.and_then(Lsn::next);
+        } else if !deaf {
+            registers.set_in_flight(Some(InFlight { rewind: false, counter: None }));
+        }
+        let deaf = deaf || lsn.is_none();
+        let lsn = lsn.unwrap_or_default();
+        state.transaction = Some(Transaction { lsn, counters: None, cookie: None, unsettled, deaf });
+        !deaf
+    }
+
+    /// Saves the blocks from `first` to `last`, as far as a moment needs them and they are not saved yet.
+    fn capture(&self, state: &mut State, file: &mut dyn Content, first: u64, last: u64) {
+        for key in first..=last.min(state.extent) {
+            if state.captured.contains(key) {
+                continue;
+            }
+            let Some(transaction) = &mut state.transaction else { return };
+            state.image.resize(self.block as usize, 0);
+            let offset = (key - 1) * u64::from(self.block);
+            if read_padded(file, &mut state.image, offset).is_err() {
+                transaction.deaf = true;
+                return self.store.set_broken(Code::Io);
+            }
+            let head = Head {
+                kind: Kind::Before,
+                flags: 0,
+                object: self.object,
+                key: Key::new(key),
+                lsn: transaction.lsn,
+            };
+            if let Err(error) = self.store.append(head, &[&state.image]) {
+                // The application's write is none of our business: it happens unrecorded.
+                transaction.deaf = true;
+                return self.store.set_broken(error.code());
+            }
+            state.captured.insert(key);
+        }
+    }
+
+    /// A page 1 is about to be written. From the change counter in it others can tell, if this process is
+    /// killed, whether the transaction was committed.
+    fn page_one(&self, state: &mut State, counter: u32, cookie: Option<u32>) {
+        let Some(transaction) = &mut state.transaction else { return };
+        let first = transaction.counters.map_or(counter, |(first, _)| first);
+        transaction.counters = Some((first, counter));
+        transaction.cookie = cookie.or(transaction.cookie);
+        if !transaction.deaf && transaction.unsettled.is_none() {
+            self.registers().set_in_flight(Some(InFlight { rewind: false, counter: Some(counter) }));
+        }
+    }
+
+    /// The transaction is committed; the EXCLUSIVE lock is still held. Nothing happens if it wrote nothing.
+    pub(crate) fn committed(&self, file: &mut dyn Content) {
+        let Some(transaction) = self.state().transaction.take() else { return };
+        if transaction.deaf {
+            return;
+        }
+        if let Err(code) = self.record_commit(&transaction, file) {
+            self.store.set_broken(code);
+        }
+    }
+
+    fn record_commit(&self, transaction: &Transaction, file: &mut dyn Content) -> Result<(), Code> {
+        let registers = self.registers();
+        let known = registers.counter();
+        let extent = file.size().map_err(|_| Code::Io)?.div_ceil(u64::from(self.block));
+        let before = match transaction.unsettled {
+            None => known,
+            Some(before) => {
+                let settled = settle::outcome(registers.in_flight(), known, before);
+                // Not explained: somebody unknown wrote. The register stays, and whoever asks next sees it.
+                let Some(outcome) = settled else { return Ok(()) };
+                settle::append(&self.store, self.object, outcome, Extent::new(extent))?;
+                before
+            }
+        };
+        // SQLite counts on from what it found in the file. Another number: a commit nobody recorded. Then
+        // the register is not raised either, and the next check finds the file ahead of it.
+        let follows = |first: u32| first == before || first == before.wrapping_add(1);
+        if transaction.counters.is_none_or(|(first, _)| follows(first)) {
+            // First the number, then the record: a number without a record is a gap, which is harmless.
+            self.store.raise_last_lsn(self.object, transaction.lsn);
+            let body = CommitBody { time: Timestamp::now(), extent: Extent::new(extent) };
+            let head = Head {
+                kind: Kind::Commit,
+                flags: 0,
+                object: self.object,
+                key: Key::new(0),
+                lsn: transaction.lsn,
+            };
+            self.store.append(head, &[&body.encode()]).map_err(|error| error.code())?;
+            if let Some((_, counter)) = transaction.counters {
+                registers.raise_counter(counter);
+            } else {
+                registers.raise_counter(before);
+            }
+            if let Some(cookie) = transaction.cookie {
+                registers.raise_cookie(cookie);
+            }
+        }
+        registers.set_in_flight(None);
+        Ok(())
+    }
+
+    /// The connection lowers its lock: what was not committed has been rolled back, or a hot journal was
+    /// played back.
+    pub(crate) fn rolled_back(&self) {
+        if let Some(transaction) = self.state().transaction.take()
+            && !transaction.deaf
+            && transaction.unsettled.is_none()
+        {
+            self.registers().set_in_flight(None);
+        }
+    }
+
+    /// Our own code failed: recording cannot be relied on any more.
+    pub(crate) fn defect(&self) {
+        self.store.set_broken(Code::Internal);
+    }
+}

@@ -1,0 +1,78 @@
+//! The shared words of a database, by name. All processes that record it read and write them; within the
+//! rollback modes each is changed only under a lock on the database file that excludes its readers.
+
+use dbrewind_core::{Lsn, ObjectId, Store};
+
+use super::in_flight::InFlight;
+
+const COUNTER: usize = 0;
+const COOKIE: usize = 1;
+const IN_FLIGHT: usize = 3;
+const BOUNDARY: usize = 4;
+const EXTENT: usize = 6;
+
+/// The registers of one database.
+#[derive(Clone, Copy)]
+pub(crate) struct Registers<'a> {
+    store: &'a Store,
+    object: ObjectId,
+}
+
+impl<'a> Registers<'a> {
+    /// Those of an object.
+    pub(crate) fn new(store: &'a Store, object: ObjectId) -> Self {
+        Self { store, object }
+    }
+
+    /// The change counter that the file had after the last change we know of; the highest ever.
+    pub(crate) fn counter(self) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "only counters are put there")]
+        let counter = self.store.register(self.object, COUNTER) as u32;
+        counter
+    }
+
+    /// A recorded change gave the file this counter.
+    pub(crate) fn raise_counter(self, to: u32) {
+        self.store.raise_register(self.object, COUNTER, u64::from(to));
+    }
+
+    /// An era begins with a file that has this counter and this cookie.
+    pub(crate) fn begin(self, counter: u32, cookie: u32) {
+        self.store.set_register(self.object, COUNTER, u64::from(counter));
+        self.raise_cookie(cookie);
+    }
+
+    /// The highest schema cookie ever seen.
+    pub(crate) fn cookie(self) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "only cookies are put there")]
+        let cookie = self.store.register(self.object, COOKIE) as u32;
+        cookie
+    }
+
+    /// A page 1 with this cookie was written.
+    pub(crate) fn raise_cookie(self, to: u32) {
+        self.store.raise_register(self.object, COOKIE, u64::from(to));
+    }
+
+    /// The change that is being made, or was when its process died.
+    pub(crate) fn in_flight(self) -> Option<InFlight> {
+        InFlight::from_raw(self.store.register(self.object, IN_FLIGHT))
+    }
+
+    /// Announces a change, or that it is over.
+    pub(crate) fn set_in_flight(self, change: Option<InFlight>) {
+        self.store.set_register(self.object, IN_FLIGHT, change.map_or(0, InFlight::raw));
+    }
+
+    /// The newest moment whose state must stay reachable, and the length of the database at it, in keys.
+    pub(crate) fn boundary(self) -> (Lsn, u64) {
+        let lsn = Lsn::new(self.store.register(self.object, BOUNDARY));
+        (lsn, self.store.register(self.object, EXTENT))
+    }
+
+    /// From now on keep what this moment needs. Under a lock that keeps writers out.
+    pub(crate) fn set_boundary(self, lsn: Lsn, extent: u64) {
+        self.store.set_register(self.object, EXTENT, extent);
+        self.store.raise_register(self.object, BOUNDARY, lsn.get());
+    }
+}

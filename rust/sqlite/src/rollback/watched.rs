@@ -1,0 +1,141 @@
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::content::Content;
+use super::file_id::FileId;
+use super::recorder::Recorder;
+use super::registry;
+
+/// One database file that some connection of this process has open through the shim.
+///
+/// As long as nobody records that file, a write costs one load and one branch.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    file: Option<FileId>,
+    recorded: AtomicBool,
+    recorder: Mutex<Option<Arc<Recorder>>>,
+    level: AtomicI32,
+    thread: AtomicU64,
+}
+
+impl Watched {
+    /// A file that was just opened at this path.
+    pub(crate) fn open(path: &Path) -> Arc<Self> {
+        let watched = Arc::new(Self::new(FileId::of(path).ok()));
+        registry::add(&watched);
+        watched
+    }
+
+    /// A file of which we could not learn which one it is. It is never recorded.
+    pub(crate) fn unknown() -> Arc<Self> {
+        Arc::new(Self::new(None))
+    }
+
+    fn new(file: Option<FileId>) -> Self {
+        Self {
+            file,
+            recorded: AtomicBool::new(false),
+            recorder: Mutex::new(None),
+            level: AtomicI32::new(0),
+            thread: AtomicU64::new(0),
+        }
+    }
+
+    /// Which file it is.
+    pub(super) fn file(&self) -> Option<FileId> {
+        self.file
+    }
+
+    /// From now on tell this recorder, or nobody.
+    pub(super) fn connect(&self, recorder: Option<Arc<Recorder>>) {
+        let on = recorder.is_some();
+        *self.recorder.lock().unwrap_or_else(PoisonError::into_inner) = recorder;
+        // Release: partner of the load in `is_recorded`; who sees the flag finds the recorder.
+        self.recorded.store(on, Ordering::Release);
+    }
+
+    /// Whether somebody records this file.
+    pub(crate) fn is_recorded(&self) -> bool {
+        // Acquire: partner of the store in `connect`.
+        self.recorded.load(Ordering::Acquire)
+    }
+
+    fn with(&self, run: impl FnOnce(&Recorder)) {
+        let recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(recorder) = recorder.as_ref() {
+            run(recorder);
+        }
+    }
+
+    /// These bytes are about to be written.
+    pub(crate) fn before_write(&self, file: &mut dyn Content, bytes: &[u8], offset: u64) {
+        self.with(|recorder| recorder.before_write(file, bytes, offset));
+    }
+
+    /// The file is about to get this size.
+    pub(crate) fn before_truncate(&self, file: &mut dyn Content, size: u64) {
+        self.with(|recorder| recorder.before_truncate(file, size));
+    }
+
+    /// SQLite's commit is done; its EXCLUSIVE lock is still held.
+    pub(crate) fn committed(&self, file: &mut dyn Content) {
+        self.with(|recorder| recorder.committed(file));
+    }
+
+    /// The connection is about to lower its lock: what was not committed by now is rolled back.
+    pub(crate) fn unlocking(&self) {
+        // Relaxed: only this connection changes its level, one thread at a time.
+        if self.level.load(Ordering::Relaxed) > 1 {
+            self.with(Recorder::rolled_back);
+        }
+    }
+
+    /// The connection has taken a lock of this level, 1 SHARED to 4 EXCLUSIVE.
+    pub(crate) fn locked(&self, level: i32) {
+        // Relaxed: `held_here` gives advice, not a guarantee.
+        self.thread.store(this_thread(), Ordering::Relaxed);
+        self.level.store(level, Ordering::Relaxed);
+    }
+
+    /// The connection has lowered its lock to this level.
+    pub(crate) fn unlocked(&self, level: i32) {
+        // Relaxed: as in `locked`.
+        self.level.store(level, Ordering::Relaxed);
+    }
+
+    /// The level of the lock that is held, 0 for none, and whether by the calling thread.
+    pub(super) fn held(&self) -> (i32, bool) {
+        // Relaxed: as in `locked`.
+        let mine = self.thread.load(Ordering::Relaxed) == this_thread();
+        (self.level.load(Ordering::Relaxed), mine)
+    }
+
+    /// The connection has closed the file.
+    pub(crate) fn closed(&self) {
+        registry::remove(self);
+    }
+
+    /// Our side of a callback failed in a way it must not: what follows is not recorded.
+    pub(crate) fn defect(&self) {
+        self.with(Recorder::defect);
+    }
+}
+
+/// A number for the calling thread; threads never share one.
+fn this_thread() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    thread_local! {
+        static NUMBER: Cell<u64> = const { Cell::new(0) };
+    }
+    NUMBER
+        .try_with(|number| {
+            if number.get() == 0 {
+                // Relaxed: only the numbers' difference matters.
+                number.set(NEXT.fetch_add(1, Ordering::Relaxed));
+            }
+            number.get()
+        })
+        .unwrap_or(u64::MAX)
+}
