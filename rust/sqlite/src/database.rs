@@ -35,6 +35,8 @@ pub struct Database {
     history: SharedHistory,
     /// `None` after `close`.
     engine: Mutex<Option<Box<dyn Engine>>>,
+    /// The process that opened it.
+    process: u32,
 }
 
 impl std::fmt::Debug for Database {
@@ -58,13 +60,19 @@ impl Database {
             timeout: options.timeout,
             history: opened.history,
             engine: Mutex::new(Some(opened.engine)),
+            process: std::process::id(),
         })
     }
 
     /// Runs one call of the engine. Calls of all threads come one after the other.
     fn with<T>(&self, run: impl FnOnce(&mut dyn Engine) -> Result<T, Error>) -> Result<T, Error> {
+        self.check_process()?;
         let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
         engine.as_mut().map_or(Err(Error::Closed), |engine| run(engine.as_mut()))
+    }
+
+    fn check_process(&self) -> Result<(), Error> {
+        if self.process == std::process::id() { Ok(()) } else { Err(Error::Forked) }
     }
 
     /// The moment that a target means, if it can be reached.
@@ -117,7 +125,7 @@ impl Database {
             {
                 let mut history = locked(&self.history);
                 history.catch_up()?;
-                if history.timeline.mark(name.as_str()).is_some() {
+                if history.timeline.mark(name.as_str()).is_some_and(|mark| !mark.lost) {
                     return Err(Error::MarkExists { name: name.to_string() });
                 }
             }
@@ -248,6 +256,7 @@ impl Database {
     /// # Errors
     /// When the last commits could not be recorded. The handle is closed even so.
     pub fn close(&self) -> Result<(), Error> {
+        self.check_process()?;
         let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take();
         engine.map_or(Ok(()), |mut engine| engine.close())
     }
@@ -255,7 +264,13 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        // There is no place for the error; `close` has one.
-        let _ = self.close();
+        if self.check_process().is_ok() {
+            // There is no place for the error; `close` has one.
+            let _ = self.close();
+        } else if let Ok(mut engine) = self.engine.try_lock() {
+            // The child of a fork: the parent's locks and threads are not ours to end, and SQLite's mutexes may
+            // be held by threads that do not exist here.
+            std::mem::forget(engine.take());
+        }
     }
 }

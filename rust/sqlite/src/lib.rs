@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports, reason = "the engines that use the ffi arrive next")]
 
 mod database;
+mod digest;
 mod engine;
 mod error;
 mod fault;

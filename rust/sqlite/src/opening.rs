@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::ffi::{Connection, HostFile, LockLevel, SqliteApi, VfsError, shim};
 use crate::options::{Journal, OpenOptions};
 use crate::rollback::{Header, Rollback};
+use crate::wal::WalEngine;
 
 /// What [`open`] found and made.
 pub(crate) struct Opened {
@@ -51,7 +52,7 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions) -> Result
     let history = Arc::new(Mutex::new(History::new(store, object)));
     let engine: Box<dyn Engine> = match journal {
         JournalMode::Rollback => Box::new(Rollback::open(api, &path, Arc::clone(&history), page, options)?),
-        JournalMode::Wal => return Err(Error::internal("not built yet")),
+        JournalMode::Wal => Box::new(WalEngine::open(api, &path, page, Arc::clone(&history), options)?),
     };
     Ok(Opened { path, store_path, journal, history, engine })
 }

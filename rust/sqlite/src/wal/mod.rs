@@ -1,7 +1,23 @@
 //! Recording and rewinding a database in WAL mode. Nobody else is touched: the WAL itself is the record.
 
+mod anchor;
+mod attach;
+mod checkpoint;
+mod content;
+mod core;
+mod drain;
+mod engine;
 mod file;
+mod freeze;
 pub(crate) mod header;
 mod index;
+mod locks;
 pub(crate) mod notes;
+mod page_one;
+mod rewind;
 mod runs;
+mod tail;
+mod transaction;
+
+pub(crate) use engine::WalEngine;
+pub(crate) use page_one::forget_moving;

@@ -35,6 +35,11 @@ impl Runs {
         self.salt
     }
 
+    /// The first frame that is recorded; 0 if there is none.
+    pub(crate) fn first_frame(&self) -> u32 {
+        self.pieces.first().map_or(0, |piece| piece.frame)
+    }
+
     /// First LSN of the newest run; 0 if there is none.
     pub(crate) fn newest(&self) -> Lsn {
         self.pieces.last().map_or(Lsn::ORIGIN, |piece| Lsn::new(piece.lsn))

@@ -1,0 +1,120 @@
+//! Whether anything happened to the database while nobody recorded.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use dbrewind_core::{Kind, Lsn, Timestamp};
+
+use super::core::{Core, damaged_note};
+use super::header::{Checksum, Salt};
+use super::index::IndexHeader;
+use super::notes::{ANCHOR, AnchorNote, FileState};
+use crate::engine::locked;
+use crate::error::Error;
+
+/// A write at least this much later than another one is sure to have a later time stamp.
+const GRAIN_NS: u64 = 20_000_000;
+
+/// What the file system says, and whether its times are old enough for any later write to change them.
+pub(crate) fn observe(path: &Path) -> Result<(FileState, bool), Error> {
+    // The clock first: it must not be later than the observation.
+    let now = Timestamp::now().get();
+    let stat = std::fs::metadata(path);
+    let stat = stat.map_err(|source| Error::Io { action: "stat", path: path.to_owned(), source })?;
+    let nanoseconds = |seconds: i64, rest: i64| {
+        let seconds = u64::try_from(seconds).unwrap_or(0);
+        seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(rest).unwrap_or(0))
+    };
+    let state = FileState {
+        device: stat.dev(),
+        inode: stat.ino(),
+        size: stat.size(),
+        modified: nanoseconds(stat.mtime(), stat.mtime_nsec()),
+        changed: nanoseconds(stat.ctime(), stat.ctime_nsec()),
+    };
+    let newest = state.modified.max(state.changed);
+    Ok((state, newest.saturating_add(GRAIN_NS) <= now))
+}
+
+/// What an anchor says about the WAL that is there now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kept {
+    /// It is the WAL of the anchor, perhaps with more frames: the runs go on.
+    SameWal,
+    /// It is another WAL over the database file as the anchor knew it, which held everything: all that is in
+    /// the WAL came after.
+    NewWal,
+    /// Something may have happened that nobody recorded.
+    Lost,
+}
+
+impl Core {
+    /// Compares the newest anchor with what is there. The freeze is in place.
+    pub(crate) fn compare_anchor(&self, header: &IndexHeader) -> Result<Kept, Error> {
+        let history = locked(&self.history);
+        let Some(note) = history.timeline.notes(ANCHOR).last() else { return Ok(Kept::Lost) };
+        let anchor = AnchorNote::decode(&note.body).ok_or_else(|| damaged_note("anchor", note.lsn))?;
+        drop(history);
+        let (state, _) = observe(&self.path)?;
+        if !anchor.settled || state != anchor.file {
+            return Ok(Kept::Lost);
+        }
+        if self.anchored_frame(&anchor, header)? {
+            return Ok(Kept::SameWal);
+        }
+        // The generation changed although the file did not: only a WAL that was back-filled whole can have been
+        // restarted or deleted.
+        Ok(if anchor.all_back_filled && anchor.salt != header.salt { Kept::NewWal } else { Kept::Lost })
+    }
+
+    fn anchored_frame(&self, anchor: &AnchorNote, header: &IndexHeader) -> Result<bool, Error> {
+        if header.salt != anchor.salt || anchor.salt != self.runs.salt() || header.max_frame < anchor.frame {
+            return Ok(false);
+        }
+        Ok(self.checksum_of(anchor.frame, header.salt)? == Some(anchor.checksum))
+    }
+
+    /// The checksum of a frame, if it belongs to the generation.
+    pub(crate) fn checksum_of(&self, frame: u32, salt: Salt) -> Result<Option<Checksum>, Error> {
+        if frame == 0 {
+            return Ok(None);
+        }
+        let found = self.wal.frame_header(frame)?;
+        Ok((found.salt == salt).then_some(found.checksum))
+    }
+
+    /// Writes down what the database looks like now. `frame`: one that is in the store and that no rewind can
+    /// overwrite.
+    pub(crate) fn drop_anchor(&mut self, frame: u32) -> Result<(), Error> {
+        let Some(frozen) = self.frozen else { return Ok(()) };
+        let (file, settled) = observe(&self.path)?;
+        let header = self.header()?;
+        let checksum = self.checksum_of(frame, header.salt)?.unwrap_or_default();
+        let counter = self.page_one(header.max_frame)?.counter;
+        let all_back_filled = self.index.watch().back_filled() >= header.max_frame;
+        let note = AnchorNote {
+            file,
+            salt: frozen.salt,
+            frame,
+            checksum,
+            back_filled: frozen.back_filled,
+            counter,
+            settled,
+            all_back_filled,
+        };
+        let lsn = self.tailed.max(Lsn::new(1));
+        self.store.append(self.head(Kind::Note, ANCHOR, lsn), &[&note.encode()])?;
+        self.anchor_pending = !settled;
+        self.anchor_frame = frame;
+        Ok(())
+    }
+
+    /// Observes again when an anchor was too young.
+    pub(crate) fn settle_anchor(&mut self) -> Result<(), Error> {
+        if self.anchor_pending && observe(&self.path)?.1 {
+            let frame = self.anchor_frame;
+            self.drop_anchor(frame)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,309 @@
+//! Beginning to record: a WAL that exists, the freeze, and whether history goes on or begins anew.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use dbrewind_core::{Engine as EraEngine, EraBody, Extent, Kind, Lsn, ObjectId, Store, Timestamp};
+
+use super::anchor::Kept;
+use super::core::{Core, HIGHEST_COOKIE, HIGHEST_COUNTER, damaged_note};
+use super::file::WalFile;
+use super::freeze::TOUCH;
+use super::index::{IndexHeader, WalIndex};
+use super::locks::WRITE;
+use super::notes::{INTENT, IntentNote};
+use super::page_one;
+use super::rewind::next_lsn;
+use super::runs::Runs;
+use crate::engine::{SharedHistory, locked};
+use crate::error::Error;
+use crate::ffi::{Connection, HostFile, HostVfs, LockLevel, SqliteApi, shim};
+use crate::options::{OpenOptions, Synchronous};
+
+impl Core {
+    /// Opens the handles on a database in WAL mode. Records nothing yet.
+    pub(crate) fn open(
+        api: SqliteApi,
+        path: &Path,
+        page_size: u32,
+        history: SharedHistory,
+        options: &OpenOptions,
+    ) -> Result<Self, Error> {
+        let vfs = shim::real_vfs(&api)
+            .ok_or_else(|| Error::Unreachable { what: "this SQLite has no VFS".to_owned() })?;
+        let mut file = HostFile::open(vfs, path).map_err(Error::vfs("open the database"))?;
+        // Makes sure that a `-wal` file and a valid index exist; while it is open, they stay.
+        let connection = connect(api, path, options)?;
+        // As long as we have this, no last connection deletes the WAL.
+        HostFile::retry(options.timeout, || file.lock(LockLevel::Shared))
+            .map_err(Error::vfs("lock the database"))?;
+        let index = WalIndex::map(&mut file)?;
+        let wal = WalFile::open(path, page_size)?;
+        drop(connection);
+        let (store, object) = {
+            let history = locked(&history);
+            (history.store.clone(), history.object)
+        };
+        Ok(Self {
+            api,
+            path: path.to_owned(),
+            file,
+            index,
+            wal,
+            page_size,
+            history,
+            store,
+            object,
+            runs: Runs::default(),
+            holder: None,
+            frozen: None,
+            tailed: Lsn::ORIGIN,
+            extent: 0,
+            first_cookies: std::collections::HashMap::new(),
+            synchronous: options.synchronous,
+            wal_limit: options.wal_limit,
+            timeout: options.timeout,
+            anchor_pending: false,
+            anchor_frame: 0,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Becomes the holder if nobody is: freezes the WAL and finds out whether history was kept. Another
+    /// holder's history is joined as it is.
+    pub(crate) fn attach(&mut self) -> Result<(), Error> {
+        if self.holder.is_some() {
+            return Ok(());
+        }
+        let Some(role) = self.store.try_hold(self.object)? else {
+            return if self.runs.newest() == Lsn::ORIGIN { self.join() } else { Ok(()) };
+        };
+        let _object = self.lock_object(self.timeout)?;
+        self.freeze_with_a_frame()?;
+        let taken = self.take_over();
+        match taken {
+            Ok(()) => self.holder = Some(role),
+            Err(_) => self.thaw(),
+        }
+        taken
+    }
+
+    /// Somebody else holds: it may be in the middle of its own attach, hence the object's lock.
+    fn join(&mut self) -> Result<(), Error> {
+        let _object = self.lock_object(self.timeout)?;
+        self.catch_up()?;
+        if !self.wal.is_current() {
+            self.wal = WalFile::open(&self.path, self.page_size)?;
+        }
+        Ok(())
+    }
+
+    /// Freezes a WAL that has at least one frame: then no mark ever stands at frame 0.
+    fn freeze_with_a_frame(&mut self) -> Result<(), Error> {
+        let started = Instant::now();
+        loop {
+            if self.index.watch().settled_header().is_none_or(|header| header.max_frame == 0) {
+                self.write_first_frame()?;
+            }
+            self.freeze(self.timeout)?;
+            if !self.wal.is_current() {
+                self.wal = WalFile::open(&self.path, self.page_size)?;
+            }
+            if self.index.watch().settled_header().is_some_and(|header| header.max_frame > 0) {
+                return Ok(());
+            }
+            self.thaw();
+            // The freeze's SHARED kept the file; without it somebody may delete it.
+            HostFile::retry(self.timeout, || self.file.lock(LockLevel::Shared))
+                .map_err(Error::vfs("lock the database"))?;
+            if started.elapsed() > self.timeout {
+                return Err(Error::Busy {
+                    what: "somebody restarts the WAL again and again".to_owned(),
+                    holder: None,
+                    waited: self.timeout,
+                });
+            }
+        }
+    }
+
+    /// Has SQLite write page 1 as it is.
+    fn write_first_frame(&mut self) -> Result<(), Error> {
+        let action = Error::sqlite("write the WAL's first frame");
+        let connection = open_connection(self.api, &self.path, self.timeout);
+        let write = |connection: Connection| {
+            if self.synchronous == Synchronous::Off {
+                connection.execute(c"PRAGMA synchronous=OFF")?;
+            }
+            connection.execute(c"PRAGMA wal_autocheckpoint=0")?;
+            connection.execute(c"BEGIN IMMEDIATE")?;
+            let version = connection.execute(c"PRAGMA user_version")?.unwrap_or_default();
+            let version: i64 = version.parse().unwrap_or(0);
+            let same = CString::new(format!("PRAGMA user_version={version}")).unwrap_or_default();
+            connection.execute(&same)?;
+            connection.execute(c"COMMIT")
+        };
+        connection.and_then(write).map_err(action).map(|_| ())
+    }
+
+    fn take_over(&mut self) -> Result<(), Error> {
+        locked(&self.history).catch_up()?;
+        self.catch_up()?;
+        let header = self.header()?;
+        if header.page_size() != self.page_size {
+            return Err(Error::WalDamaged {
+                what: format!(
+                    "its pages have {} bytes, the database's {}",
+                    header.page_size(),
+                    self.page_size
+                ),
+            });
+        }
+        self.index.reach(&mut self.file, header.max_frame)?;
+        let one = self.page_one(header.max_frame)?;
+        self.store.raise_register(self.object, HIGHEST_COUNTER, u64::from(one.counter));
+        self.store.raise_register(self.object, HIGHEST_COOKIE, u64::from(one.cookie));
+        let stopped = self.store.broken().is_some();
+        let ours = locked(&self.history).timeline.era().is_some_and(|era| era.engine == EraEngine::Wal);
+        let kept = if ours && !stopped { self.compare_anchor(&header)? } else { Kept::Lost };
+        match kept {
+            Kept::SameWal if self.resume(&header)? => {}
+            Kept::NewWal if self.resume_below(&header)? => {}
+            _ => self.begin_era(&header)?,
+        }
+        Ok(())
+    }
+
+    /// The WAL is the one we know. `false`: it is shorter than what is recorded.
+    fn resume(&mut self, header: &IndexHeader) -> Result<bool, Error> {
+        if !self.finish_intent(header)? {
+            return Ok(false);
+        }
+        let frame = self.runs.frame_of(self.tailed, header.max_frame);
+        let Some(frame) = frame.filter(|frame| *frame > 0) else { return Ok(false) };
+        let found = self.wal.frame_header(frame)?;
+        if found.salt != header.salt || u64::from(found.commit) != self.extent {
+            return Ok(false);
+        }
+        self.store.raise_last_lsn(self.object, self.tailed);
+        self.drain_to(header, u32::MAX)?;
+        self.anchor_frame = self.runs.first_frame().max(1);
+        Ok(true)
+    }
+
+    /// A rewind that was killed: did it happen? `false`: nobody can tell.
+    fn finish_intent(&mut self, header: &IndexHeader) -> Result<bool, Error> {
+        let (intent, lsn) = {
+            let history = locked(&self.history);
+            let Some(note) = history.timeline.notes(INTENT).last() else { return Ok(true) };
+            if history.timeline.rewinds().iter().any(|rewind| rewind.lsn == note.lsn)
+                || note.lsn <= self.tailed
+            {
+                return Ok(true);
+            }
+            (IntentNote::decode(&note.body).ok_or_else(|| damaged_note("intent", note.lsn))?, note.lsn)
+        };
+        let (from, to) = (Lsn::new(intent.from), Lsn::new(intent.target));
+        if header.max_frame >= intent.frame {
+            if self.checksum_of(intent.frame, header.salt)? != Some(intent.checksum) {
+                // The old chain is whole: it did not happen.
+                return Ok(true);
+            }
+            let pages = self.wal.frame_header(intent.frame)?.commit;
+            self.record_run(lsn, intent.frame, intent.checksum)?;
+            self.record_rewind(lsn, from, to, u64::from(pages))?;
+        } else if header.max_frame == intent.frame - 1 {
+            // The new frame was torn: the chain ends at the target's own state. What follows in the file must be
+            // cut off from it, hence a frame of our own.
+            self.record_run(lsn, header.max_frame, header.checksum)?;
+            self.record_rewind(lsn, from, to, u64::from(header.pages))?;
+            let what = "another connection has an open write transaction";
+            self.with_exclusive(WRITE, self.timeout, what, |core| {
+                let header = core.header()?;
+                core.append_pages(&header, &[], header.pages, (lsn, lsn))
+            })?;
+        } else {
+            return Ok(false);
+        }
+        self.catch_up()?;
+        Ok(true)
+    }
+
+    /// Everything in this WAL came after what we know, which is in the database file.
+    fn resume_below(&mut self, header: &IndexHeader) -> Result<bool, Error> {
+        if self.index.watch().back_filled() > 0 {
+            return Ok(false);
+        }
+        let first = self.wal.frame_header(1)?;
+        let mut ours = vec![0; self.page_size as usize];
+        let mut below = ours.clone();
+        self.wal.read_page(1, &mut ours)?;
+        self.read_below(1, &mut below)?;
+        page_one::forget_moving(&mut ours);
+        page_one::forget_moving(&mut below);
+        let same = first.page == 1 && u64::from(first.commit) == self.extent && ours == below;
+        // If the first transaction changed nothing, its frame stands for the last moment itself, which is hot then.
+        let frame = u32::from(same);
+        let checksum = if same { first.checksum } else { super::header::Checksum::default() };
+        self.record_run(self.tailed, frame, checksum)?;
+        self.store.raise_last_lsn(self.object, self.tailed);
+        self.drain_to(header, u32::MAX)?;
+        self.drop_anchor(1)?;
+        Ok(true)
+    }
+
+    /// History begins here. What was before is lost, if there was anything.
+    pub(crate) fn begin_era(&mut self, header: &IndexHeader) -> Result<(), Error> {
+        let (highest, before) = {
+            let history = locked(&self.history);
+            (history.timeline.highest(), history.timeline.era().is_some())
+        };
+        let first = next_lsn(highest.max(self.store.last_lsn(self.object)))?;
+        let pages = u64::from(header.pages);
+        let body = EraBody { time: Timestamp::now(), extent: Extent::new(pages), broken: before };
+        self.store.append(self.head(Kind::Era, EraEngine::Wal.key().get(), first), &[&body.encode()])?;
+        self.store.raise_last_lsn(self.object, first);
+        // What is in the WAL but not in the database file yet is from before the era, too.
+        let mut newest = BTreeMap::new();
+        for frame in self.index.watch().back_filled() + 1..=header.max_frame {
+            newest.insert(self.index.page(frame)?, frame);
+        }
+        let mut image = vec![0; self.page_size as usize];
+        for (page, frame) in newest {
+            if page > 0 && page <= header.pages {
+                self.wal.read_page(frame, &mut image)?;
+                self.store.append(self.head(Kind::Base, u64::from(page), first), &[&image])?;
+            }
+        }
+        (self.tailed, self.extent) = (first, pages);
+        self.runs = Runs::default();
+        self.record_run(first, header.max_frame, header.checksum)?;
+        self.drop_anchor(header.max_frame)?;
+        locked(&self.history).catch_up()?;
+        Ok(())
+    }
+
+    /// Waits, at most for the grain of the file system's clock, until an anchor is worth something.
+    pub(crate) fn wait_for_anchor(&mut self) -> Result<(), Error> {
+        for _ in 0..10 {
+            self.settle_anchor()?;
+            if !self.anchor_pending {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+}
+
+fn connect(api: SqliteApi, path: &Path, options: &OpenOptions) -> Result<Connection, Error> {
+    let read = open_connection(api, path, options.timeout)
+        .and_then(|connection| connection.execute(TOUCH).map(|_| connection));
+    read.map_err(Error::sqlite("read the database"))
+}
+
+/// A connection past our own shim: what it does is not the application's.
+pub(crate) fn open_connection(api: SqliteApi, path: &Path, timeout: Duration) -> Result<Connection, i32> {
+    Connection::open(api, path, shim::real_vfs(&api).map(HostVfs::name), timeout)
+}

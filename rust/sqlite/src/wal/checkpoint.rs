@@ -1,0 +1,233 @@
+//! Our own checkpoint: nobody else can make one while we record.
+
+use std::time::Duration;
+
+use dbrewind_core::{Key, Kind, Lsn};
+
+use super::content::At;
+use super::core::{Core, Frozen};
+use super::header::WalHeader;
+use super::index::UNUSED_MARK;
+use super::locks::{READ0, READ1, READ4, WRITE};
+use super::transaction::Place;
+use crate::engine::locked;
+use crate::error::Error;
+use crate::options::Synchronous;
+
+impl Core {
+    /// Back-fills up to `goal`, or as far as readers allow. The object's lock is held and everything up to the
+    /// goal is drained. Answers whether the database file holds everything now.
+    pub(crate) fn back_fill(&mut self, goal: u32) -> Result<bool, Error> {
+        let Some(frozen) = self.frozen else { return Ok(false) };
+        let header = self.header()?;
+        if !self.freeze_holds(&header) {
+            return Err(Error::NotAttached {
+                what: "the WAL was back-filled or restarted under our locks".to_owned(),
+            });
+        }
+        let goal = self.readers_allow(goal.min(header.max_frame))?;
+        if goal <= frozen.back_filled {
+            return Ok(frozen.back_filled >= header.max_frame);
+        }
+        let whole = goal == header.max_frame;
+        let content = self.content(frozen.back_filled + 1, goal)?;
+        let pages = self.pages_to_write(&content)?;
+        self.save_bases(&pages, whole.then_some(content.pages))?;
+        if self.synchronous != Synchronous::Off {
+            self.store.sync()?;
+            self.wal.sync()?;
+        }
+        self.release_slot()?;
+        let moved = self.move_slot(goal);
+        self.hold_slot(if matches!(moved, Ok(true)) { goal } else { frozen.back_filled }, self.timeout)?;
+        if !moved? || !self.try_exclusive(READ0, 1)? {
+            return Ok(false);
+        }
+        let written = self.write_below(&content, &pages, whole);
+        if written.is_ok() {
+            self.index.set_back_filled(goal);
+            self.frozen = Some(Frozen { back_filled: goal, ..frozen });
+        }
+        self.release_exclusive(READ0, 1)?;
+        written?;
+        self.drop_anchor(goal)?;
+        Ok(whole)
+    }
+
+    /// The largest frame up to `goal` that no reader's snapshot is older than; moves unused marks out of the way,
+    /// as SQLite's checkpoint does.
+    fn readers_allow(&mut self, mut goal: u32) -> Result<u32, Error> {
+        for slot in 1..4 {
+            let mark = self.index.watch().read_mark(slot);
+            if mark >= goal {
+                continue;
+            }
+            if self.try_exclusive(READ0 + slot, 1)? {
+                self.index.set_read_mark(slot, if slot == 1 { goal } else { UNUSED_MARK });
+                self.release_exclusive(READ0 + slot, 1)?;
+            } else {
+                goal = mark;
+            }
+        }
+        Ok(goal)
+    }
+
+    /// Sets the freeze's mark. `false`: a reader is on the slot. Nobody can restart meanwhile, since not everything
+    /// is back-filled.
+    fn move_slot(&mut self, mark: u32) -> Result<bool, Error> {
+        if !self.try_exclusive(READ4, 1)? {
+            return Ok(false);
+        }
+        self.index.set_read_mark(super::freeze::SLOT, mark);
+        self.file.shm_barrier();
+        self.release_exclusive(READ4, 1)?;
+        Ok(true)
+    }
+
+    /// Pages whose content in the database file changes: those with frames, and those that were cut off and are
+    /// back.
+    fn pages_to_write(&self, content: &super::content::Content) -> Result<Vec<u32>, Error> {
+        let mut pages: Vec<u32> =
+            content.frames.keys().copied().filter(|page| *page <= content.pages).collect();
+        let back = content.kept.saturating_add(1)..=content.pages;
+        pages.extend(back.filter(|page| !content.frames.contains_key(page)));
+        pages.sort_unstable();
+        Ok(pages)
+    }
+
+    /// Saves what is about to be overwritten, or cut off past `length`.
+    fn save_bases(&mut self, pages: &[u32], length: Option<u32>) -> Result<(), Error> {
+        let file_pages =
+            self.file.size().map_err(Error::vfs("ask for the database's size"))? / u64::from(self.page_size);
+        let file_pages = u32::try_from(file_pages).unwrap_or(u32::MAX);
+        let cut = length.map(|length| length.saturating_add(1)..=file_pages).into_iter().flatten();
+        let (first, missing) = {
+            let mut history = locked(&self.history);
+            history.catch_up()?;
+            let timeline = &history.timeline;
+            let first = timeline.era().map_or(Lsn::ORIGIN, |era| era.first);
+            let wanted = pages
+                .iter()
+                .copied()
+                .chain(cut)
+                .filter(|page| !timeline.in_store(Key::new(u64::from(*page))));
+            (first, wanted.collect::<Vec<_>>())
+        };
+        let mut image = vec![0; self.page_size as usize];
+        for page in missing {
+            self.read_below(page, &mut image)?;
+            self.store.append(self.head(Kind::Base, u64::from(page), first), &[&image])?;
+        }
+        Ok(())
+    }
+
+    fn write_below(
+        &mut self,
+        content: &super::content::Content,
+        pages: &[u32],
+        whole: bool,
+    ) -> Result<(), Error> {
+        let size = u64::from(self.page_size);
+        let mut image = vec![0; self.page_size as usize];
+        for page in pages {
+            match content.at(*page) {
+                At::Below => continue,
+                _ => self.read_at(content, *page, &mut image)?,
+            }
+            self.file.write(&image, u64::from(page - 1) * size).map_err(Error::vfs("write the database"))?;
+        }
+        if whole {
+            self.file.truncate(u64::from(content.pages) * size).map_err(Error::vfs("cut the database"))?;
+        }
+        if self.synchronous != Synchronous::Off {
+            self.file.sync().map_err(Error::vfs("sync the database"))?;
+        }
+        Ok(())
+    }
+
+    /// Begins the WAL anew, when the database file holds everything and no reader is in it. Its first frame is page
+    /// 1 as it is, which stands for the present moment: marks of this state stay hot. Answers whether it did.
+    pub(crate) fn restart(&mut self) -> Result<bool, Error> {
+        match self.with_exclusive(WRITE, Duration::ZERO, "a writer is at work", Self::restart_under_write) {
+            Err(Error::Busy { .. }) => Ok(false),
+            other => other,
+        }
+    }
+
+    fn restart_under_write(&mut self) -> Result<bool, Error> {
+        let Some(frozen) = self.frozen else { return Ok(false) };
+        let Some(header) = self.index.watch().header() else { return Ok(false) };
+        if !self.freeze_holds(&header) || frozen.back_filled != header.max_frame {
+            return Ok(false);
+        }
+        if self.lsn_now(&header)? != self.tailed {
+            return Ok(false);
+        }
+        self.release_slot()?;
+        let alone = self.try_exclusive(READ1, 4);
+        let mut mark = frozen.back_filled;
+        let mut result = Ok(false);
+        if matches!(alone, Ok(true)) {
+            result = self.begin_generation(&header, frozen);
+            mark = self.frozen.map_or(0, |frozen| frozen.back_filled);
+            self.release_exclusive(READ1, 3)?;
+            self.release_exclusive(READ4, 1)?;
+        }
+        self.hold_slot(mark, self.timeout)?;
+        alone?;
+        result
+    }
+
+    fn begin_generation(&mut self, old: &super::index::IndexHeader, frozen: Frozen) -> Result<bool, Error> {
+        let mut now = vec![0; self.page_size as usize];
+        self.read_start(1, old.max_frame, &mut now)?;
+        let present =
+            super::page_one::PageOne::read(&now).ok_or_else(|| Error::internal("page 1 has 100 bytes"))?;
+        let one = self.fresh_page_one(now, present, old.pages)?;
+        let sequence = WalHeader::decode(&self.wal.read_header()?).map_or(0, |(header, _)| header.sequence);
+        let [a, b, c, d, ..] = frozen.salt;
+        let [p, q, r, s] = u32::from_be_bytes([a, b, c, d]).wrapping_add(1).to_be_bytes();
+        let [t, u, v, w, ..] = fresh_bits().to_ne_bytes();
+        let salt = [p, q, r, s, t, u, v, w];
+        let wal_header = WalHeader {
+            order: old.order,
+            page_size: self.page_size,
+            sequence: sequence.wrapping_add(1),
+            salt,
+        };
+        let (bytes, seed) = wal_header.encode();
+        let place = Place { after: 0, checksum: seed, order: old.order, salt };
+        let (frame, checksum) = Self::one_frame(place, &one, old.pages);
+        self.note_counters(&one);
+        self.index.invalidate(&mut self.file);
+        // Marks wait from here on until the run is recorded.
+        self.store.set_register(self.object, super::core::NEWEST_RUN, u64::MAX);
+        let written = self.wal.write_header(&bytes).and_then(|()| self.wal.write_frames(1, &frame));
+        let written = written.and_then(|()| match self.synchronous {
+            Synchronous::Off => Ok(()),
+            _ => self.wal.sync(),
+        });
+        // After a failure the next reader recovers: whatever generation it finds holds what is below.
+        written?;
+        self.index.enter(&mut self.file, 1, 1)?;
+        let mut header = *old;
+        header.salt = salt;
+        header.set_page_size(self.page_size);
+        self.index.set_back_filled(0);
+        self.index.set_attempted(0);
+        for (slot, mark) in [(1, 0), (2, UNUSED_MARK), (3, UNUSED_MARK), (4, 0)] {
+            self.index.set_read_mark(slot, mark);
+        }
+        self.frozen = Some(Frozen { salt, back_filled: 0 });
+        self.publish(&header, 1, old.pages, checksum);
+        self.record_run(self.tailed, 1, checksum)?;
+        self.drop_anchor(1)?;
+        Ok(true)
+    }
+}
+
+/// Bits that differ from run to run: a restarted generation must not look like an older one.
+fn fresh_bits() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    RandomState::new().build_hasher().finish()
+}

@@ -1,0 +1,180 @@
+//! What the engine's calls and its tail share: the handle on the database, the wal-index, and how far the
+//! store has come. Everything here runs under one mutex.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dbrewind_core::{Head, HolderLock, Key, Kind, Lsn, ObjectId, ObjectLock, Store};
+
+use super::file::WalFile;
+use super::header::Salt;
+use super::index::{IndexHeader, WalIndex};
+use super::notes::{RUN, RunNote};
+use super::page_one::PageOne;
+use super::runs::Runs;
+use crate::engine::{SharedHistory, locked};
+use crate::error::Error;
+use crate::ffi::{HostFile, SqliteApi};
+use crate::options::Synchronous;
+
+/// Registers of the object (`format.md`).
+pub(crate) const HIGHEST_COUNTER: usize = 0;
+pub(crate) const HIGHEST_COOKIE: usize = 1;
+pub(crate) const HIGHEST_CHANGE: usize = 2;
+pub(crate) const NEWEST_RUN: usize = 6;
+
+/// What our locks guarantee while they are held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Frozen {
+    /// The generation that cannot be restarted.
+    pub(crate) salt: Salt,
+    /// Frames in the database file; no more will be but by us.
+    pub(crate) back_filled: u32,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) api: SqliteApi,
+    pub(crate) path: PathBuf,
+    pub(crate) file: HostFile,
+    pub(crate) index: WalIndex,
+    pub(crate) wal: WalFile,
+    pub(crate) page_size: u32,
+    pub(crate) history: SharedHistory,
+    pub(crate) store: Store,
+    pub(crate) object: ObjectId,
+    pub(crate) runs: Runs,
+    /// The holder role and the freeze come and go together, but for moments inside one call.
+    pub(crate) holder: Option<HolderLock>,
+    pub(crate) frozen: Option<Frozen>,
+    /// Every commit up to here is in the store.
+    pub(crate) tailed: Lsn,
+    /// Length of the database at that moment, in pages.
+    pub(crate) extent: u64,
+    /// A schema cookie that a rewind gave, and the one that the same schema had first.
+    pub(crate) first_cookies: HashMap<u32, u32>,
+    pub(crate) synchronous: Synchronous,
+    pub(crate) wal_limit: u64,
+    pub(crate) timeout: Duration,
+    /// An anchor was observed too early to be relied on.
+    pub(crate) anchor_pending: bool,
+    /// The frame that the newest anchor names.
+    pub(crate) anchor_frame: u32,
+    /// Reused by reads of frames.
+    pub(crate) buffer: Vec<u8>,
+}
+
+/// Locks the core. A panic elsewhere leaves at worst a lock too many, which drop releases.
+pub(crate) fn locked_core(core: &Mutex<Core>) -> MutexGuard<'_, Core> {
+    core.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Core {
+    /// A record of this object.
+    pub(crate) fn head(&self, kind: Kind, key: u64, lsn: Lsn) -> Head {
+        Head { kind, flags: 0, object: self.object, key: Key::new(key), lsn }
+    }
+
+    /// The object's lock: one rewind, drain or checkpoint at a time, in all processes.
+    pub(crate) fn lock_object(&self, timeout: Duration) -> Result<ObjectLock, Error> {
+        self.store.lock_object(self.object, timeout).map_err(|error| match error {
+            dbrewind_core::LockError::Busy { waited, .. } => Error::Busy {
+                what: "another recording of this database is in the middle of a rewind".to_owned(),
+                holder: None,
+                waited,
+            },
+            other => other.into(),
+        })
+    }
+
+    /// Takes what other processes recorded, and what we did, into the timeline; and the runs from it.
+    pub(crate) fn catch_up(&mut self) -> Result<(), Error> {
+        let mut history = locked(&self.history);
+        history.catch_up()?;
+        let timeline = &history.timeline;
+        let mut runs = Runs::default();
+        for note in timeline.notes(RUN) {
+            let run = RunNote::decode(&note.body);
+            runs.push(note.lsn, &run.ok_or_else(|| damaged_note("run", note.lsn))?);
+        }
+        self.runs = runs;
+        self.tailed = timeline.last();
+        self.extent = timeline.extent_at(self.tailed).map_or(0, dbrewind_core::Extent::get);
+        Ok(())
+    }
+
+    /// Catches up if somebody else appended, or published a run.
+    pub(crate) fn refresh(&mut self) -> Result<(), Error> {
+        let run = self.store.register(self.object, NEWEST_RUN);
+        if self.store.last_lsn(self.object) != self.tailed || run != self.runs.newest().get() {
+            self.catch_up()?;
+        }
+        Ok(())
+    }
+
+    /// Reads the 100 bytes of page 1 that matter, as of a frame.
+    pub(crate) fn page_one(&mut self, limit: u32) -> Result<PageOne, Error> {
+        let mut bytes = [0; PageOne::LEN];
+        self.read_start(1, limit, &mut bytes)?;
+        PageOne::read(&bytes).ok_or_else(|| Error::internal("page 1 has 100 bytes"))
+    }
+
+    /// Reads the beginning of a page (or all of it) as of a frame: its newest frame up to there, or the
+    /// database file.
+    pub(crate) fn read_start(&mut self, page: u32, limit: u32, out: &mut [u8]) -> Result<(), Error> {
+        self.index.reach(&mut self.file, limit)?;
+        match self.index.find(page, limit)? {
+            Some(frame) => self.wal.read_page(frame, out),
+            None => self.read_below(page, out),
+        }
+    }
+
+    /// Reads a page, or its beginning, from the database file, below the WAL. Past its end are zeros.
+    pub(crate) fn read_below(&mut self, page: u32, out: &mut [u8]) -> Result<(), Error> {
+        let offset = u64::from(page.saturating_sub(1)) * u64::from(self.page_size);
+        match self.file.read(out, offset) {
+            Ok(()) | Err(crate::ffi::VfsError::ShortRead) => Ok(()),
+            Err(error) => Err(Error::vfs("read the database")(error)),
+        }
+    }
+
+    /// The frame in the present WAL at whose commit the database was in the state of `lsn`.
+    ///
+    /// That is the moment's own frame, or that of another moment with the same state.
+    pub(crate) fn hot_frame(&self, lsn: Lsn, max_frame: u32) -> Option<u32> {
+        let history = locked(&self.history);
+        let root = history.timeline.canonical(lsn);
+        let same = self.runs.starts().filter(|start| history.timeline.canonical(*start) == root);
+        let back_filled = self.index.watch().back_filled();
+        [lsn, root, self.tailed]
+            .into_iter()
+            .filter(|moment| history.timeline.canonical(*moment) == root)
+            .chain(same)
+            .filter_map(|moment| self.runs.frame_of(moment, max_frame))
+            .find(|frame| *frame >= 1 && *frame >= back_filled)
+    }
+
+    /// Refuses to go on when recording has stopped.
+    pub(crate) fn check_recording(&self) -> Result<(), Error> {
+        self.store.broken().map_or(Ok(()), |code| Err(Error::Stopped { code }))
+    }
+
+    /// The LSN of the WAL's end.
+    pub(crate) fn lsn_now(&self, header: &IndexHeader) -> Result<Lsn, Error> {
+        if header.salt != self.runs.salt() {
+            return Err(Error::NotAttached { what: "the WAL was restarted by somebody else".to_owned() });
+        }
+        self.runs.lsn_of(header.max_frame).ok_or_else(|| Error::NotAttached {
+            what: format!("frame {} is older than the recording", header.max_frame),
+        })
+    }
+}
+
+pub(crate) fn damaged_note(what: &str, lsn: Lsn) -> Error {
+    Error::Read(dbrewind_core::ReadError::Damaged {
+        what: format!("the {what} note of LSN {lsn} is not what its tag says; nothing was changed"),
+    })
+}

@@ -1,0 +1,150 @@
+//! The engine as the facade sees it.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dbrewind_core::{Extent, Lsn};
+
+use super::core::{Core, NEWEST_RUN, locked_core};
+use super::notes::RunNote;
+use super::tail::Tail;
+use crate::engine::{Change, Engine, Moment, SharedHistory, locked};
+use crate::error::Error;
+use crate::ffi::SqliteApi;
+use crate::options::OpenOptions;
+
+/// Records a database in WAL mode.
+#[derive(Debug)]
+pub(crate) struct WalEngine {
+    // Before the core, so that the thread has ended when the wal-index is unmapped.
+    tail: Tail,
+    core: Arc<Mutex<Core>>,
+}
+
+impl WalEngine {
+    /// Begins to record. The database is in WAL mode.
+    pub(crate) fn open(
+        api: SqliteApi,
+        path: &Path,
+        page_size: u32,
+        history: SharedHistory,
+        options: &OpenOptions,
+    ) -> Result<Self, Error> {
+        let mut core = Core::open(api, path, page_size, history, options)?;
+        core.attach()?;
+        let watch = core.index.watch();
+        let core = Arc::new(Mutex::new(core));
+        let tail = Tail::start(Arc::clone(&core), watch)?;
+        Ok(Self { tail, core })
+    }
+}
+
+impl Core {
+    /// The moment of the WAL's end, and the note a mark of it carries.
+    fn moment(&mut self) -> Result<Moment, Error> {
+        self.check_recording()?;
+        self.attach()?;
+        for _ in 0..1000 {
+            let run = self.store.register(self.object, NEWEST_RUN);
+            if run != self.runs.newest().get() {
+                // Another process moved the WAL's end; its rewind holds this lock until the run is recorded.
+                let _object = self.lock_object(self.timeout)?;
+                self.catch_up()?;
+                if self.store.register(self.object, NEWEST_RUN) != self.runs.newest().get() {
+                    // Its process died before it recorded the run.
+                    return Err(Error::NotAttached {
+                        what: "a rewind by another process was killed".to_owned(),
+                    });
+                }
+                continue;
+            }
+            let header = self.header()?;
+            if self.store.register(self.object, NEWEST_RUN) != run {
+                continue;
+            }
+            if self.holder.is_some() && !self.freeze_holds(&header) {
+                return Err(Error::NotAttached {
+                    what: "the WAL was back-filled or restarted under our locks".to_owned(),
+                });
+            }
+            let lsn = self.lsn_now(&header)?;
+            let back_filled = self.index.watch().back_filled();
+            let note = RunNote {
+                frame: header.max_frame,
+                salt: header.salt,
+                checksum: header.checksum,
+                sequence: 0,
+                back_filled,
+            };
+            return Ok(Moment { lsn, extent: Extent::new(u64::from(header.pages)), note: note.encode() });
+        }
+        Err(Error::Busy {
+            what: "rewinds follow each other too fast".to_owned(),
+            holder: None,
+            waited: Duration::ZERO,
+        })
+    }
+
+    fn close(&mut self) -> Result<(), Error> {
+        if self.holder.is_none() {
+            return Ok(());
+        }
+        let object = self.lock_object(self.timeout);
+        let result = object.and_then(|_object| self.last_steps());
+        self.thaw();
+        self.holder = None;
+        result
+    }
+
+    fn last_steps(&mut self) -> Result<(), Error> {
+        let header = self.header()?;
+        self.drain_to(&header, u32::MAX)?;
+        self.back_fill(header.max_frame)?;
+        self.wait_for_anchor()
+    }
+}
+
+impl Engine for WalEngine {
+    fn moment(&mut self) -> Result<Moment, Error> {
+        locked_core(&self.core).moment()
+    }
+
+    fn now(&mut self) -> Result<Lsn, Error> {
+        Ok(locked_core(&self.core).moment()?.lsn)
+    }
+
+    fn marked(&mut self, _lsn: Lsn) {}
+
+    fn is_hot(&mut self, lsn: Lsn) -> bool {
+        let core = locked_core(&self.core);
+        let end = core.index.watch().settled_header();
+        end.is_some_and(|header| core.hot_frame(lsn, header.max_frame).is_some())
+    }
+
+    fn rewind(&mut self, to: Lsn, timeout: Duration) -> Result<Change, Error> {
+        let mut core = locked_core(&self.core);
+        core.attach()?;
+        core.rewind(to, timeout)
+    }
+
+    fn digest(&mut self, timeout: Duration) -> Result<[u8; 16], Error> {
+        let mut core = locked_core(&self.core);
+        core.attach()?;
+        let _object = core.lock_object(timeout)?;
+        core.digest()
+    }
+
+    fn drain(&mut self, timeout: Duration) -> Result<(), Error> {
+        let mut core = locked_core(&self.core);
+        core.attach()?;
+        core.drain_all(timeout)?;
+        let caught_up = locked(&core.history).catch_up();
+        Ok(caught_up?)
+    }
+
+    fn close(&mut self) -> Result<(), Error> {
+        self.tail.stop();
+        locked_core(&self.core).close()
+    }
+}

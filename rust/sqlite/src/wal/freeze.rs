@@ -1,0 +1,123 @@
+//! The locks by which nobody but us back-fills, restarts or deletes the WAL while readers and writers go on.
+
+use std::ffi::CStr;
+use std::time::Duration;
+
+use super::attach::open_connection;
+use super::core::{Core, Frozen};
+use super::index::IndexHeader;
+use super::locks::{CKPT, READ4};
+use crate::error::Error;
+use crate::ffi::{HostFile, LockLevel, ShmLock};
+
+/// The read slot the freeze is on.
+pub(crate) const SLOT: u8 = 4;
+
+/// Needs a read transaction, hence a valid wal-index.
+pub(crate) const TOUCH: &CStr = c"SELECT count(*) FROM sqlite_schema";
+
+impl Core {
+    /// Takes the freeze: SHARED on the database, on CKPT and on READ4 with its mark at what is back-filled.
+    ///
+    /// From here on the back-filled count, the generation and the `-wal` file stay.
+    pub(crate) fn freeze(&mut self, timeout: Duration) -> Result<(), Error> {
+        let taken = self.freeze_steps(timeout);
+        if taken.is_err() {
+            self.thaw();
+        }
+        taken
+    }
+
+    fn freeze_steps(&mut self, timeout: Duration) -> Result<(), Error> {
+        HostFile::retry(timeout, || self.file.lock(LockLevel::Shared))
+            .map_err(Error::vfs("lock the database"))?;
+        // A checkpointer that is at work finishes first.
+        HostFile::retry(timeout, || self.file.shm_lock(CKPT, 1, ShmLock::Shared))
+            .map_err(Error::vfs("lock the wal-index against checkpoints"))?;
+        let back_filled = self.index.watch().back_filled();
+        self.hold_slot(back_filled, timeout)?;
+        let header = self.index.watch().settled_header().ok_or_else(|| Error::WalDamaged {
+            what: "the wal-index header is not valid right after SQLite read it".to_owned(),
+        })?;
+        self.frozen = Some(Frozen { salt: header.salt, back_filled });
+        Ok(())
+    }
+
+    /// Takes SHARED on the slot with its read mark at `mark`. A reader may have moved the mark between our two
+    /// locks, hence the loop.
+    pub(crate) fn hold_slot(&mut self, mark: u32, timeout: Duration) -> Result<(), Error> {
+        let busy = || Error::vfs("lock the freeze's read slot");
+        for _ in 0..1000 {
+            if self.index.watch().read_mark(SLOT) != mark {
+                HostFile::retry(timeout, || self.file.shm_lock(READ4, 1, ShmLock::Exclusive))
+                    .map_err(busy())?;
+                self.index.set_read_mark(SLOT, mark);
+                self.file.shm_barrier();
+                self.release_exclusive(READ4, 1)?;
+            }
+            HostFile::retry(timeout, || self.file.shm_lock(READ4, 1, ShmLock::Shared)).map_err(busy())?;
+            self.file.shm_barrier();
+            if self.index.watch().read_mark(SLOT) == mark {
+                return Ok(());
+            }
+            self.release_slot()?;
+        }
+        Err(Error::Busy {
+            what: "readers keep moving the freeze's read mark".to_owned(),
+            holder: None,
+            waited: timeout,
+        })
+    }
+
+    /// Gives the slot back, for a moment in which WRITE or CKPT protect the WAL.
+    pub(crate) fn release_slot(&mut self) -> Result<(), Error> {
+        self.file.shm_unlock(READ4, 1, ShmLock::Shared).map_err(Error::vfs("unlock the freeze's read slot"))
+    }
+
+    /// Gives every lock of the freeze back. Locks that are not held are no error to SQLite.
+    pub(crate) fn thaw(&mut self) {
+        self.frozen = None;
+        let _ = self.file.shm_unlock(READ4, 1, ShmLock::Shared);
+        let _ = self.file.shm_unlock(CKPT, 1, ShmLock::Shared);
+        let _ = self.file.unlock(LockLevel::None);
+    }
+
+    /// The published header. When its writer died in the middle, SQLite recovers it first.
+    pub(crate) fn header(&mut self) -> Result<IndexHeader, Error> {
+        for _ in 0..3 {
+            if let Some(header) = self.index.watch().settled_header() {
+                return Ok(header);
+            }
+            self.recover()?;
+        }
+        Err(Error::WalDamaged { what: "the wal-index header stays invalid after a recovery".to_owned() })
+    }
+
+    /// Lets SQLite recover the wal-index. It needs CKPT for that, so that we let go of it meanwhile; the slot
+    /// keeps the generation and the back-fill where they are.
+    fn recover(&mut self) -> Result<(), Error> {
+        if self.frozen.is_some() {
+            let _ = self.file.shm_unlock(CKPT, 1, ShmLock::Shared);
+        }
+        let read = open_connection(self.api, &self.path, self.timeout)
+            .and_then(|connection| connection.execute(TOUCH))
+            .map_err(Error::sqlite("recover the wal-index"));
+        if let Some(frozen) = self.frozen {
+            let timeout = self.timeout;
+            HostFile::retry(timeout, || self.file.shm_lock(CKPT, 1, ShmLock::Shared))
+                .map_err(Error::vfs("lock the wal-index against checkpoints"))?;
+            if self.index.watch().read_mark(SLOT) != frozen.back_filled {
+                self.release_slot()?;
+                self.hold_slot(frozen.back_filled, timeout)?;
+            }
+        }
+        read.map(|_| ())
+    }
+
+    /// Whether what the freeze promises is still so.
+    pub(crate) fn freeze_holds(&self, header: &IndexHeader) -> bool {
+        self.frozen.is_some_and(|frozen| {
+            frozen.salt == header.salt && self.index.watch().back_filled() <= frozen.back_filled
+        })
+    }
+}

@@ -1,0 +1,242 @@
+//! A rewind: by moving the WAL's end back, or by writing what differs as a transaction.
+
+use std::time::{Duration, Instant};
+
+use dbrewind_core::{Extent, Key, Kind, Lsn, RewindBody, Source, Timestamp};
+
+use super::core::{Core, NEWEST_RUN};
+use super::header::Checksum;
+use super::index::{IndexHeader, UNUSED_MARK};
+use super::locks::{READ1, READ4, WRITE};
+use super::notes::{INTENT, IntentNote, RUN, RunNote};
+use super::transaction::Place;
+use crate::engine::{Change, locked};
+use crate::error::Error;
+use crate::options::Synchronous;
+use crate::rewound::Method;
+
+/// How long readers are waited for before the rewind is written instead.
+const READER_GRACE: Duration = Duration::from_millis(1);
+
+impl Core {
+    /// Brings the database to its state at `to`.
+    pub(crate) fn rewind(&mut self, to: Lsn, timeout: Duration) -> Result<Change, Error> {
+        let started = Instant::now();
+        self.check_recording()?;
+        let _object = self.lock_object(timeout)?;
+        let what = "another connection has an open write transaction";
+        loop {
+            let left = timeout.saturating_sub(started.elapsed());
+            let done = self.with_exclusive(WRITE, left, what, |core| match core.index.watch().header() {
+                Some(header) => core.rewind_under_write(&header, to).map(Some),
+                // Its writer died; SQLite can recover it only without our WRITE.
+                None => Ok(None),
+            })?;
+            match done {
+                Some(change) => return Ok(change),
+                None => self.header()?,
+            };
+        }
+    }
+
+    fn rewind_under_write(&mut self, header: &IndexHeader, to: Lsn) -> Result<Change, Error> {
+        if self.holder.is_some() && !self.freeze_holds(header) {
+            return Err(Error::NotAttached {
+                what: "the WAL was back-filled or restarted under our locks".to_owned(),
+            });
+        }
+        self.drain_to(header, u32::MAX)?;
+        let now = self.lsn_now(header)?;
+        if self.tailed != now {
+            return Err(Error::WalDamaged { what: "its last published frame is no commit".to_owned() });
+        }
+        {
+            let mut history = locked(&self.history);
+            history.catch_up()?;
+            history.timeline.reachable(to)?;
+            if history.timeline.canonical(now) == history.timeline.canonical(to) {
+                return Ok(Change { undo: now, pages: 0, method: Method::Nothing });
+            }
+        }
+        if self.holder.is_some()
+            && let Some(frame) = self.hot_frame(to, header.max_frame)
+            && let Some(change) = self.without_readers(|core| core.move_to(header, frame, now, to))?
+        {
+            return Ok(change);
+        }
+        self.write_to(header, now, to)
+    }
+
+    /// Runs `work` while no reader is in the WAL, or answers `None` at once if one is. WRITE is held; our SHARED
+    /// on CKPT keeps checkpointers out while the slot changes hands, WRITE everybody who would restart the WAL.
+    fn without_readers(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<Change, Error>,
+    ) -> Result<Option<Change>, Error> {
+        let Some(frozen) = self.frozen else { return Ok(None) };
+        self.release_slot()?;
+        let alone = self.shut_out_readers();
+        let result = match &alone {
+            Ok(true) => work(self).map(Some),
+            Ok(false) => Ok(None),
+            Err(_) => Ok(None),
+        };
+        // The slots first: a reader that comes now takes one of them, and not the freeze's.
+        let mut released = Ok(());
+        if matches!(alone, Ok(true)) {
+            released = self.release_exclusive(READ1, 3).and_then(|()| self.release_exclusive(READ4, 1));
+        }
+        let frozen_again = self.hold_slot(frozen.back_filled, self.timeout);
+        alone?;
+        released?;
+        frozen_again?;
+        result
+    }
+
+    /// Takes READ1 to READ4 exclusively: all at once, or one by one for a short while, keeping what it has.
+    fn shut_out_readers(&mut self) -> Result<bool, Error> {
+        if self.try_exclusive(READ1, 4)? {
+            return Ok(true);
+        }
+        let started = Instant::now();
+        let mut taken = 0;
+        while taken < 4 {
+            if self.try_exclusive(READ1 + taken, 1)? {
+                taken += 1;
+            } else if started.elapsed() < READER_GRACE {
+                std::thread::sleep(Duration::from_micros(20));
+            } else {
+                break;
+            }
+        }
+        if taken == 4 {
+            return Ok(true);
+        }
+        for slot in 0..taken {
+            self.release_exclusive(READ1 + slot, 1)?;
+        }
+        Ok(false)
+    }
+
+    /// Makes frame `k` the WAL's last but for one new frame: page 1 of that moment, moved forward. It takes the
+    /// place of the first abandoned frame, so that the chain of checksums ends there for ever.
+    fn move_to(&mut self, header: &IndexHeader, k: u32, from: Lsn, to: Lsn) -> Result<Change, Error> {
+        let last = self.wal.frame_header(k)?;
+        if last.salt != header.salt || last.commit == 0 {
+            return Err(Error::WalDamaged { what: format!("frame {k} is not the commit it was") });
+        }
+        let pages = last.commit;
+        let now = self.page_one(header.max_frame)?;
+        let mut image = vec![0; self.page_size as usize];
+        self.read_start(1, k, &mut image)?;
+        let one = self.fresh_page_one(image, now, pages)?;
+        let place = Place { after: k, checksum: last.checksum, order: header.order, salt: header.salt };
+        let (frame, checksum) = Self::one_frame(place, &one, pages);
+        let lsn = next_lsn(from)?;
+        let mut old = vec![0; frame.len()];
+        self.wal.read_frames(k + 1, &mut old)?;
+        self.index.reach(&mut self.file, k + 1)?;
+
+        let intent = IntentNote { from: from.get(), target: to.get(), frame: k + 1, checksum };
+        self.store.append(self.head(Kind::Note, INTENT, lsn), &[&intent.encode()])?;
+        self.note_counters(&one);
+        self.index.invalidate(&mut self.file);
+        // Whoever reads the header from now on must know that LSNs are counted anew.
+        self.store.set_register(self.object, NEWEST_RUN, lsn.get());
+        let written = self.wal.write_frames(k + 1, &frame).and_then(|()| match self.synchronous {
+            Synchronous::Full => self.wal.sync(),
+            _ => Ok(()),
+        });
+        if let Err(error) = written {
+            // The old frame back, then the old header: as if nothing had been.
+            let restored = self.wal.write_frames(k + 1, &old);
+            self.store.set_register(self.object, NEWEST_RUN, self.runs.newest().get());
+            if restored.is_ok() {
+                self.index.publish(&mut self.file, header);
+            }
+            return Err(error);
+        }
+        self.index.enter(&mut self.file, k + 1, 1)?;
+        self.publish(header, k + 1, pages, checksum);
+        for (slot, mark) in [(0, 0), (1, k + 1), (2, UNUSED_MARK), (3, UNUSED_MARK)] {
+            self.index.set_read_mark(slot, mark);
+        }
+        let back_filled = self.index.watch().back_filled();
+        if self.index.attempted() > k + 1 {
+            self.index.set_attempted(back_filled);
+        }
+        self.record_run(lsn, k + 1, checksum)?;
+        self.record_rewind(lsn, from, to, u64::from(pages))?;
+        Ok(Change { undo: from, pages: 1, method: Method::Moved })
+    }
+
+    /// Writes the pages that differ as one transaction. Readers keep what they see.
+    fn write_to(&mut self, header: &IndexHeader, from: Lsn, to: Lsn) -> Result<Change, Error> {
+        let plan = locked(&self.history).timeline.plan(from, to)?;
+        let pages = u32::try_from(plan.extent.get()).ok().filter(|pages| *pages > 0);
+        let pages = pages.ok_or_else(|| Error::internal(format!("a length of {} pages", plan.extent)))?;
+        self.append_pages(header, &plan.items, pages, (from, to))
+    }
+
+    /// Appends a transaction that makes the state of `to`, and records it as the rewind there.
+    pub(crate) fn append_pages(
+        &mut self,
+        header: &IndexHeader,
+        items: &[(Key, Source)],
+        pages: u32,
+        (from, to): (Lsn, Lsn),
+    ) -> Result<Change, Error> {
+        let now = self.page_one(header.max_frame)?;
+        let place = Place {
+            after: header.max_frame,
+            checksum: header.checksum,
+            order: header.order,
+            salt: header.salt,
+        };
+        let (numbers, checksum, one) = self.write_transaction(place, items, pages, now)?;
+        self.note_counters(&one);
+        let mut frame = header.max_frame;
+        for page in &numbers {
+            frame += 1;
+            self.index.enter(&mut self.file, frame, *page)?;
+        }
+        let lsn = self.runs.lsn_of(frame).ok_or_else(|| Error::internal("a frame without LSN"))?;
+        self.publish(header, frame, pages, checksum);
+        self.record_rewind(lsn, from, to, u64::from(pages))?;
+        Ok(Change { undo: from, pages: numbers.len() as u64, method: Method::Written })
+    }
+
+    /// Publishes a new end of the WAL.
+    pub(crate) fn publish(&mut self, old: &IndexHeader, max_frame: u32, pages: u32, checksum: Checksum) {
+        let mut header = *old;
+        header.change = self.next_change(old);
+        header.max_frame = max_frame;
+        header.pages = pages;
+        header.checksum = checksum;
+        self.index.publish(&mut self.file, &header);
+    }
+
+    /// Records that LSNs and frames advance together from here.
+    pub(crate) fn record_run(&mut self, lsn: Lsn, frame: u32, checksum: Checksum) -> Result<(), Error> {
+        let header = self.index.watch().settled_header();
+        let salt = header.map_or(self.runs.salt(), |header| header.salt);
+        let back_filled = self.index.watch().back_filled();
+        let note = RunNote { frame, salt, checksum, sequence: 0, back_filled };
+        self.store.append(self.head(Kind::Note, RUN, lsn), &[&note.encode()])?;
+        self.runs.push(lsn, &note);
+        self.store.set_register(self.object, NEWEST_RUN, lsn.get());
+        Ok(())
+    }
+
+    pub(crate) fn record_rewind(&mut self, lsn: Lsn, from: Lsn, to: Lsn, pages: u64) -> Result<(), Error> {
+        let body = RewindBody { time: Timestamp::now(), extent: Extent::new(pages), from, note: &[] };
+        self.store.append(self.head(Kind::Rewind, to.get(), lsn), &[&body.encode()])?;
+        self.store.raise_last_lsn(self.object, lsn);
+        (self.tailed, self.extent) = (lsn, pages);
+        Ok(())
+    }
+}
+
+pub(crate) fn next_lsn(lsn: Lsn) -> Result<Lsn, Error> {
+    lsn.next().ok_or_else(|| Error::internal("no LSN is left"))
+}

@@ -1,0 +1,150 @@
+//! The thread that follows the WAL. It looks at the published header, which is memory, and takes no lock
+//! while nothing happens.
+
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::core::{Core, locked_core};
+use super::index::Watch;
+use crate::engine::locked;
+use crate::error::Error;
+
+/// Pause while commits come in.
+const ACTIVE: Duration = Duration::from_micros(200);
+/// Longest pause while none come.
+const IDLE: Duration = Duration::from_millis(5);
+/// How long it takes after the last commit to be called idle.
+const QUIET: Duration = Duration::from_millis(100);
+/// Frames that are copied before other calls get a turn.
+const AT_ONCE: u32 = 256;
+/// An idle WAL with fewer frames than this is left alone.
+const WORTH_A_CHECKPOINT: u32 = 1000;
+
+/// The running thread.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    stop: Sender<()>,
+    thread: Option<JoinHandle<()>>,
+    process: u32,
+}
+
+impl Tail {
+    /// Starts following.
+    pub(crate) fn start(core: Arc<Mutex<Core>>, watch: Watch) -> Result<Self, Error> {
+        let (stop, stopped) = mpsc::channel();
+        let run = move || {
+            let mut state = Following::new(watch);
+            while stopped.recv_timeout(state.pause) == Err(RecvTimeoutError::Timeout) {
+                state.look(&core);
+            }
+        };
+        let thread = std::thread::Builder::new().name("dbrewind-tail".to_owned()).spawn(run);
+        let thread =
+            thread.map_err(|source| Error::Io { action: "start a thread for", path: "".into(), source })?;
+        Ok(Self { stop, thread: Some(thread), process: std::process::id() })
+    }
+
+    /// Stops it and waits for its end.
+    pub(crate) fn stop(&mut self) {
+        let _ = self.stop.send(());
+        // In a forked child the thread does not exist; waiting for it would never end.
+        if let Some(thread) = self.thread.take()
+            && self.process == std::process::id()
+        {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+struct Following {
+    watch: Watch,
+    pulse: [u32; 3],
+    pause: Duration,
+    last_commit: Instant,
+    next_checkpoint: Instant,
+}
+
+impl Following {
+    fn new(watch: Watch) -> Self {
+        let now = Instant::now();
+        Self { watch, pulse: [0; 3], pause: ACTIVE, last_commit: now, next_checkpoint: now }
+    }
+
+    fn look(&mut self, core: &Mutex<Core>) {
+        let pulse = self.watch.pulse();
+        let now = Instant::now();
+        if pulse == self.pulse {
+            self.pause = (self.pause * 2).min(IDLE);
+        } else {
+            self.pause = ACTIVE;
+            self.last_commit = now;
+            if self.drain(core) {
+                self.pulse = pulse;
+            }
+        }
+        let idle = self.last_commit.elapsed() > QUIET;
+        if now >= self.next_checkpoint {
+            self.next_checkpoint = now + QUIET;
+            // Nobody waits for this; what fails now is tried again, and calls report it.
+            let _ = locked_core(core).maintain(idle);
+        }
+    }
+
+    /// Copies what is new; answers whether it reached the end.
+    fn drain(&mut self, core: &Mutex<Core>) -> bool {
+        let mut core = locked_core(core);
+        if core.holder.is_none() {
+            // The holder copies; somebody who wants to know asks the store.
+            return true;
+        }
+        let Ok(_object) = core.lock_object(Duration::from_millis(1)) else { return false };
+        let Ok(header) = core.header() else { return false };
+        core.drain_to(&header, AT_ONCE).unwrap_or(false)
+    }
+}
+
+impl Core {
+    /// What should be done now and then: taking over from a holder that is gone, settling the anchor, and our
+    /// checkpoint.
+    fn maintain(&mut self, idle: bool) -> Result<(), Error> {
+        if self.holder.is_none() {
+            return self.attach();
+        }
+        self.settle_anchor()?;
+        let Some(frozen) = self.frozen else { return Ok(()) };
+        let Some(header) = self.index.watch().header() else { return Ok(()) };
+        let used = u64::from(header.max_frame) * self.wal.frame_len() as u64;
+        let over = used > self.wal_limit;
+        let goal = if over { header.max_frame } else { self.oldest_hot_mark(header.max_frame)? };
+        let behind = goal.saturating_sub(frozen.back_filled);
+        let worth = over || (idle && behind > WORTH_A_CHECKPOINT);
+        if !worth && (frozen.back_filled < header.max_frame || header.max_frame <= 1) {
+            return Ok(());
+        }
+        let _object = self.lock_object(Duration::from_millis(1))?;
+        let header = self.header()?;
+        self.drain_to(&header, u32::MAX)?;
+        if self.back_fill(goal)? && self.restart()? {
+            self.anchor_pending = true;
+        }
+        Ok(())
+    }
+
+    /// How far a back-fill leaves every hot mark hot.
+    fn oldest_hot_mark(&self, max_frame: u32) -> Result<u32, Error> {
+        let mut history = locked(&self.history);
+        history.catch_up()?;
+        let marks: Vec<_> = history.timeline.marks().filter(|mark| !mark.lost).map(|mark| mark.lsn).collect();
+        drop(history);
+        let frames = marks.into_iter().filter_map(|lsn| self.hot_frame(lsn, max_frame));
+        Ok(frames.min().unwrap_or(max_frame))
+    }
+}
