@@ -1,5 +1,6 @@
 //! Recording and rewinding in the rollback journal modes, through the public interface.
 #![cfg(feature = "bundled")]
+#![allow(clippy::unwrap_used, reason = "a test's helpers")]
 
 mod support;
 

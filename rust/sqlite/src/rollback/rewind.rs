@@ -51,6 +51,9 @@ impl Rollback {
                 source,
             })?;
             if !hot {
+                // Here, since connections in WAL mode hold SHARED for ever: waiting for them is no use.
+                let present = self.present()?;
+                self.check_journal_mode(&present)?;
                 break;
             }
             // Its writer would hold RESERVED, which we have: it is dead, and its journal must go first.
@@ -63,7 +66,6 @@ impl Rollback {
 
     fn rewind_locked(&mut self, to: Lsn) -> Result<Change, Halted> {
         let present = self.present()?;
-        self.check_journal_mode(&present)?;
         if let Some(code) = self.store.broken() {
             return Err(Error::Stopped { code }.into());
         }

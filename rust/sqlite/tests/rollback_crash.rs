@@ -1,0 +1,165 @@
+//! Kills at every call on the database file, during a rewind and during an application's transaction.
+#![cfg(feature = "bundled")]
+#![allow(clippy::unwrap_used, reason = "a test's helpers")]
+#![allow(unsafe_code, reason = "a VFS that kills can only be written against C")]
+
+#[path = "support/killer.rs"]
+mod killer;
+mod support;
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
+use dbrewind_sqlite::{Database, OpenOptions, SqliteApi, Synchronous, Target};
+use support::{MODES, World};
+
+/// Runs one of the `child_*` tests below in a process of its own, which is killed at the n-th call.
+/// Whether it was killed; else it has come to its end.
+fn killed(child: &str, world: &World, calls: i64) -> bool {
+    let out = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", child, "--ignored", "--test-threads", "1"])
+        .env("DBREWIND_TEST_DIR", world.dir.path())
+        .env("DBREWIND_TEST_MODE", &world.mode)
+        .env("DBREWIND_TEST_CALLS", calls.to_string())
+        .output()
+        .unwrap();
+    let killed = out.status.signal() == Some(9);
+    assert!(killed || out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+    killed
+}
+
+struct Child {
+    db: Database,
+    c: rusqlite::Connection,
+    calls: i64,
+}
+
+fn child() -> Child {
+    killer::install();
+    let path = std::path::PathBuf::from(std::env::var("DBREWIND_TEST_DIR").unwrap()).join("a.db");
+    let options = OpenOptions { journal: None, synchronous: Synchronous::Normal, ..OpenOptions::default() };
+    let db = Database::open(SqliteApi::bundled(), &path, &options).unwrap();
+    let c = rusqlite::Connection::open(&path).unwrap();
+    let mode = std::env::var("DBREWIND_TEST_MODE").unwrap();
+    let _: String = c.query_row(&format!("pragma journal_mode = {mode}"), [], |row| row.get(0)).unwrap();
+    c.execute_batch("pragma cache_size = 5; pragma synchronous = off").unwrap();
+    Child { db, c, calls: std::env::var("DBREWIND_TEST_CALLS").unwrap().parse().unwrap() }
+}
+
+#[test]
+#[ignore = "run by kill_mid_restore"]
+fn child_rewinds() {
+    let Child { db, c: _c, calls } = child();
+    killer::arm(calls);
+    db.rewind(&Target::from("m"), None).unwrap();
+}
+
+#[test]
+#[ignore = "run by kill_mid_transaction"]
+fn child_writes() {
+    let Child { db, c, calls } = child();
+    killer::arm(calls);
+    c.execute_batch("begin; update t set v = 'w' || v; delete from t where id > 150; commit").unwrap();
+    killer::arm(-1);
+    drop(db);
+}
+
+fn prepared(mode: &str) -> (World, [u8; 16], [u8; 16]) {
+    let world = World::new(mode, 1024);
+    let db = world.record();
+    let c = world.connect();
+    world.fill(&c, 0..100);
+    db.mark("m").unwrap();
+    let marked = db.digest().unwrap();
+    world.fill(&c, 100..200);
+    c.execute("update t set v = 'x' || v where id % 3 = 0", []).unwrap();
+    (world, marked, db.digest().unwrap())
+}
+
+/// Whatever the instruction: plain SQLite finds the old or the new state, and the recording knows which.
+#[test]
+fn kill_mid_restore() {
+    for mode in MODES {
+        let (mut rolled_forward, mut points) = (0, 0);
+        for calls in 0.. {
+            let (world, marked, before) = prepared(mode);
+            let was_killed = killed("child_rewinds", &world, calls);
+            let hot = world.dir.path().join("a.db-journal").exists();
+            // Plain SQLite first, then us.
+            if calls % 2 == 0 {
+                assert_eq!(world.plain("pragma integrity_check"), "ok", "{mode} {calls}");
+            }
+            let db = world.record();
+            let digest = db.digest().unwrap();
+            assert!(digest == marked || digest == before, "{mode} {calls}: neither old nor new");
+            if hot && mode != "persist" && mode != "truncate" {
+                assert_eq!(digest, marked, "{mode} {calls}: a hot journal rolls forward");
+                rolled_forward += 1;
+            }
+            let c = world.connect();
+            world.check(&c);
+            assert_eq!(db.dirty_since(&Target::from("m")).unwrap(), digest == before, "{mode} {calls}");
+            db.rewind(&Target::from("m"), None).unwrap();
+            assert_eq!(db.digest().unwrap(), marked, "{mode} {calls}");
+            world.check(&c);
+            if !was_killed {
+                points = calls;
+                break;
+            }
+        }
+        assert!(points > 5, "{mode}: {points} places to be killed at");
+        assert!(rolled_forward > 1 || mode == "persist" || mode == "truncate", "{mode}");
+    }
+}
+
+/// A recorded writer is killed: with a journal SQLite undoes it; without one the rewind repairs the file.
+#[test]
+fn kill_mid_transaction() {
+    for mode in MODES {
+        for calls in 0.. {
+            let (world, marked, before) = prepared(mode);
+            let was_killed = killed("child_writes", &world, calls);
+            let journal = mode != "off" && mode != "memory";
+            if calls % 2 == 0 && journal {
+                assert_eq!(world.plain("pragma integrity_check"), "ok", "{mode} {calls}");
+            }
+            let db = world.record();
+            let back = db.rewind(&Target::from("m"), None).unwrap();
+            assert_eq!(db.digest().unwrap(), marked, "{mode} {calls}");
+            let c = world.connect();
+            world.check(&c);
+            db.rewind(&Target::from(back.undo), None).unwrap();
+            if journal && was_killed && world.count(&c) == 200 {
+                assert_eq!(db.digest().unwrap(), before, "{mode} {calls}");
+            }
+            db.mark("n").unwrap();
+            db.rewind(&Target::from("m"), None).unwrap();
+            assert_eq!(db.digest().unwrap(), marked, "{mode} {calls}");
+            if !was_killed {
+                break;
+            }
+        }
+    }
+}
+
+/// A connection in journal_mode=OFF does not look for a hot journal. Any other connection heals the file.
+#[test]
+fn journal_off_observer() {
+    let (world, marked, _) = prepared("off");
+    let mut healed = 0;
+    for calls in 0..40 {
+        if !killed("child_rewinds", &world, calls) {
+            break;
+        }
+        if world.dir.path().join("a.db-journal").exists() {
+            // `open` finds the journal and lets SQLite play it back before anybody else reads.
+            let db = world.record();
+            assert_eq!(db.digest().unwrap(), marked, "{calls}");
+            let off = world.connect();
+            world.check(&off);
+            world.fill(&off, 300..310);
+            healed += 1;
+        }
+    }
+    assert!(healed > 0);
+}

@@ -1,0 +1,167 @@
+//! Writes and files that the recording did not see: refuse, never rewind half.
+#![cfg(feature = "bundled")]
+#![allow(clippy::unwrap_used, reason = "a test's helpers")]
+
+mod support;
+
+use dbrewind_sqlite::{Code, Database, MarkState, SqliteApi, Target};
+use support::{MODES, World};
+
+/// A plain program commits, before or between our own commits.
+#[test]
+fn foreign_writer_rollback() {
+    for own_commit_after in [false, true] {
+        let world = World::new("delete", 4096);
+        let db = world.record();
+        let c = world.connect();
+        world.fill(&c, 0..10);
+        db.mark("m").unwrap();
+        world.fill(&c, 10..20);
+        let mut shell = world.shell();
+        shell.run("insert into t values (1000, 'foreign');");
+        if own_commit_after {
+            world.fill(&c, 20..30);
+            world.fill(&c, 30..40);
+        }
+        let before = db.digest().unwrap();
+        let error = db.rewind(&Target::from("m"), None).unwrap_err();
+        assert_eq!(error.code(), Code::NotAttached, "{error}");
+        assert!(error.to_string().contains(&format!("process {} (sqlite3)", shell.pid())), "{error}");
+        assert_eq!(db.now().unwrap_err().code(), Code::NotAttached);
+        assert_eq!(db.digest().unwrap(), before, "nothing was changed");
+        // A new mark begins anew; what lies before it is lost, and says so.
+        let count = world.count(&c);
+        db.mark("n").unwrap();
+        let marks = db.marks().unwrap();
+        assert_eq!(marks[0].state, MarkState::Lost);
+        assert_eq!(db.rewind(&Target::from("m"), None).unwrap_err().code(), Code::MarkLost);
+        world.fill(&c, 50..60);
+        db.rewind(&Target::from("n"), None).unwrap();
+        assert_eq!(world.count(&c), count);
+        assert_eq!(db.digest().unwrap(), before);
+    }
+}
+
+/// A connection that was there before the shim writes past it.
+#[test]
+fn opened_before_vfs() {
+    for mode in MODES {
+        let world = World::new(mode, 4096);
+        let old = world.connect_by("unix");
+        let db = world.record();
+        let c = world.connect();
+        world.fill(&c, 0..10);
+        db.mark("m").unwrap();
+        world.fill(&old, 10..20);
+        let error = db.rewind(&Target::from("m"), None).unwrap_err();
+        assert_eq!(error.code(), Code::NotAttached, "{mode}: {error}");
+    }
+}
+
+/// A connection through the shim, opened before anybody recorded the file, is recorded from then on.
+#[test]
+fn opened_before_recording() {
+    let first = World::new("delete", 4096);
+    let _installs_the_shim = first.record();
+    let world = World::new("delete", 4096);
+    let c = world.connect();
+    world.fill(&c, 0..10);
+    let db = world.record();
+    db.mark("m").unwrap();
+    world.fill(&c, 10..20);
+    db.rewind(&Target::from("m"), None).unwrap();
+    assert_eq!(world.count(&c), 10);
+    world.check(&c);
+}
+
+/// Between two recordings somebody wrote, or nobody did.
+#[test]
+fn kept_or_lost_between_recordings() {
+    for foreign in [false, true] {
+        let world = World::new("delete", 4096);
+        let db = world.record();
+        let c = world.connect();
+        world.fill(&c, 0..10);
+        db.mark("m").unwrap();
+        world.fill(&c, 10..20);
+        drop(db);
+        if foreign {
+            world.plain("insert into t values (1000, 'x')");
+        }
+        let db = world.record();
+        let state = db.marks().unwrap()[0].state;
+        if foreign {
+            assert_eq!(state, MarkState::Lost);
+            assert_eq!(db.rewind(&Target::from("m"), None).unwrap_err().code(), Code::MarkLost);
+        } else {
+            assert_eq!(state, MarkState::Archived);
+            world.fill(&c, 30..40);
+            db.rewind(&Target::from("m"), None).unwrap();
+            assert_eq!(world.count(&c), 10);
+        }
+    }
+}
+
+/// The name leads to another file now: what was rewound would be one that nobody sees.
+#[test]
+fn recreated_file() {
+    let world = World::new("delete", 4096);
+    let db = world.record();
+    let c = world.connect();
+    world.fill(&c, 0..10);
+    db.mark("m").unwrap();
+    drop(c);
+    std::fs::remove_file(world.path()).unwrap();
+    world.plain("create table t(id integer primary key, v text); insert into t values (1, 'new')");
+    for error in [
+        db.rewind(&Target::from("m"), None).unwrap_err(),
+        db.mark("n").unwrap_err(),
+        db.digest().unwrap_err(),
+    ] {
+        assert_eq!(error.code(), Code::FileReplaced, "{error}");
+    }
+    assert_eq!(world.plain("select v from t"), "new");
+    drop(db);
+    let db = world.record();
+    assert_eq!(db.marks().unwrap()[0].state, MarkState::Lost);
+    db.mark("n").unwrap();
+}
+
+#[test]
+fn memory_db_refused() {
+    let world = World::new("delete", 4096);
+    for name in [":memory:", "", "file::memory:?cache=shared", "file:x?mode=memory", "file:/x?vfs=memdb"] {
+        let refused = Database::open(SqliteApi::bundled(), name.as_ref(), &world.options());
+        let error = refused.unwrap_err();
+        assert_eq!(error.code(), Code::Unsupported, "{name}: {error}");
+        assert!(error.to_string().contains("/dev/shm"), "{error}");
+    }
+}
+
+/// A file that is none, or not ours to read.
+#[test]
+fn not_a_database() {
+    let world = World::new("delete", 4096);
+    std::fs::write(world.path(), vec![7; 8192]).unwrap();
+    assert_eq!(world.try_record().unwrap_err().code(), Code::NotADatabase);
+    std::fs::remove_file(world.path()).unwrap();
+    assert_eq!(world.try_record().unwrap_err().code(), Code::FileMissing);
+}
+
+/// An empty file can be recorded; its first mark gives it a page.
+#[test]
+fn empty_file() {
+    let world = World::new("delete", 4096);
+    std::fs::write(world.path(), []).unwrap();
+    let db = world.record();
+    let c = world.connect();
+    db.mark("empty").unwrap();
+    c.execute_batch("create table t(id integer primary key, v text)").unwrap();
+    world.fill(&c, 0..50);
+    db.mark("full").unwrap();
+    db.rewind(&Target::from("empty"), None).unwrap();
+    assert_eq!(world.plain("select count(*) from sqlite_schema"), "0");
+    db.rewind(&Target::from("full"), None).unwrap();
+    assert_eq!(world.count(&c), 50);
+    world.check(&c);
+}
