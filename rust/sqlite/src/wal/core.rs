@@ -157,8 +157,11 @@ impl Core {
             .find(|frame| *frame >= 1 && *frame >= back_filled)
     }
 
-    /// Refuses to go on when recording has stopped.
-    pub(crate) fn check_recording(&self) -> Result<(), Error> {
+    /// Refuses to go on when recording has stopped, or when the file at the path is another one by now.
+    pub(crate) fn check_recording(&mut self) -> Result<(), Error> {
+        if self.file.has_moved().map_err(Error::vfs("look whether the database was moved"))? {
+            return Err(Error::FileReplaced { path: self.path.clone() });
+        }
         self.store.broken().map_or(Ok(()), |code| Err(Error::Stopped { code }))
     }
 
