@@ -2,6 +2,8 @@
 //! a record that nobody appended.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
+mod forge;
+
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -151,6 +153,22 @@ fn a_missing_or_damaged_control_file_is_made_anew() {
 }
 
 #[test]
+fn a_control_file_lost_while_somebody_works_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = written(dir.path());
+    let object = records[0].head.object;
+    let worker = Store::open(dir.path(), &OPTIONS).unwrap();
+    fs::remove_file(dir.path().join("control")).unwrap();
+    let store = Store::open(dir.path(), &OPTIONS).unwrap();
+    assert!(!store.boot_changed());
+    assert_eq!(store.last_lsn(object), Lsn::new(17));
+    worker.append(records[0].head, &[b"goes on"]).unwrap();
+    store.append(records[0].head, &[b"goes on"]).unwrap();
+    drop((worker, store));
+    assert_eq!(read_all(dir.path()).unwrap().len(), 19);
+}
+
+#[test]
 fn a_missing_lock_file_is_made_anew() {
     let dir = tempfile::tempdir().unwrap();
     let records = written(dir.path());
@@ -267,14 +285,12 @@ fn hazard_dead_writer_left_a_reservation() {
     let dir = tempfile::tempdir().unwrap();
     let records = written(dir.path());
     // As a writer of slot 77 leaves it that was killed after its reservation, before its commit.
-    let end = u64::from(records[16].at.offset()) + 640;
-    let word: u64 = 1 << 62 | 77 << 48 | 100;
-    let file = fs::OpenOptions::new().write(true).open(segment(dir.path(), 3)).unwrap();
-    file.write_all_at(&word.to_le_bytes(), end).unwrap();
+    let end = records[16].at.offset() + 640;
+    forge::reserve(dir.path(), (77, 0), 3, end, 100).unwrap();
     assert_eq!(read_all(dir.path()).unwrap(), records);
     let store = Store::open(dir.path(), &OPTIONS).unwrap();
     let at = store.append(records[0].head, &[b"after it"]).unwrap();
-    assert_eq!(u64::from(at.offset()), end + 144);
+    assert_eq!(at.offset(), end + 144);
     drop(store);
     assert_eq!(read_all(dir.path()).unwrap().len(), 18);
 }
@@ -288,6 +304,22 @@ fn places_without_a_record_are_refused() {
     let other = Store::open(elsewhere.path(), &OPTIONS).unwrap();
     assert!(other.read(records[16].at).is_err());
     assert!(store.read(Location::default()).is_err());
+}
+
+#[test]
+fn stray_bytes_over_half_a_word_do_not_take_a_record_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = written(dir.path());
+    // The length stays, the state becomes "reserved", by an owner that nobody knows.
+    for high in [0x4000_0000_u32, 0x7fff_ffff, 0x5a5a_5a5a, 0x404d_0001] {
+        let at = u64::from(records[1].at.offset()) + 4;
+        let file = fs::OpenOptions::new().read(true).write(true).open(segment(dir.path(), 1)).unwrap();
+        let mut before = [0; 4];
+        file.read_exact_at(&mut before, at).unwrap();
+        file.write_all_at(&high.to_le_bytes(), at).unwrap();
+        assert_eq!(read_all(dir.path()), Err(Code::StoreDamaged), "{high:#x}");
+        file.write_all_at(&before, at).unwrap();
+    }
 }
 
 proptest! {

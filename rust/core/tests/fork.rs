@@ -48,6 +48,10 @@ fn hazard_fork() {
         let wrong = wrong_answer(&store, at);
         drop(lock);
         drop(store);
+        // A store that the child opens itself is as good as any.
+        let own = Store::open(dir.path(), &OPTIONS);
+        let appended = own.is_ok_and(|own| own.append(head(object, 3), &[b"child's own"]).is_ok());
+        let wrong = if appended { wrong } else { 100 };
         // SAFETY: ends the process.
         unsafe { libc::_exit(wrong) };
     }
@@ -55,13 +59,20 @@ fn hazard_fork() {
     // SAFETY: waits for the child made above.
     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
     assert!(libc::WIFEXITED(status), "the child crashed: {status:#x}");
-    assert_eq!(libc::WEXITSTATUS(status), 0, "this call did not answer Forked in the child");
+    assert_eq!(
+        libc::WEXITSTATUS(status),
+        0,
+        "this call did not answer Forked in the child (100: its own store failed)"
+    );
 
     let other = Store::open(dir.path(), &OPTIONS).unwrap();
     assert!(other.lock_object(object, Duration::ZERO).is_err(), "the child's drop let the parent's lock go");
     assert_eq!(store.last_lsn(object), Lsn::new(5));
     assert_eq!((store.register(object, 0), store.register(object, 1), store.broken()), (0, 0, None));
     store.append(head(object, 2), &[b"parent"]).unwrap();
+    let mut seen = Vec::new();
+    store.scan(&mut Cursor::default(), &mut |head, _, _| seen.push(head.lsn.get())).unwrap();
+    assert_eq!(seen, [0, 1, 3, 2]);
     drop(lock);
     assert!(other.lock_object(object, Duration::ZERO).is_ok());
 }

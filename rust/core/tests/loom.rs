@@ -11,6 +11,7 @@ mod sync {
 
 #[path = "."]
 mod format {
+    #[expect(dead_code, reason = "the models need less of it than the store")]
     #[path = "../src/format/word.rs"]
     mod word;
     pub(crate) use word::{HEADER, Owner, Place, State, Word, span};

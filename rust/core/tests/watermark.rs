@@ -2,6 +2,8 @@
 //! given up.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod forge;
+
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -21,17 +23,13 @@ fn lsns(store: &Store, cursor: &mut Cursor) -> Vec<u64> {
     seen
 }
 
-/// What the owner of a slot leaves in the log when it is stopped between its reservation and its commit.
-fn reserve(dir: &Path, slot: u64, at: u32, len: u32) {
-    let mut generation = [0; 2];
-    fs::File::open(dir.join("control"))
-        .unwrap()
-        .read_exact_at(&mut generation, SLOTS_AT + 16 * slot)
-        .unwrap();
-    let owner = slot << 16 | u64::from(u16::from_le_bytes(generation));
-    let word = 1 << 62 | owner << 32 | u64::from(len);
-    let log = fs::OpenOptions::new().write(true).open(dir.join("0000000000000001.seg")).unwrap();
-    log.write_all_at(&word.to_le_bytes(), u64::from(at)).unwrap();
+/// Leaves a reservation of the slot's present owner in segment 1.
+fn reserve(dir: &Path, slot: u16, at: u32, len: u32) {
+    let mut generation = [0; 4];
+    let control = fs::File::open(dir.join("control")).unwrap();
+    control.read_exact_at(&mut generation, SLOTS_AT + 16 * u64::from(slot)).unwrap();
+    let generation = u32::from_le_bytes(generation) as u16;
+    forge::reserve(dir, (slot, generation), 1, at, len).unwrap();
 }
 
 #[test]

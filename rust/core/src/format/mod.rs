@@ -21,4 +21,4 @@ pub use fields::BodyError;
 pub use kind::Kind;
 pub use mark::MarkBody;
 pub use rewind::RewindBody;
-pub(crate) use word::{HEADER, Owner, Place, State, Word, span};
+pub(crate) use word::{HEADER, Owner, Place, State, Word, short_generation, span};

@@ -64,7 +64,8 @@ fn reserve<R: Region>(region: &R, from: u32, owner: Owner, len: u32) -> Result<u
             return Err(Appended::Full);
         }
         let fits = span(len) <= u64::from(left);
-        let mine = Word::reserved(owner, if fits { len } else { left - HEADER });
+        let place = Place { segment: region.id(), offset: at };
+        let mine = Word::reserved(place, owner, if fits { len } else { left - HEADER });
         let word = region.word(at).ok_or(Appended::Damaged(at))?;
         // Swap at once instead of looking first: a look at a page never touched would fault it in for
         // reading, and the swap would fault again. Relaxed: a reserved word publishes nothing, and of a
@@ -78,11 +79,10 @@ fn reserve<R: Region>(region: &R, from: u32, owner: Owner, len: u32) -> Result<u
                 }
                 region.write(at + 8, &rest);
                 // Lost to a reaper: the rest of the segment is skipped just the same.
-                commit(region, Place { segment: region.id(), offset: at }, owner, left - HEADER);
+                commit(region, place, owner, left - HEADER);
                 return Err(Appended::Full);
             }
             Err(found) => {
-                let place = Place { segment: region.id(), offset: at };
                 let len = Word::from_raw(found).state(place).and_then(super::walk::len);
                 at = len.and_then(|len| after(region, at, len)).ok_or(Appended::Damaged(at))?;
             }

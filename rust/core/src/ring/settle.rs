@@ -4,7 +4,7 @@ use crate::sync::Ordering;
 
 /// Makes a reserved record count. `false` when it was given up meanwhile.
 pub(crate) fn commit<R: Region>(region: &R, place: Place, owner: Owner, len: u32) -> bool {
-    let (mine, done) = (Word::reserved(owner, len), Word::committed(place, len));
+    let (mine, done) = (Word::reserved(place, owner, len), Word::committed(place, len));
     region.word(place.offset).is_some_and(|word| {
         // Release: partner of the acquire load in `step`; whoever sees the record committed sees all of
         // its bytes. Relaxed on failure: then nothing is read.
@@ -17,7 +17,7 @@ pub(crate) fn commit<R: Region>(region: &R, place: Place, owner: Owner, len: u32
 /// The caller has made sure that the owner is dead. Should it be alive after all, its own step
 /// fails and it appends the record elsewhere.
 pub(crate) fn abort<R: Region>(region: &R, place: Place, owner: Owner, len: u32) -> bool {
-    let (theirs, gone) = (Word::reserved(owner, len), Word::aborted(place, len));
+    let (theirs, gone) = (Word::reserved(place, owner, len), Word::aborted(place, len));
     region.word(place.offset).is_some_and(|word| {
         // Relaxed: an aborted record publishes nothing, its length is in the word itself.
         word.compare_exchange(theirs.raw(), gone.raw(), Ordering::Relaxed, Ordering::Relaxed).is_ok()

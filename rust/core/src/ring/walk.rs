@@ -25,7 +25,7 @@ pub(crate) enum Step {
     Reserved {
         /// Who writes it.
         owner: Owner,
-        /// Length of the body.
+        /// Length of the body with its padding.
         len: u32,
         /// Offset of the next record.
         next: u32,

@@ -3,8 +3,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::format::Owner;
 use crate::format::control::{self, ControlHeader, HEADER_LEN, LEN, hint};
+use crate::format::{Owner, short_generation};
 use crate::map::{self, Mapping};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -121,7 +121,7 @@ impl Control {
         let at = control::slot_at(slot);
         let generation = (self.get(at) as u32).wrapping_add(1);
         self.set(at, u64::from(pid) << 32 | u64::from(generation));
-        Owner { slot, generation: generation as u16 }
+        Owner { slot, generation: short_generation(generation) }
     }
 
     /// Takes note of an owner again.
@@ -131,7 +131,7 @@ impl Control {
 
     /// Whether this is the newest owner of its slot.
     pub(crate) fn is_newest(&self, owner: Owner) -> bool {
-        self.get(control::slot_at(owner.slot)) as u16 == owner.generation
+        short_generation(self.get(control::slot_at(owner.slot)) as u32) == owner.generation
     }
 
     /// The last LSN (index 0) or a register (index 1 to 7) of an object.

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -82,6 +83,9 @@ impl Store {
         } else {
             inner.settle(folder.last)?;
             inner.check_end()?;
+            if header.is_none() {
+                inner.find_last_lsns()?;
+            }
         }
         if boot_changed || header.is_none() {
             let header = ControlHeader { store: id, boot };
@@ -117,11 +121,7 @@ impl Inner {
         let hint = self.control.hint(id);
         let mut end = Location::new(id, Segment::FIRST);
         let walked = self.walk(&mut end, InFlight::Skip, &mut |_, _, _| {});
-        walked.map_err(|error| match error {
-            ReadError::Io { action, source } => OpenError::Io { action, path: path(), source },
-            ReadError::Version { known, .. } => OpenError::Version { path: path(), found: known + 1, known },
-            other => OpenError::Damaged { path: path(), what: other.to_string() },
-        })?;
+        walked.map_err(|error| self.unreadable(error))?;
         // Others may have appended meanwhile: hence the hint from before.
         match hint {
             Some(hint) if hint > end.offset() => {
@@ -129,6 +129,29 @@ impl Inner {
                 Err(OpenError::Damaged { path: path(), what })
             }
             _ => Ok(()),
+        }
+    }
+}
+
+impl Inner {
+    /// Finds each object's largest LSN in the log, for a control file that does not know them.
+    fn find_last_lsns(&self) -> Result<(), OpenError> {
+        let mut newest = BTreeMap::new();
+        let walked = self.walk(&mut Location::default(), InFlight::Skip, &mut |head, _, _| {
+            let newest: &mut u64 = newest.entry(head.object.get()).or_default();
+            *newest = head.lsn.get().max(*newest);
+        });
+        walked.map_err(|error| self.unreadable(error))?;
+        self.raise_last_lsns(&newest);
+        Ok(())
+    }
+
+    fn unreadable(&self, error: ReadError) -> OpenError {
+        let path = self.dir.clone();
+        match error {
+            ReadError::Io { action, source } => OpenError::Io { action, path, source },
+            ReadError::Version { known, .. } => OpenError::Version { path, found: known + 1, known },
+            other => OpenError::Damaged { path, what: other.to_string() },
         }
     }
 }

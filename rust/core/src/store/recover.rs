@@ -97,12 +97,7 @@ impl Inner {
             map::zero(&file, u64::from(end), u64::from(segment.size())).map_err(io("end the log in"))?;
         }
         self.control.forget_log();
-        for (object, lsn) in newest {
-            if let Some(word) = self.control.object(object, 0) {
-                // Relaxed: nobody else has got past the creation lock.
-                word.fetch_max(lsn, Ordering::Relaxed);
-            }
-        }
+        self.raise_last_lsns(&newest);
         let unwritten = self.dir.join(file_name(folder.last + 1));
         if unwritten.exists() {
             fs::remove_file(&unwritten).map_err(|source| OpenError::Io {
@@ -112,6 +107,16 @@ impl Inner {
             })?;
         }
         Ok(folder.last)
+    }
+
+    /// Announces what was found in the log.
+    pub(super) fn raise_last_lsns(&self, newest: &BTreeMap<u32, u64>) {
+        for (object, lsn) in newest {
+            if let Some(word) = self.control.object(*object, 0) {
+                // Release: partner of `Store::last_lsn`.
+                word.fetch_max(*lsn, Ordering::Release);
+            }
+        }
     }
 }
 
