@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use dbrewind_core::{Engine as EraEngine, EraBody, Extent, Kind, Lsn, ObjectId, Store, Timestamp};
 
 use super::anchor::Kept;
-use super::core::{Core, HIGHEST_COOKIE, HIGHEST_COUNTER, damaged_note};
+use super::core::{Core, HIGHEST_COOKIE, HIGHEST_COUNTER, NEWEST_RUN, damaged_note};
 use super::file::WalFile;
 use super::freeze::TOUCH;
 use super::index::{IndexHeader, WalIndex};
@@ -172,6 +172,8 @@ impl Core {
             Kept::NewWal if self.resume_below(&header)? => {}
             _ => self.begin_era(&header)?,
         }
+        // A rewind or checkpoint that was killed before it recorded its run has announced one that will never come.
+        self.store.set_register(self.object, NEWEST_RUN, self.runs.newest().get());
         Ok(())
     }
 
