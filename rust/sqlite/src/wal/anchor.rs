@@ -40,7 +40,10 @@ pub(crate) fn observe(path: &Path) -> Result<(FileState, bool), Error> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kept {
     /// It is the WAL of the anchor, perhaps with more frames: the runs go on.
-    SameWal,
+    SameWal {
+        /// Frames in the database file.
+        back_filled: u32,
+    },
     /// It is another WAL over the database file as the anchor knew it, which held everything: all that is in
     /// the WAL came after.
     NewWal,
@@ -60,7 +63,7 @@ impl Core {
             return Ok(Kept::Lost);
         }
         if self.anchored_frame(&anchor, header)? {
-            return Ok(Kept::SameWal);
+            return Ok(Kept::SameWal { back_filled: anchor.back_filled });
         }
         // The generation changed although the file did not: only a WAL that was back-filled whole can have been
         // restarted or deleted.

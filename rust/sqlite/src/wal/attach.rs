@@ -11,6 +11,7 @@ use super::anchor::Kept;
 use super::core::{Core, HIGHEST_COOKIE, HIGHEST_COUNTER, NEWEST_RUN, damaged_note};
 use super::file::WalFile;
 use super::freeze::TOUCH;
+use super::header::WalHeader;
 use super::index::{IndexHeader, WalIndex};
 use super::locks::WRITE;
 use super::notes::{INTENT, IntentNote};
@@ -57,6 +58,7 @@ impl Core {
             store,
             object,
             runs: Runs::default(),
+            sequence: 0,
             holder: None,
             frozen: None,
             tailed: Lsn::ORIGIN,
@@ -78,7 +80,7 @@ impl Core {
             return Ok(());
         }
         let Some(role) = self.store.try_hold(self.object)? else {
-            return if self.runs.newest() == Lsn::ORIGIN { self.join() } else { Ok(()) };
+            return if self.runs.stamp() == 0 { self.join() } else { Ok(()) };
         };
         let _object = self.lock_object(self.timeout)?;
         self.freeze_with_a_frame()?;
@@ -164,11 +166,12 @@ impl Core {
         let one = self.page_one(header.max_frame)?;
         self.store.raise_register(self.object, HIGHEST_COUNTER, u64::from(one.counter));
         self.store.raise_register(self.object, HIGHEST_COOKIE, u64::from(one.cookie));
+        self.sequence = WalHeader::decode(&self.wal.read_header()?).map_or(0, |(header, _)| header.sequence);
         let stopped = self.store.broken().is_some();
         let ours = locked(&self.history).timeline.era().is_some_and(|era| era.engine == EraEngine::Wal);
         let kept = if ours && !stopped { self.compare_anchor(&header)? } else { Kept::Lost };
         match kept {
-            Kept::SameWal if self.resume(&header)? => {}
+            Kept::SameWal { back_filled } if self.resume(&header, back_filled)? => {}
             Kept::NewWal if self.resume_below(&header)? => {}
             _ => self.begin_era(&header)?,
         }
@@ -178,7 +181,9 @@ impl Core {
     }
 
     /// The WAL is the one we know. `false`: it is shorter than what is recorded.
-    fn resume(&mut self, header: &IndexHeader) -> Result<bool, Error> {
+    fn resume(&mut self, header: &IndexHeader, back_filled: u32) -> Result<bool, Error> {
+        // A recovery by SQLite forgets how much is back-filled.
+        self.keep_back_filled(back_filled)?;
         if !self.finish_intent(header)? {
             return Ok(false);
         }
@@ -189,6 +194,7 @@ impl Core {
             return Ok(false);
         }
         self.store.raise_last_lsn(self.object, self.tailed);
+        self.store.set_register(self.object, NEWEST_RUN, self.runs.stamp());
         self.drain_to(header, u32::MAX)?;
         self.anchor_frame = self.runs.first_frame().max(1);
         Ok(true)
@@ -207,26 +213,42 @@ impl Core {
             (IntentNote::decode(&note.body).ok_or_else(|| damaged_note("intent", note.lsn))?, note.lsn)
         };
         let (from, to) = (Lsn::new(intent.from), Lsn::new(intent.target));
-        if header.max_frame >= intent.frame {
-            if self.checksum_of(intent.frame, header.salt)? != Some(intent.checksum) {
-                // The old chain is whole: it did not happen.
-                return Ok(true);
-            }
+        let last = intent.frame.saturating_sub(1);
+        if header.max_frame < last || last == 0 {
+            return Ok(false);
+        }
+        let there = match header.max_frame > last {
+            true => self.checksum_of(intent.frame, header.salt)?,
+            false => None,
+        };
+        if there == Some(intent.old) {
+            // The old chain is whole: it did not happen.
+            return Ok(true);
+        }
+        if there == Some(intent.checksum) {
             let pages = self.wal.frame_header(intent.frame)?.commit;
-            self.record_run(lsn, intent.frame, intent.checksum)?;
+            let note = self.run_note(intent.frame, intent.checksum, header.salt);
+            self.record_run(lsn, &note)?;
             self.record_rewind(lsn, from, to, u64::from(pages))?;
-        } else if header.max_frame == intent.frame - 1 {
-            // The new frame was torn: the chain ends at the target's own state. What follows in the file must be
-            // cut off from it, hence a frame of our own.
-            self.record_run(lsn, header.max_frame, header.checksum)?;
-            self.record_rewind(lsn, from, to, u64::from(header.pages))?;
+            self.catch_up()?;
+            return Ok(true);
+        }
+        // The new frame was torn: the chain ends at the target's own state, and what others have committed since
+        // follows it.
+        let end = self.wal.frame_header(last)?;
+        if end.salt != header.salt || end.commit == 0 {
+            return Ok(false);
+        }
+        let note = self.run_note(last, end.checksum, header.salt);
+        self.record_run(lsn, &note)?;
+        self.record_rewind(lsn, from, to, u64::from(end.commit))?;
+        if header.max_frame == last {
+            // The abandoned frames in the file must be cut off from it, hence a frame of our own.
             let what = "another connection has an open write transaction";
             self.with_exclusive(WRITE, self.timeout, what, |core| {
                 let header = core.header()?;
                 core.append_pages(&header, &[], header.pages, (lsn, lsn))
             })?;
-        } else {
-            return Ok(false);
         }
         self.catch_up()?;
         Ok(true)
@@ -248,7 +270,8 @@ impl Core {
         // If the first transaction changed nothing, its frame stands for the last moment itself, which is hot then.
         let frame = u32::from(same);
         let checksum = if same { first.checksum } else { super::header::Checksum::default() };
-        self.record_run(self.tailed, frame, checksum)?;
+        let note = self.run_note(frame, checksum, header.salt);
+        self.record_run(self.tailed, &note)?;
         self.store.raise_last_lsn(self.object, self.tailed);
         self.drain_to(header, u32::MAX)?;
         self.drop_anchor(1)?;
@@ -280,8 +303,10 @@ impl Core {
         }
         (self.tailed, self.extent) = (first, pages);
         self.runs = Runs::default();
-        self.record_run(first, header.max_frame, header.checksum)?;
+        let note = self.run_note(header.max_frame, header.checksum, header.salt);
+        self.record_run(first, &note)?;
         self.drop_anchor(header.max_frame)?;
+        self.store.clear_broken();
         locked(&self.history).catch_up()?;
         Ok(())
     }

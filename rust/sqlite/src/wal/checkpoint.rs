@@ -5,10 +5,11 @@ use std::time::Duration;
 use dbrewind_core::{Key, Kind, Lsn};
 
 use super::content::At;
-use super::core::{Core, Frozen};
+use super::core::{Core, Frozen, NEWEST_RUN};
 use super::header::WalHeader;
 use super::index::UNUSED_MARK;
 use super::locks::{READ0, READ1, READ4, WRITE};
+use super::notes::RunNote;
 use super::transaction::Place;
 use crate::engine::locked;
 use crate::error::Error;
@@ -184,7 +185,6 @@ impl Core {
         let present =
             super::page_one::PageOne::read(&now).ok_or_else(|| Error::internal("page 1 has 100 bytes"))?;
         let one = self.fresh_page_one(now, present, old.pages)?;
-        let sequence = WalHeader::decode(&self.wal.read_header()?).map_or(0, |(header, _)| header.sequence);
         let [a, b, c, d, ..] = frozen.salt;
         let [p, q, r, s] = u32::from_be_bytes([a, b, c, d]).wrapping_add(1).to_be_bytes();
         let [t, u, v, w, ..] = fresh_bits().to_ne_bytes();
@@ -192,7 +192,7 @@ impl Core {
         let wal_header = WalHeader {
             order: old.order,
             page_size: self.page_size,
-            sequence: sequence.wrapping_add(1),
+            sequence: self.sequence.wrapping_add(1),
             salt,
         };
         let (bytes, seed) = wal_header.encode();
@@ -200,8 +200,10 @@ impl Core {
         let (frame, checksum) = Self::one_frame(place, &one, old.pages);
         self.note_counters(&one);
         self.index.invalidate(&mut self.file);
-        // Marks wait from here on until the run is recorded.
-        self.store.set_register(self.object, super::core::NEWEST_RUN, u64::MAX);
+        // Whoever reads the header from now on must know that LSNs are counted anew.
+        self.sequence = wal_header.sequence;
+        let note = RunNote { back_filled: 0, ..self.run_note(1, checksum, salt) };
+        self.store.set_register(self.object, NEWEST_RUN, note.stamp(self.tailed.get()));
         let written = self.wal.write_header(&bytes).and_then(|()| self.wal.write_frames(1, &frame));
         let written = written.and_then(|()| match self.synchronous {
             Synchronous::Off => Ok(()),
@@ -220,7 +222,7 @@ impl Core {
         }
         self.frozen = Some(Frozen { salt, back_filled: 0 });
         self.publish(&header, 1, old.pages, checksum);
-        self.record_run(self.tailed, 1, checksum)?;
+        self.record_run(self.tailed, &note)?;
         self.drop_anchor(1)?;
         Ok(true)
     }

@@ -47,6 +47,8 @@ pub(crate) struct Core {
     pub(crate) store: Store,
     pub(crate) object: ObjectId,
     pub(crate) runs: Runs,
+    /// Number of the WAL's generation, from its header.
+    pub(crate) sequence: u32,
     /// The holder role and the freeze come and go together, but for moments inside one call.
     pub(crate) holder: Option<HolderLock>,
     pub(crate) frozen: Option<Frozen>,
@@ -109,7 +111,7 @@ impl Core {
     /// Catches up if somebody else appended, or published a run.
     pub(crate) fn refresh(&mut self) -> Result<(), Error> {
         let run = self.store.register(self.object, NEWEST_RUN);
-        if self.store.last_lsn(self.object) != self.tailed || run != self.runs.newest().get() {
+        if self.store.last_lsn(self.object) != self.tailed || run != self.runs.stamp() {
             self.catch_up()?;
         }
         Ok(())

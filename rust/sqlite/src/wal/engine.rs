@@ -47,11 +47,11 @@ impl Core {
         self.attach()?;
         for _ in 0..1000 {
             let run = self.store.register(self.object, NEWEST_RUN);
-            if run != self.runs.newest().get() {
+            if run != self.runs.stamp() {
                 // Another process moved the WAL's end; its rewind holds this lock until the run is recorded.
                 let _object = self.lock_object(self.timeout)?;
                 self.catch_up()?;
-                if self.store.register(self.object, NEWEST_RUN) != self.runs.newest().get() {
+                if self.store.register(self.object, NEWEST_RUN) != self.runs.stamp() {
                     // Its process died before it recorded the run.
                     return Err(Error::NotAttached {
                         what: "a rewind by another process was killed".to_owned(),

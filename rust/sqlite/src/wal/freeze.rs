@@ -106,12 +106,25 @@ impl Core {
             let timeout = self.timeout;
             HostFile::retry(timeout, || self.file.shm_lock(CKPT, 1, ShmLock::Shared))
                 .map_err(Error::vfs("lock the wal-index against checkpoints"))?;
-            if self.index.watch().read_mark(SLOT) != frozen.back_filled {
-                self.release_slot()?;
-                self.hold_slot(frozen.back_filled, timeout)?;
-            }
+            self.keep_back_filled(frozen.back_filled)?;
         }
         read.map(|_| ())
+    }
+
+    /// Has the wal-index say that these frames are in the database file, after a recovery that forgot. The freeze
+    /// is in place.
+    pub(crate) fn keep_back_filled(&mut self, frames: u32) -> Result<(), Error> {
+        let Some(frozen) = &mut self.frozen else { return Ok(()) };
+        frozen.back_filled = frozen.back_filled.max(frames);
+        let frames = frozen.back_filled;
+        if self.index.watch().read_mark(SLOT) != frames {
+            self.release_slot()?;
+            self.hold_slot(frames, self.timeout)?;
+        }
+        if self.index.watch().back_filled() < frames {
+            self.index.set_back_filled(frames);
+        }
+        Ok(())
     }
 
     /// Whether what the freeze promises is still so.

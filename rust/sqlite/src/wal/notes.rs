@@ -68,6 +68,14 @@ impl RunNote {
         out
     }
 
+    /// A number that tells this run, beginning at this LSN, from every other: what the register holds.
+    pub(crate) fn stamp(&self, lsn: u64) -> u64 {
+        let mut bytes = self.encode();
+        // A back-fill does not make it another run.
+        bytes.truncate(24);
+        xxhash_rust::xxh3::xxh3_64_with_seed(&bytes, lsn).max(1)
+    }
+
     pub(crate) fn decode(body: &[u8]) -> Option<Self> {
         let mut fields = Fields(body);
         let (frame, _reserved) = (fields.u32()?, fields.u32()?);
@@ -172,6 +180,8 @@ pub(crate) struct IntentNote {
     pub(crate) frame: u32,
     /// What that frame's checksum will be.
     pub(crate) checksum: Checksum,
+    /// What it is before; zeros if no transaction is there.
+    pub(crate) old: Checksum,
 }
 
 impl IntentNote {
@@ -182,6 +192,7 @@ impl IntentNote {
         out.extend_from_slice(&self.frame.to_le_bytes());
         out.extend_from_slice(&[0; 4]);
         put_checksum(&mut out, self.checksum);
+        put_checksum(&mut out, self.old);
         out
     }
 
@@ -189,7 +200,7 @@ impl IntentNote {
         let mut fields = Fields(body);
         let (from, target, frame) = (fields.u64()?, fields.u64()?, fields.u32()?);
         let _reserved = fields.u32()?;
-        let note = Self { from, target, frame, checksum: fields.checksum()? };
+        let note = Self { from, target, frame, checksum: fields.checksum()?, old: fields.checksum()? };
         fields.end()?;
         Some(note)
     }
@@ -216,7 +227,7 @@ mod tests {
             all_back_filled: false,
         };
         assert_eq!(AnchorNote::decode(&anchor.encode()), Some(anchor));
-        let intent = IntentNote { from: 1, target: 2, frame: 3, checksum: sum };
+        let intent = IntentNote { from: 1, target: 2, frame: 3, checksum: sum, old: Checksum(7, 8) };
         assert_eq!(IntentNote::decode(&intent.encode()), Some(intent));
         for body in [run.encode(), anchor.encode(), intent.encode()] {
             let short = &body[..body.len() - 1];

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use dbrewind_core::{Extent, Key, Kind, Lsn, RewindBody, Source, Timestamp};
 
 use super::core::{Core, NEWEST_RUN};
-use super::header::Checksum;
+use super::header::{Checksum, FrameHeader, Salt};
 use super::index::{IndexHeader, UNUSED_MARK};
 use super::locks::{READ1, READ4, WRITE};
 use super::notes::{INTENT, IntentNote, RUN, RunNote};
@@ -135,14 +135,16 @@ impl Core {
         let lsn = next_lsn(from)?;
         let mut old = vec![0; frame.len()];
         self.wal.read_frames(k + 1, &mut old)?;
+        let before = FrameHeader::decode(&old).map_or_else(Checksum::default, |old| old.checksum);
         self.index.reach(&mut self.file, k + 1)?;
 
-        let intent = IntentNote { from: from.get(), target: to.get(), frame: k + 1, checksum };
+        let intent = IntentNote { from: from.get(), target: to.get(), frame: k + 1, checksum, old: before };
         self.store.append(self.head(Kind::Note, INTENT, lsn), &[&intent.encode()])?;
         self.note_counters(&one);
         self.index.invalidate(&mut self.file);
         // Whoever reads the header from now on must know that LSNs are counted anew.
-        self.store.set_register(self.object, NEWEST_RUN, lsn.get());
+        let note = self.run_note(k + 1, checksum, header.salt);
+        self.store.set_register(self.object, NEWEST_RUN, note.stamp(lsn.get()));
         let written = self.wal.write_frames(k + 1, &frame).and_then(|()| match self.synchronous {
             Synchronous::Full => self.wal.sync(),
             _ => Ok(()),
@@ -150,7 +152,7 @@ impl Core {
         if let Err(error) = written {
             // The old frame back, then the old header: as if nothing had been.
             let restored = self.wal.write_frames(k + 1, &old);
-            self.store.set_register(self.object, NEWEST_RUN, self.runs.newest().get());
+            self.store.set_register(self.object, NEWEST_RUN, self.runs.stamp());
             if restored.is_ok() {
                 self.index.publish(&mut self.file, header);
             }
@@ -165,7 +167,7 @@ impl Core {
         if self.index.attempted() > k + 1 {
             self.index.set_attempted(back_filled);
         }
-        self.record_run(lsn, k + 1, checksum)?;
+        self.record_run(lsn, &note)?;
         self.record_rewind(lsn, from, to, u64::from(pages))?;
         Ok(Change { undo: from, pages: 1, method: Method::Moved })
     }
@@ -216,15 +218,17 @@ impl Core {
         self.index.publish(&mut self.file, &header);
     }
 
-    /// Records that LSNs and frames advance together from here.
-    pub(crate) fn record_run(&mut self, lsn: Lsn, frame: u32, checksum: Checksum) -> Result<(), Error> {
-        let header = self.index.watch().settled_header();
-        let salt = header.map_or(self.runs.salt(), |header| header.salt);
+    /// The note of a run that begins at this frame.
+    pub(crate) fn run_note(&self, frame: u32, checksum: Checksum, salt: Salt) -> RunNote {
         let back_filled = self.index.watch().back_filled();
-        let note = RunNote { frame, salt, checksum, sequence: 0, back_filled };
+        RunNote { frame, salt, checksum, sequence: self.sequence, back_filled }
+    }
+
+    /// Records that LSNs and frames advance together from here.
+    pub(crate) fn record_run(&mut self, lsn: Lsn, note: &RunNote) -> Result<(), Error> {
         self.store.append(self.head(Kind::Note, RUN, lsn), &[&note.encode()])?;
-        self.runs.push(lsn, &note);
-        self.store.set_register(self.object, NEWEST_RUN, lsn.get());
+        self.runs.push(lsn, note);
+        self.store.set_register(self.object, NEWEST_RUN, self.runs.stamp());
         Ok(())
     }
 

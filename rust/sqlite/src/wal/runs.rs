@@ -17,6 +17,8 @@ struct Piece {
 pub(crate) struct Runs {
     salt: Salt,
     pieces: Vec<Piece>,
+    /// Of the newest run.
+    stamp: u64,
 }
 
 impl Runs {
@@ -28,6 +30,7 @@ impl Runs {
         }
         self.pieces.retain(|piece| piece.frame < note.frame);
         self.pieces.push(Piece { frame: note.frame, lsn: lsn.get() });
+        self.stamp = note.stamp(lsn.get());
     }
 
     /// The generation they belong to.
@@ -40,9 +43,9 @@ impl Runs {
         self.pieces.first().map_or(0, |piece| piece.frame)
     }
 
-    /// First LSN of the newest run; 0 if there is none.
-    pub(crate) fn newest(&self) -> Lsn {
-        self.pieces.last().map_or(Lsn::ORIGIN, |piece| Lsn::new(piece.lsn))
+    /// Tells the newest run from every other; 0 if there is none.
+    pub(crate) fn stamp(&self) -> u64 {
+        self.stamp
     }
 
     /// The LSN of a frame. `None`: from before we recorded.
