@@ -125,7 +125,7 @@ impl Database {
             {
                 let mut history = locked(&self.history);
                 history.catch_up()?;
-                if history.timeline.mark(name.as_str()).is_some_and(|mark| !mark.lost) {
+                if history.timeline.mark(name.as_str()).is_some() {
                     return Err(Error::MarkExists { name: name.to_string() });
                 }
             }

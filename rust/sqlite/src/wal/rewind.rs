@@ -23,6 +23,7 @@ impl Core {
     pub(crate) fn rewind(&mut self, to: Lsn, timeout: Duration) -> Result<Change, Error> {
         let started = Instant::now();
         self.check_recording()?;
+        self.refuse_unknown(to)?;
         let _object = self.lock_object(timeout)?;
         let what = "another connection has an open write transaction";
         loop {
@@ -37,6 +38,22 @@ impl Core {
                 None => self.header()?,
             };
         }
+    }
+
+    /// Says at once what no waiting for locks would change.
+    fn refuse_unknown(&mut self, to: Lsn) -> Result<(), Error> {
+        self.refresh()?;
+        let header = self.header()?;
+        let mut history = locked(&self.history);
+        history.catch_up()?;
+        if to <= history.timeline.last() {
+            return Ok(history.timeline.reachable(to)?);
+        }
+        drop(history);
+        if to > self.lsn_now(&header)? {
+            return Err(Error::NoSuchMoment { lsn: to });
+        }
+        Ok(())
     }
 
     fn rewind_under_write(&mut self, header: &IndexHeader, to: Lsn) -> Result<Change, Error> {
