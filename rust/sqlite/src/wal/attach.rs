@@ -176,7 +176,7 @@ impl Core {
             _ => self.begin_era(&header)?,
         }
         // A rewind or checkpoint that was killed before it recorded its run has announced one that will never come.
-        self.store.set_register(self.object, NEWEST_RUN, self.runs.newest().get());
+        self.store.set_register(self.object, NEWEST_RUN, self.runs.stamp());
         Ok(())
     }
 
@@ -194,7 +194,6 @@ impl Core {
             return Ok(false);
         }
         self.store.raise_last_lsn(self.object, self.tailed);
-        self.store.set_register(self.object, NEWEST_RUN, self.runs.stamp());
         self.drain_to(header, u32::MAX)?;
         self.anchor_frame = self.runs.first_frame().max(1);
         Ok(true)
