@@ -193,7 +193,13 @@ impl World {
             Answer::Rewound { undo, method, .. } => {
                 assert!(!target.lost, "went to a lost moment");
                 assert!(!blocked || method == "nothing", "went past an open transaction");
-                if let Some(text) = target.image.difference(&after) {
+                // A transaction that was rolled back makes no new moment, but may have changed free pages.
+                let difference = if method == "nothing" {
+                    target.image.without_free_pages().difference(&after.without_free_pages())
+                } else {
+                    target.image.difference(&after)
+                };
+                if let Some(text) = difference {
                     panic!("not the state of {goal:?}: {text}");
                 }
                 assert!(
@@ -247,7 +253,8 @@ impl World {
         let answer = self.record(file, recorder, Request::DropMark { name: "no such mark".to_owned() });
         assert!(answer.is_dbr(3), "{answer:?}");
         let answer = self.record(file, recorder, Request::Rewind { to: Goal::Lsn(1 << 50), timeout: 100 });
-        assert!(answer.is_dbr(3), "{answer:?}");
+        let busy = self.anybody(Busy::Writes) || self.anybody(Busy::Reads);
+        assert!(answer.is_dbr(3) || (busy && answer.is_dbr(4)), "{answer:?}");
         let answer = self.record(file, recorder, Request::Dirty { since: nowhere });
         assert!(answer.is_dbr(3), "{answer:?}");
         let after = self.image(file);
@@ -318,9 +325,9 @@ impl World {
         for file in 0..self.files.len() {
             self.compare_marks(file, false);
         }
-        let truth = self.image(0);
+        let truth = self.image(0).without_free_pages();
         for index in self.idle() {
-            let seen = self.image_of(index);
+            let seen = self.image_of(index).without_free_pages();
             if let Some(text) = truth.difference(&seen) {
                 panic!("{} is behind: {text}", self.members[index].peer.name);
             }

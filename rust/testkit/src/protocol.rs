@@ -121,6 +121,8 @@ pub enum Answer {
         pages: usize,
         /// [`crate::image::Image::digest`].
         digest: String,
+        /// The same without free pages.
+        live: String,
         /// The schema cookie.
         cookie: u32,
     },

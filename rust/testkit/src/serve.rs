@@ -67,6 +67,7 @@ impl Peer {
                     page_size: image.page_size,
                     pages: image.pages(),
                     digest: image.digest(),
+                    live: image.without_free_pages().digest(),
                     cookie: image.cookie,
                 })
             }),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::child::Life;
-use super::content::{SCHEMA, change, check, state};
+use super::content::{Eye, SCHEMA, change, check};
 use super::event::{Event, Step};
 use super::verdict::Ledger;
 use crate::peer::Peer;
@@ -97,6 +97,7 @@ struct Scene<'a> {
     plan: Plan,
     ledger: Ledger,
     path: PathBuf,
+    eye: Eye,
     told: Vec<String>,
     folder: TempDir,
 }
@@ -133,7 +134,8 @@ impl<'a> Scene<'a> {
         creator.must(&format!("pragma page_size={}; pragma journal_mode={}", plan.page_size, plan.journal));
         creator.must(SCHEMA);
         creator.ask(Request::Close).ok();
-        Self { options, rng, plan, ledger: Ledger::new(), path, told: Vec::new(), folder }
+        let eye = Eye::new(Peer::process("eye", &options.binary), &path, plan.journal == "wal");
+        Self { eye, options, rng, plan, ledger: Ledger::new(), path, told: Vec::new(), folder }
     }
 
     fn told(&self) -> String {
@@ -171,7 +173,9 @@ impl<'a> Scene<'a> {
             std::thread::sleep(Duration::from_micros(self.rng.below(3000)));
         }
         victim.kill();
-        victim.rest()?;
+        let ended = victim.rest();
+        self.tell(number, &victim);
+        ended?;
         if let Some(writer) = &mut writer {
             if !writer_first {
                 writer.must_go_on()?;
@@ -185,21 +189,24 @@ impl<'a> Scene<'a> {
             Some(Event::Try(Step::Commit(..))) => summary.in_commit += 1,
             _ => {}
         }
-        self.told.push(format!(
-            "life {number}, ended after {} events at {:?}:",
-            victim.events.len(),
-            victim.fault
-        ));
         if let Some(name) = &victim.fault {
             *summary.faults.entry(name.clone()).or_default() += 1;
         }
-        let from = victim.events.len().saturating_sub(12);
-        self.told.extend(victim.events[from..].iter().map(|event| format!("  {event:?}")));
         self.ledger.read(&victim.events, self.plan.company);
         if self.options.verbose {
             eprintln!("{:?} {:?}", self.plan, victim.events.last());
         }
         self.examine(summary)
+    }
+
+    fn tell(&mut self, number: u64, victim: &Process) {
+        self.told.push(format!(
+            "life {number}, ended after {} events at {:?}:",
+            victim.events.len(),
+            victim.fault
+        ));
+        let from = victim.events.len().saturating_sub(12);
+        self.told.extend(victim.events[from..].iter().map(|event| format!("  {event:?}")));
     }
 
     /// Where to end by itself, if this campaign is about that: anywhere, or at a place met before.
@@ -285,7 +292,7 @@ impl<'a> Scene<'a> {
         }
         summary.rewinds += self.go_everywhere(&mut plain, &mut recorder)?;
         self.work_again(&mut plain, &mut recorder)?;
-        let found = state(&mut plain);
+        let found = self.eye.state();
         self.ledger.settle(found);
         if self.rng.chance(30) {
             recorder.kill();
@@ -324,7 +331,7 @@ impl<'a> Scene<'a> {
     fn look(&mut self, plain: &mut Peer) -> Result<(), String> {
         self.connect(plain)?;
         check(plain)?;
-        let found = state(plain);
+        let found = self.eye.state();
         self.ledger.judge(&found, self.plan.company)?;
         self.ledger.settle(found);
         match plain.sql("begin immediate; rollback") {
@@ -340,7 +347,8 @@ impl<'a> Scene<'a> {
             Answer::Rows { .. } => {}
             other => return Err(format!("{what}: {other:?}")),
         }
-        self.ledger.settle(state(peer));
+        let found = self.eye.state();
+        self.ledger.settle(found);
         Ok(())
     }
 
@@ -358,9 +366,9 @@ impl<'a> Scene<'a> {
             goals.swap_remove(at);
         }
         for (goal, known) in goals {
-            let before = state(plain);
+            let before = self.eye.state();
             let answer = recorder.ask(Request::Rewind { to: goal.clone(), timeout: 5000 });
-            let after = state(plain);
+            let after = self.eye.state();
             self.told.push(format!("{goal:?} -> {answer:?}"));
             let by_name = matches!(goal, Goal::Name(_));
             match answer {
@@ -386,7 +394,7 @@ impl<'a> Scene<'a> {
     /// Recording goes on as if nothing had been.
     fn work_again(&mut self, plain: &mut Peer, recorder: &mut Peer) -> Result<(), String> {
         let name = format!("again {:x}", self.rng.bits());
-        let then = state(plain);
+        let then = self.eye.state();
         let lsn = match recorder.ask(Request::Mark { name: name.clone() }) {
             Answer::Lsn { lsn } => lsn,
             other => return Err(format!("a new mark: {other:?}")),
@@ -406,7 +414,7 @@ impl<'a> Scene<'a> {
         if !matches!(answer, Answer::Rewound { .. }) {
             return Err(format!("back to {name}: {answer:?}"));
         }
-        let found = state(plain);
+        let found = self.eye.state();
         if found != then {
             return Err(format!("{name} was {then:?}, found {found:?}"));
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use dbrewind_sqlite::{Database, MarkState};
 use serde::{Deserialize, Serialize};
 
-use super::content::{change, state};
+use super::content::{Eye, change};
 use super::event::{Event, Known, Marks, State, Step, say};
 use crate::peer::Peer;
 use crate::protocol::{Goal, Recording};
@@ -36,6 +36,7 @@ struct Child {
     life: Life,
     rng: Rng,
     app: Peer,
+    eye: Eye,
     database: Database,
     marks: Marks,
     count: u64,
@@ -46,7 +47,8 @@ pub fn record(life: Life) -> ! {
     let marks = serde_json::from_str(&life.marks).expect("marks");
     let database = open(&life);
     let app = connect(&life);
-    let mut child = Child { rng: Rng::new(life.seed), app, database, marks, count: 0, life };
+    let eye = Eye::new(Peer::thread("eye"), &life.path, life.journal == "wal");
+    let mut child = Child { rng: Rng::new(life.seed), app, eye, database, marks, count: 0, life };
     say(&Event::Ready);
     loop {
         child.step();
@@ -159,7 +161,7 @@ impl Child {
         self.count += 1;
         let name = format!("mark {} {}", self.life.number, self.count);
         self.alone(|child| {
-            let state = state(&mut child.app);
+            let state = child.eye.state();
             let step = Step::Mark(name.clone(), state.clone());
             say(&Event::Try(step.clone()));
             let mark = child.database.mark(&name).unwrap_or_else(|error| panic!("mark: {error}"));
@@ -181,7 +183,7 @@ impl Child {
         }
         let (name, goal) = self.rng.pick(&known).clone();
         // With company this state may be gone at once; the campaign does not rely on it then.
-        let from = state(&mut self.app);
+        let from = self.eye.state();
         let step = Step::Rewind(from, goal.clone());
         say(&Event::Try(step.clone()));
         match self.database.rewind(&target(&Goal::Name(name)), Some(Duration::from_secs(5))) {
@@ -193,7 +195,7 @@ impl Child {
             }
         }
         if !self.life.company {
-            assert_eq!(state(&mut self.app), goal, "state after a rewind");
+            assert_eq!(self.eye.state(), goal, "state after a rewind");
         }
     }
 

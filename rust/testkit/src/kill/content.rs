@@ -1,4 +1,5 @@
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -63,12 +64,36 @@ pub(crate) fn sum(peer: &mut Peer) -> String {
     format!("{:016x}", xxh3_64(text.as_bytes()))
 }
 
-/// The present state, from one transaction.
-pub(crate) fn state(peer: &mut Peer) -> State {
-    let head = peer.must("select head from state").remove(0).remove(0);
-    match peer.ask(Request::Image { dump: None }) {
-        Answer::Pages { digest, .. } => State { head, digest },
-        other => panic!("{}: {other:?}", peer.name),
+/// Looks at a database through a connection of its own each time.
+///
+/// One that stays connected may have other free pages in its cache than there are in the file.
+pub(crate) struct Eye {
+    peer: Peer,
+    path: PathBuf,
+    wal: bool,
+}
+
+impl Eye {
+    /// An eye on this database.
+    pub(crate) fn new(peer: Peer, path: &Path, wal: bool) -> Self {
+        Self { peer, path: path.to_owned(), wal }
+    }
+
+    /// The present state, from one transaction.
+    pub(crate) fn state(&mut self) -> State {
+        self.peer.open_as(&self.path, 10_000, None, true).ok();
+        self.peer.must("begin");
+        let head = self.peer.must("select head from state").remove(0).remove(0);
+        let answer = self.peer.ask(Request::Image { dump: None });
+        self.peer.must("commit");
+        self.peer.ask(Request::Close).ok();
+        match answer {
+            // In rollback modes a dead transaction may have changed free pages in place.
+            Answer::Pages { digest, live, .. } => {
+                State { head, digest: if self.wal { digest } else { live } }
+            }
+            other => panic!("{}: {other:?}", self.peer.name),
+        }
     }
 }
 
