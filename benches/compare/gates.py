@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .capture import Cost
 from .quantile import quantile
 from .schedule import Cell
+from .workload import PAGES, Kind, pages_changed
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ def compute(cells: list[Cell], flat: list[Cell], costs: list[Cost]) -> list[Gate
         _against("WAL: small reset, p50, of the session invert", 0.2, cells, "wal", "small", "session"),
         _flat(flat),
         _against("WAL: 10,000 pages, p50, of the SAVEPOINT rollback", 0.3, cells, "wal", "pages", "savepoint"),
+        _against("the same, 10 ms after the commit", 0.3, cells, "wal", "pages", "savepoint", settled=True),
         _against("DELETE: small reset, p50, of the session invert", 0.6, cells, "delete", "small", "session"),
         _overhead("WAL/NORMAL: one-row transaction, short WAL, of plain", 1.10, costs, "one row, short WAL"),
         _overhead("WAL/NORMAL: one-row transaction, long WAL, of plain", 1.10, costs, "one row, long WAL"),
@@ -48,19 +50,24 @@ def reset_times(cell: Cell, settled: bool = False) -> list[float]:
     return [sample["reset"] for sample in cell.samples if sample["settled"] == settled]
 
 
-def p50(cell: Cell) -> float:
-    """The median reset right after the work."""
-    return quantile(reset_times(cell), 0.5)
+def p50(cell: Cell, settled: bool = False) -> float:
+    """The median reset right after the work, or after a pause."""
+    return quantile(reset_times(cell, settled), 0.5)
 
 
-def _against(text: str, limit: float, cells: list[Cell], journal: str, kind: str, rival: str) -> Gate:
+def _against(
+    text: str, limit: float, cells: list[Cell], journal: str, kind: Kind, rival: str, settled: bool = False
+) -> Gate:
     measured = []
     wanted = [cell for cell in cells if cell.setting.journal == journal and cell.kind == kind]
+    if kind == "pages":
+        # A smaller database has no 10,000 pages to change; its figures are in the tables only.
+        wanted = [cell for cell in wanted if pages_changed(cell.size.rows) == PAGES]
     for ours in wanted:
         for theirs in wanted:
             same = (ours.size, ours.setting) == (theirs.size, theirs.setting)
             if same and ours.rival == "dbrewind" and theirs.rival == rival and ours.samples and theirs.samples:
-                measured.append((f"{ours.size} {ours.setting}", p50(ours) / p50(theirs)))
+                measured.append((f"{ours.size} {ours.setting}", p50(ours, settled) / p50(theirs, settled)))
     return Gate(text, limit, measured)
 
 

@@ -143,7 +143,8 @@ def _failures(result: Result, setting: Setting, name: str) -> str:
     if report is None:
         return "not checked"
     if report["refused"]:
-        return "refused: see below"
+        alone = report.get("alone")
+        return "refused (unrecorded write); else nothing" if alone and not alone["failed"] else "refused: see below"
     count = len(report["failed"])
     return f"{count} things: see below" if count else "nothing"
 
