@@ -85,7 +85,7 @@ fn counter_maxima_persist() {
 fn page_one(world: &World) -> (u32, u32) {
     let out =
         std::process::Command::new("head").args(["-c", "100"]).arg(world.path()).output().unwrap().stdout;
-    let at = |i: usize| u32::from_be_bytes(out[i..i + 4].try_into().unwrap());
+    let at = |i: usize| u32::from_be_bytes(out.get(i..i + 4).unwrap().try_into().unwrap());
     assert_eq!(at(24), at(92), "counter and version-valid-for agree");
     (at(24), at(40))
 }

@@ -7,6 +7,7 @@ use dbrewind_core::{Engine as EraEngine, Lsn};
 use super::engine::{Present, Rollback};
 use super::file_id::FileId;
 use super::recorder::Recorder;
+use super::rewind::Buffers;
 use super::{registry, two_copies};
 use crate::engine::{SharedHistory, locked};
 use crate::error::Error;
@@ -51,6 +52,7 @@ pub(super) fn open(
         timeout: options.timeout,
         synchronous: options.synchronous,
         attachment: None,
+        buffers: Buffers::default(),
     };
     let lock = engine.store.lock_object(object, options.timeout)?;
     engine.under_shared(options.timeout, |engine, present| {

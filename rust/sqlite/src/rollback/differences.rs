@@ -4,6 +4,7 @@ use dbrewind_core::{Extent, Head, Key, Kind, Location, Lsn, ObjectId, Source, St
 
 use super::content::read_padded;
 use crate::error::Error;
+use crate::fault;
 use crate::ffi::HostFile;
 
 /// Images up to this many bytes are held in memory between the passes; the others are read again.
@@ -34,7 +35,8 @@ pub(super) struct Differences {
 }
 
 impl Differences {
-    pub(super) fn new(store: Store, object: ObjectId, own: Lsn, block: u32) -> Self {
+    /// Nothing is compared yet. `images` is memory to use, empty.
+    pub(super) fn new(store: Store, object: ObjectId, own: Lsn, block: u32, images: Vec<u8>) -> Self {
         let block = block as usize;
         Self {
             store,
@@ -43,11 +45,16 @@ impl Differences {
             block,
             keys: Vec::new(),
             sources: Vec::new(),
-            held: Vec::new(),
+            held: images,
             first_now: vec![0; block],
             first: vec![0; block],
             scratch: Vec::new(),
         }
+    }
+
+    /// Gives the memory back.
+    pub(super) fn into_images(self) -> Vec<u8> {
+        self.held
     }
 
     /// The rewind's own LSN.
@@ -251,6 +258,7 @@ impl Differences {
             };
             let offset = self.offset(key);
             file.write(image, offset).map_err(Error::vfs(writing))?;
+            fault::place("rollback rewind: one write in place");
             end = end.max(offset + image.len() as u64);
             position += run;
         }

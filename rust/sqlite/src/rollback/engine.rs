@@ -7,14 +7,15 @@ use dbrewind_core::{Engine as EraEngine, EraBody, Extent, Head, Key, Kind, Lsn, 
 
 use super::attach;
 use super::content::read_padded;
-use super::digest;
 use super::file_id::FileId;
 use super::header::Header;
 use super::journal;
 use super::lock_wait::{self, Wait};
 use super::registers::Registers;
 use super::registry::Attachment;
+use super::rewind::Buffers;
 use super::settle;
+use crate::digest::Digester;
 use crate::engine::{Change, Engine, Moment, SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::{Connection, HostFile, HostVfs, LockLevel, SqliteApi, shim};
@@ -40,6 +41,7 @@ pub(crate) struct Rollback {
     pub(super) synchronous: Synchronous,
     /// `None` until the first look at the database is over, and after `close`.
     pub(super) attachment: Option<Attachment>,
+    pub(super) buffers: Buffers,
 }
 
 /// The database file under a lock: nobody writes, and no hot journal is waiting.
@@ -344,7 +346,15 @@ impl Engine for Rollback {
 
     fn digest(&mut self, timeout: Duration) -> Result<[u8; 16], Error> {
         self.under_shared(timeout, |engine, present| {
-            digest::of(&mut engine.file, present.size, engine.block).map_err(Error::vfs("read the database"))
+            let extent = engine.extent(present.size).get();
+            let mut digester = Digester::new(extent);
+            let mut page = vec![0; engine.block as usize];
+            for index in 0..extent {
+                let offset = index * u64::from(engine.block);
+                read_padded(&mut engine.file, &mut page, offset).map_err(Error::vfs("read the database"))?;
+                digester.page(&mut page);
+            }
+            Ok(digester.finish())
         })
     }
 

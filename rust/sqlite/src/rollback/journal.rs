@@ -62,8 +62,8 @@ pub(crate) struct Guard {
 impl Guard {
     /// Begins a journal of pages of this size. What was at its place is gone: the caller knows that it was
     /// not hot. It gets the database's owner and mode, so that everybody who can read the database can
-    /// finish the rewind.
-    pub(crate) fn begin(database: &Path, page_size: u32) -> io::Result<Self> {
+    /// finish the rewind. `pending` is memory to use, empty.
+    pub(crate) fn begin(database: &Path, page_size: u32, pending: Vec<u8>) -> io::Result<Self> {
         let path = path_for(database);
         let like = std::fs::metadata(database)?;
         let mut options = OpenOptions::new();
@@ -76,7 +76,7 @@ impl Guard {
         }
         #[expect(clippy::cast_possible_truncation, reason = "any 32 bits will do")]
         let nonce = random() as u32;
-        Ok(Self { file, path, page_size, nonce, records: 0, offset: u64::from(SECTOR), pending: Vec::new() })
+        Ok(Self { file, path, page_size, nonce, records: 0, offset: u64::from(SECTOR), pending })
     }
 
     /// Adds a page as it is to become. `image` is a whole page.
@@ -123,10 +123,13 @@ impl Guard {
         Ok(())
     }
 
-    /// Takes the journal away: done, or given up before it was committed.
-    pub(crate) fn remove(self, sync: bool) -> io::Result<()> {
+    /// Takes the journal away: done, or given up before it was committed. Gives the memory back.
+    pub(crate) fn remove(self, sync: bool) -> io::Result<Vec<u8>> {
         std::fs::remove_file(&self.path)?;
-        if sync { sync_folder(&self.path) } else { Ok(()) }
+        if sync {
+            sync_folder(&self.path)?;
+        }
+        Ok(self.pending)
     }
 }
 
@@ -168,7 +171,7 @@ mod tests {
         std::fs::write(&database, [0; 512]).unwrap();
         let path = path_for(&database);
         assert!(!is_hot(&path).unwrap());
-        let mut guard = Guard::begin(&database, 512).unwrap();
+        let mut guard = Guard::begin(&database, 512, Vec::new()).unwrap();
         guard.add(1, &[3; 512]).unwrap();
         guard.flush().unwrap();
         assert!(!is_hot(&path).unwrap());

@@ -7,7 +7,6 @@
 mod attach;
 mod content;
 mod differences;
-mod digest;
 mod engine;
 mod file_id;
 mod header;

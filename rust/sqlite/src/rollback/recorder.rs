@@ -11,6 +11,7 @@ use super::in_flight::InFlight;
 use super::page_set::PageSet;
 use super::registers::Registers;
 use super::settle;
+use crate::fault;
 
 /// Saves the images of one database file for all connections of this process.
 ///
@@ -156,6 +157,7 @@ impl Recorder {
                 return self.store.set_broken(error.code());
             }
             state.captured.insert(key);
+            fault::place("rollback capture");
         }
     }
 
@@ -201,7 +203,9 @@ impl Recorder {
         let follows = |first: u32| first == before || first == before.wrapping_add(1);
         if transaction.counters.is_none_or(|(first, _)| follows(first)) {
             // First the number, then the record: a number without a record is a gap, which is harmless.
+            fault::place("rollback commit: not numbered");
             self.store.raise_last_lsn(self.object, transaction.lsn);
+            fault::place("rollback commit: not recorded");
             let body = CommitBody { time: Timestamp::now(), extent: Extent::new(extent) };
             let head = Head {
                 kind: Kind::Commit,
@@ -211,6 +215,7 @@ impl Recorder {
                 lsn: transaction.lsn,
             };
             self.store.append(head, &[&body.encode()]).map_err(|error| error.code())?;
+            fault::place("rollback commit: registers not raised");
             if let Some((_, counter)) = transaction.counters {
                 registers.raise_counter(counter);
             } else {

@@ -15,6 +15,7 @@ use super::lock_wait::{self, Wait};
 use super::settle;
 use crate::engine::{Change, locked};
 use crate::error::Error;
+use crate::fault;
 use crate::ffi::LockLevel;
 use crate::options::Synchronous;
 use crate::rewound::Method;
@@ -81,21 +82,23 @@ impl Rollback {
             (now, plan, timeline.canonical(now) == timeline.canonical(to))
         };
         let own = now.next().ok_or_else(|| Error::internal("the LSNs are used up"))?;
-        let mut work = Differences::new(self.store.clone(), self.object, own, self.block);
+        let images = std::mem::take(&mut self.buffers.images);
+        let mut work = Differences::new(self.store.clone(), self.object, own, self.block, images);
         work.compare(&mut self.file, &plan.items)?;
         let same_length = self.extent(present.size) == plan.extent;
         if unchanged && same_length && work.is_empty() {
             return Ok(Change { undo: now, pages: 0, method: Method::Nothing });
         }
         let pages = work.len();
-        self.write(work, &present, now, to, plan.extent)?;
+        self.write(&mut work, &present, now, to, plan.extent)?;
+        self.buffers.images = reusable(work.into_images());
         Ok(Change { undo: now, pages, method: Method::Written })
     }
 
     /// Everything is read and compared; from the guard's header on the rewind is going to happen.
     fn write(
         &mut self,
-        mut work: Differences,
+        work: &mut Differences,
         present: &Present,
         from: Lsn,
         target: Lsn,
@@ -124,16 +127,22 @@ impl Rollback {
         let sync = self.synchronous != Synchronous::Off;
         let intent = Intent { from, target, extent, time: Timestamp::now(), counter, cookie };
         self.store.append(self.head(Kind::Note, intent::TAG, work.own()), &[&intent.encode()])?;
-        let guard = self.guard(&mut work, then.page_size, bytes, counter, sync)?;
+        fault::place("rollback rewind: intent");
+        let guard = self.guard(work, then.page_size, bytes, counter, sync)?;
+        fault::place("rollback rewind: guard is hot");
 
         work.write_in_place(&mut self.file, bytes, present.size, sync).map_err(Halted::After)?;
+        fault::place("rollback rewind: written in place");
         let path = journal::path_for(&self.path);
-        guard
+        let journal = guard
             .remove(self.synchronous == Synchronous::Full)
             .map_err(|source| Halted::After(Error::Io { action: "remove", path, source }))?;
+        self.buffers.journal = reusable(journal);
 
+        fault::place("rollback rewind: guard removed");
         settle::append_rewind(&self.store, self.object, work.own(), &intent)
             .map_err(|code| Halted::Before(Error::Stopped { code }))?;
+        fault::place("rollback rewind: recorded");
         let registers = self.registers();
         registers.raise_counter(counter);
         registers.raise_cookie(cookie);
@@ -153,25 +162,40 @@ impl Rollback {
     ) -> Result<Guard, Halted> {
         let path = journal::path_for(&self.path);
         let io = |source| Error::Io { action: "write", path: path.clone(), source };
-        let mut guard = Guard::begin(&self.path, page_size).map_err(io)?;
+        let mut guard =
+            Guard::begin(&self.path, page_size, std::mem::take(&mut self.buffers.journal)).map_err(io)?;
         let pages = u32::try_from(bytes / u64::from(page_size)).unwrap_or(u32::MAX);
         let filled = work.for_each_page(&mut self.file, page_size, bytes, &mut |page, image| {
             guard.add(page, image).map_err(io)
         });
         let committed = filled.and_then(|()| {
             self.registers().set_in_flight(Some(InFlight { rewind: true, counter: Some(counter) }));
+            fault::place("rollback rewind: body of the guard");
             guard.commit(pages, sync).map_err(io)
         });
         let Err(error) = committed else { return Ok(guard) };
         // Not one byte of the database has changed: without the journal nothing has happened.
         match guard.remove(sync) {
-            Ok(()) => {
+            Ok(_) => {
                 self.registers().set_in_flight(None);
                 Err(Halted::Before(error))
             }
             Err(_) => Err(Halted::After(error)),
         }
     }
+}
+
+/// Memory that one rewind leaves to the next: fresh pages cost more than what is written to them.
+#[derive(Default, Debug)]
+pub(super) struct Buffers {
+    images: Vec<u8>,
+    journal: Vec<u8>,
+}
+
+/// Keeps a buffer, unless it is large.
+fn reusable(mut buffer: Vec<u8>) -> Vec<u8> {
+    buffer.clear();
+    if buffer.capacity() > 8 << 20 { Vec::new() } else { buffer }
 }
 
 /// How long the file is at the target. Blocks tell it exactly, unless the pages are smaller than they.
