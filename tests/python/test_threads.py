@@ -35,19 +35,23 @@ def test_the_interpreter_lock_is_free_while_a_rewind_waits(app_db: Path) -> None
         closing(sqlite3.connect(app_db, isolation_level=None, check_same_thread=False)) as app,
     ):
         db.mark("seeded")
-        app.execute("BEGIN IMMEDIATE")
-        app.execute("DELETE FROM users")
-        begin = threading.Event()
+        begun, end = threading.Event(), threading.Event()
 
-        def end_it() -> None:
-            begin.wait()
+        def transaction() -> None:
+            app.execute("BEGIN IMMEDIATE")
+            app.execute("DELETE FROM users")
+            begun.set()
+            end.wait()
             app.execute("COMMIT")
 
-        thread = threading.Thread(target=end_it)
+        thread = threading.Thread(target=transaction)
         thread.start()
-        begin.set()
-        db.rewind("seeded", timeout=10)
-        thread.join()
+        begun.wait()
+        end.set()
+        try:
+            db.rewind("seeded", timeout=10)
+        finally:
+            thread.join()
         # The commit came before the rewind: the rewind waited for it.
         assert app.execute("SELECT count(*) FROM users").fetchone() == (100,)
 
