@@ -104,6 +104,18 @@ def test_dirty_since(app_db: Path, connect: Connect) -> None:
         assert db.dirty_since(done.undo)
 
 
+def test_a_moment_is_known_before_its_commit_was_copied(app_db: Path, connect: Connect) -> None:
+    """hazard: the newest commits are in the WAL only when they are marked and asked for."""
+    with dbrewind.open(app_db) as db:
+        app = connect(app_db)
+        for turn in range(300):
+            app.execute("UPDATE users SET name = ? WHERE id = 1", (f"{turn}",))
+            mark = db.mark(f"{turn}")
+            assert not db.dirty_since(mark)
+            app.execute("UPDATE users SET name = 'x' WHERE id = 1")
+            assert db.dirty_since(mark)
+
+
 def test_rewinding_to_where_one_is_does_nothing(app_db: Path) -> None:
     with dbrewind.open(app_db) as db:
         db.mark("seeded")

@@ -219,6 +219,11 @@ impl Database {
         self.with(|engine| {
             let now = engine.now()?;
             let target = self.resolve(to)?;
+            let newest = locked(&self.history).timeline.last();
+            if newest < target && target <= now {
+                // Its commit may not have been copied out of the WAL yet.
+                engine.drain(self.timeout)?;
+            }
             let history = locked(&self.history);
             history.timeline.reachable(target)?;
             Ok(history.timeline.canonical(now) != history.timeline.canonical(target))
