@@ -70,9 +70,10 @@ pub fn mapped() -> io::Result<Vec<Copy>> {
         if WELL_KNOWN.iter().any(|known| name.starts_with(known)) {
             continue;
         }
+        let own = file.contains(here);
         let visible = is_visible(&file, program.as_deref());
-        if visible || is_hidden(&file, &name) {
-            let own = file.contains(here);
+        // This library is linked with the bundled copy: nothing to look for.
+        if own || visible || is_hidden(&file, &name) {
             copies.push(Copy { path: file.path, visible, own, addresses: file.addresses });
         }
     }
