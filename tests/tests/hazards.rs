@@ -65,7 +65,6 @@ const MODES: [&str; 5] = ["wal", "delete", "truncate", "persist", "memory"];
 
 /// A program without the recording wrote in a rollback mode: refused, not half rewound.
 #[test]
-#[ignore = "until both engines are built"]
 fn foreign_writer_rollback() {
     for mode in &MODES[1..] {
         let mut scene = Scene::new(mode);
@@ -87,7 +86,6 @@ fn foreign_writer_rollback() {
 
 /// A connection that was opened before the recording began bypasses the shim.
 #[test]
-#[ignore = "until both engines are built"]
 fn opened_before_vfs() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("app.db");
@@ -106,7 +104,6 @@ fn opened_before_vfs() {
 
 /// Whatever the recording does, it must not drop the locks of the application's connections in its process.
 #[test]
-#[ignore = "until both engines are built"]
 fn posix_lock_trap() {
     for mode in MODES {
         let mut scene = Scene::new(mode);
@@ -133,7 +130,6 @@ fn posix_lock_trap() {
 
 /// The file at the path is another one than was recorded.
 #[test]
-#[ignore = "until both engines are built"]
 fn recreated_file() {
     for mode in ["wal", "delete"] {
         let mut scene = Scene::new(mode);
@@ -154,7 +150,6 @@ fn recreated_file() {
 
 /// The page size changes under the recording: nothing is rewound with pages of another size.
 #[test]
-#[ignore = "until both engines are built"]
 fn page_size_change() {
     let mut scene = Scene::new("delete");
     scene.mark("start").ok();
@@ -174,7 +169,6 @@ fn page_size_change() {
 
 /// DELETE to WAL between mark and rewind, through a recorded connection: the mark's state, or a refusal.
 #[test]
-#[ignore = "until both engines are built"]
 fn journal_mode_switch_to_wal() {
     let mut scene = Scene::new("delete");
     scene.mark("start").ok();
@@ -205,7 +199,6 @@ fn journal_mode_switch_to_wal() {
 
 /// The application wants WAL off while it is recorded: it cannot have it, and nothing is lost.
 #[test]
-#[ignore = "until both engines are built"]
 fn left_wal_after_mark() {
     let mut scene = Scene::new("wal");
     scene.mark("start").ok();
@@ -218,7 +211,6 @@ fn left_wal_after_mark() {
 
 /// A process that dies in the midst of a transaction leaves a hot journal: it is rolled back, not rewound.
 #[test]
-#[ignore = "until both engines are built"]
 fn hot_journal_at_rewind() {
     for mode in ["delete", "truncate", "persist"] {
         let mut scene = Scene::new(mode);
@@ -247,7 +239,6 @@ fn hot_journal_at_rewind() {
 
 /// Marks of one process are there for another, which can rewind while the first one records.
 #[test]
-#[ignore = "until both engines are built"]
 fn holder_steps_aside() {
     let mut scene = Scene::new("wal");
     scene.mark("start").ok();
@@ -270,7 +261,6 @@ fn holder_steps_aside() {
 
 /// A mark set at one moment and the same content written again: the old timeline's frames must not come back.
 #[test]
-#[ignore = "until both engines are built"]
 fn resurrect_after_identical_replay() {
     let mut scene = Scene::new("wal");
     scene.mark("start").ok();

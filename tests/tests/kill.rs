@@ -19,13 +19,11 @@ fn campaign(own: u64, kills: u64, journal: Option<&str>) {
 }
 
 #[test]
-#[ignore = "until both engines are built"]
 fn killed_in_wal_mode() {
     campaign(0x6b57, 32, Some("wal"));
 }
 
 #[test]
-#[ignore = "until both engines are built"]
 fn killed_in_rollback_modes() {
     campaign(0x6b52, 32, Some("delete"));
 }

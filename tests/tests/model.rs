@@ -19,13 +19,11 @@ fn worlds(own: u64, rounds: u64, wal: bool) {
 }
 
 #[test]
-#[ignore = "until both engines are built"]
 fn wal_worlds() {
     worlds(0x5741_4c00_0000, 1250, true);
 }
 
 #[test]
-#[ignore = "until both engines are built"]
 fn rollback_worlds() {
     worlds(0x524f_4c4c_0000, 1000, false);
 }

@@ -136,13 +136,11 @@ fn storm(wal: bool) {
 }
 
 #[test]
-#[ignore = "until both engines are built"]
 fn storm_in_wal_mode() {
     storm(true);
 }
 
 #[test]
-#[ignore = "until both engines are built"]
 fn storm_in_a_rollback_mode() {
     storm(false);
 }

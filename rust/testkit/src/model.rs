@@ -332,11 +332,8 @@ impl World {
                 panic!("{} is behind: {text}", self.members[index].peer.name);
             }
         }
-        if let Some(&index) = self.idle().first() {
-            let found = self.members[index].peer.must("pragma main.integrity_check");
-            assert_eq!(found, [["ok"]]);
-            let found = self.members[index].peer.must("pragma s.integrity_check");
-            assert_eq!(found, [["ok"]]);
+        for file in 0..self.files.len() {
+            assert_eq!(self.integrity(file), [["ok"]]);
         }
     }
 }

@@ -220,6 +220,18 @@ impl World {
         image
     }
 
+    /// What `integrity_check` answers a connection that was opened just now.
+    ///
+    /// In one that stays connected SQLite compares full text tables with what it remembered of them at its last
+    /// check, and reports what others wrote since (3.51, with or without us).
+    pub fn integrity(&mut self, file: usize) -> Vec<Vec<String>> {
+        let path = self.files[file].path.clone();
+        self.reader.open_as(&path, 5000, None, true).ok();
+        let found = self.reader.must("pragma integrity_check");
+        self.reader.ask(Request::Close).ok();
+        found
+    }
+
     /// The database as a member sees it that was connected all the time.
     pub fn image_of(&mut self, member: usize) -> Image {
         dump(&mut self.members[member].peer, self.scratch.path())
