@@ -17,7 +17,8 @@ help:
 # The package, compiled with the release profile and installed into .venv. Cargo knows what is up to date.
 package:
 	@.ci/prepare build
-	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release --quiet
+	@echo 'Building the package'
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release >.venv/package.log 2>&1 || { cat .venv/package.log; exit 1; }
 
 demo: package
 	@$(PYTHON) tests/demo/demo.py

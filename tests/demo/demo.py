@@ -65,7 +65,7 @@ def story(folder: Path, megabytes: int) -> int:
         said("Rewind, while the application stays connected")
         done = db.rewind("before the deploy")
         fact(
-            f'db.rewind("before the deploy") {milliseconds(done.seconds)}   ({done.pages} pages written, {done.method})'
+            f'db.rewind("before the deploy") {milliseconds(done.seconds)}   ({done.pages} {"page" if done.pages == 1 else "pages"} written, {done.method})'
         )
         again = app.ask("SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM orders)")[0]
         check(

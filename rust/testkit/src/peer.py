@@ -74,7 +74,14 @@ def handle(ask):
             data[start:end] = bytes(end - start)
         # Another hash than ours: compared through the dumped pages only.
         Path(ask["dump"]).write_bytes(data)
-        return {"is": "pages", "page_size": size, "pages": len(data) // size, "digest": "", "live": "", "cookie": cookie}
+        return {
+            "is": "pages",
+            "page_size": size,
+            "pages": len(data) // size,
+            "digest": "",
+            "live": "",
+            "cookie": cookie,
+        }
     return {"is": "failed", "code": "peer", "text": "not in Python: " + what}
 
 
