@@ -13,6 +13,7 @@ from .handle import Handle
 from .quantile import median
 
 Work = Literal["one row, short WAL", "one row, long WAL", "one row", "bulk load", "reads, long WAL"]
+Figure = Literal["mean", "median", "cpu", "thread"]
 BASE = Size(22)
 LONG = 12_000
 """Frames that the long WAL has at least before anything is measured (48 MB)."""
@@ -27,36 +28,45 @@ class Effort:
     operations: int
 
 
+@dataclass(frozen=True)
+class Arm:
+    """One half of a pair, in seconds for one operation."""
+
+    mean: float
+    median: float
+    """Of single transactions; for reads, the mean in the second process."""
+    cpu: float
+    """Processor time of all threads."""
+    thread: float
+    """Processor time of the working thread: what recording adds there, whatever else the machine does."""
+
+
 @dataclass
 class Cost:
     """Pairs of figures, plain and recorded, for one kind of work."""
 
     work: Work
     setting: Setting
-    plain: list[float] = field(default_factory=list)
-    ours: list[float] = field(default_factory=list)
-    plain_median: list[float] = field(default_factory=list)
-    ours_median: list[float] = field(default_factory=list)
-    plain_cpu: list[float] = field(default_factory=list)
-    ours_cpu: list[float] = field(default_factory=list)
+    plain: list[Arm] = field(default_factory=list)
+    ours: list[Arm] = field(default_factory=list)
     frames: tuple[int, int] = (0, 0)
     """Frames in the WAL of the plain and of the recorded database, at the end."""
     not_run: str = ""
 
-    def ratios(self) -> list[float]:
+    def ratios(self, figure: Figure = "mean") -> list[float]:
         """Recorded over plain, pair by pair."""
-        return [ours / plain for ours, plain in zip(self.ours, self.plain, strict=True)]
+        return [
+            getattr(ours, figure) / getattr(plain, figure) for ours, plain in zip(self.ours, self.plain, strict=True)
+        ]
 
-    @property
-    def ratio(self) -> float:
+    def ratio(self, figure: Figure = "mean") -> float:
         """The median of the pairs' ratios."""
-        return median(self.ratios())
+        return median(self.ratios(figure))
 
-    @property
-    def typical_ratio(self) -> float:
-        """The same for the median transaction of each arm, which leaves out rare slow ones."""
-        pairs = zip(self.ours_median, self.plain_median, strict=True)
-        return median([ours / plain for ours, plain in pairs])
+    def middle(self, who: Literal["plain", "ours"], figure: Figure) -> float:
+        """The median of a figure over all pairs."""
+        arms: list[Arm] = getattr(self, who)
+        return median([getattr(arm, figure) for arm in arms])
 
 
 def measure(settings: list[Setting], quick: bool, pinned: bool) -> list[Cost]:
@@ -95,13 +105,9 @@ def _pairs(cost: Cost, plain: Handle, ours: Handle, quick: bool) -> None:
     for handle in (plain, ours):
         _run(cost.work, handle, 0, effort)  # Warm up.
     for pair in range(1, effort.pairs + 1):
-        arms = [(plain, cost.plain, cost.plain_median, cost.plain_cpu)]
-        arms.append((ours, cost.ours, cost.ours_median, cost.ours_cpu))
-        for handle, means, medians, cpu in arms if pair % 2 else reversed(arms):
-            mean, middle, used = _run(cost.work, handle, pair, effort)
-            means.append(mean)
-            medians.append(middle)
-            cpu.append(used)
+        arms = [(plain, cost.plain), (ours, cost.ours)]
+        for handle, figures in arms if pair % 2 else reversed(arms):
+            figures.append(_run(cost.work, handle, pair, effort))
     cost.frames = (plain.wal_frames(), ours.wal_frames())
 
 
@@ -114,19 +120,18 @@ def _effort(work: Work, quick: bool) -> Effort:
     return Effort(31, 300 if work in ("one row", "one row, short WAL") else 1000)
 
 
-def _run(work: Work, handle: Handle, number: int, effort: Effort) -> tuple[float, float, float]:
-    """Mean, median and processor time of one operation, in seconds."""
+def _run(work: Work, handle: Handle, number: int, effort: Effort) -> Arm:
     if work == "bulk load":
         handle.ask("fresh")
         done = handle.ask("bulk", rows=effort.operations)
-        return done["mean"], done["mean"], done["cpu"]
+        return Arm(done["mean"], done["mean"], done["cpu"], done["thread"])
     if work == "reads, long WAL":
         done = handle.ask("reads", first=number, count=effort.operations)
-        return done["mean"], done["peer"], 0.0
+        return Arm(done["mean"], done["peer"], 0.0, 0.0)
     done = handle.ask("one_row", first=number, count=effort.operations)
     if work == "one row, short WAL" or (work == "one row" and handle.name != "plain"):
         handle.ask("shorten")
-    return done["mean"], done["median"], done["cpu"]
+    return Arm(done["mean"], done["median"], done["cpu"], done["thread"])
 
 
 def _lengthen(plain: Handle, ours: Handle) -> None:

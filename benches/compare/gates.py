@@ -91,4 +91,4 @@ def _overhead(text: str, limit: float, costs: list[Cost], work: str) -> Gate:
         and cost.plain
         and (cost.setting.journal == "delete" or cost.setting.synchronous == "normal")
     ]
-    return Gate(text, limit, [(str(cost.setting), cost.ratio) for cost in wanted])
+    return Gate(text, limit, [(str(cost.setting), cost.ratio()) for cost in wanted])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 from .capture import BULK_ROWS, Cost
 from .channel import Message
@@ -219,35 +219,40 @@ def _exactness(result: Result) -> str:
 def _costs(costs: list[Cost]) -> str:
     rows = []
     for cost in costs:
-        name = cost.work
         if cost.not_run:
-            rows.append([name, str(cost.setting), f"not run: {cost.not_run}", "", "", "", "", "", ""])
+            rows.append([cost.work, str(cost.setting), f"not run: {cost.not_run}", "", "", "", "", "", "", ""])
             continue
         ratios = cost.ratios()
-        plain_cpu, ours_cpu = median(cost.plain_cpu), median(cost.ours_cpu)
-        other = cost.work.startswith("reads")
+        reads = cost.work.startswith("reads")
         rows.append(
             [
-                name,
+                cost.work,
                 str(cost.setting),
                 str(len(ratios)),
-                f"{1e6 * median(cost.plain):.1f}",
-                f"{1e6 * median(cost.ours):.1f}",
-                f"{cost.ratio:.3f} ({quantile(ratios, 0.25):.2f}..{quantile(ratios, 0.75):.2f})",
-                f"{cost.typical_ratio:.3f}" + (" (other process)" if other else ""),
-                f"{1e6 * plain_cpu:.1f} / {1e6 * ours_cpu:.1f}" if plain_cpu else "",
+                f"{1e6 * cost.middle('plain', 'mean'):.1f}",
+                f"{1e6 * cost.middle('ours', 'mean'):.1f}",
+                f"{cost.ratio():.3f} ({quantile(ratios, 0.25):.2f}..{quantile(ratios, 0.75):.2f})",
+                f"{cost.ratio('median'):.3f}" + (" (other process)" if reads else ""),
+                "" if reads else _processor(cost, "thread"),
+                "" if reads else _processor(cost, "cpu"),
                 f"{cost.frames[0]} / {cost.frames[1]}",
             ]
         )
     head = ["work", "setting", "pairs", "plain, us", "recorded, us", "ratio of means (quartiles)"]
-    head += ["ratio of medians", "processor time plain / recorded, us", "WAL frames plain / recorded"]
+    head += ["ratio of medians", "processor time, working thread, us", "processor time, all threads, us"]
+    head += ["WAL frames"]
     text = (
         "22 MB database, second process connected. Microseconds for one operation: a transaction that updates one "
         f"random row, a row of a bulk load (one transaction, {BULK_ROWS:,} rows), a point query. Plain and recorded "
         "take turns; a ratio is the median over the pairs. A long plain WAL pays for SQLite's own checkpoints, a "
-        "recorded one for ours. Processor time counts all threads of the process."
+        "recorded one for ours. Processor times and frames: plain / recorded."
     )
     return text + "\n\n" + _table(head, rows)
+
+
+def _processor(cost: Cost, figure: Literal["thread", "cpu"]) -> str:
+    plain, ours = (1e6 * cost.middle(who, figure) for who in ("plain", "ours"))
+    return f"{plain:.1f} / {ours:.1f} ({cost.ratio(figure):.3f}x)"
 
 
 def _marks(marks: dict[str, list[float]]) -> str:
@@ -288,7 +293,7 @@ def _summary(result: Result) -> Message:
         ],
         "cells": [cell(one) for one in result.cells],
         "flat": [cell(one) for one in result.flat],
-        "costs": [{**vars(cost), "setting": str(cost.setting)} for cost in result.costs],
+        "costs": [{**asdict(cost), "setting": str(cost.setting)} for cost in result.costs],
         "exactness": result.exactness,
         "marks": result.marks,
     }

@@ -133,26 +133,32 @@ class Worker:
         todo = [(payload(first, index), chosen.randrange(1, rows + 1)) for index in range(count)]
         execute, clock = self._rival.connection.execute, time.perf_counter
         times = []
-        cpu = time.process_time()
+        cpu, thread = time.process_time(), time.thread_time()
         for parameters in todo:
             began = clock()
             execute(UPDATE, parameters)
             times.append(clock() - began)
-        cpu = time.process_time() - cpu
+        cpu, thread = time.process_time() - cpu, time.thread_time() - thread
         times.sort()
-        return {"mean": sum(times) / count, "median": times[count // 2], "cpu": cpu / count}
+        return {
+            "mean": sum(times) / count,
+            "median": times[count // 2],
+            "cpu": cpu / count,
+            "thread": thread / count,
+        }
 
     def bulk(self, rows: int) -> Message:
         """One transaction that inserts `rows` rows; per row."""
         first = self._base.size.rows + 1
         content = [(first + index, index, payload(index)) for index in range(rows)]
-        cpu = time.process_time()
+        cpu, thread = time.process_time(), time.thread_time()
         began = time.perf_counter()
         self._rival.connection.execute("BEGIN")
         self._rival.connection.executemany(INSERT, content)
         self._rival.connection.execute("COMMIT")
         seconds = time.perf_counter() - began
-        return {"mean": seconds / rows, "cpu": (time.process_time() - cpu) / rows}
+        thread = (time.thread_time() - thread) / rows
+        return {"mean": seconds / rows, "cpu": (time.process_time() - cpu) / rows, "thread": thread}
 
     def reads(self, first: int, count: int) -> Message:
         """Random point queries: the mean of this process, and of the second one."""
