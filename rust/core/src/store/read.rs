@@ -55,9 +55,9 @@ impl Store {
     /// Visits every committed record after the cursor in log order, and moves the cursor past them.
     ///
     /// `visit` gets the header, the place and the body's length in bytes; bodies and hashes are not
-    /// looked at. The scan ends at the first record that a live writer has not finished, so that a later
-    /// call sees that one and nothing is ever seen twice or passed over; a record whose writer is dead
-    /// is given up.
+    /// looked at. At a record that a live writer has not finished the scan waits, 100 ms at most, then ends
+    /// there, so that a later call sees that one and nothing is ever seen twice or passed over; a record
+    /// whose writer is dead is given up.
     ///
     /// # Errors
     /// See [`ReadError`]. The cursor then stands at the record that is the cause.

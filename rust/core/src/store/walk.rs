@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use crate::error::{OpenError, ReadError};
 use crate::format::record::{self, NotARecord, REST};
 use crate::format::segment::VERSION;
@@ -10,10 +12,26 @@ use crate::store::{Head, Location};
 /// What to do at a record whose writer is alive and not done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum InFlight {
-    /// Stop before it: what comes after it may come before it in time.
+    /// Wait a moment for it, then stop before it: what comes after it may come before it in time.
     Stop,
     /// Go on after it.
     Skip,
+}
+
+/// How long a walk waits for a record in flight. A writer needs microseconds between reserving and
+/// committing; only one that was stopped in between takes longer.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Waits shortly, and says whether there is time left.
+fn wait(since: &mut Option<Instant>) -> bool {
+    let since = *since.get_or_insert_with(Instant::now);
+    let waited = since.elapsed();
+    match waited.as_micros() {
+        0..20 => std::hint::spin_loop(),
+        20..200 => std::thread::yield_now(),
+        _ => std::thread::sleep(Duration::from_micros(200)),
+    }
+    waited < PATIENCE
 }
 
 impl Inner {
@@ -25,6 +43,7 @@ impl Inner {
         in_flight: InFlight,
         visit: &mut dyn FnMut(Head, Location, u32),
     ) -> Result<(), ReadError> {
+        let mut waiting_since = None;
         loop {
             let id = u32::try_from(from.segment().get()).unwrap_or(0).max(1);
             let Some(segment) = self.segment(id)? else { return Ok(()) };
@@ -36,6 +55,7 @@ impl Inner {
                     Step::Committed { len, next } => {
                         let head = head_at(segment, at).map_err(|e| e.at(here))?;
                         at = next;
+                        waiting_since = None;
                         *from = Location::new(id, at);
                         if head.kind != Kind::End {
                             visit(head, here, len);
@@ -48,7 +68,7 @@ impl Inner {
                             ring::abort(&**segment, Place { segment: id, offset: at }, owner, len);
                         } else if in_flight == InFlight::Skip {
                             at = next;
-                        } else {
+                        } else if !wait(&mut waiting_since) {
                             break false;
                         }
                     }
