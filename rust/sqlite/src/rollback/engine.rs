@@ -271,7 +271,11 @@ impl Rollback {
 
     fn moment_of(&mut self, present: &Present) -> Result<Moment, Error> {
         self.check_journal_mode(present)?;
-        if self.store.broken().is_some() || self.settle(present)?.is_none() {
+        if let Some(code) = self.store.broken() {
+            // What stopped it would stop it again; who opens the recording anew has seen to that.
+            return Err(Error::Stopped { code });
+        }
+        if self.settle(present)?.is_none() {
             self.begin_era(present, true)?;
         }
         let lsn = self.store.last_lsn(self.object);
