@@ -86,7 +86,7 @@ impl Recorder {
         if offset == 0 && bytes.len() >= Header::LEN {
             let counter = header::number(bytes, header::COUNTER);
             let cookie = Header::parse(bytes).map(|header| header.cookie);
-            self.page_one(&mut state, counter, cookie);
+            Self::page_one(&mut state, counter, cookie);
         }
     }
 
@@ -123,7 +123,7 @@ impl Recorder {
             unsettled = read.is_ok().then_some(u32::from_be_bytes(counter));
             lsn = lsn.and_then(Lsn::next);
         } else if !deaf {
-            registers.set_in_flight(Some(InFlight { rewind: false, counter: None }));
+            registers.set_in_flight(Some(InFlight::Transaction));
         }
         let deaf = deaf || lsn.is_none();
         let lsn = lsn.unwrap_or_default();
@@ -161,16 +161,12 @@ impl Recorder {
         }
     }
 
-    /// A page 1 is about to be written. From the change counter in it others can tell, if this process is
-    /// killed, whether the transaction was committed.
-    fn page_one(&self, state: &mut State, counter: u32, cookie: Option<u32>) {
+    /// A page 1 is about to be written.
+    fn page_one(state: &mut State, counter: u32, cookie: Option<u32>) {
         let Some(transaction) = &mut state.transaction else { return };
         let first = transaction.counters.map_or(counter, |(first, _)| first);
         transaction.counters = Some((first, counter));
         transaction.cookie = cookie.or(transaction.cookie);
-        if !transaction.deaf && transaction.unsettled.is_none() {
-            self.registers().set_in_flight(Some(InFlight { rewind: false, counter: Some(counter) }));
-        }
     }
 
     /// The transaction is committed; the EXCLUSIVE lock is still held. Nothing happens if it wrote nothing.
@@ -202,6 +198,9 @@ impl Recorder {
         // the register is not raised either, and the next check finds the file ahead of it.
         let follows = |first: u32| first == before || first == before.wrapping_add(1);
         if transaction.counters.is_none_or(|(first, _)| follows(first)) {
+            // PHASETWO comes when the journal is gone.
+            let counter = transaction.counters.map_or(before, |(_, newest)| newest);
+            registers.set_in_flight(Some(InFlight::Committed { counter }));
             // First the number, then the record: a number without a record is a gap, which is harmless.
             fault::place("rollback commit: not numbered");
             self.store.raise_last_lsn(self.object, transaction.lsn);
@@ -216,11 +215,7 @@ impl Recorder {
             };
             self.store.append(head, &[&body.encode()]).map_err(|error| error.code())?;
             fault::place("rollback commit: registers not raised");
-            if let Some((_, counter)) = transaction.counters {
-                registers.raise_counter(counter);
-            } else {
-                registers.raise_counter(before);
-            }
+            registers.raise_counter(counter);
             if let Some(cookie) = transaction.cookie {
                 registers.raise_cookie(cookie);
             }

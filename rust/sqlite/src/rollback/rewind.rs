@@ -22,6 +22,9 @@ use crate::rewound::Method;
 
 /// The least step of the change counter at a rewind. No other writer skips numbers.
 const STEP: u32 = 64;
+/// How many steps there are to choose from: a plain program that commits as often as our step is long, after
+/// a rewind that was killed too early to happen, must not be taken for that rewind.
+const STEPS: u64 = 1024;
 
 impl Rollback {
     /// See [`crate::engine::Engine::rewind`].
@@ -113,8 +116,7 @@ impl Rollback {
             .ok_or_else(|| Error::internal("page 1 at the target is not one"))?;
         let registers = self.registers();
         let highest = registers.counter().max(header.counter);
-        #[expect(clippy::cast_possible_truncation, reason = "six random bits")]
-        let counter = highest.wrapping_add(STEP + (journal::random() % u64::from(STEP)) as u32);
+        let counter = highest.wrapping_add(STEP + (journal::random() % STEPS) as u32);
         let cookie = match then.cookie == header.cookie {
             true => then.cookie,
             false => registers.cookie().max(header.cookie).max(then.cookie).wrapping_add(1),
@@ -169,7 +171,7 @@ impl Rollback {
             guard.add(page, image).map_err(io)
         });
         let committed = filled.and_then(|()| {
-            self.registers().set_in_flight(Some(InFlight { rewind: true, counter: Some(counter) }));
+            self.registers().set_in_flight(Some(InFlight::Rewind { counter }));
             fault::place("rollback rewind: body of the guard");
             guard.commit(pages, sync).map_err(io)
         });

@@ -19,18 +19,18 @@ pub(crate) enum Outcome {
 }
 
 /// Tells from the change counter in the file, read while nobody writes and no hot journal is there, what
-/// came of the change in flight. `None`: somebody wrote whom we do not know.
+/// came of the change in flight. `None`: the file may hold a change that nobody recorded.
 pub(crate) fn outcome(in_flight: Option<InFlight>, known: u32, counter: u32) -> Option<Outcome> {
     match in_flight {
         None => (counter == known).then_some(Outcome::Undone),
         // The guard journal is complete before the first byte changes, and page 1 is in it.
-        Some(InFlight { rewind: true, .. }) if counter == known => Some(Outcome::Undone),
-        Some(InFlight { rewind: true, counter: then }) if then == Some(counter) => Some(Outcome::Rewind),
+        Some(InFlight::Rewind { .. }) if counter == known => Some(Outcome::Undone),
+        Some(InFlight::Rewind { counter: then }) if counter == then => Some(Outcome::Rewind),
         // The old counter does not prove that the transaction was rolled back: without a journal
-        // (journal_mode=OFF) pages may have changed before page 1.
-        Some(InFlight { rewind: false, .. }) if counter == known => Some(Outcome::Commit),
-        // The counter that it announced proves nothing: a program without the recording that rolls it back and
-        // commits counts on to the same number.
+        // (journal_mode=OFF) pages may have changed before page 1. The next counter proves nothing either:
+        // it may be this transaction's, or that of a plain program that rolled this one back and then wrote.
+        Some(InFlight::Transaction) if counter == known => Some(Outcome::Commit),
+        Some(InFlight::Committed { counter: then }) if counter == then => Some(Outcome::Commit),
         Some(_) => None,
     }
 }
@@ -83,10 +83,6 @@ fn newest_intent(store: &Store, object: ObjectId) -> Result<Option<(Lsn, Intent)
 mod tests {
     use super::*;
 
-    fn flight(rewind: bool, counter: u32) -> Option<InFlight> {
-        Some(InFlight { rewind, counter: Some(counter) })
-    }
-
     #[test]
     fn nothing_in_flight_must_leave_the_counter_alone() {
         assert_eq!(outcome(None, 5, 5), Some(Outcome::Undone));
@@ -94,27 +90,27 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_commit_shows_in_the_counter() {
-        assert_eq!(outcome(flight(false, 6), 5, 7), None);
-    }
-
-    #[test]
-    fn a_foreign_commit_may_have_the_counter_of_a_dead_one() {
-        assert_eq!(outcome(flight(false, 6), 5, 6), None);
-    }
-
-    #[test]
     fn a_dead_transaction_may_have_written_before_page_one() {
-        assert_eq!(outcome(flight(false, 6), 5, 5), Some(Outcome::Commit));
-        let early = Some(InFlight { rewind: false, counter: None });
-        assert_eq!(outcome(early, 5, 5), Some(Outcome::Commit));
-        assert_eq!(outcome(early, 5, 6), None);
+        assert_eq!(outcome(Some(InFlight::Transaction), 5, 5), Some(Outcome::Commit));
+    }
+
+    #[test]
+    fn the_next_counter_may_be_anybodys() {
+        assert_eq!(outcome(Some(InFlight::Transaction), 5, 6), None);
+    }
+
+    #[test]
+    fn after_the_commit_point_the_counter_proves_it() {
+        let committed = Some(InFlight::Committed { counter: 6 });
+        assert_eq!(outcome(committed, 5, 6), Some(Outcome::Commit));
+        assert_eq!(outcome(committed, 5, 7), None);
     }
 
     #[test]
     fn a_rewind_happened_or_did_not() {
-        assert_eq!(outcome(flight(true, 99), 5, 99), Some(Outcome::Rewind));
-        assert_eq!(outcome(flight(true, 99), 5, 5), Some(Outcome::Undone));
-        assert_eq!(outcome(flight(true, 99), 5, 6), None);
+        let rewind = Some(InFlight::Rewind { counter: 99 });
+        assert_eq!(outcome(rewind, 5, 99), Some(Outcome::Rewind));
+        assert_eq!(outcome(rewind, 5, 5), Some(Outcome::Undone));
+        assert_eq!(outcome(rewind, 5, 6), None);
     }
 }
