@@ -64,9 +64,8 @@ def story(folder: Path, megabytes: int) -> int:
 
         said("Rewind, while the application stays connected")
         done = db.rewind("before the deploy")
-        fact(
-            f'db.rewind("before the deploy") {milliseconds(done.seconds)}   ({done.pages} {"page" if done.pages == 1 else "pages"} written, {done.method})'
-        )
+        written = f"{done.pages} page{'s' * (done.pages != 1)} written, {done.method}"
+        fact(f'db.rewind("before the deploy") {milliseconds(done.seconds)}   ({written})')
         again = app.ask("SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM orders)")[0]
         check(
             f"pid {app.pid}, same connection, sees {again[0]:,} users, {again[1]:,} orders",
