@@ -20,7 +20,7 @@ mod wal;
 pub use database::{Database, JournalMode};
 pub use dbrewind_core::{Code, Lsn, Timestamp};
 pub use error::{Error, SqliteCode};
-pub use ffi::{ApiError, SqliteApi};
+pub use ffi::{ApiError, SqliteApi, extension_init};
 pub use mark::{Mark, MarkState};
 pub use options::{Journal, OpenOptions, Synchronous};
 pub use rewound::{Method, Rewound};

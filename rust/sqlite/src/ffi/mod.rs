@@ -4,6 +4,7 @@
 
 mod api;
 mod connection;
+mod extension;
 mod host_file;
 pub(crate) mod shim;
 pub(crate) mod types;
@@ -11,5 +12,6 @@ mod wal_index;
 
 pub use api::{ApiError, SqliteApi};
 pub(crate) use connection::Connection;
+pub use extension::extension_init;
 pub(crate) use host_file::{HostFile, HostVfs, LockLevel, ShmLock, VfsError};
 pub(crate) use wal_index::{Region, full_barrier};

@@ -255,3 +255,55 @@ forward! {
     fetch = xFetch(offset: i64, len: c_int, out: *mut *mut c_void) -> c_int, or types::SQLITE_IOERR;
     unfetch = xUnfetch(offset: i64, page: *mut c_void) -> c_int, or types::SQLITE_OK;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    unsafe extern "C" fn plain(_: *mut sqlite3_file) -> c_int {
+        7
+    }
+
+    fn methods(version: c_int) -> sqlite3_io_methods {
+        sqlite3_io_methods {
+            iVersion: version,
+            xClose: Some(plain),
+            xRead: None,
+            xWrite: None,
+            xTruncate: None,
+            xSync: None,
+            xFileSize: None,
+            xLock: None,
+            xUnlock: None,
+            xCheckReservedLock: None,
+            xFileControl: None,
+            xSectorSize: Some(plain),
+            xDeviceCharacteristics: None,
+            xShmMap: None,
+            xShmLock: None,
+            xShmBarrier: Some(shm_barrier),
+            xShmUnmap: None,
+            xFetch: None,
+            xUnfetch: None,
+        }
+    }
+
+    /// SQLite asks whether a file can do something by looking for null.
+    #[test]
+    fn null_slots_stay_null() {
+        let (first, second) = (methods(1), methods(2));
+        // SAFETY: both are complete tables.
+        let (first, second) = unsafe { (table(&raw const first), table(&raw const second)) };
+        assert_eq!((first.iVersion, second.iVersion), (1, 2));
+        assert!(first.xClose.is_some() && first.xSectorSize.is_some());
+        assert!(first.xWrite.is_none() && first.xLock.is_none() && first.xFileControl.is_none());
+        assert!(first.xShmBarrier.is_none(), "past the version nothing is looked at");
+        assert!(second.xShmBarrier.is_some() && second.xShmMap.is_none() && second.xFetch.is_none());
+    }
+
+    /// The object in SQLite's memory fits where any VFS's would.
+    #[test]
+    fn object_is_small() {
+        assert_eq!(SIZE, 16);
+    }
+}
