@@ -10,7 +10,7 @@ use crate::engine::{Engine, History, SharedHistory};
 use crate::error::Error;
 use crate::ffi::{Connection, HostFile, LockLevel, SqliteApi, VfsError, shim};
 use crate::options::{Journal, OpenOptions};
-use crate::rollback::{Header, Rollback};
+use crate::rollback::{Header, Rollback, recorded_block};
 use crate::wal::WalEngine;
 
 /// What [`open`] found and made.
@@ -48,7 +48,13 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions) -> Result
     });
     let store = Store::open(&store_path, &StoreOptions { limit: options.limit, ..Default::default() })?;
     let page = header.map_or(DEFAULT_PAGE, |header| header.page_size);
-    let object = store.object(&path.to_string_lossy(), page)?;
+    let name = path.to_string_lossy();
+    // In the rollback modes blocks stay what they were when VACUUM changes the page size.
+    let page = match journal {
+        JournalMode::Rollback => recorded_block(&store, &name)?.unwrap_or(page),
+        JournalMode::Wal => page,
+    };
+    let object = store.object(&name, page)?;
     let history = Arc::new(Mutex::new(History::new(store, object)));
     let engine: Box<dyn Engine> = match journal {
         JournalMode::Rollback => Box::new(Rollback::open(api, &path, Arc::clone(&history), page, options)?),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dbrewind_core::{Engine as EraEngine, Lsn};
+use dbrewind_core::{Cursor, Engine as EraEngine, Kind, Lsn, Store};
 
 use super::engine::{Present, Rollback};
 use super::file_id::FileId;
@@ -69,6 +69,26 @@ pub(super) fn open(
     })?;
     drop(lock);
     Ok(engine)
+}
+
+/// The block size with which a database of this name was recorded before, newest first. Reads the heads of all
+/// records, as the timeline does.
+pub(crate) fn recorded_block(store: &Store, name: &str) -> Result<Option<u32>, Error> {
+    let mut found = Vec::new();
+    store.scan(&mut Cursor::default(), &mut |head, at, _| {
+        if head.kind == Kind::Object {
+            found.push(at);
+        }
+    })?;
+    for at in found.into_iter().rev() {
+        let body = store.read(at)?.body;
+        let size = body.first_chunk::<4>().map(|size| u32::from_le_bytes(*size));
+        if body.get(8..) == Some(name.as_bytes()) {
+            // A size that no page has ever had would be another adapter's.
+            return Ok(size.filter(|size| size.is_power_of_two() && (512..=65536).contains(size)));
+        }
+    }
+    Ok(None)
 }
 
 fn keep_or_begin(engine: &mut Rollback, present: &Present) -> Result<(), Error> {

@@ -24,6 +24,7 @@ mod settle;
 mod two_copies;
 mod watched;
 
+pub(crate) use attach::recorded_block;
 pub(crate) use content::Content;
 pub(crate) use engine::Rollback;
 pub(crate) use header::Header;
