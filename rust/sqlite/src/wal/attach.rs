@@ -20,6 +20,7 @@ use super::rewind::next_lsn;
 use super::runs::Runs;
 use crate::engine::{SharedHistory, locked};
 use crate::error::Error;
+use crate::fault;
 use crate::ffi::{Connection, HostFile, HostVfs, LockLevel, SqliteApi, shim};
 use crate::options::{OpenOptions, Synchronous};
 
@@ -288,6 +289,7 @@ impl Core {
         let body = EraBody { time: Timestamp::now(), extent: Extent::new(pages), broken: before };
         self.store.append(self.head(Kind::Era, EraEngine::Wal.key().get(), first), &[&body.encode()])?;
         self.store.raise_last_lsn(self.object, first);
+        fault::place("wal attach: era begun");
         // What is in the WAL but not in the database file yet is from before the era, too.
         let mut newest = BTreeMap::new();
         for frame in self.index.watch().back_filled() + 1..=header.max_frame {

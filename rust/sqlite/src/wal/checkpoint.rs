@@ -13,6 +13,7 @@ use super::notes::RunNote;
 use super::transaction::Place;
 use crate::engine::locked;
 use crate::error::Error;
+use crate::fault;
 use crate::options::Synchronous;
 
 impl Core {
@@ -38,6 +39,7 @@ impl Core {
             self.store.sync()?;
             self.wal.sync()?;
         }
+        fault::place("wal checkpoint: bases saved");
         self.release_slot()?;
         let moved = self.move_slot(goal);
         self.hold_slot(if matches!(moved, Ok(true)) { goal } else { frozen.back_filled }, self.timeout)?;
@@ -45,12 +47,14 @@ impl Core {
             return Ok(false);
         }
         let written = self.write_below(&content, &pages, whole);
+        fault::place("wal checkpoint: pages written");
         if written.is_ok() {
             self.index.set_back_filled(goal);
             self.frozen = Some(Frozen { back_filled: goal, ..frozen });
         }
         self.release_exclusive(READ0, 1)?;
         written?;
+        fault::place("wal checkpoint: no anchor yet");
         self.drop_anchor(goal)?;
         Ok(whole)
     }
@@ -136,6 +140,7 @@ impl Core {
                 _ => self.read_at(content, *page, &mut image)?,
             }
             self.file.write(&image, u64::from(page - 1) * size).map_err(Error::vfs("write the database"))?;
+            fault::place("wal checkpoint: one page");
         }
         if whole {
             self.file.truncate(u64::from(content.pages) * size).map_err(Error::vfs("cut the database"))?;
@@ -204,7 +209,11 @@ impl Core {
         self.sequence = wal_header.sequence;
         let note = RunNote { back_filled: 0, ..self.run_note(1, checksum, salt) };
         self.store.set_register(self.object, NEWEST_RUN, note.stamp(self.tailed.get()));
-        let written = self.wal.write_header(&bytes).and_then(|()| self.wal.write_frames(1, &frame));
+        fault::place("wal restart: header invalid");
+        let written = self.wal.write_header(&bytes);
+        fault::place("wal restart: new header");
+        let written = written.and_then(|()| self.wal.write_frames(1, &frame));
+        fault::place("wal restart: first frame");
         let written = written.and_then(|()| match self.synchronous {
             Synchronous::Off => Ok(()),
             _ => self.wal.sync(),
@@ -222,6 +231,7 @@ impl Core {
         }
         self.frozen = Some(Frozen { salt, back_filled: 0 });
         self.publish(&header, 1, old.pages, checksum);
+        fault::place("wal restart: published");
         self.record_run(self.tailed, &note)?;
         self.drop_anchor(1)?;
         Ok(true)

@@ -9,6 +9,7 @@ use super::header::FrameHeader;
 use super::index::IndexHeader;
 use super::page_one::PageOne;
 use crate::error::Error;
+use crate::fault;
 
 /// Bytes of the WAL that are read at once.
 const CHUNK: usize = 512 * 1024;
@@ -88,6 +89,7 @@ impl Core {
             self.store.raise_register(self.object, HIGHEST_COOKIE, u64::from(one.cookie));
         }
         self.store.append(self.head(Kind::After, u64::from(frame.page), lsn), &[image])?;
+        fault::place("wal tail: one frame");
         if frame.commit == 0 {
             return Ok(false);
         }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::header::{FrameHeader, WalHeader};
 use crate::error::Error;
+use crate::fault;
 
 /// The `-wal` file of a database.
 #[derive(Debug)]
@@ -83,6 +84,12 @@ impl WalFile {
     /// Writes whole frames from `first` on. Only under WRITE, and never over a published frame that somebody
     /// may read.
     pub(crate) fn write_frames(&self, first: u32, frames: &[u8]) -> Result<(), Error> {
+        if cfg!(feature = "fault") {
+            // As a kill in the midst of the write leaves it.
+            let half = frames.get(..frames.len() / 2).unwrap_or_default();
+            self.file.write_all_at(half, self.offset(first)).map_err(self.error("write"))?;
+            fault::place("wal: half of the frames");
+        }
         self.file.write_all_at(frames, self.offset(first)).map_err(self.error("write"))
     }
 

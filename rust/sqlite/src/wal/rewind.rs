@@ -12,11 +12,12 @@ use super::notes::{INTENT, IntentNote, RUN, RunNote};
 use super::transaction::Place;
 use crate::engine::{Change, locked};
 use crate::error::Error;
+use crate::fault;
 use crate::options::Synchronous;
 use crate::rewound::Method;
 
 /// How long readers are waited for before the rewind is written instead.
-const READER_GRACE: Duration = Duration::from_millis(1);
+const READER_GRACE: Duration = Duration::from_micros(300);
 
 impl Core {
     /// Brings the database to its state at `to`.
@@ -157,8 +158,10 @@ impl Core {
 
         let intent = IntentNote { from: from.get(), target: to.get(), frame: k + 1, checksum, old: before };
         self.store.append(self.head(Kind::Note, INTENT, lsn), &[&intent.encode()])?;
+        fault::place("wal rewind: intent");
         self.note_counters(&one);
         self.index.invalidate(&mut self.file);
+        fault::place("wal rewind: header invalid");
         // Whoever reads the header from now on must know that LSNs are counted anew.
         let note = self.run_note(k + 1, checksum, header.salt);
         self.store.set_register(self.object, NEWEST_RUN, note.stamp(lsn.get()));
@@ -175,8 +178,11 @@ impl Core {
             }
             return Err(error);
         }
+        fault::place("wal rewind: frame written");
         self.index.enter(&mut self.file, k + 1, 1)?;
+        fault::place("wal rewind: frame entered");
         self.publish(header, k + 1, pages, checksum);
+        fault::place("wal rewind: published");
         for (slot, mark) in [(0, 0), (1, k + 1), (2, UNUSED_MARK), (3, UNUSED_MARK)] {
             self.index.set_read_mark(slot, mark);
         }
@@ -185,7 +191,9 @@ impl Core {
             self.index.set_attempted(back_filled);
         }
         self.record_run(lsn, &note)?;
+        fault::place("wal rewind: run recorded");
         self.record_rewind(lsn, from, to, u64::from(pages))?;
+        fault::place("wal rewind: recorded");
         Ok(Change { undo: from, pages: 1, method: Method::Moved })
     }
 
@@ -220,7 +228,9 @@ impl Core {
             self.index.enter(&mut self.file, frame, *page)?;
         }
         let lsn = self.runs.lsn_of(frame).ok_or_else(|| Error::internal("a frame without LSN"))?;
+        fault::place("wal written rewind: frames entered");
         self.publish(header, frame, pages, checksum);
+        fault::place("wal written rewind: published");
         self.record_rewind(lsn, from, to, u64::from(pages))?;
         Ok(Change { undo: from, pages: numbers.len() as u64, method: Method::Written })
     }
