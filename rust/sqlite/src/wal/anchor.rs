@@ -14,6 +14,8 @@ use crate::error::Error;
 
 /// A write at least this much later than another one is sure to have a later time stamp.
 const GRAIN_NS: u64 = 20_000_000;
+/// The same on a file system whose times are seconds, or every other one.
+const COARSE_NS: u64 = 2_020_000_000;
 
 /// What the file system says, and whether its times are old enough for any later write to change them.
 pub(crate) fn observe(path: &Path) -> Result<(FileState, bool), Error> {
@@ -33,7 +35,9 @@ pub(crate) fn observe(path: &Path) -> Result<(FileState, bool), Error> {
         changed: nanoseconds(stat.ctime(), stat.ctime_nsec()),
     };
     let newest = state.modified.max(state.changed);
-    Ok((state, newest.saturating_add(GRAIN_NS) <= now))
+    // Whole seconds: a file system that keeps no smaller ones.
+    let grain = if newest.is_multiple_of(1_000_000_000) { COARSE_NS } else { GRAIN_NS };
+    Ok((state, newest.saturating_add(grain) <= now))
 }
 
 /// What an anchor says about the WAL that is there now.
@@ -57,17 +61,37 @@ impl Core {
         let history = locked(&self.history);
         let Some(note) = history.timeline.notes(ANCHOR).last() else { return Ok(Kept::Lost) };
         let anchor = AnchorNote::decode(&note.body).ok_or_else(|| damaged_note("anchor", note.lsn))?;
+        // Nothing is recorded, not even by a mark, of what came after the anchor.
+        let newest = note.lsn == self.tailed && history.timeline.highest() <= self.tailed;
         drop(history);
         let (state, _) = observe(&self.path)?;
         if !anchor.settled || state != anchor.file {
             return Ok(Kept::Lost);
         }
         if self.anchored_frame(&anchor, header)? {
-            return Ok(Kept::SameWal { back_filled: anchor.back_filled });
+            // A power cut may have taken frames that the store has, and others may have their places by now.
+            let certain = newest || !self.store.boot_changed();
+            return Ok(if certain { Kept::SameWal { back_filled: anchor.back_filled } } else { Kept::Lost });
         }
         // The generation changed although the file did not: only a WAL that was back-filled whole can have been
-        // restarted or deleted.
-        Ok(if anchor.all_back_filled && anchor.salt != header.salt { Kept::NewWal } else { Kept::Lost })
+        // restarted or deleted. Commits after the anchor were in the WAL alone.
+        let whole = anchor.all_back_filled && newest;
+        Ok(if whole && anchor.salt != header.salt { Kept::NewWal } else { Kept::Lost })
+    }
+
+    /// Whether the freeze of another process has held until now, as far as the database file tells. CKPT is held
+    /// SHARED, so that it stays like that.
+    pub(crate) fn frozen_elsewhere(&self, header: &IndexHeader) -> Result<bool, Error> {
+        let history = locked(&self.history);
+        let Some(note) = history.timeline.notes(ANCHOR).last() else { return Ok(false) };
+        let anchor = AnchorNote::decode(&note.body).ok_or_else(|| damaged_note("anchor", note.lsn))?;
+        drop(history);
+        let (state, _) = observe(&self.path)?;
+        let watch = self.index.watch();
+        // Times that are too young to tell: SQLite says so before it back-fills, and a recovery needlessly.
+        let untouched = anchor.settled || self.index.attempted() <= anchor.back_filled;
+        let same = state == anchor.file && watch.back_filled() <= anchor.back_filled;
+        Ok(untouched && same && self.anchored_frame(&anchor, header)?)
     }
 
     fn anchored_frame(&self, anchor: &AnchorNote, header: &IndexHeader) -> Result<bool, Error> {
@@ -92,6 +116,10 @@ impl Core {
         let Some(frozen) = self.frozen else { return Ok(()) };
         let (file, settled) = observe(&self.path)?;
         let header = self.header()?;
+        if !self.freeze_holds(&header) {
+            // Somebody got past our locks: nothing to vouch for.
+            return Ok(());
+        }
         let checksum = self.checksum_of(frame, header.salt)?.unwrap_or_default();
         let counter = self.page_one(header.max_frame)?.counter;
         let all_back_filled = self.index.watch().back_filled() >= header.max_frame;

@@ -62,6 +62,7 @@ impl Core {
             sequence: 0,
             holder: None,
             frozen: None,
+            attempted: 0,
             tailed: Lsn::ORIGIN,
             extent: 0,
             first_cookies: std::collections::HashMap::new(),
@@ -84,8 +85,7 @@ impl Core {
             return if self.runs.stamp() == 0 { self.join() } else { Ok(()) };
         };
         let _object = self.lock_object(self.timeout)?;
-        self.freeze_with_a_frame()?;
-        let taken = self.take_over();
+        let taken = self.freeze_with_a_frame().and_then(|()| self.take_over());
         match taken {
             Ok(()) => self.holder = Some(role),
             Err(_) => self.thaw(),
@@ -118,9 +118,6 @@ impl Core {
                 return Ok(());
             }
             self.thaw();
-            // The freeze's SHARED kept the file; without it somebody may delete it.
-            HostFile::retry(self.timeout, || self.file.lock(LockLevel::Shared))
-                .map_err(Error::vfs("lock the database"))?;
             if started.elapsed() > self.timeout {
                 return Err(Error::Busy {
                     what: "somebody restarts the WAL again and again".to_owned(),
@@ -151,8 +148,8 @@ impl Core {
     }
 
     fn take_over(&mut self) -> Result<(), Error> {
-        locked(&self.history).catch_up()?;
         self.catch_up()?;
+        self.attempted = 0;
         let header = self.header()?;
         if header.page_size() != self.page_size {
             return Err(Error::WalDamaged {

@@ -46,6 +46,8 @@ impl Core {
         if !moved? || !self.try_exclusive(READ0, 1)? {
             return Ok(false);
         }
+        // From here on the states between are no longer below, even if this fails.
+        self.attempted = goal;
         let written = self.write_below(&content, &pages, whole);
         fault::place("wal checkpoint: pages written");
         if written.is_ok() {
@@ -230,6 +232,7 @@ impl Core {
             self.index.set_read_mark(slot, mark);
         }
         self.frozen = Some(Frozen { salt, back_filled: 0 });
+        self.attempted = 0;
         self.publish(&header, 1, old.pages, checksum);
         fault::place("wal restart: published");
         self.record_run(self.tailed, &note)?;

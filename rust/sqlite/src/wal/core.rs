@@ -52,6 +52,8 @@ pub(crate) struct Core {
     /// The holder role and the freeze come and go together, but for moments inside one call.
     pub(crate) holder: Option<HolderLock>,
     pub(crate) frozen: Option<Frozen>,
+    /// Frames that a back-fill of ours may have brought into the database file, whether it came to its end or not.
+    pub(crate) attempted: u32,
     /// Every commit up to here is in the store.
     pub(crate) tailed: Lsn,
     /// Length of the database at that moment, in pages.
@@ -117,6 +119,16 @@ impl Core {
         Ok(())
     }
 
+    /// As [`Core::refresh`], and refuses when a run was announced that nobody recorded: LSNs of frames are not known
+    /// then. The object's lock is held, so that its process has died, or failed.
+    pub(crate) fn refresh_runs(&mut self) -> Result<(), Error> {
+        self.refresh()?;
+        if self.store.register(self.object, NEWEST_RUN) == self.runs.stamp() {
+            return Ok(());
+        }
+        Err(Error::NotAttached { what: "a rewind by another process was killed".to_owned() })
+    }
+
     /// Reads the 100 bytes of page 1 that matter, as of a frame.
     pub(crate) fn page_one(&mut self, limit: u32) -> Result<PageOne, Error> {
         let mut bytes = [0; PageOne::LEN];
@@ -150,7 +162,9 @@ impl Core {
         let history = locked(&self.history);
         let root = history.timeline.canonical(lsn);
         let same = self.runs.starts().filter(|start| history.timeline.canonical(*start) == root);
-        let back_filled = self.index.watch().back_filled();
+        // The wal-index forgets it in a recovery, and does not know of a back-fill that failed.
+        let frozen = self.frozen.map_or(0, |frozen| frozen.back_filled);
+        let back_filled = self.index.watch().back_filled().max(frozen).max(self.attempted);
         [lsn, root, self.tailed]
             .into_iter()
             .filter(|moment| history.timeline.canonical(*moment) == root)

@@ -42,6 +42,8 @@ impl Core {
         let per_chunk = u32::try_from((CHUNK / frame_len).max(1)).unwrap_or(1);
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut next = first;
+        // The last page that the transaction wrote.
+        let mut widest = 0;
         let mut result = Ok(true);
         'all: while next <= header.max_frame {
             let count = per_chunk.min(header.max_frame - next + 1);
@@ -51,7 +53,7 @@ impl Core {
                 break;
             }
             for bytes in buffer.chunks_exact(frame_len) {
-                match self.copy_frame(header, next, bytes) {
+                match self.copy_frame(header, next, bytes, &mut widest) {
                     Ok(commit) => {
                         next += 1;
                         if commit && next - first >= most && next <= header.max_frame {
@@ -71,7 +73,13 @@ impl Core {
     }
 
     /// Appends what one frame says; answers whether it ends a transaction.
-    fn copy_frame(&mut self, header: &IndexHeader, number: u32, bytes: &[u8]) -> Result<bool, Error> {
+    fn copy_frame(
+        &mut self,
+        header: &IndexHeader,
+        number: u32,
+        bytes: &[u8],
+        widest: &mut u32,
+    ) -> Result<bool, Error> {
         let damaged = |what: &str| Error::WalDamaged { what: format!("frame {number} {what}") };
         let frame = FrameHeader::decode(bytes).ok_or_else(|| damaged("is too short"))?;
         let image = bytes.get(FrameHeader::LEN..).unwrap_or_default();
@@ -90,15 +98,18 @@ impl Core {
         }
         self.store.append(self.head(Kind::After, u64::from(frame.page), lsn), &[image])?;
         fault::place("wal tail: one frame");
+        *widest = frame.page.max(*widest);
         if frame.commit == 0 {
             return Ok(false);
         }
-        self.committed(lsn, u64::from(frame.commit))?;
+        let most = std::mem::take(widest);
+        self.committed(lsn, u64::from(frame.commit), u64::from(most))?;
         Ok(true)
     }
 
-    fn committed(&mut self, lsn: Lsn, pages: u64) -> Result<(), Error> {
-        if pages < self.extent {
+    /// `widest`: the last page it wrote, perhaps on the way and to be cut off again.
+    fn committed(&mut self, lsn: Lsn, pages: u64, widest: u64) -> Result<(), Error> {
+        if pages < self.extent.max(widest) {
             self.store.append(self.head(Kind::Cut, pages + 1, lsn), &[])?;
         }
         let body = CommitBody { time: Timestamp::now(), extent: Extent::new(pages) };
@@ -110,6 +121,8 @@ impl Core {
     /// Copies everything that is committed now. Takes the object's lock.
     pub(crate) fn drain_all(&mut self, timeout: Duration) -> Result<(), Error> {
         let _object = self.lock_object(timeout)?;
+        self.check_recording()?;
+        self.refresh_runs()?;
         let header = self.header()?;
         self.drain_to(&header, u32::MAX).map(|_| ())
     }

@@ -41,6 +41,18 @@ impl WalEngine {
 }
 
 impl Core {
+    /// Runs `work` as the holder, or beside one. When the other holder died in the meantime, once more in its place.
+    fn attached<T>(&mut self, mut work: impl FnMut(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        self.attach()?;
+        match work(self) {
+            Err(Error::NotAttached { .. }) if self.holder.is_none() => {
+                self.attach()?;
+                work(self)
+            }
+            other => other,
+        }
+    }
+
     /// The moment of the WAL's end, and the note a mark of it carries.
     fn moment(&mut self) -> Result<Moment, Error> {
         self.check_recording()?;
@@ -98,6 +110,8 @@ impl Core {
     }
 
     fn last_steps(&mut self) -> Result<(), Error> {
+        self.check_recording()?;
+        self.refresh_runs()?;
         let header = self.header()?;
         self.drain_to(&header, u32::MAX)?;
         self.back_fill(header.max_frame)?;
@@ -123,9 +137,7 @@ impl Engine for WalEngine {
     }
 
     fn rewind(&mut self, to: Lsn, timeout: Duration) -> Result<Change, Error> {
-        let mut core = locked_core(&self.core);
-        core.attach()?;
-        core.rewind(to, timeout)
+        locked_core(&self.core).attached(|core| core.rewind(to, timeout))
     }
 
     fn digest(&mut self, timeout: Duration) -> Result<[u8; 16], Error> {
@@ -137,8 +149,7 @@ impl Engine for WalEngine {
 
     fn drain(&mut self, timeout: Duration) -> Result<(), Error> {
         let mut core = locked_core(&self.core);
-        core.attach()?;
-        core.drain_all(timeout)?;
+        core.attached(|core| core.drain_all(timeout))?;
         let caught_up = locked(&core.history).catch_up();
         Ok(caught_up?)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::attach::open_connection;
 use super::core::{Core, Frozen};
-use super::index::IndexHeader;
+use super::index::{IndexHeader, UNUSED_MARK};
 use super::locks::{CKPT, READ4};
 use crate::error::Error;
 use crate::ffi::{HostFile, LockLevel, ShmLock};
@@ -43,21 +43,27 @@ impl Core {
         Ok(())
     }
 
-    /// Takes SHARED on the slot with its read mark at `mark`. A reader may have moved the mark between our two
-    /// locks, hence the loop.
+    /// Takes SHARED on the slot, with its read mark at `mark` if nobody else is on it. A reader may have moved the mark
+    /// between our two locks, hence the loop.
+    ///
+    /// A reader that got the slot while we had let go of it may keep it for long. Then its mark has to do: SHARED on
+    /// the slot alone prevents a restart, SHARED on CKPT a back-fill.
     pub(crate) fn hold_slot(&mut self, mark: u32, timeout: Duration) -> Result<(), Error> {
         let busy = || Error::vfs("lock the freeze's read slot");
         for _ in 0..1000 {
+            let mut taken = false;
             if self.index.watch().read_mark(SLOT) != mark {
-                HostFile::retry(timeout, || self.file.shm_lock(READ4, 1, ShmLock::Exclusive))
-                    .map_err(busy())?;
-                self.index.set_read_mark(SLOT, mark);
-                self.file.shm_barrier();
-                self.release_exclusive(READ4, 1)?;
+                if self.try_exclusive(READ4, 1)? {
+                    self.index.set_read_mark(SLOT, mark);
+                    self.file.shm_barrier();
+                    self.release_exclusive(READ4, 1)?;
+                } else {
+                    taken = true;
+                }
             }
             HostFile::retry(timeout, || self.file.shm_lock(READ4, 1, ShmLock::Shared)).map_err(busy())?;
             self.file.shm_barrier();
-            if self.index.watch().read_mark(SLOT) == mark {
+            if taken || self.index.watch().read_mark(SLOT) == mark {
                 return Ok(());
             }
             self.release_slot()?;
@@ -74,12 +80,14 @@ impl Core {
         self.file.shm_unlock(READ4, 1, ShmLock::Shared).map_err(Error::vfs("unlock the freeze's read slot"))
     }
 
-    /// Gives every lock of the freeze back. Locks that are not held are no error to SQLite.
+    /// Gives the freeze's locks in the wal-index back. Locks that are not held are no error to SQLite.
+    ///
+    /// SHARED on the database stays until the file is closed: without it the last connection elsewhere deletes `-wal`
+    /// and `-shm`, and what we have mapped is nobody's any more.
     pub(crate) fn thaw(&mut self) {
         self.frozen = None;
         let _ = self.file.shm_unlock(READ4, 1, ShmLock::Shared);
         let _ = self.file.shm_unlock(CKPT, 1, ShmLock::Shared);
-        let _ = self.file.unlock(LockLevel::None);
     }
 
     /// The published header. When its writer died in the middle, SQLite recovers it first.
@@ -117,7 +125,8 @@ impl Core {
         let Some(frozen) = &mut self.frozen else { return Ok(()) };
         frozen.back_filled = frozen.back_filled.max(frames);
         let frames = frozen.back_filled;
-        if self.index.watch().read_mark(SLOT) != frames {
+        let lower = self.index.watch().read_mark(SLOT) < frames;
+        if lower || self.index.watch().read_mark(SLOT) == UNUSED_MARK {
             self.release_slot()?;
             self.hold_slot(frames, self.timeout)?;
         }

@@ -7,12 +7,13 @@ use dbrewind_core::{Extent, Key, Kind, Lsn, RewindBody, Source, Timestamp};
 use super::core::{Core, NEWEST_RUN};
 use super::header::{Checksum, FrameHeader, Salt};
 use super::index::{IndexHeader, UNUSED_MARK};
-use super::locks::{READ1, READ4, WRITE};
+use super::locks::{CKPT, READ1, READ4, WRITE};
 use super::notes::{INTENT, IntentNote, RUN, RunNote};
 use super::transaction::Place;
 use crate::engine::{Change, locked};
 use crate::error::Error;
 use crate::fault;
+use crate::ffi::{ShmLock, VfsError};
 use crate::options::Synchronous;
 use crate::rewound::Method;
 
@@ -30,7 +31,8 @@ impl Core {
         loop {
             let left = timeout.saturating_sub(started.elapsed());
             let done = self.with_exclusive(WRITE, left, what, |core| match core.index.watch().header() {
-                Some(header) => core.rewind_under_write(&header, to).map(Some),
+                Some(header) if core.holder.is_some() => core.rewind_under_write(&header, to).map(Some),
+                Some(header) => core.rewind_beside_the_holder(&header, to).map(Some),
                 // Its writer died; SQLite can recover it only without our WRITE.
                 None => Ok(None),
             })?;
@@ -51,10 +53,30 @@ impl Core {
             return Ok(history.timeline.reachable(to)?);
         }
         drop(history);
-        if to > self.lsn_now(&header)? {
+        // Somebody else is in the middle of moving the end.
+        let moving = self.store.register(self.object, NEWEST_RUN) != self.runs.stamp();
+        if !moving && to > self.lsn_now(&header)? {
             return Err(Error::NoSuchMoment { lsn: to });
         }
         Ok(())
+    }
+
+    /// The freeze is another process's, which may die at any time: our own SHARED on CKPT keeps checkpointers out from
+    /// here on, and the anchor tells whether one came before.
+    fn rewind_beside_the_holder(&mut self, header: &IndexHeader, to: Lsn) -> Result<Change, Error> {
+        let gone = || Error::NotAttached { what: "the recording that held the WAL has died".to_owned() };
+        match self.file.shm_lock(CKPT, 1, ShmLock::Shared) {
+            Ok(()) => {}
+            Err(VfsError::Busy) => return Err(gone()),
+            Err(other) => return Err(Error::vfs("lock the wal-index against checkpoints")(other)),
+        }
+        let done = self.refresh_runs().and_then(|()| match self.frozen_elsewhere(header)? {
+            true => self.rewind_under_write(header, to),
+            false => Err(gone()),
+        });
+        let released = self.file.shm_unlock(CKPT, 1, ShmLock::Shared);
+        released.map_err(Error::vfs("unlock the wal-index"))?;
+        done
     }
 
     fn rewind_under_write(&mut self, header: &IndexHeader, to: Lsn) -> Result<Change, Error> {
@@ -63,6 +85,7 @@ impl Core {
                 what: "the WAL was back-filled or restarted under our locks".to_owned(),
             });
         }
+        self.refresh_runs()?;
         self.drain_to(header, u32::MAX)?;
         let now = self.lsn_now(header)?;
         if self.tailed != now {
@@ -117,14 +140,18 @@ impl Core {
             return Ok(true);
         }
         let started = Instant::now();
-        let mut taken = 0;
+        let (mut taken, mut failed) = (0, None);
         while taken < 4 {
-            if self.try_exclusive(READ1 + taken, 1)? {
-                taken += 1;
-            } else if started.elapsed() < READER_GRACE {
-                std::thread::sleep(Duration::from_micros(20));
-            } else {
-                break;
+            match self.try_exclusive(READ1 + taken, 1) {
+                Ok(true) => taken += 1,
+                Ok(false) if started.elapsed() < READER_GRACE => {
+                    std::thread::sleep(Duration::from_micros(20));
+                }
+                Ok(false) => break,
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
             }
         }
         if taken == 4 {
@@ -133,7 +160,7 @@ impl Core {
         for slot in 0..taken {
             self.release_exclusive(READ1 + slot, 1)?;
         }
-        Ok(false)
+        failed.map_or(Ok(false), Err)
     }
 
     /// Makes frame `k` the WAL's last but for one new frame: page 1 of that moment, moved forward. It takes the
@@ -173,13 +200,15 @@ impl Core {
             // The old frame back, then the old header: as if nothing had been.
             let restored = self.wal.write_frames(k + 1, &old);
             self.store.set_register(self.object, NEWEST_RUN, self.runs.stamp());
-            if restored.is_ok() {
-                self.index.publish(&mut self.file, header);
+            match restored {
+                Ok(()) => self.index.publish(&mut self.file, header),
+                Err(_) => self.store.set_broken(error.code()),
             }
             return Err(error);
         }
         fault::place("wal rewind: frame written");
-        self.index.enter(&mut self.file, k + 1, 1)?;
+        let entered = self.index.enter(&mut self.file, k + 1, 1);
+        self.or_stop(entered)?;
         fault::place("wal rewind: frame entered");
         self.publish(header, k + 1, pages, checksum);
         fault::place("wal rewind: published");
@@ -190,11 +219,20 @@ impl Core {
         if self.index.attempted() > k + 1 {
             self.index.set_attempted(back_filled);
         }
-        self.record_run(lsn, &note)?;
+        let recorded = self.record_run(lsn, &note);
         fault::place("wal rewind: run recorded");
-        self.record_rewind(lsn, from, to, u64::from(pages))?;
+        let recorded = recorded.and_then(|()| self.record_rewind(lsn, from, to, u64::from(pages)));
         fault::place("wal rewind: recorded");
+        self.or_stop(recorded)?;
         Ok(Change { undo: from, pages: 1, method: Method::Moved })
+    }
+
+    /// Stops the recording after a failure: the database has changed, and the store does not know how.
+    fn or_stop<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &result {
+            self.store.set_broken(error.code());
+        }
+        result
     }
 
     /// Writes the pages that differ as one transaction. Readers keep what they see.

@@ -81,7 +81,9 @@ impl Following {
     fn look(&mut self, core: &Mutex<Core>) {
         let pulse = self.watch.pulse();
         let now = Instant::now();
-        if pulse == self.pulse {
+        // A writer that died between the two copies of the header left no other trace. Nobody can recover it while we
+        // hold CKPT.
+        if pulse == self.pulse && self.watch.header().is_some() {
             self.pause = (self.pause * 2).min(IDLE);
         } else {
             self.pause = ACTIVE;
@@ -107,6 +109,9 @@ impl Following {
         }
         let Ok(_object) = core.lock_object(Duration::from_millis(1)) else { return false };
         let Ok(header) = core.header() else { return false };
+        if core.refresh_runs().is_err() {
+            return false;
+        }
         core.drain_to(&header, AT_ONCE).unwrap_or(false)
     }
 }
@@ -130,6 +135,7 @@ impl Core {
             return Ok(());
         }
         let _object = self.lock_object(Duration::from_millis(1))?;
+        self.refresh_runs()?;
         let header = self.header()?;
         self.drain_to(&header, u32::MAX)?;
         if self.back_fill(goal)? && self.restart()? {

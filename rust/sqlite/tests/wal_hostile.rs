@@ -1,0 +1,258 @@
+//! What plain programs, kills and full disks may do to a recording in WAL mode at its worst moments.
+#![cfg(feature = "bundled")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test panics")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use dbrewind_core::Code;
+use dbrewind_sqlite::{Database, MarkState, OpenOptions, SqliteApi, Synchronous, Target};
+use rusqlite::Connection;
+
+struct World {
+    dir: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let world = Self { dir: tempfile::tempdir().unwrap() };
+        let app = Connection::open(world.path()).unwrap();
+        app.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE t(id INTEGER PRIMARY KEY, x TEXT)").unwrap();
+        world
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("app.db")
+    }
+
+    fn connect(&self) -> Connection {
+        let app = Connection::open(self.path()).unwrap();
+        app.execute_batch("PRAGMA synchronous=OFF").unwrap();
+        app
+    }
+
+    fn options() -> OpenOptions {
+        OpenOptions { synchronous: Synchronous::Off, ..OpenOptions::default() }
+    }
+
+    fn record(&self) -> Database {
+        self.record_with(&Self::options())
+    }
+
+    fn record_with(&self, options: &OpenOptions) -> Database {
+        Database::open(SqliteApi::bundled(), &self.path(), options).unwrap()
+    }
+
+    /// A plain Python program, which gets the path as its first argument.
+    fn python(&self, program: &str) -> Child {
+        Command::new("python3")
+            .args(["-c", program])
+            .arg(self.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Runs one of the `child_*` tests in a process of its own and kills it when it says so.
+    fn child(&self, test: &str) {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--ignored", "--nocapture", "--test-threads", "1"])
+            .env("DBREWIND_TEST_DATABASE", self.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.map(Result::unwrap).any(|line| line.ends_with("kill me")), "the child failed");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+fn child_path() -> PathBuf {
+    PathBuf::from(std::env::var("DBREWIND_TEST_DATABASE").unwrap())
+}
+
+fn kill_me() -> ! {
+    println!("kill me");
+    std::io::stdout().flush().unwrap();
+    loop {
+        std::thread::park();
+    }
+}
+
+fn insert(app: &Connection, text: &str) {
+    app.execute("INSERT INTO t(x) VALUES(?1)", [text]).unwrap();
+}
+
+fn rows(app: &Connection) -> Vec<String> {
+    let mut statement = app.prepare("SELECT x FROM t ORDER BY id").unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+fn name(name: &str) -> Target {
+    Target::from(name)
+}
+
+/// SQLite writes the second copy of the wal-index header first. A writer that dies between the two leaves the first
+/// one as it was, and everybody waits for a recovery, which our lock on CKPT keeps out.
+#[test]
+fn a_writer_killed_between_the_header_copies_stops_nobody() {
+    let world = World::new();
+    let app = world.connect();
+    insert(&app, "seed");
+    let _database = world.record();
+    std::thread::sleep(Duration::from_millis(300));
+    let program = r#"
+import sqlite3, sys, os
+with open(sys.argv[1] + "-shm", "r+b", buffering=0) as shm:
+    shm.seek(48 + 8); word = shm.read(4)
+    shm.seek(48 + 8); shm.write(bytes([word[0] ^ 1]) + word[1:])
+os.execv(sys.executable, [sys.executable, "-c", """
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1], timeout=0)
+print(c.execute("select x from t").fetchall())
+""", sys.argv[1]])
+"#;
+    let out = world.python(program).wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&out.stdout).trim(), "[('seed',)]");
+}
+
+#[test]
+#[ignore = "run by a_wal_deleted_after_a_kill_is_noticed"]
+fn child_commits_past_the_anchor() {
+    let path = child_path();
+    let app = Connection::open(&path).unwrap();
+    insert(&app, "one");
+    let database = Database::open(SqliteApi::bundled(), &path, &World::options()).unwrap();
+    database.close().unwrap();
+    // The anchor of the close says that everything is in the database file.
+    let database = Database::open(SqliteApi::bundled(), &path, &World::options()).unwrap();
+    database.mark("one").unwrap();
+    insert(&app, "two");
+    database.mark("two").unwrap();
+    database.drain().unwrap();
+    kill_me();
+}
+
+/// A power cut may leave an empty WAL, and people delete it. Then commits are gone that we know of.
+#[test]
+fn a_wal_deleted_after_a_kill_is_noticed() {
+    let world = World::new();
+    world.child("child_commits_past_the_anchor");
+    for end in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(world.dir.path().join(format!("app.db{end}")));
+    }
+    let app = world.connect();
+    assert_eq!(rows(&app), ["one"]);
+    let database = world.record();
+    for mark in database.marks().unwrap() {
+        if mark.state != MarkState::Lost {
+            insert(&app, "more");
+            database.rewind(&name(&mark.name), None).unwrap();
+            let expected: &[&str] = if mark.name == "one" { &["one"] } else { &["one", "two"] };
+            assert_eq!(rows(&app), expected, "mark {}", mark.name);
+        }
+    }
+}
+
+/// The store fills up at every possible record of a rewind: whatever the call answered, no later one is wrong.
+#[test]
+fn a_store_that_fills_up_in_a_rewind_is_never_wrong() {
+    let mut stopped_late = 0;
+    // A round of insert and rewind takes about 4,400 bytes of the store.
+    for pad in 0..32 {
+        let world = World::new();
+        let app = world.connect();
+        insert(&app, "seed");
+        let options = OpenOptions { limit: 4 << 20, ..World::options() };
+        let database = world.record_with(&options);
+        app.execute("INSERT INTO t VALUES(-1, zeroblob(4000000))", []).unwrap();
+        app.execute("DELETE FROM t WHERE id = -1", []).unwrap();
+        database.mark("seed").unwrap();
+        let seed = database.digest().unwrap();
+        for filler in 0..pad {
+            // With its 64 bytes around it, a record of 144.
+            database.mark(&format!("{filler:0>64}")).unwrap();
+        }
+        let mut number = 0;
+        let error = loop {
+            number += 1;
+            insert(&app, &format!("{number}"));
+            let full = rows(&app);
+            match database.rewind(&name("seed"), None) {
+                Ok(_) => assert_eq!(rows(&app), ["seed"]),
+                Err(error) => {
+                    let now = rows(&app);
+                    assert!(now == ["seed"] || now == full, "{now:?}");
+                    stopped_late += u32::from(now != full);
+                    break error;
+                }
+            }
+        };
+        assert_eq!(error.code(), Code::StoreFull, "{error}");
+        if rows(&app) == ["seed"] {
+            let again = database.rewind(&name("seed"), None);
+            assert_eq!(again.map_err(|error| error.code()).unwrap_err(), Code::StoreFull, "pad {pad}");
+            assert_eq!(database.now().unwrap_err().code(), Code::StoreFull, "pad {pad}");
+        }
+        let _ = database.close();
+        let database = world.record();
+        let state = database.marks().unwrap()[0].state;
+        if state != MarkState::Lost {
+            insert(&app, "more");
+            database.rewind(&name("seed"), None).unwrap();
+            assert_eq!(database.digest().unwrap(), seed);
+        }
+    }
+    assert!(stopped_late > 0, "no round hit the records after the change");
+}
+
+/// A reader that comes while a rewind has the freeze's slot in its hands may get that slot, and keep it for long.
+#[test]
+fn readers_on_every_slot_do_not_fail_a_rewind() {
+    let world = World::new();
+    let app = world.connect();
+    insert(&app, "seed");
+    let database = world.record_with(&OpenOptions { timeout: Duration::from_millis(10), ..World::options() });
+    database.mark("seed").unwrap();
+    let program = r#"
+import sqlite3, sys, threading, time, random
+def read(seed):
+    r = random.Random(seed)
+    c = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)
+    while True:
+        c.execute("begin"); c.execute("select count(*) from t").fetchall()
+        time.sleep(r.random() * 0.2 if r.random() < 0.3 else 0.0001); c.execute("commit")
+for n in range(8):
+    threading.Thread(target=read, args=(n,), daemon=True).start()
+print("ready", flush=True)
+sys.stdin.read()
+"#;
+    let mut readers = world.python(program);
+    let mut line = String::new();
+    BufReader::new(readers.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let rewind = |round: u32| {
+        insert(&app, &format!("{round}"));
+        let mut tries = 0;
+        let done = loop {
+            match database.rewind(&name("seed"), Some(Duration::from_millis(10))) {
+                // The tail has the object's lock, or a reader is recovering.
+                Err(error) if error.to_string().contains("recording of this database") && tries < 50 => {
+                    tries += 1
+                }
+                other => break other,
+            }
+        };
+        done.map_err(|error| error.to_string())
+    };
+    let result: Result<Vec<_>, _> = (0..400).map(rewind).collect();
+    drop(readers.stdin.take());
+    readers.kill().unwrap();
+    readers.wait().unwrap();
+    result.unwrap();
+    assert_eq!(rows(&app), ["seed"]);
+}
