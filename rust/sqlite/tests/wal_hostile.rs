@@ -256,3 +256,30 @@ sys.stdin.read()
     result.unwrap();
     assert_eq!(rows(&app), ["seed"]);
 }
+
+/// Whoever is not the holder rewinds too, right from the beginning, and after the holder's checkpoint and end.
+#[test]
+fn two_recordings_of_one_database_rewind_in_turns() {
+    let world = World::new();
+    let app = world.connect();
+    insert(&app, "seed");
+    let holder = world.record();
+    let beside = world.record();
+    holder.mark("seed").unwrap();
+    for round in 0..30 {
+        insert(&app, &format!("a{round}"));
+        beside.rewind(&name("seed"), None).unwrap();
+        assert_eq!(rows(&app), ["seed"], "round {round}");
+        insert(&app, &format!("b{round}"));
+        holder.rewind(&name("seed"), None).unwrap();
+        assert_eq!(rows(&app), ["seed"], "round {round}");
+    }
+    insert(&app, "end");
+    beside.mark("end").unwrap();
+    holder.close().unwrap();
+    insert(&app, "more");
+    beside.rewind(&name("end"), None).unwrap();
+    assert_eq!(rows(&app), ["seed", "end"]);
+    beside.rewind(&name("seed"), None).unwrap();
+    assert_eq!(rows(&app), ["seed"]);
+}
