@@ -9,7 +9,7 @@ const COUNTER: usize = 0;
 const COOKIE: usize = 1;
 const IN_FLIGHT: usize = 3;
 const BOUNDARY: usize = 4;
-const EXTENT: usize = 6;
+const EXTENT: usize = 5;
 
 /// The registers of one database.
 #[derive(Clone, Copy)]
