@@ -158,16 +158,57 @@ fn kill_mid_transaction() {
 /// what the killed one's would have been, the content is not.
 #[test]
 fn plain_commit_after_a_killed_one() {
-    let (world, _, _) = prepared("delete");
-    let mut calls = 0;
-    while !world.dir.path().join("a.db-journal").exists() {
-        assert!(killed("child_writes", &world, calls));
-        calls += 1;
+    let mut after_the_first_write = 0;
+    for calls in 0.. {
+        let (world, _, _) = prepared("delete");
+        if !killed("child_writes", &world, calls) {
+            break;
+        }
+        let journal = std::fs::read(world.dir.path().join("a.db-journal")).unwrap_or_default();
+        if journal.first().is_none_or(|byte| *byte == 0) {
+            continue;
+        }
+        world.plain("insert into t values (1000, 'plain')");
+        let db = world.record();
+        let error = db.rewind(&Target::from("m"), None).unwrap_err();
+        assert_eq!(error.code(), dbrewind_sqlite::Code::MarkLost, "{calls}: {error}");
+        after_the_first_write += 1;
+        if after_the_first_write == 12 {
+            break;
+        }
     }
-    world.plain("insert into t values (1000, 'plain')");
-    let db = world.record();
-    let error = db.rewind(&Target::from("m"), None).unwrap_err();
-    assert_eq!(error.code(), dbrewind_sqlite::Code::MarkLost, "{error}");
+    assert!(after_the_first_write > 3);
+}
+
+/// The guard has the page size of the target, whatever the file's is when it is played back.
+#[test]
+fn kill_mid_restore_across_page_sizes() {
+    for (before, after) in [(1024, 4096), (4096, 512)] {
+        let mut rolled_forward = 0;
+        for calls in 0.. {
+            let world = World::new("delete", before);
+            let db = world.record();
+            let c = world.connect();
+            world.fill(&c, 0..60);
+            db.mark("m").unwrap();
+            let marked = db.digest().unwrap();
+            c.execute_batch(&format!("pragma page_size = {after}; vacuum")).unwrap();
+            world.fill(&c, 60..80);
+            let vacuumed = db.digest().unwrap();
+            drop((db, c));
+            let was_killed = killed("child_rewinds", &world, calls);
+            let hot = world.dir.path().join("a.db-journal").exists();
+            assert_eq!(world.plain("pragma integrity_check"), "ok", "{before} {after} {calls}");
+            let db = world.record();
+            let digest = db.digest().unwrap();
+            assert!(digest == marked || (digest == vacuumed && !hot), "{before} {after} {calls}");
+            rolled_forward += i32::from(hot);
+            if !was_killed {
+                break;
+            }
+        }
+        assert!(rolled_forward > 0, "{before} {after}");
+    }
 }
 
 /// A connection in journal_mode=OFF does not look for a hot journal. Any other connection heals the file.
