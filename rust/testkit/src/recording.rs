@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use dbrewind_sqlite::{Database, Error, Journal, Lsn, Method, OpenOptions, SqliteApi, Synchronous, Target};
+use dbrewind_sqlite::{
+    Database, Error, Journal, Lsn, Mark, Method, OpenOptions, SqliteApi, Synchronous, Target,
+};
 
 use crate::protocol::{Answer, Goal, Recording, Request};
 use crate::serve::fault;
@@ -65,17 +67,7 @@ impl Slot {
 fn ask(database: &Database, request: &Request) -> Result<Answer, Error> {
     Ok(match request {
         Request::Mark { name } => Answer::Lsn { lsn: database.mark(name)?.lsn.get() },
-        Request::Marks => {
-            let row = |mark: dbrewind_sqlite::Mark| {
-                vec![
-                    mark.name,
-                    mark.lsn.get().to_string(),
-                    mark.pages.to_string(),
-                    format!("{:?}", mark.state).to_lowercase(),
-                ]
-            };
-            Answer::Rows { rows: database.marks()?.into_iter().map(row).collect() }
-        }
+        Request::Marks => Answer::Rows { rows: database.marks()?.iter().map(row).collect() },
         Request::DropMark { name } => {
             database.drop_mark(name)?;
             Answer::Done
@@ -110,6 +102,13 @@ fn ask(database: &Database, request: &Request) -> Result<Answer, Error> {
         }
         other => fault(&format!("not for a recording: {other:?}")),
     })
+}
+
+/// Name, LSN, pages and state of a mark, in words.
+#[must_use]
+pub fn row(mark: &Mark) -> Vec<String> {
+    let state = format!("{:?}", mark.state).to_lowercase();
+    vec![mark.name.clone(), mark.lsn.get().to_string(), mark.pages.to_string(), state]
 }
 
 fn refused(error: &Error) -> Answer {

@@ -46,7 +46,7 @@ pub struct Summary {
     pub kept: u64,
     /// Marks that were refused afterwards.
     pub lost: u64,
-    /// Kept and lost when recording began again before anybody else came, in WAL mode.
+    /// Kept and lost when recording began again before anybody else came, in WAL mode without checkpoints.
     pub first_wal: (u64, u64),
     /// The same in the rollback modes.
     pub first_rollback: (u64, u64),
@@ -182,7 +182,7 @@ impl<'a> Scene<'a> {
                 writer.kill();
             }
             writer.rest()?;
-            self.ledger.read(&writer.events, true);
+            self.ledger.read(&writer.events, true)?;
         }
         match victim.events.last() {
             Some(Event::Try(Step::Rewind(..))) => summary.in_rewind += 1,
@@ -192,7 +192,7 @@ impl<'a> Scene<'a> {
         if let Some(name) = &victim.fault {
             *summary.faults.entry(name.clone()).or_default() += 1;
         }
-        self.ledger.read(&victim.events, self.plan.company);
+        self.ledger.read(&victim.events, self.plan.company)?;
         if self.options.verbose {
             eprintln!("{:?} {:?}", self.plan, victim.events.last());
         }
@@ -285,7 +285,9 @@ impl<'a> Scene<'a> {
         self.told.push(format!("{kept} kept, {lost} lost by this"));
         summary.kept += kept as u64;
         summary.lost += lost as u64;
-        if first == First::Recording {
+        // Company checkpoints once the freeze is gone; our own checkpoint leaves times that must settle first.
+        let undisturbed = !self.plan.company && self.plan.wal_limit.is_none();
+        if first == First::Recording && (!wal || undisturbed) {
             let counts = if wal { &mut summary.first_wal } else { &mut summary.first_rollback };
             counts.0 += kept as u64;
             counts.1 += lost as u64;

@@ -49,6 +49,7 @@ pub fn record(life: Life) -> ! {
     let app = connect(&life);
     let eye = Eye::new(Peer::thread("eye"), &life.path, life.journal == "wal");
     let mut child = Child { rng: Rng::new(life.seed), app, eye, database, marks, count: 0, life };
+    list(&child.database);
     say(&Event::Ready);
     loop {
         child.step();
@@ -80,6 +81,11 @@ fn open(life: &Life) -> Database {
         store: None,
     };
     attach(&life.path, &recording).unwrap_or_else(|error| panic!("{}: {error}", error.code()))
+}
+
+fn list(database: &Database) {
+    let rows = database.marks().expect("marks");
+    say(&Event::Listed(rows.iter().map(crate::recording::row).collect()));
 }
 
 fn connect(life: &Life) -> Peer {
@@ -216,6 +222,7 @@ impl Child {
         self.app.ask(crate::protocol::Request::Close).ok();
         self.database.close().expect("close");
         self.database = open(&self.life);
+        list(&self.database);
         self.app = connect(&self.life);
         say(&Event::Did(Step::Reopen, 0));
     }

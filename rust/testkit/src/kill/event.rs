@@ -12,6 +12,8 @@ pub(crate) enum Event {
     Try(Step),
     /// The step was taken. Its LSN, where it has one: of the mark, or to undo the rewind.
     Did(Step, u64),
+    /// Recording has begun, or begun again: the marks as they are listed now (name, LSN, pages, state).
+    Listed(Vec<Vec<String>>),
     /// The step was refused: others were busy.
     Refused,
 }

@@ -37,15 +37,20 @@ impl Ledger {
     }
 
     /// Takes in what a child said before it was killed.
-    pub(crate) fn read(&mut self, events: &[Event], company: bool) {
+    ///
+    /// # Errors
+    /// When a listing of marks cannot be true.
+    pub(crate) fn read(&mut self, events: &[Event], company: bool) -> Result<(), String> {
         for event in events {
             match event {
+                Event::Listed(rows) => drop(self.compare(rows)?),
                 Event::Try(step) => self.tried(step),
                 Event::Did(step, lsn) => self.did(step, *lsn, company),
                 Event::Refused => self.possible.truncate(1),
                 Event::Ready => {}
             }
         }
+        Ok(())
     }
 
     /// Now this or the state before, until it is acknowledged.
@@ -163,9 +168,11 @@ mod tests {
     #[test]
     fn an_unacknowledged_commit_may_be_there_or_not() {
         let mut ledger = Ledger::new();
-        ledger.read(&[Event::Try(Step::Commit("a".into())), Event::Did(Step::Commit("a".into()), 0)], false);
+        ledger
+            .read(&[Event::Try(Step::Commit("a".into())), Event::Did(Step::Commit("a".into()), 0)], false)
+            .unwrap();
         assert!(ledger.judge(&state("origin"), false).is_err());
-        ledger.read(&[Event::Try(Step::Commit("b".into()))], false);
+        ledger.read(&[Event::Try(Step::Commit("b".into()))], false).unwrap();
         assert!(ledger.judge(&state("a"), false).is_ok());
         assert!(ledger.judge(&state("b"), false).is_ok());
         assert!(ledger.judge(&state("c"), false).is_err());
@@ -175,10 +182,10 @@ mod tests {
     fn a_rewind_leaves_exactly_one_of_two_images() {
         let mut ledger = Ledger::new();
         let step = Step::Rewind(state("b"), state("a"));
-        ledger.read(&[Event::Try(step.clone())], false);
+        ledger.read(&[Event::Try(step.clone())], false).unwrap();
         assert!(ledger.judge(&state("b"), false).is_ok());
         assert!(ledger.judge(&State { head: "a".into(), digest: "torn".into() }, false).is_err());
-        ledger.read(&[Event::Did(step, 7)], false);
+        ledger.read(&[Event::Did(step, 7)], false).unwrap();
         assert!(ledger.judge(&state("b"), false).is_err());
     }
 
@@ -186,9 +193,9 @@ mod tests {
     fn an_acknowledged_mark_must_be_listed() {
         let mut ledger = Ledger::new();
         let step = Step::Mark("m".into(), state("a"));
-        ledger.read(&[Event::Try(step.clone())], false);
+        ledger.read(&[Event::Try(step.clone())], false).unwrap();
         assert!(ledger.compare(&[]).is_ok());
-        ledger.read(&[Event::Try(step.clone()), Event::Did(step, 3)], false);
+        ledger.read(&[Event::Try(step.clone()), Event::Did(step, 3)], false).unwrap();
         assert!(ledger.compare(&[]).is_err());
         let row = ["m", "3", "1", "lost"].map(str::to_owned).to_vec();
         assert_eq!(ledger.compare(&[row]), Ok((0, 1)));
