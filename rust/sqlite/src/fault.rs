@@ -2,7 +2,7 @@
 //! `docs/recovery.md`. Compiled out without the feature `fault`.
 
 /// Ends the process here if it is this place's turn: `DBREWIND_FAULT_AT` is `n`, the n-th place that is passed,
-/// or `n name`, the n-th time that the place of this name is.
+/// or `n name`, the n-th time that the place of this name is. With `0` no place is; each tells its name once.
 #[cfg(feature = "fault")]
 pub(crate) fn place(name: &str) {
     use std::sync::{LazyLock, Mutex, PoisonError};
@@ -12,8 +12,17 @@ pub(crate) fn place(name: &str) {
         let (count, name) = text.split_once(' ').unwrap_or((&text, ""));
         Mutex::new(count.parse().ok().map(|count| (count, name.to_owned())))
     });
+    static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let mut left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
     let Some((count, only)) = left.as_mut() else { return };
+    if *count == 0 {
+        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        if !told.iter().any(|known| known == name) {
+            eprintln!("place: {name}");
+            told.push(name.to_owned());
+        }
+        return;
+    }
     if !only.is_empty() && only != name {
         return;
     }

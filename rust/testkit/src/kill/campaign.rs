@@ -27,7 +27,8 @@ pub struct Options {
     pub binary: PathBuf,
     /// Only this journal mode.
     pub journal: Option<String>,
-    /// Only abort at this kind of place (needs a build with fault points): how many of them to pass at most.
+    /// End lives at named fault points (needs a build with the feature `fault`), after passing the chosen one
+    /// this many times at most.
     pub faults: Option<u64>,
     /// Tell each kill.
     pub verbose: bool,
@@ -189,6 +190,9 @@ impl<'a> Scene<'a> {
             Some(Event::Try(Step::Commit(..))) => summary.in_commit += 1,
             _ => {}
         }
+        for name in &victim.places {
+            summary.faults.entry(name.clone()).or_default();
+        }
         if let Some(name) = &victim.fault {
             *summary.faults.entry(name.clone()).or_default() += 1;
         }
@@ -212,17 +216,21 @@ impl<'a> Scene<'a> {
     /// Where to end by itself, if this campaign is about that: anywhere, or at a place met before.
     fn fault(&mut self, summary: &Summary) -> Option<String> {
         let most = self.options.faults?;
-        let known: Vec<&String> = summary.faults.keys().collect();
-        if known.is_empty() || self.rng.chance(25) {
-            return Some((1 + self.rng.below(most)).to_string());
-        }
-        let name = *self.rng.pick(&known);
-        Some(format!("{} {name}", 1 + self.rng.below(8)))
+        let fewest =
+            summary.faults.iter().filter(|(name, _)| self.is_met(name)).min_by_key(|(_, count)| **count);
+        let Some((name, _)) = fewest.filter(|_| !self.rng.chance(15)) else { return Some("0".to_owned()) };
+        Some(format!("{} {name}", 1 + self.rng.below(most)))
+    }
+
+    /// Whether this kind of database comes by a fault point.
+    fn is_met(&self, name: &str) -> bool {
+        name.starts_with("wal") == (self.plan.journal == "wal") || name.starts_with("store")
     }
 
     fn wait_for_the_moment(&mut self, victim: &mut Process) {
         if self.options.faults.is_some() {
-            victim.wait_for(|_| false, Duration::from_secs(3));
+            // A place that this life does not come by ends it by the kill.
+            victim.wait_for(|_| false, Duration::from_millis(700));
             return;
         }
         let pause = Duration::from_micros(self.rng.below(3000));
@@ -440,6 +448,7 @@ struct Process {
     events: Vec<Event>,
     what: &'static str,
     fault: Option<String>,
+    places: Vec<String>,
 }
 
 impl Process {
@@ -463,7 +472,7 @@ impl Process {
                 }
             }
         });
-        Self { child, lines, events: Vec::new(), what, fault: None }
+        Self { child, lines, events: Vec::new(), what, fault: None, places: Vec::new() }
     }
 
     /// Until such an event, or the child's end, or the time is over.
@@ -487,7 +496,11 @@ impl Process {
         if self.wait_for(|event| matches!(event, Event::Ready), Duration::from_secs(20)) {
             return Ok(());
         }
-        // A fault point may be in the attach itself.
+        // A fault point may be in the attach itself; the pipe ends a little before the process does.
+        let until = Instant::now() + Duration::from_secs(2);
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         match self.child.try_wait() {
             Ok(Some(status)) if aborted(status) => Ok(()),
             other => Err(format!("the child that {}s did not get ready: {other:?}", self.what)),
@@ -523,8 +536,10 @@ impl Process {
         if let Some(mut errors) = self.child.stderr.take() {
             let mut text = String::new();
             errors.read_to_string(&mut text).map_err(|error| error.to_string())?;
+            let places = text.lines().filter_map(|line| line.strip_prefix("place: "));
+            self.places = places.map(str::to_owned).collect();
             self.fault = text.lines().find_map(|line| line.strip_prefix("fault: ")).map(str::to_owned);
-            if self.fault.is_none() {
+            if text.contains("panicked") {
                 eprint!("{text}");
             }
         }

@@ -79,7 +79,8 @@ impl Ledger {
             Step::Commit(name) => self.possible = vec![head(name)],
             Step::Rewind(from, to) => {
                 self.possible = vec![to.clone().into()];
-                if !company {
+                // From a state to itself nothing is recorded, and no moment is left.
+                if !company && from != to {
                     self.left.push(Known { state: from.clone(), lsn: Some(lsn), lost: false });
                 }
             }
