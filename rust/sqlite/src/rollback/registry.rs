@@ -48,14 +48,6 @@ pub(super) fn remove(watched: &Watched) {
 #[derive(Debug)]
 pub(crate) struct Attachment {
     file: FileId,
-    recorder: Arc<Recorder>,
-}
-
-impl Attachment {
-    /// Who is told.
-    pub(crate) fn recorder(&self) -> &Arc<Recorder> {
-        &self.recorder
-    }
 }
 
 /// The recorder of this file was attached for another store.
@@ -71,8 +63,8 @@ pub(crate) fn attach(
 ) -> Result<Attachment, OtherStore> {
     let mut files = files();
     let entry = files.get_or_insert_default().entry(file).or_default();
-    let recorder = match &entry.recorder {
-        Some(recorder) if recorder.store_dir() == store => Arc::clone(recorder),
+    match &entry.recorder {
+        Some(recorder) if recorder.store_dir() == store => {}
         Some(_) => return Err(OtherStore),
         None => {
             let recorder = Arc::new(make());
@@ -80,11 +72,10 @@ pub(crate) fn attach(
             for open in &entry.open {
                 open.connect(Some(Arc::clone(&recorder)));
             }
-            recorder
         }
-    };
+    }
     entry.attachments += 1;
-    Ok(Attachment { file, recorder })
+    Ok(Attachment { file })
 }
 
 impl Drop for Attachment {

@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{Engine as EraEngine, EraBody, Extent, Kind, Lsn, ObjectId, Store, Timestamp};
+use dbrewind_core::{Engine as EraEngine, EraBody, Extent, Kind, Lsn, Timestamp};
 
 use super::anchor::Kept;
 use super::core::{Core, HIGHEST_COOKIE, HIGHEST_COUNTER, NEWEST_RUN, damaged_note};

@@ -102,9 +102,4 @@ impl WalFile {
     pub(crate) fn sync(&self) -> Result<(), Error> {
         self.file.sync_data().map_err(self.error("sync"))
     }
-
-    /// Length in bytes.
-    pub(crate) fn len(&self) -> Result<u64, Error> {
-        Ok(self.file.metadata().map_err(self.error("stat"))?.len())
-    }
 }
