@@ -48,9 +48,9 @@ __all__ = [
 __version__: str
 
 def open(
-    path: str | PathLike[str],
+    path: str | bytes | PathLike[str] | PathLike[bytes],
     *,
-    store: str | PathLike[str] | None = None,
+    store: str | bytes | PathLike[str] | PathLike[bytes] | None = None,
     timeout: float = 5.0,
     synchronous: Literal["off", "normal", "full"] = "normal",
     journal: Literal["wal"] | None = None,

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _FOUND = "pytest: as found"
 _BASE = "base"
+# The marks there were before a test whose rewind failed.
+_LEFT = pytest.StashKey["set[str]"]()
 
 
 class DatabaseUnderTest:
@@ -75,20 +77,38 @@ def _dbrewind_base(request: pytest.FixtureRequest, dbrewind_db: DatabaseUnderTes
         request.getfixturevalue("dbrewind_setup")
         _mark_anew(db, _BASE)
         yield db
-        db.rewind(_FOUND)
+        try:
+            db.rewind(_FOUND)
+        except dbrewind.BusyError as error:
+            # Raised here, after `-x` or Ctrl-C, it would take the place of pytest's report. The test failed already.
+            with warnings.catch_warnings():
+                warnings.simplefilter("always")
+                text = f"dbrewind: {db.path} is not as it was found; the next session begins with that rewind: {error}"
+                warnings.warn(text, stacklevel=1)
+            return
         db.drop(_BASE)
         db.drop(_FOUND)
 
 
 @pytest.fixture
-def dbrewind(_dbrewind_base: Database) -> Generator[Database, None, None]:
+def dbrewind(request: pytest.FixtureRequest, _dbrewind_base: Database) -> Generator[Database, None, None]:
     """The handle of the database; rewound to `base` after the test, whoever wrote, and marks of the test dropped."""
+    stash = request.config.stash
+    if _LEFT in stash:  # an earlier test's rewind failed, and this test must not start from what that one left
+        _take_back(_dbrewind_base, stash[_LEFT])
+        del stash[_LEFT]
     before = {mark.name for mark in _dbrewind_base.marks()}
     yield _dbrewind_base
-    _dbrewind_base.rewind(_BASE)
-    for mark in _dbrewind_base.marks():
+    stash[_LEFT] = before
+    _take_back(_dbrewind_base, before)
+    del stash[_LEFT]
+
+
+def _take_back(db: Database, before: set[str]) -> None:
+    db.rewind(_BASE)
+    for mark in db.marks():
         if mark.name not in before:
-            _dbrewind_base.drop(mark.name)
+            db.drop(mark.name)
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -158,7 +178,8 @@ def _return_to_found(db: Database) -> None:
             if mark.state != "lost":
                 db.rewind(mark)
                 warnings.warn(
-                    f"dbrewind: the last test session on {db.path} was killed; rewound to the state it had found",
+                    f"dbrewind: the last test session on {db.path} was killed or could not rewind it; "
+                    "rewound to the state it had found",
                     stacklevel=1,
                 )
                 return

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -206,3 +209,108 @@ def test_a_write_past_the_recording_in_a_rollback_mode_is_found(tmp_path: Path, 
         assert_code(caught, "DBR001")
     with closing(sqlite3.connect(path)) as plain:
         assert plain.execute("SELECT count(*) FROM users").fetchone() == (99,)
+
+
+@pytest.mark.parametrize("path", ["sqlite:///app.db", "file:app.db"])
+def test_a_url_for_a_path(wal_db: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.chdir(wal_db.parent)
+    with pytest.raises(dbrewind.FileMissingError) as caught:
+        dbrewind.open(path)
+    assert_code(caught, "DBR012", path, "not a URL")
+
+
+def test_a_folder_for_a_database(tmp_path: Path) -> None:
+    with pytest.raises(dbrewind.NotADatabaseError) as caught:
+        dbrewind.open(tmp_path)
+    assert_code(caught, "DBR013", str(tmp_path), "folder")
+
+
+def test_busy_says_who_and_what_to_do(app_db: Path, connect: Connect, second: Any) -> None:
+    stranger = second(app_db)
+    with dbrewind.open(app_db) as db:
+        db.mark("seeded")
+        stranger("BEGIN IMMEDIATE")
+        with pytest.raises(dbrewind.BusyError) as caught:
+            db.rewind("seeded", timeout=0.05)
+        stranger("ROLLBACK")
+        assert_code(caught, "DBR004", "write transaction", ": process ", "roll it back", "raise the timeout")
+        assert "held by" not in str(caught.value)
+        app = connect(app_db)
+        app.execute("BEGIN IMMEDIATE")
+        with pytest.raises(dbrewind.BusyError) as caught:
+            db.rewind("seeded", timeout=0.05)
+        assert_code(caught, "DBR004", ": a connection ")
+
+
+def test_busy_at_the_beginning(wal_db: Path, connect: Connect) -> None:
+    """SQLite waited, and does not tell how long: no word of 0 ns."""
+    app = connect(wal_db)
+    app.execute("BEGIN IMMEDIATE")
+    app.execute("DELETE FROM users")
+    with pytest.raises(dbrewind.BusyError) as caught:
+        dbrewind.open(wal_db, timeout=0.05)
+    assert_code(caught, "DBR004", "another connection is in a transaction")
+    assert "waited" not in str(caught.value)
+
+
+def test_a_lost_mark_tells_a_time_that_people_read(wal_db: Path) -> None:
+    with dbrewind.open(wal_db) as db:
+        db.mark("seeded")
+    with closing(sqlite3.connect(wal_db, isolation_level=None)) as unrecorded:
+        unrecorded.execute("DELETE FROM users")
+    with dbrewind.open(wal_db) as db, pytest.raises(dbrewind.MarkLostError) as caught:
+        db.rewind("seeded")
+    assert_code(caught, "DBR011", "seeded", " UTC ", "set a new mark")
+    assert " ns" not in str(caught.value)
+
+
+def test_a_store_that_was_removed_while_open(app_db: Path, connect: Connect) -> None:
+    db = dbrewind.open(app_db)
+    db.mark("seeded")
+    connect(app_db).execute("DELETE FROM users")
+    shutil.rmtree(db.store)
+    with pytest.raises(dbrewind.StoreDamagedError) as caught:
+        db.rewind("seeded")
+    assert_code(caught, "DBR015", str(db.store), "removed or renamed", "open a new one")
+    with suppress(dbrewind.StoreDamagedError):
+        db.close()
+    with dbrewind.open(app_db) as db:
+        assert db.marks() == []
+
+
+def test_a_connection_from_before_in_a_rollback_mode_is_found_by_what_it_writes(tmp_path: Path) -> None:
+    """The SQLite in our own library, which is the keeper's, is not taken for the one that has the file open."""
+    create(tmp_path / "app.db", "delete")
+    # In a process of its own: in this one every connection is recorded since the first test.
+    program = """
+import sqlite3
+app = sqlite3.connect("app.db", isolation_level=None)
+assert app.execute("SELECT count(*) FROM users").fetchone() == (100,)
+import dbrewind
+with dbrewind.open("app.db") as db:
+    db.mark("seeded")
+    assert db.rewind("seeded").pages == 0
+    app.execute("DELETE FROM users WHERE id = 3")
+    try:
+        db.rewind("seeded")
+    except dbrewind.NotAttachedError as error:
+        print(error)
+    assert app.execute("SELECT count(*) FROM users").fetchone() == (99,)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("[DBR001] ")
+    assert "opened before the recording" in done.stdout
+    assert "WAL mode" in done.stdout
+
+
+@pytest.mark.parametrize("name", [b"app \xff.db", b"app?mode=ro&x=%20#1.db"])
+def test_a_path_in_bytes(tmp_path: Path, connect: Connect, name: bytes) -> None:
+    path = tmp_path / os.fsdecode(name)
+    create(path, "wal")
+    with dbrewind.open(os.fsencode(path)) as db:
+        assert db.path == path
+        db.mark("seeded")
+        app = connect(path)
+        app.execute("DELETE FROM users")
+        db.rewind("seeded")
+        assert app.execute("SELECT count(*) FROM users").fetchone() == (100,)

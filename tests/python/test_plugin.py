@@ -194,7 +194,7 @@ def test_a_killed_session_is_made_up_for_by_the_next(pytester: pytest.Pytester) 
     assert run(pytester).ret == -9
     result = run(pytester)
     result.assert_outcomes(passed=1, warnings=1)
-    result.stdout.fnmatch_lines(["*the last test session on */test.db was killed*"])
+    result.stdout.fnmatch_lines(["*the last test session on */test.db was killed or could not*"])
 
 
 def test_workers_of_xdist_have_a_file_each(pytester: pytest.Pytester) -> None:
@@ -220,6 +220,50 @@ def test_a_transaction_left_open_is_named(pytester: pytest.Pytester) -> None:
     result = run(pytester)
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*DBR004*"])
+
+
+LEAKY = """
+import sqlite3
+
+left = []
+
+def test_leaves_a_transaction_open(dbrewind, app, dbrewind_db):
+    app.execute("INSERT INTO users VALUES (99, 'Zoe')")
+    dbrewind.mark("mine")
+    left.append(sqlite3.connect(dbrewind_db.path))
+    left[0].execute("DELETE FROM users")
+
+def test_does_not_ask_for_the_handle():
+    left.pop().close()
+
+def test_starts_from_the_set_up_state(dbrewind, app):
+    assert app.execute("SELECT count(*) FROM users").fetchone() == (2,)
+    assert "mine" not in [mark.name for mark in dbrewind.marks()]
+"""
+
+
+def test_a_failed_rewind_is_made_up_for_before_the_next_test(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(LEAKY)
+    run(pytester).assert_outcomes(passed=3, errors=1)
+
+
+def test_a_session_that_cannot_rewind_at_its_end_keeps_its_report(pytester: pytest.Pytester) -> None:
+    """With -x pytest ends the session's fixtures where an exception would take the place of its report."""
+    path = create(pytester.path / "test.db", "wal")
+    with closing(sqlite3.connect(path)) as db:
+        before = list(db.iterdump())
+    conftest = CONFTEST.replace("CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT)", "DELETE FROM users")
+    pytester.makeconftest(conftest + OVERRIDE.format(body="return 'test.db'"))
+    pytester.makepyfile(LEAKY)
+    result = run(pytester, "-x", "-W", "error")
+    result.assert_outcomes(passed=1, errors=1, warnings=1)
+    result.stdout.fnmatch_lines(["*ERROR at teardown of test_leaves*", "*test.db is not as it was found*"])
+    result = run(pytester, "-k", "does_not_exist")
+    pytester.makepyfile("def test_it(dbrewind): pass")
+    run(pytester).assert_outcomes(passed=1, warnings=1)
+    with closing(sqlite3.connect(path)) as db:
+        assert list(db.iterdump()) == before
 
 
 def test_an_async_test_needs_no_await(pytester: pytest.Pytester) -> None:

@@ -16,21 +16,22 @@ use crate::{host, keeper};
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python function")]
 pub(crate) fn open<'py>(
     py: Python<'py>,
-    path: PathBuf,
-    store: Option<PathBuf>,
+    path: &Bound<'py, PyAny>,
+    store: Option<&Bound<'py, PyAny>>,
     timeout: f64,
     synchronous: &str,
     journal: Option<&str>,
     default_vfs: bool,
     engine: &str,
 ) -> PyResult<Bound<'py, PyDatabase>> {
+    let path = file_name(path)?;
     if path == Path::new("") || path == Path::new(":memory:") {
         let text =
             "a database in memory has no file that could be recorded; use a file, for speed on a tmpfs";
         return Err(with_code(py, Code::Unsupported, text));
     }
     let options = OpenOptions {
-        store,
+        store: store.map(file_name).transpose()?,
         timeout: seconds(py, timeout)?,
         synchronous: match synchronous {
             "off" => Synchronous::Off,
@@ -58,6 +59,11 @@ pub(crate) fn open<'py>(
         .detach(|| Handle::open(choice, api, &command, &path, &options))
         .map_err(|error| raise(py, &error))?;
     PyDatabase::wrap(py, handle)
+}
+
+/// What the `os` functions take: `str`, `bytes`, or an object with a path.
+fn file_name(given: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
+    given.py().import("os")?.call_method1("fsdecode", (given,))?.extract()
 }
 
 /// A timeout as Python gives it.

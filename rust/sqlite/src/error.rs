@@ -1,7 +1,7 @@
 //! What can go wrong with a database's recording. Texts say what happened, why, and what helps.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dbrewind_core::{
@@ -16,7 +16,10 @@ use crate::ffi::VfsError;
 #[non_exhaustive]
 pub enum Error {
     /// Something wrote to the database past the recording.
-    #[error("the database was changed without being recorded: {what}; attach before the first write")]
+    #[error(
+        "the database was changed without being recorded: {what}; open the recording before anybody connects, or use \
+         WAL mode, in which anybody may write"
+    )]
     NotAttached {
         /// How it shows.
         what: String,
@@ -52,8 +55,9 @@ pub enum Error {
     MarkName(#[from] MarkNameError),
     /// Recording was interrupted after this moment.
     #[error(
-        "{what} can no longer be reached: recording was interrupted at {since} ns, and what happened until it \
-         began again is not known; set a new mark"
+        "{what} can no longer be reached: recording was interrupted, and what happened until it began again at {} \
+         is not known; set a new mark",
+        utc(*since)
     )]
     MarkLost {
         /// The mark or LSN.
@@ -62,7 +66,12 @@ pub enum Error {
         since: Timestamp,
     },
     /// Somebody else holds a lock.
-    #[error("{what}{}, waited {waited:?}; end that transaction, or raise the timeout", held_by(holder.as_deref()))]
+    #[error(
+        "{what}{}{}; end that transaction (commit it, roll it back, close a cursor that was not read to its end), or \
+         raise the timeout",
+        held_by(holder.as_deref()),
+        after(*waited)
+    )]
     Busy {
         /// Which lock, in words.
         what: String,
@@ -72,7 +81,7 @@ pub enum Error {
         waited: Duration,
     },
     /// There is no database at the path.
-    #[error("there is no database at {}; create it first, or check the path", path.display())]
+    #[error("there is no database at {}; {}", path.display(), how_to_name(path))]
     FileMissing {
         /// The path.
         path: PathBuf,
@@ -132,7 +141,7 @@ pub enum Error {
         code: Code,
     },
     /// SQLite, or its VFS, refused.
-    #[error("cannot {action}: {source}")]
+    #[error("cannot {action}: {source}{}", source.help())]
     Sqlite {
         /// What was tried, a verb and its object.
         action: &'static str,
@@ -232,9 +241,7 @@ impl Error {
     /// For `map_err`: a VFS's answer to this action. A lock held by somebody is `Busy` without a wait.
     pub(crate) fn vfs(action: &'static str) -> impl FnOnce(VfsError) -> Self {
         move |error| match error {
-            VfsError::Busy => {
-                Self::Busy { what: format!("cannot {action}"), holder: None, waited: Duration::ZERO }
-            }
+            VfsError::Busy => Self::in_use(action),
             VfsError::ShortRead => {
                 Self::Sqlite { action, source: SqliteCode(crate::ffi::types::SQLITE_IOERR_SHORT_READ) }
             }
@@ -245,9 +252,14 @@ impl Error {
     /// For `map_err`: a result code of SQLite as answer to this action.
     pub(crate) fn sqlite(action: &'static str) -> impl FnOnce(i32) -> Self {
         move |code| match code & 0xff {
-            5 | 6 => Self::Busy { what: format!("cannot {action}"), holder: None, waited: Duration::ZERO },
+            5 | 6 => Self::in_use(action),
             _ => Self::Sqlite { action, source: SqliteCode(code) },
         }
+    }
+
+    fn in_use(action: &str) -> Self {
+        let what = format!("cannot {action}, since another connection is in a transaction");
+        Self::Busy { what, holder: None, waited: Duration::ZERO }
     }
 
     /// A defect, with what was found.
@@ -288,6 +300,19 @@ impl SqliteCode {
             _ => Code::Io,
         }
     }
+
+    /// What helps, where the number alone tells.
+    fn help(self) -> &'static str {
+        match self.0 & 0xff {
+            3 | 8 => {
+                " (it may not be written); check owner and mode of the database, of its -wal and -shm, and of the folder"
+            }
+            14 => {
+                " (it cannot be opened); check the path, and that SQLite may create files in the database's folder"
+            }
+            _ => "",
+        }
+    }
 }
 
 fn did_you_mean(nearest: Option<&str>) -> String {
@@ -298,12 +323,51 @@ fn did_you_mean(nearest: Option<&str>) -> String {
 }
 
 fn held_by(holder: Option<&str>) -> String {
-    holder.map_or_else(String::new, |who| format!(", held by {who}"))
+    holder.map_or_else(String::new, |who| format!(": {who}"))
+}
+
+/// Nothing for a refusal at once: there SQLite has waited, and does not tell how long.
+fn after(waited: Duration) -> String {
+    if waited.is_zero() { String::new() } else { format!(", waited {waited:.1?}") }
+}
+
+fn how_to_name(path: &Path) -> &'static str {
+    let name = path.to_string_lossy();
+    if name.contains("://") || name.starts_with("file:") {
+        "give the path of its file, not a URL"
+    } else {
+        "create it first, or check the path"
+    }
+}
+
+/// `2026-11-22 06:47:09 UTC`
+fn utc(time: Timestamp) -> String {
+    let seconds = time.get() / 1_000_000_000;
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Days since 0000-03-01, in eras of 400 years: the leap day is the last of its year.
+    let (era, day) = ((days + 719_468) / 146_097, (days + 719_468) % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    let year = era * 400 + year + u64::from(month < 3);
+    format!("{year}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", second / 3600, second / 60 % 60, second % 60)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_one_that_people_read() {
+        let at = |seconds: u64| utc(Timestamp::new(seconds * 1_000_000_000));
+        assert_eq!(at(0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(at(951_782_399), "2000-02-28 23:59:59 UTC");
+        assert_eq!(at(951_782_400), "2000-02-29 00:00:00 UTC");
+        assert_eq!(at(951_868_800), "2000-03-01 00:00:00 UTC");
+        assert_eq!(at(1_795_329_465), "2026-11-22 06:37:45 UTC");
+        assert_eq!(at(1_798_761_599), "2026-12-31 23:59:59 UTC");
+    }
 
     #[test]
     fn texts_end_with_what_helps() {
@@ -315,7 +379,9 @@ mod tests {
             holder: Some("process 7".into()),
             waited: Duration::from_secs(1),
         };
-        assert!(error.to_string().contains("held by process 7, waited 1s"), "{error}");
+        assert!(error.to_string().contains("transaction: process 7, waited 1.0s; end that"), "{error}");
+        assert!(Error::sqlite("x")(8).to_string().contains("check owner"), "{error}");
+        assert!(Error::sqlite("mark")(5).to_string().starts_with("cannot mark, since another"), "{error}");
         assert_eq!(Error::sqlite("x")(5 | 2 << 8).code(), Code::Busy);
         assert_eq!(Error::sqlite("x")(8).code(), Code::NotWritable);
     }

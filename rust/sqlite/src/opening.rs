@@ -32,6 +32,9 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions) -> Result
         std::io::ErrorKind::NotFound => Error::FileMissing { path: path.to_owned() },
         _ => Error::Io { action: "look at", path: path.to_owned(), source },
     })?;
+    if path.is_dir() {
+        return Err(Error::NotADatabase { path, what: "it is a folder".to_owned() });
+    }
     let mut header = look(&api, &path, options)?;
     if options.journal == Some(Journal::Wal) && header.is_none_or(|header| header.versions == [1, 1]) {
         switch_to_wal(api, &path, options)?;

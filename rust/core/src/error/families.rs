@@ -210,6 +210,16 @@ pub enum LockError {
         /// How long was waited.
         waited: Duration,
     },
+    /// The store's folder was removed or renamed while it was open.
+    #[error(
+        "the store in {} is gone: the folder was removed or renamed while it was in use; close this recording and \
+         open a new one, which begins without marks",
+        path.display()
+    )]
+    Gone {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The process was forked since the store was opened.
     #[error("this process is a fork of the one that opened the store; open the store again in it")]
     Forked,
@@ -229,6 +239,7 @@ impl LockError {
     pub fn code(&self) -> Code {
         match self {
             Self::Busy { .. } => Code::Busy,
+            Self::Gone { .. } => Code::StoreDamaged,
             Self::Forked => Code::Forked,
             Self::Io { source, .. } => io_code(source),
         }

@@ -90,6 +90,11 @@ impl Store {
         if object.get() >= crate::format::control::OBJECTS {
             return Err(io(std::io::ErrorKind::InvalidInput.into()));
         }
-        Held::take(&self.inner.lock_path(), base + object.get(), timeout).map_err(io)
+        Held::take(&self.inner.lock_path(), base + object.get(), timeout).map_err(|source| {
+            match source.kind() {
+                std::io::ErrorKind::NotFound => LockError::Gone { path: self.dir().to_owned() },
+                _ => io(source),
+            }
+        })
     }
 }

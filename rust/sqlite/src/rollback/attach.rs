@@ -30,7 +30,7 @@ pub(super) fn open(
     };
     let id = FileId::of(path).map_err(missing)?;
     let ours = registry::handles(id);
-    if let Some(copies) = two_copies::found(id, ours) {
+    if let Some(copies) = two_copies::found(id, ours, api.identity()) {
         let copies: Vec<String> = copies.iter().map(|copy| copy.display().to_string()).collect();
         return Err(Error::TwoSqlites { copies: copies.join(", ") });
     }

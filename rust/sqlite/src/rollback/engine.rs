@@ -167,7 +167,8 @@ impl Rollback {
             wal.push("-wal");
             if Path::new(&wal).exists() {
                 let what = "the database was switched to WAL mode while it was recorded in a rollback mode; \
-                            switch it back, or open the recording again";
+                            switch it back, or open the recording again, which loses its marks; better switch \
+                            before recording begins (journal=\"wal\")";
                 return Err(Error::Unsupported { what: what.to_owned() });
             }
         }

@@ -28,21 +28,25 @@ impl Wait {
 
     /// An error when the time is over.
     pub(crate) fn check(&self, waiting_for: &str) -> Result<(), Error> {
-        if self.left().is_zero() { Err(self.busy(waiting_for)) } else { Ok(()) }
+        if self.left().is_zero() {
+            Err(self.busy(&format!("cannot wait longer for {waiting_for}")))
+        } else {
+            Ok(())
+        }
     }
 
     /// After a refusal: an error when the time is over, or when the calling thread itself is in the way with
     /// a lock of this level or more, since it cannot give way while it waits here.
     fn refused(&self, waiting_for: &str, own_level: i32) -> Result<(), Error> {
         if registry::held_here(self.file).mine >= own_level {
-            return Err(self.busy(waiting_for));
+            return Err(self.busy(&format!("it would be in vain to wait for {waiting_for}")));
         }
         self.check(waiting_for)
     }
 
-    fn busy(&self, waiting_for: &str) -> Error {
+    fn busy(&self, what: &str) -> Error {
         Error::Busy {
-            what: format!("cannot wait longer for {waiting_for}"),
+            what: what.to_owned(),
             holder: holders::describe(self.file, registry::held_here(self.file)),
             waited: self.started.elapsed(),
         }

@@ -1,8 +1,9 @@
 //! Two copies of SQLite in one process that have the same file open destroy each other's locks: closing a
 //! descriptor drops all of the process's locks on the file, and each copy knows only its own descriptors.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -17,32 +18,49 @@ const SIGN: &[u8] = b"SQLite format 3\0";
 /// `ours`: how many descriptors of the file our own handles have. One descriptor that nobody accounts for
 /// is no proof: a connection of the same SQLite, opened before the shim, has one too. Only together with a
 /// second copy in the process it is refused.
-pub(crate) fn found(file: FileId, ours: usize) -> Option<Vec<PathBuf>> {
+///
+/// `identity`: an address in the SQLite we record. A copy that is linked into this library and is not that one
+/// is for keepers: in this process nobody calls it.
+pub(crate) fn found(file: FileId, ours: usize, identity: usize) -> Option<Vec<PathBuf>> {
     let accounted = registry::held_here(file).connections + ours;
     if holders::open_here(file) <= accounted {
         return None;
     }
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
-    let copies: Vec<PathBuf> = executables(&maps).into_iter().filter(|path| contains_sqlite(path)).collect();
+    let here = found as fn(FileId, usize, usize) -> Option<Vec<PathBuf>> as usize;
+    let copies: Vec<PathBuf> = executables(&maps)
+        .into_iter()
+        .filter(|(_, code)| !is_spare(code, here, identity))
+        .map(|(path, _)| path)
+        .filter(|path| contains_sqlite(path))
+        .collect();
     (copies.len() > 1).then_some(copies)
 }
 
-/// The mapped files with code in them.
-fn executables(maps: &str) -> BTreeSet<PathBuf> {
-    let mut paths = BTreeSet::new();
+/// Whether the object with this code is our own and the SQLite we record is in another.
+fn is_spare(code: &[Range<usize>], here: usize, identity: usize) -> bool {
+    let contains = |address| code.iter().any(|range| range.contains(&address));
+    contains(here) && !contains(identity)
+}
+
+/// The mapped files with code in them, and where that is.
+fn executables(maps: &str) -> BTreeMap<PathBuf, Vec<Range<usize>>> {
+    let mut files = BTreeMap::<_, Vec<_>>::new();
     for line in maps.lines() {
         // address perms offset device inode path
         let fields: Vec<&str> = line.splitn(6, ' ').collect();
-        if let [_, perms, .., path] = fields.as_slice()
+        if let [addresses, perms, .., path] = fields.as_slice()
             && perms.contains('x')
+            && let Some((start, end)) = addresses.split_once('-')
+            && let (Ok(start), Ok(end)) = (usize::from_str_radix(start, 16), usize::from_str_radix(end, 16))
         {
             let path = path.trim_start_matches(|c: char| c != '/');
             if !path.is_empty() && !path.ends_with(" (deleted)") {
-                paths.insert(PathBuf::from(path));
+                files.entry(PathBuf::from(path)).or_default().push(start..end);
             }
         }
     }
-    paths
+    files
 }
 
 fn contains_sqlite(path: &Path) -> bool {
@@ -77,7 +95,17 @@ mod tests {
                     7f01-7f02 rw-p 00001000 fd:01 123                        /usr/lib/libsqlite3.so.0\n\
                     7f02-7f03 r--p 00000000 fd:01 124                        /usr/share/x\n\
                     7f03-7f04 r-xp 00000000 00:00 0                          [vdso]\n";
-        assert_eq!(executables(maps), BTreeSet::from([PathBuf::from("/usr/lib/libsqlite3.so.0")]));
+        let found = executables(maps);
+        let code = 0x7f00..0x7f01;
+        assert_eq!(found, BTreeMap::from([(PathBuf::from("/usr/lib/libsqlite3.so.0"), vec![code])]));
+    }
+
+    #[test]
+    fn our_own_copy_counts_only_when_it_is_the_recorded_one() {
+        let code = [0x7f00..0x7f10, 0x7f20..0x7f30];
+        assert!(is_spare(&code, 0x7f05, 0x6000));
+        assert!(!is_spare(&code, 0x7f05, 0x7f25));
+        assert!(!is_spare(&code, 0x5000, 0x6000));
     }
 
     #[test]
