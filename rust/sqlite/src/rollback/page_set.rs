@@ -24,12 +24,6 @@ impl PageSet {
     pub(crate) fn clear(&mut self) {
         self.words.clear();
     }
-
-    /// How many words there are: what the set costs.
-    #[cfg(test)]
-    pub(crate) fn words(&self) -> usize {
-        self.words.len()
-    }
 }
 
 #[cfg(test)]
