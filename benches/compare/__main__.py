@@ -8,6 +8,8 @@ import importlib.util
 import shutil
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from . import capture, exactness, gates, machine, report, schedule
@@ -36,24 +38,31 @@ def main() -> int:
     facts = {**machine.facts(), "date": datetime.date.today().isoformat(), "load before": machine.load()}
     result = report.Result(options, facts)
     parts = arguments.only.split(",") if arguments.only else ["reset", "flat", "marks", "exactness", "capture"]
-    _build_bases(options)
-    if "exactness" in parts:
-        _exactness(result)
-    if "reset" in parts:
-        _reset(result)
-    if "flat" in parts and "dbrewind" in options.rivals:
-        _flat(result)
-    if "marks" in parts and "dbrewind" in options.rivals:
-        _marks(result)
-    if "capture" in parts and "dbrewind" in options.rivals:
-        result.costs = capture.measure(options.settings, options.quick, options.pinned)
-    result.gates = gates.compute(result.cells, result.flat, result.costs)
-    result.facts["load after"] = machine.load()
-    result.facts["took"] = f"{time.monotonic() - began:.0f} s"
     stem = f"{machine.name()}-{result.facts['date']}" + ("-quick" if options.quick else "")
+    unfinished = SCRATCH / "record"
+    _build_bases(options)
+    steps: list[Callable[[], None]] = []
+    if "exactness" in parts:
+        steps.append(lambda: _exactness(result))
+    if "dbrewind" in options.rivals:
+        # What the required ratios need comes first: a run that is stopped midway has them.
+        if "flat" in parts:
+            steps.append(lambda: _flat(result))
+        if "marks" in parts:
+            steps.append(lambda: _marks(result))
+        if "capture" in parts:
+            steps.append(lambda: capture.measure(result.costs, options.settings, options.quick, options.pinned))
+    if "reset" in parts:
+        steps += [partial(_reset, result, size) for size in options.sizes]
+    for step in steps:
+        step()
+        result.gates = gates.compute(result.cells, result.flat, result.costs)
+        result.facts["load after"] = machine.load()
+        result.facts["took"] = f"{time.monotonic() - began:.0f} s"
+        report.write(result, unfinished, stem)
     directory = Path(arguments.record) if arguments.record else PACKAGE_PARENT / "record"
     if options.quick and not arguments.record:
-        directory = SCRATCH / "record"
+        directory = unfinished
     print(report.write(result, directory, stem))
     print(f"recorded in {directory / stem}.md, .csv and .json", file=sys.stderr)
     return 1 if _broken(result) else 0
@@ -110,13 +119,15 @@ def _build_bases(options: Options) -> None:
             base(engine, size)
 
 
-def _reset(result: report.Result) -> None:
+def _reset(result: report.Result, size: Size) -> None:
     for setting in result.options.settings:
-        for size in result.options.sizes:
-            print(f"  reset {setting} {size}, load {machine.load()}", file=sys.stderr, flush=True)
-            cells, versions = schedule.measure(setting, size, result.options)
-            result.cells += cells
-            result.versions.update(versions)
+        load = machine.load()
+        print(f"  reset {setting} {size}, load {load}", file=sys.stderr, flush=True)
+        cells, versions = schedule.measure(setting, size, result.options)
+        for cell in cells:
+            cell.load = load
+        result.cells += cells
+        result.versions.update(versions)
 
 
 def _flat(result: report.Result) -> None:

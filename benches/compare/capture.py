@@ -69,9 +69,8 @@ class Cost:
         return median([getattr(arm, figure) for arm in arms])
 
 
-def measure(settings: list[Setting], quick: bool, pinned: bool) -> list[Cost]:
-    """All kinds of work in all settings."""
-    costs = []
+def measure(costs: list[Cost], settings: list[Setting], quick: bool, pinned: bool) -> None:
+    """All kinds of work in all settings, added to `costs`."""
     for setting in settings:
         kinds: list[Work] = ["one row", "bulk load"]
         if setting.journal == "wal":
@@ -79,7 +78,6 @@ def measure(settings: list[Setting], quick: bool, pinned: bool) -> list[Cost]:
         for work in kinds:
             print(f"  capture {setting} {work}", file=sys.stderr, flush=True)
             costs.append(_cost(work, setting, quick, pinned))
-    return costs
 
 
 def _cost(work: Work, setting: Setting, quick: bool, pinned: bool) -> Cost:

@@ -273,6 +273,7 @@ def _summary(result: Result) -> Message:
             "rounds": len(one.samples),
             "out_of_time": one.stopped,
             "not_run": one.not_run,
+            "load": one.load,
             "grown_bytes_per_round": one.grown,
         }
         for settled in (False, True):

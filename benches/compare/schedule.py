@@ -41,6 +41,8 @@ class Cell:
     not_run: str = ""
     grown: float = 0.0
     """Bytes that the rival's files grew by for each round."""
+    load: str = ""
+    """The load average when the cell began."""
     stopped: bool = False
     """Whether time ran out before all rounds."""
 
