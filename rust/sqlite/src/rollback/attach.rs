@@ -5,7 +5,7 @@ use std::path::Path;
 use dbrewind_core::{Cursor, Engine as EraEngine, Kind, Lsn, Store};
 
 use super::engine::{Present, Rollback};
-use super::file_id::FileId;
+use super::file_id::{self, FileId};
 use super::recorder::Recorder;
 use super::rewind::Buffers;
 use super::{registry, two_copies};
@@ -134,7 +134,10 @@ struct Known {
 
 fn is_kept(engine: &mut Rollback, present: &Present, known: &Known) -> Result<bool, Error> {
     let Some((at, anchor)) = &known.anchor else { return Ok(false) };
-    let same_file = (anchor.file.device, anchor.file.inode) == (engine.id.device, engine.id.inode);
+    // The number of a deleted file is soon given to the next one; a birth of 0 is unknown.
+    let births = (anchor.file.changed, file_id::born(&engine.path));
+    let same_file = (anchor.file.device, anchor.file.inode) == (engine.id.device, engine.id.inode)
+        && (births.0 == births.1 || births.0 == 0 || births.1 == 0);
     if !known.rollback || !same_file || engine.store.broken().is_some() {
         return Ok(false);
     }

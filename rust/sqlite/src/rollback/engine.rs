@@ -3,16 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{Engine as EraEngine, EraBody, Extent, Head, Key, Kind, Lsn, ObjectId, Store, Timestamp};
+use dbrewind_core::{
+    Code, Engine as EraEngine, EraBody, Extent, Head, Key, Kind, Lsn, ObjectId, Store, Timestamp,
+};
 
 use super::attach;
 use super::content::read_padded;
-use super::file_id::FileId;
+use super::file_id::{self, FileId};
 use super::header::Header;
 use super::journal;
 use super::lock_wait::{self, Wait};
 use super::registers::Registers;
-use super::registry::Attachment;
+use super::registry::{self, Attachment};
 use super::rewind::Buffers;
 use super::settle;
 use crate::digest::Digester;
@@ -160,17 +162,13 @@ impl Rollback {
         Ok(Present { header: Some(header), size })
     }
 
-    /// A database in WAL mode whose WAL exists is not what this engine can rewind.
+    /// What is written in WAL mode goes unseen here.
     pub(super) fn check_journal_mode(&self, present: &Present) -> Result<(), Error> {
         if present.header.is_some_and(|header| header.versions != [1, 1]) {
-            let mut wal = self.path.as_os_str().to_owned();
-            wal.push("-wal");
-            if Path::new(&wal).exists() {
-                let what = "the database was switched to WAL mode while it was recorded in a rollback mode; \
-                            switch it back, or open the recording again, which loses its marks; better switch \
-                            before recording begins (journal=\"wal\")";
-                return Err(Error::Unsupported { what: what.to_owned() });
-            }
+            let what = "the database was switched to WAL mode while it was recorded in a rollback mode, and \
+                        earlier marks are lost; switch it back, or open the recording again; better switch \
+                        before recording begins (journal=\"wal\")";
+            return Err(Error::Unsupported { what: what.to_owned() });
         }
         Ok(())
     }
@@ -218,9 +216,10 @@ impl Rollback {
             Head { kind: Kind::Era, flags: 0, object: self.object, key: EraEngine::Rollback.key(), lsn };
         self.store.append(head, &[&body.encode()])?;
         let registers = self.registers();
+        // First of all: with the other words in place everybody goes on recording.
+        registers.set_boundary(lsn, extent.get());
         registers.begin(present.counter(), present.cookie());
         registers.set_in_flight(None);
-        registers.set_boundary(lsn, extent.get());
         self.store.clear_broken();
         self.append_anchor(present, lsn)?;
         Ok(lsn)
@@ -234,7 +233,7 @@ impl Rollback {
                 inode: self.id.inode,
                 size: present.size,
                 modified: 0,
-                changed: 0,
+                changed: file_id::born(&self.path),
             },
             counter: present.counter(),
             salt: [0; 8],
@@ -386,8 +385,15 @@ impl Engine for Rollback {
         });
         self.attachment = None;
         match noted {
-            // Somebody writes: the registers say all that is needed.
-            Err(Error::Busy { .. }) => Ok(()),
+            Err(Error::Busy { .. }) => {
+                // Somebody writes: the registers say all that is needed. But a connection of this process that
+                // stays in exclusive locking mode goes on unrecorded, and with the same change counter.
+                let here = registry::held_here(self.id);
+                if here.mine.max(here.others) > 2 && registry::handles(self.id) == 0 {
+                    self.store.set_broken(Code::NotAttached);
+                }
+                Ok(())
+            }
             other => other,
         }
     }

@@ -20,6 +20,13 @@ impl FileId {
     }
 }
 
+/// When the file at a path was created, in nanoseconds since 1970; 0 where the file system does not say.
+pub(crate) fn born(path: &Path) -> u64 {
+    let created = std::fs::metadata(path).and_then(|found| found.created()).ok();
+    let since = created.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    since.and_then(|since| u64::try_from(since.as_nanos()).ok()).unwrap_or(0)
+}
+
 impl From<&Metadata> for FileId {
     fn from(found: &Metadata) -> Self {
         Self { device: found.dev(), inode: found.ino() }

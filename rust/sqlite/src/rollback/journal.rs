@@ -41,6 +41,22 @@ pub(crate) fn is_hot(path: &Path) -> io::Result<bool> {
     }
 }
 
+/// Whether what is at the journal's place is the hot guard of the rewind with this change counter, and not
+/// the journal of a transaction. A file that cannot be read may be it.
+pub(crate) fn is_guard(path: &Path, counter: u32) -> bool {
+    let mut start = [0; 16];
+    match File::open(path).and_then(|file| file.read_exact_at(&mut start, 0)) {
+        Ok(()) => start.first() != Some(&0) && start.ends_with(&nonce(counter).to_be_bytes()),
+        Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof),
+    }
+}
+
+/// Where the checksums of a guard start from: by this number it is known again. The factor spreads the
+/// counters of one file, which lie closer together than what the bytes of a page may sum up to.
+fn nonce(counter: u32) -> u32 {
+    counter.wrapping_mul(0x9e37_79b1)
+}
+
 /// A number nobody can foresee.
 pub(crate) fn random() -> u64 {
     std::hash::RandomState::new().build_hasher().finish()
@@ -62,8 +78,8 @@ pub(crate) struct Guard {
 impl Guard {
     /// Begins a journal of pages of this size. What was at its place is gone: the caller knows that it was
     /// not hot. It gets the database's owner and mode, so that everybody who can read the database can
-    /// finish the rewind. `pending` is memory to use, empty.
-    pub(crate) fn begin(database: &Path, page_size: u32, pending: Vec<u8>) -> io::Result<Self> {
+    /// finish the rewind. `counter` is the change counter after it. `pending` is memory to use, empty.
+    pub(crate) fn begin(database: &Path, page_size: u32, counter: u32, pending: Vec<u8>) -> io::Result<Self> {
         let path = path_for(database);
         let like = std::fs::metadata(database)?;
         let mut options = OpenOptions::new();
@@ -74,8 +90,7 @@ impl Guard {
             // Only root can; for others it is as SQLite's own journals are.
             let _ = fchown(&file, Some(like.uid()), Some(like.gid()));
         }
-        #[expect(clippy::cast_possible_truncation, reason = "any 32 bits will do")]
-        let nonce = random() as u32;
+        let nonce = nonce(counter);
         Ok(Self { file, path, page_size, nonce, records: 0, offset: u64::from(SECTOR), pending })
     }
 
@@ -171,12 +186,14 @@ mod tests {
         std::fs::write(&database, [0; 512]).unwrap();
         let path = path_for(&database);
         assert!(!is_hot(&path).unwrap());
-        let mut guard = Guard::begin(&database, 512, Vec::new()).unwrap();
+        let mut guard = Guard::begin(&database, 512, 70, Vec::new()).unwrap();
         guard.add(1, &[3; 512]).unwrap();
         guard.flush().unwrap();
         assert!(!is_hot(&path).unwrap());
+        assert!(!is_guard(&path, 70));
         guard.commit(1, true).unwrap();
         assert!(is_hot(&path).unwrap());
+        assert!(is_guard(&path, 70) && !is_guard(&path, 71));
         guard.remove(true).unwrap();
         assert!(!path.exists());
     }

@@ -8,9 +8,10 @@ use dbrewind_core::{Code, CommitBody, Extent, Head, Key, Kind, Lsn, ObjectId, St
 use super::content::{Content, read_padded};
 use super::header::{self, Header};
 use super::in_flight::InFlight;
+use super::journal;
 use super::page_set::PageSet;
 use super::registers::Registers;
-use super::settle;
+use super::settle::{self, Outcome};
 use crate::fault;
 
 /// Saves the images of one database file for all connections of this process.
@@ -74,26 +75,25 @@ impl Recorder {
     }
 
     /// These bytes are about to be written to the file.
-    pub(crate) fn before_write(&self, file: &mut dyn Content, bytes: &[u8], offset: u64) {
+    pub(crate) fn before_write(&self, file: &mut dyn Content, journal: &Path, bytes: &[u8], offset: u64) {
         let Some(last) = (bytes.len() as u64).checked_sub(1).and_then(|more| offset.checked_add(more)) else {
             return;
         };
         let mut state = self.state();
-        if self.begin(&mut state, file) {
+        if self.begin(&mut state, file, journal) {
             let block = u64::from(self.block);
             self.capture(&mut state, file, offset / block + 1, last / block + 1);
         }
         if offset == 0 && bytes.len() >= Header::LEN {
             let counter = header::number(bytes, header::COUNTER);
-            let cookie = Header::parse(bytes).map(|header| header.cookie);
-            Self::page_one(&mut state, counter, cookie);
+            Self::page_one(&mut state, counter, Header::parse(bytes));
         }
     }
 
     /// The file is about to get this size.
-    pub(crate) fn before_truncate(&self, file: &mut dyn Content, size: u64) {
+    pub(crate) fn before_truncate(&self, file: &mut dyn Content, journal: &Path, size: u64) {
         let mut state = self.state();
-        if self.begin(&mut state, file) {
+        if self.begin(&mut state, file, journal) {
             let block = u64::from(self.block);
             let extent = state.extent;
             self.capture(&mut state, file, size / block + 1, extent);
@@ -101,9 +101,13 @@ impl Recorder {
     }
 
     /// Begins a transaction at its first write. Whether images are to be saved.
-    fn begin(&self, state: &mut State, file: &mut dyn Content) -> bool {
+    fn begin(&self, state: &mut State, file: &mut dyn Content, journal: &Path) -> bool {
         if let Some(transaction) = &state.transaction {
             return !transaction.deaf;
+        }
+        // Before anything is saved: from then on more must be.
+        if let Err(code) = self.settle_rewind(file, journal) {
+            self.store.set_broken(code);
         }
         let registers = self.registers();
         let (boundary, extent) = registers.boundary();
@@ -129,6 +133,28 @@ impl Recorder {
         let lsn = lsn.unwrap_or_default();
         state.transaction = Some(Transaction { lsn, counters: None, cookie: None, unsettled, deaf });
         !deaf
+    }
+
+    /// Records a dead process's rewind that has come to its end. Nothing happens while its journal is there:
+    /// a connection in journal_mode=OFF writes without looking for one.
+    fn settle_rewind(&self, file: &mut dyn Content, journal: &Path) -> Result<(), Code> {
+        let registers = self.registers();
+        let dead = registers.in_flight();
+        let Some(InFlight::Rewind { counter }) = dead else { return Ok(()) };
+        if journal::is_guard(journal, counter) {
+            return Ok(());
+        }
+        let mut page = [0; Header::LEN];
+        read_padded(file, &mut page, 0).map_err(|_| Code::Io)?;
+        let Some(header) = Header::parse(&page) else { return Ok(()) };
+        let Some(outcome) = settle::outcome(dead, registers.counter(), header.counter) else {
+            return Ok(());
+        };
+        settle::append(&self.store, self.object, outcome, Extent::default())?;
+        registers.raise_counter(header.counter);
+        registers.raise_cookie(header.cookie);
+        registers.set_in_flight(None);
+        Ok(())
     }
 
     /// Saves the blocks from `first` to `last`, as far as a moment needs them and they are not saved yet.
@@ -162,11 +188,14 @@ impl Recorder {
     }
 
     /// A page 1 is about to be written.
-    fn page_one(state: &mut State, counter: u32, cookie: Option<u32>) {
+    fn page_one(state: &mut State, counter: u32, header: Option<Header>) {
         let Some(transaction) = &mut state.transaction else { return };
+        // On to WAL mode, where commits leave the counter alone, and other programs' writes no trace. The
+        // counter that this leaves is not a known one: from then on every look at it refuses.
+        transaction.deaf |= header.is_some_and(|header| header.versions != [1, 1]);
         let first = transaction.counters.map_or(counter, |(first, _)| first);
         transaction.counters = Some((first, counter));
-        transaction.cookie = cookie.or(transaction.cookie);
+        transaction.cookie = header.map(|header| header.cookie).or(transaction.cookie);
     }
 
     /// The transaction is committed; the EXCLUSIVE lock is still held. Nothing happens if it wrote nothing.
@@ -189,7 +218,8 @@ impl Recorder {
             Some(before) => {
                 let settled = settle::outcome(registers.in_flight(), known, before);
                 // Not explained: somebody unknown wrote. The register stays, and whoever asks next sees it.
-                let Some(outcome) = settled else { return Ok(()) };
+                // Nor does a rewind whose journal is still there: this connection did not look for it.
+                let Some(outcome @ (Outcome::Undone | Outcome::Commit)) = settled else { return Ok(()) };
                 settle::append(&self.store, self.object, outcome, Extent::new(extent))?;
                 before
             }

@@ -84,7 +84,10 @@ impl Rollback {
             let plan = timeline.plan(now, to).map_err(Error::from)?;
             (now, plan, timeline.canonical(now) == timeline.canonical(to))
         };
-        let own = now.next().ok_or_else(|| Error::internal("the LSNs are used up"))?;
+        let own = now
+            .max(self.store.last_lsn(self.object))
+            .next()
+            .ok_or_else(|| Error::internal("the LSNs are used up"))?;
         let images = std::mem::take(&mut self.buffers.images);
         let mut work = Differences::new(self.store.clone(), self.object, own, self.block, images);
         work.compare(&mut self.file, &plan.items)?;
@@ -148,7 +151,6 @@ impl Rollback {
         let registers = self.registers();
         registers.raise_counter(counter);
         registers.raise_cookie(cookie);
-        registers.set_boundary(work.own(), extent.get());
         registers.set_in_flight(None);
         Ok(())
     }
@@ -165,7 +167,8 @@ impl Rollback {
         let path = journal::path_for(&self.path);
         let io = |source| Error::Io { action: "write", path: path.clone(), source };
         let mut guard =
-            Guard::begin(&self.path, page_size, std::mem::take(&mut self.buffers.journal)).map_err(io)?;
+            Guard::begin(&self.path, page_size, counter, std::mem::take(&mut self.buffers.journal))
+                .map_err(io)?;
         let pages = u32::try_from(bytes / u64::from(page_size)).unwrap_or(u32::MAX);
         let filled = work.for_each_page(&mut self.file, page_size, bytes, &mut |page, image| {
             guard.add(page, image).map_err(io)

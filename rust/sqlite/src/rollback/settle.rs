@@ -6,6 +6,7 @@ use dbrewind_core::{
 
 use super::in_flight::InFlight;
 use super::intent::{self, Intent};
+use super::registers::Registers;
 
 /// What must be recorded of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +50,11 @@ pub(crate) fn append(store: &Store, object: ObjectId, outcome: Outcome, extent: 
         }
         Outcome::Rewind => {
             let (lsn, intent) = newest_intent(store, object)?.ok_or(Code::NotAttached)?;
+            let counter = intent.counter;
+            if Registers::new(store, object).in_flight() != Some(InFlight::Rewind { counter }) {
+                // That of another rewind: this one's was lost in a power cut.
+                return Err(Code::NotAttached);
+            }
             append_rewind(store, object, lsn, &intent)
         }
     }
@@ -61,6 +67,8 @@ pub(crate) fn append_rewind(store: &Store, object: ObjectId, lsn: Lsn, intent: &
         RewindBody { time: intent.time, extent: intent.extent, from: intent.from, note: &intent.encode() };
     let head = Head { kind: Kind::Rewind, flags: 0, object, key: Key::new(intent.target.get()), lsn };
     store.append(head, &[&body.encode()]).map_err(|error| error.code())?;
+    // Both its ends can be reached from now on.
+    Registers::new(store, object).set_boundary(lsn, intent.extent.get());
     Ok(())
 }
 

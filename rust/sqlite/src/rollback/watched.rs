@@ -1,12 +1,16 @@
 use std::cell::Cell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::content::Content;
 use super::file_id::FileId;
+use super::journal;
 use super::recorder::Recorder;
 use super::registry;
+
+const SHARED: i32 = 1;
+const EXCLUSIVE: i32 = 4;
 
 /// One database file that some connection of this process has open through the shim.
 ///
@@ -14,6 +18,10 @@ use super::registry;
 #[derive(Debug)]
 pub(crate) struct Watched {
     file: Option<FileId>,
+    /// Where SQLite looks for this connection's journal.
+    journal: PathBuf,
+    /// A dead process's journal is being played back.
+    playing_back: AtomicBool,
     recorded: AtomicBool,
     recorder: Mutex<Option<Arc<Recorder>>>,
     level: AtomicI32,
@@ -23,19 +31,21 @@ pub(crate) struct Watched {
 impl Watched {
     /// A file that was just opened at this path.
     pub(crate) fn open(path: &Path) -> Arc<Self> {
-        let watched = Arc::new(Self::new(FileId::of(path).ok()));
+        let watched = Arc::new(Self::new(FileId::of(path).ok(), journal::path_for(path)));
         registry::add(&watched);
         watched
     }
 
     /// A file of which we could not learn which one it is. It is never recorded.
     pub(crate) fn unknown() -> Arc<Self> {
-        Arc::new(Self::new(None))
+        Arc::new(Self::new(None, PathBuf::new()))
     }
 
-    fn new(file: Option<FileId>) -> Self {
+    fn new(file: Option<FileId>, journal: PathBuf) -> Self {
         Self {
             file,
+            journal,
+            playing_back: AtomicBool::new(false),
             recorded: AtomicBool::new(false),
             recorder: Mutex::new(None),
             level: AtomicI32::new(0),
@@ -71,12 +81,30 @@ impl Watched {
 
     /// These bytes are about to be written.
     pub(crate) fn before_write(&self, file: &mut dyn Content, bytes: &[u8], offset: u64) {
-        self.with(|recorder| recorder.before_write(file, bytes, offset));
+        if !self.is_playing_back() {
+            self.with(|recorder| recorder.before_write(file, &self.journal, bytes, offset));
+        }
     }
 
     /// The file is about to get this size.
     pub(crate) fn before_truncate(&self, file: &mut dyn Content, size: u64) {
-        self.with(|recorder| recorder.before_truncate(file, size));
+        if !self.is_playing_back() {
+            self.with(|recorder| recorder.before_truncate(file, &self.journal, size));
+        }
+    }
+
+    /// What is overwritten then was never a state of the database, and what is written is one that was
+    /// recorded: there is nothing to save.
+    fn is_playing_back(&self) -> bool {
+        // Relaxed: only this connection changes it, one thread at a time.
+        self.playing_back.load(Ordering::Relaxed)
+    }
+
+    /// SQLite announces that what it wrote is to become durable: the end of a playback as well, after which
+    /// a connection in exclusive locking mode goes on writing without another lock.
+    pub(crate) fn syncing(&self) {
+        // Relaxed: as in `is_playing_back`.
+        self.playing_back.store(false, Ordering::Relaxed);
     }
 
     /// SQLite's commit is done; its EXCLUSIVE lock is still held.
@@ -96,13 +124,20 @@ impl Watched {
     pub(crate) fn locked(&self, level: i32) {
         // Relaxed: `held_here` gives advice, not a guarantee.
         self.thread.store(this_thread(), Ordering::Relaxed);
-        self.level.store(level, Ordering::Relaxed);
+        let before = self.level.swap(level, Ordering::Relaxed);
+        if before == SHARED && level == EXCLUSIVE {
+            // A transaction goes by RESERVED; only who plays back a journal leaves that out.
+            // Relaxed: as in `is_playing_back`.
+            self.playing_back.store(true, Ordering::Relaxed);
+        }
     }
 
     /// The connection has lowered its lock to this level.
     pub(crate) fn unlocked(&self, level: i32) {
         // Relaxed: as in `locked`.
         self.level.store(level, Ordering::Relaxed);
+        // Relaxed: as in `is_playing_back`.
+        self.playing_back.store(false, Ordering::Relaxed);
     }
 
     /// The level of the lock that is held, 0 for none, and whether by the calling thread.

@@ -186,6 +186,9 @@ unsafe extern "C" fn file_control(file: *mut sqlite3_file, op: c_int, argument: 
             let mut real = RealFile::new(inner.real);
             guarded(&inner.watched, || inner.watched.committed(&mut real));
         }
+        if op == types::SQLITE_FCNTL_SYNC {
+            inner.watched.syncing();
+        }
         match (*(*inner.real.as_ptr()).pMethods).xFileControl {
             Some(call) => call(inner.real.as_ptr(), op, argument),
             None => types::SQLITE_NOTFOUND,

@@ -1,0 +1,248 @@
+//! History that is not certain is refused: what others do between our writes, and after our death.
+#![cfg(feature = "bundled")]
+#![allow(clippy::unwrap_used, reason = "a test's helpers")]
+#![allow(unsafe_code, reason = "a VFS that kills can only be written against C")]
+
+#[path = "support/killer.rs"]
+mod killer;
+mod support;
+
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
+use dbrewind_sqlite::{Code, Database, OpenOptions, SqliteApi, Synchronous, Target};
+use support::{MODES, World};
+
+/// Either the rewind is refused with one of these codes, or it is exact.
+fn exact_or_refused(db: &Database, digest: [u8; 16], what: &str) -> bool {
+    match db.rewind(&Target::from("m"), None) {
+        Ok(_) => {
+            assert_eq!(db.digest().unwrap(), digest, "{what}: not what it was at the mark");
+            true
+        }
+        Err(error) => {
+            let code = error.code();
+            assert!(
+                matches!(code, Code::MarkLost | Code::NotAttached | Code::Unsupported),
+                "{what}: {error}"
+            );
+            false
+        }
+    }
+}
+
+/// Runs one of the `child_*` tests below in a process that is killed at the n-th call on the database file.
+fn killed(child: &str, world: &World, calls: i64) -> bool {
+    let out = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", child, "--ignored", "--test-threads", "1"])
+        .env("DBREWIND_TEST_DIR", world.dir.path())
+        .env("DBREWIND_TEST_MODE", &world.mode)
+        .env("DBREWIND_TEST_CALLS", calls.to_string())
+        .output()
+        .unwrap();
+    let killed = out.status.signal() == Some(9);
+    assert!(killed || out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+    killed
+}
+
+fn child(act: impl FnOnce(&Database, &rusqlite::Connection)) {
+    killer::install();
+    let path = std::path::PathBuf::from(std::env::var("DBREWIND_TEST_DIR").unwrap()).join("a.db");
+    let options = OpenOptions { journal: None, synchronous: Synchronous::Off, ..OpenOptions::default() };
+    let db = Database::open(SqliteApi::bundled(), &path, &options).unwrap();
+    let c = rusqlite::Connection::open(&path).unwrap();
+    let mode = std::env::var("DBREWIND_TEST_MODE").unwrap();
+    let _: String = c.query_row(&format!("pragma journal_mode = {mode}"), [], |row| row.get(0)).unwrap();
+    c.execute_batch("pragma synchronous = off").unwrap();
+    killer::arm(std::env::var("DBREWIND_TEST_CALLS").unwrap().parse().unwrap());
+    act(&db, &c);
+    killer::arm(-1);
+}
+
+#[test]
+#[ignore = "run by foreign_commit_after_a_dead_writer"]
+fn child_writes() {
+    child(|_, c| c.execute_batch("update t set v = 'w' || v where id > 150").unwrap());
+}
+
+#[test]
+#[ignore = "run by settled_rewind_is_kept"]
+fn child_rewinds() {
+    child(|db, _| {
+        db.rewind(&Target::from("m"), None).unwrap();
+    });
+}
+
+/// A plain program dies with half a transaction in the file. A recorded connection plays its journal back:
+/// what that overwrites was never a state of the database.
+#[test]
+fn foreign_journal_played_back_by_us() {
+    for locking in ["normal", "exclusive"] {
+        let world = World::new("delete", 1024);
+        let db = world.record();
+        let c = world.connect();
+        world.fill(&c, 0..100);
+        db.mark("m").unwrap();
+        let digest = db.digest().unwrap();
+        let mut shell = world.shell();
+        shell.run("pragma synchronous = off; pragma cache_size = 5; begin; update t set v = 'foreign' || v;");
+        shell.kill();
+        assert!(world.dir.path().join("a.db-journal").exists());
+        c.execute_batch(&format!("pragma locking_mode = {locking}")).unwrap();
+        assert_eq!(world.count(&c), 100);
+        c.execute("insert into t values (1000, 'x')", []).unwrap();
+        c.execute_batch("pragma locking_mode = normal").unwrap();
+        assert_eq!(world.count(&c), 101);
+        db.rewind(&Target::from("m"), None).unwrap();
+        assert_eq!(db.digest().unwrap(), digest, "{locking}");
+        world.check(&c);
+    }
+}
+
+/// A recorded writer dies, a plain program undoes its transaction and commits one of its own, which leaves
+/// the very change counter that the dead one would have.
+#[test]
+fn foreign_commit_after_a_dead_writer() {
+    for mode in ["delete", "truncate", "persist"] {
+        let (mut kept, mut refused) = (0, 0);
+        for calls in 0.. {
+            let world = World::new(mode, 1024);
+            let db = world.record();
+            let c = world.connect();
+            world.fill(&c, 0..200);
+            db.mark("m").unwrap();
+            let digest = db.digest().unwrap();
+            drop((c, db));
+            let was_killed = killed("child_writes", &world, calls);
+            world.plain("update t set v = 'plain' where id = 1");
+            let db = world.record();
+            if exact_or_refused(&db, digest, &format!("{mode} {calls}")) {
+                kept += 1
+            } else {
+                refused += 1
+            }
+            if !was_killed {
+                break;
+            }
+        }
+        assert!(refused > 3 && kept == 0, "{mode}: {kept} {refused}");
+    }
+}
+
+/// A rewind is finished by another process, which goes on with what it knew before.
+#[test]
+fn settled_rewind_is_kept() {
+    for by_shim in [false, true] {
+        for calls in 0.. {
+            let world = World::new("delete", 1024);
+            let db = world.record();
+            let c = world.connect();
+            world.fill(&c, 0..100);
+            db.mark("m").unwrap();
+            let digest = db.digest().unwrap();
+            c.execute("update t set v = 'x' || v", []).unwrap();
+            c.execute("delete from t where id > 50", []).unwrap();
+            let later = db.digest().unwrap();
+            let was_killed = killed("child_rewinds", &world, calls);
+            if by_shim {
+                world.count(&c);
+            } else {
+                world.plain("select count(*) from t");
+            }
+            let undone = db.digest().unwrap() == later;
+            c.execute("update t set v = 'z' || v where id = 1", []).unwrap();
+            c.execute("insert into t values (1000, 'z')", []).unwrap();
+            db.mark("n").unwrap();
+            let newest = db.digest().unwrap();
+            let back = db.rewind(&Target::from("m"), None);
+            let back = back.unwrap_or_else(|error| panic!("{by_shim} {calls} {undone}: {error}"));
+            assert_eq!(db.digest().unwrap(), digest, "{by_shim} {calls} {undone}");
+            db.rewind(&Target::from(back.undo), None).unwrap();
+            assert_eq!(db.digest().unwrap(), newest, "{by_shim} {calls} {undone}");
+            world.check(&c);
+            if !was_killed {
+                break;
+            }
+        }
+    }
+}
+
+/// In WAL mode commits do not raise the change counter, and anybody may write the file.
+#[test]
+fn writes_in_wal_mode_are_not_missed() {
+    for checkpoint in [true, false] {
+        let world = World::new("delete", 1024);
+        let db = world.record();
+        let c = world.connect();
+        world.fill(&c, 0..200);
+        db.mark("m").unwrap();
+        let digest = db.digest().unwrap();
+        let mode = |mode: &str| -> String {
+            c.query_row(&format!("pragma journal_mode = {mode}"), [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(mode("wal"), "wal");
+        world.plain("update t set v = 'plain' where id = 1");
+        if checkpoint {
+            world.plain("pragma wal_checkpoint(truncate)");
+        }
+        assert_eq!(mode("delete"), "delete");
+        c.execute("insert into t values (1000, 'x')", []).unwrap();
+        let exact = exact_or_refused(&db, digest, "after WAL mode");
+        if !exact {
+            db.mark("n").unwrap();
+            assert_eq!(db.marks().unwrap()[0].state, dbrewind_sqlite::MarkState::Lost);
+            let digest = db.digest().unwrap();
+            c.execute("insert into t values (1001, 'x')", []).unwrap();
+            db.rewind(&Target::from("n"), None).unwrap();
+            assert_eq!(db.digest().unwrap(), digest);
+        }
+    }
+}
+
+/// A connection in exclusive locking mode raises the change counter once only; what it commits after the
+/// end of recording must not pass for nothing.
+#[test]
+fn closed_beside_an_exclusive_connection() {
+    for mode in MODES {
+        let world = World::new(mode, 1024);
+        let db = world.record();
+        let c = world.connect();
+        world.fill(&c, 0..200);
+        db.mark("m").unwrap();
+        let digest = db.digest().unwrap();
+        c.execute_batch("pragma locking_mode = exclusive; update t set v = 'one' where id = 1").unwrap();
+        let _ = db.close();
+        c.execute_batch("update t set v = 'two' where id = 150").unwrap();
+        drop(c);
+        let db = world.record();
+        exact_or_refused(&db, digest, mode);
+    }
+}
+
+/// A new file with the name, the inode and the change counter of the old one is still another file.
+#[test]
+fn recreated_file_with_the_same_inode_and_counter() {
+    let world = World::new("delete", 1024);
+    let db = world.record();
+    let c = world.connect();
+    world.fill(&c, 0..10);
+    db.mark("m").unwrap();
+    let digest = db.digest().unwrap();
+    world.fill(&c, 10..20);
+    drop((c, db));
+    let inode = std::fs::metadata(world.path()).unwrap().ino();
+    for _ in 0..20 {
+        std::fs::remove_file(world.path()).unwrap();
+        world.plain("pragma page_size = 1024; create table t(id integer primary key, v text)");
+        world.plain("insert into t values (1, 'new')");
+        world.plain("insert into t values (2, 'new')");
+        if std::fs::metadata(world.path()).unwrap().ino() == inode {
+            let db = world.record();
+            assert!(!exact_or_refused(&db, digest, "recreated"));
+            assert_eq!(world.plain("select count(*), min(v) from t"), "2|new");
+            return;
+        }
+    }
+    eprintln!("this file system does not use inodes again: nothing tested");
+}
