@@ -211,7 +211,12 @@ impl World {
                     after.cookie,
                     target.image.cookie
                 );
-                self.files[file].moments.push(Moment { lsn: undo, image: before, lost: false, left: true });
+                self.files[file].moments.push(Moment {
+                    lsn: undo,
+                    image: before,
+                    lost: false,
+                    left: method != "nothing",
+                });
                 let dirty = self.record(file, recorder, Request::Dirty { since: goal });
                 assert_eq!(dirty, Answer::Flag { yes: false }, "just went there");
             }
