@@ -72,17 +72,20 @@ def test_the_end_of_a_child_does_not_end_the_recording(app_db: Path) -> None:
         assert db.digest() == before
 
 
-def test_a_child_may_open_its_own(wal_db: Path) -> None:
-    with dbrewind.open(wal_db) as db:
+def test_a_child_may_open_its_own(app_db: Path) -> None:
+    with dbrewind.open(app_db) as db:
         db.mark("seeded")
-        with closing(sqlite3.connect(wal_db, isolation_level=None)) as app:
+        with closing(sqlite3.connect(app_db, isolation_level=None)) as app:
             app.execute("DELETE FROM users")
 
         def work() -> None:
-            with dbrewind.open(wal_db) as own:
+            with dbrewind.open(app_db) as own:
+                own.rewind("seeded")
+                with closing(sqlite3.connect(app_db, isolation_level=None)) as app:
+                    app.execute("DELETE FROM users WHERE id > 50")
                 own.rewind("seeded")
 
         assert in_child(work) == 0
-        with closing(sqlite3.connect(wal_db)) as app:
+        with closing(sqlite3.connect(app_db)) as app:
             assert app.execute("SELECT count(*) FROM users").fetchone() == (100,)
         assert not db.dirty_since("seeded")

@@ -14,6 +14,18 @@ struct Entry {
     recorder: Option<Arc<Recorder>>,
     /// How many [`Attachment`]s there are.
     attachments: usize,
+    /// The process that made the recorder.
+    process: u32,
+}
+
+impl Entry {
+    /// In the child of a fork: forgets the parent's recorder, whose store is not ours to use or to close.
+    fn leave_to_parent(&mut self) {
+        if self.process != std::process::id() {
+            std::mem::forget(self.recorder.take());
+            self.attachments = 0;
+        }
+    }
 }
 
 static FILES: Mutex<Option<HashMap<FileId, Entry>>> = Mutex::new(None);
@@ -63,12 +75,14 @@ pub(crate) fn attach(
 ) -> Result<Attachment, OtherStore> {
     let mut files = files();
     let entry = files.get_or_insert_default().entry(file).or_default();
+    entry.leave_to_parent();
     match &entry.recorder {
         Some(recorder) if recorder.store_dir() == store => {}
         Some(_) => return Err(OtherStore),
         None => {
             let recorder = Arc::new(make());
             entry.recorder = Some(Arc::clone(&recorder));
+            entry.process = std::process::id();
             for open in &entry.open {
                 open.connect(Some(Arc::clone(&recorder)));
             }
