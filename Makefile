@@ -25,8 +25,13 @@ demo: package
 
 test: test-rust test-python
 
+# The extension first: a test loads the library that it builds. The models of the lock-free log run under loom.
 test-rust:
+	@.ci/prepare build
+	@.ci/prepare shell
+	cargo build --package dbrewind-extension
 	cargo test --workspace
+	RUSTFLAGS='--cfg loom' cargo test --package dbrewind-core --release --test loom --target-dir target/loom
 
 test-python: package
 	@.ci/prepare checks
