@@ -9,6 +9,7 @@ mod campaign;
 mod child;
 mod content;
 mod event;
+mod process;
 mod verdict;
 
 pub use campaign::{Options, Summary, run};
