@@ -46,11 +46,13 @@ lint: package
 	$(BIN)/mypy
 	$(PYTHON) -m mypy.stubtest dbrewind --mypy-config-file pyproject.toml
 
-# QUICK=1 shows in a minute that everything runs; BENCH_ARGS selects a part (benches/README.md).
+# QUICK=1 shows in a minute that everything runs; BENCH_ARGS selects a part (benches/README.md). Only a whole run
+# changes the table of README.md.
 # A rival whose package cannot be installed is reported in the result.
 bench: package
 	-@$(PYTHON) -m pip install --disable-pip-version-check --quiet -r benches/compare/requirements.txt
 	@PYTHONPATH=benches $(PYTHON) -m compare $(if $(QUICK),--quick) $(BENCH_ARGS)
+	@$(if $(QUICK)$(BENCH_ARGS),,PYTHONPATH=benches $(PYTHON) -m compare.readme)
 
 # CRASH_ARGS: --kills N, --seed S, --journal MODE, --verbose. The seed of a failure is printed.
 crash:

@@ -1,0 +1,77 @@
+"""Puts the newest record into the table of README.md: `python -m compare.readme`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from .channel import Message
+from .rivals import RIVALS
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORDS = ROOT / "benches" / "record"
+BEGIN, END = "<!-- bench: begin.", "<!-- bench: end -->"
+
+
+def table(record: Message, name: str) -> str:
+    """The resets of one record as a short table, in milliseconds at p50."""
+    resets = [cell for cell in record["cells"] if not cell["not_run"]]
+    settings = list(dict.fromkeys(cell["setting"] for cell in resets))
+    columns = [
+        (setting, workload, megabytes)
+        for setting in settings
+        for workload in ("small", "pages")
+        for megabytes in sorted({cell["megabytes"] for cell in resets if cell["setting"] == setting})
+        if workload == "small" or megabytes == max(cell["megabytes"] for cell in resets)
+    ]
+    work = {"small": "100 rows", "pages": "10,000 pages"}
+    head = ["reset after", *(f"{work[kind]}, {size} MB, {setting}" for setting, kind, size in columns)]
+    lines = ["| " + " | ".join([*head, "what it failed to restore or keep"]) + " |", "|---" * (len(head) + 1) + "|"]
+    for rival in dict.fromkeys(cell["rival"] for cell in resets):
+        times = {
+            (cell["setting"], cell["workload"], cell["megabytes"]): cell["immediate"].get("p50")
+            for cell in resets
+            if cell["rival"] == rival
+        }
+        figures = [f"{1000 * time:.2g}" if (time := times.get(column)) else "" for column in columns]
+        lines.append("| " + " | ".join([RIVALS[rival].title, *figures, _failed(record, rival)]) + " |")
+    facts = record["facts"]
+    machine = ", ".join(str(facts[fact]) for fact in ("processor", "kernel", "load") if fact in facts)
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "Milliseconds at p50, right after the last commit, another process connected. Everything about this run, "
+            f"required ratios that it misses included: [benches/record/{name}.md](benches/record/{name}.md)"
+            + (f" ({machine})." if machine else "."),
+        ]
+    )
+
+
+def _failed(record: Message, rival: str) -> str:
+    failed: list[str] = []
+    for reports in record["exactness"].values():
+        report = reports.get(rival)
+        if report is not None:
+            failed += report.get("alone", report)["failed"]
+    return "; ".join(dict.fromkeys(failed)) or "nothing"
+
+
+def main() -> int:
+    """Replace what stands between the two markers."""
+    records = sorted(RECORDS.glob("*.json"), key=lambda path: path.stat().st_mtime)
+    if not records:
+        print(f"no record in {RECORDS}: run `make bench` first", file=sys.stderr)
+        return 1
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    begin = text.index("-->", text.index(BEGIN)) + len("-->")
+    end = text.index(END)
+    filled = table(json.loads(records[-1].read_text()), records[-1].stem)
+    readme.write_text(f"{text[:begin]}\n\n{filled}\n\n{text[end:]}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
