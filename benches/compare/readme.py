@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from .channel import Message
+from .report import MODES, ms
 from .rivals import RIVALS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +35,7 @@ def table(record: Message, name: str) -> str:
             for cell in resets
             if cell["rival"] == rival
         }
-        figures = [f"{1000 * time:.2g}" if (time := times.get(column)) else "" for column in columns]
+        figures = [ms(1000 * time) if (time := times.get(column)) else "" for column in columns]
         lines.append("| " + " | ".join([RIVALS[rival].title, *figures, _failed(record, rival)]) + " |")
     facts = record["facts"]
     machine = ", ".join(str(facts[fact]) for fact in ("processor", "kernel", "load") if fact in facts)
@@ -51,10 +52,13 @@ def table(record: Message, name: str) -> str:
 
 def _failed(record: Message, rival: str) -> str:
     failed: list[str] = []
-    for reports in record["exactness"].values():
+    for journal, reports in record["exactness"].items():
         report = reports.get(rival)
-        if report is not None:
-            failed += report.get("alone", report)["failed"]
+        if report is None:
+            continue
+        failed += report.get("alone", report)["failed"]
+        if "alone" in report:
+            failed.append(f"{MODES[journal]}: refused when an unrecorded process has written; else nothing")
     return "; ".join(dict.fromkeys(failed)) or "nothing"
 
 

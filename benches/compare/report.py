@@ -130,11 +130,12 @@ def _time(cell: Cell, kind: Kind) -> str:
         return f"not run: {cell.not_run}"
     broken = f" ({cell.not_run})" if cell.not_run else ""
     if kind == "small":
-        return " / ".join(_ms(quantile(times, share)) for share in (0.5, 0.95, 0.99)) + broken
-    return f"{_ms(median(times))} ({_ms(min(times))}..{_ms(max(times))})" + broken
+        return " / ".join(ms(quantile(times, share)) for share in (0.5, 0.95, 0.99)) + broken
+    return f"{ms(median(times))} ({ms(min(times))}..{ms(max(times))})" + broken
 
 
-def _ms(value: float) -> str:
+def ms(value: float) -> str:
+    """Milliseconds with three digits at most behind the point."""
     return f"{value:.3f}" if value < 1 else f"{value:.2f}" if value < 10 else f"{value:.0f}"
 
 
@@ -170,7 +171,7 @@ def _details(result: Result, setting: Setting) -> str:
 
 def _detail(cell: Cell) -> list[str]:
     def middle(name: str) -> str:
-        return _ms(1000 * quantile([s[name] for s in cell.samples if s.get(name) is not None], 0.5))
+        return ms(1000 * quantile([s[name] for s in cell.samples if s.get(name) is not None], 0.5))
 
     good = sum(sample["peer"] == "base" for sample in cell.samples)
     wrong = sorted({str(s["peer"]) for s in cell.samples if s["peer"] != "base"})
@@ -183,8 +184,8 @@ def _detail(cell: Cell) -> list[str]:
         cell.kind,
         rounds,
         middle("work"),
-        _ms(1000 * p50(cell)),
-        _ms(1000 * quantile(reset_times(cell, settled=True), 0.5)),
+        ms(1000 * p50(cell)),
+        ms(1000 * quantile(reset_times(cell, settled=True), 0.5)),
         middle("own_first"),
         middle("peer_first"),
         seen,
