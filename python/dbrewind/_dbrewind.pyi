@@ -107,7 +107,8 @@ class Database:
         """Make the database what it was at `to`, in place. `to` may be earlier or later than now.
 
         Every connection, in any process, stays open and sees the state at `to` in its next transaction. The rewind is
-        recorded too: `rewind(result.undo)` takes it back. After an error the database is as it was before.
+        recorded too: `rewind(result.undo)` takes it back. After an error the database is as it
+        was before, or, when the store or the disk failed at the very end, at the target with recording stopped.
         """
     def rewound(self) -> AbstractContextManager[Mark]:
         """For a `with` block: what is written inside is rewound at its end, whether it succeeds or raises."""

@@ -200,7 +200,8 @@ impl Database {
     ///
     /// # Errors
     /// `DBR003` no such target, `DBR011` the target was lost, `DBR004` somebody holds a lock longer than the
-    /// timeout. After any error the database is as it was.
+    /// timeout. After those the database is as it was. When the store or the disk fails after the point at which the
+    /// rewind became visible, the database is at the target: recording stops then, and every later call says so.
     pub fn rewind(&self, to: &Target, timeout: Option<Duration>) -> Result<Rewound, Error> {
         let started = Instant::now();
         self.with(|engine| {
