@@ -23,13 +23,14 @@ fn wrong_answer(store: &Store, at: Location) -> i32 {
         store.lock_object(object, Duration::ZERO).is_err_and(|e| is_forked(e.code())),
         store.try_hold(object).is_err_and(|e| is_forked(e.code())),
         store.sync().is_err_and(|e| is_forked(e.code())),
-        store.broken() == Some(Code::Forked),
+        store.broken(object) == Some(Code::Forked),
         store.last_lsn(object) == Lsn::ORIGIN,
         store.add_register(object, 0, 1) == 0,
     ];
     store.raise_last_lsn(object, Lsn::new(99));
     store.set_register(object, 1, 99);
-    store.set_broken(Code::Io);
+    store.set_broken(object, Code::Io);
+    store.confirm_boot(object);
     answers.iter().position(|right| !right).map_or(0, |at| at as i32 + 1)
 }
 
@@ -68,7 +69,7 @@ fn hazard_fork() {
     let other = Store::open(dir.path(), &OPTIONS).unwrap();
     assert!(other.lock_object(object, Duration::ZERO).is_err(), "the child's drop let the parent's lock go");
     assert_eq!(store.last_lsn(object), Lsn::new(5));
-    assert_eq!((store.register(object, 0), store.register(object, 1), store.broken()), (0, 0, None));
+    assert_eq!((store.register(object, 0), store.register(object, 1), store.broken(object)), (0, 0, None));
     store.append(head(object, 2), &[b"parent"]).unwrap();
     let mut seen = Vec::new();
     store.scan(&mut Cursor::default(), &mut |head, _, _| seen.push(head.lsn.get())).unwrap();

@@ -209,12 +209,20 @@ fn registers_are_shared_and_only_grow_when_raised() {
 fn the_first_reason_for_broken_stays_until_cleared() {
     let dir = tempfile::tempdir().unwrap();
     let (one, two) = (Store::open(dir.path(), &SMALL).unwrap(), Store::open(dir.path(), &SMALL).unwrap());
-    assert_eq!(one.broken(), None);
-    two.set_broken(Code::StoreFull);
-    two.set_broken(Code::Io);
-    assert_eq!(one.broken(), Some(Code::StoreFull));
-    one.clear_broken();
-    assert_eq!(two.broken(), None);
+    let (a, b) = (one.object("/a.db", 0).unwrap(), one.object("/b.db", 0).unwrap());
+    assert_eq!(one.broken(a), None);
+    two.set_broken(a, Code::StoreFull);
+    two.set_broken(a, Code::Io);
+    assert_eq!(one.broken(a), Some(Code::StoreFull));
+    one.clear_broken(a);
+    assert_eq!(two.broken(a), None);
+    // One object's trouble is not another's, nor is its end.
+    one.set_broken(b, Code::Io);
+    assert_eq!(two.broken(a), None);
+    one.set_broken(a, Code::StoreFull);
+    one.clear_broken(a);
+    assert_eq!(two.broken(b), Some(Code::Io));
+    assert_eq!(one.broken(ObjectId::new(256)), None);
 }
 
 #[test]

@@ -12,19 +12,21 @@ pub(crate) const SLOTS: u16 = 1024;
 pub(crate) const OBJECTS: u32 = 256;
 /// How many registers an object has beside its last LSN.
 pub(crate) const REGISTERS: u32 = 7;
+/// Index of an object's broken flag.
+pub(crate) const BROKEN: u32 = 8;
+/// Index of an object's flag: its history was confirmed since the machine was started.
+pub(crate) const CONFIRMED: u32 = 9;
 
 /// Offset of the current segment's id.
 pub(crate) const CURRENT: u32 = 128;
 /// Offset of the tail hint.
 pub(crate) const HINT: u32 = 192;
-/// Offset of the broken flag.
-pub(crate) const BROKEN: u32 = 256;
 /// Offset of the hint up to where the log is on disk.
 pub(crate) const SYNCED: u32 = 320;
 const SLOTS_AT: u32 = 4096;
 const SLOT_LEN: u32 = 16;
 const OBJECTS_AT: u32 = 20480;
-const OBJECT_LEN: u32 = 64;
+const OBJECT_LEN: u32 = 128;
 /// Length of the file.
 pub(crate) const LEN: u32 = OBJECTS_AT + OBJECTS * OBJECT_LEN;
 
@@ -36,7 +38,9 @@ const HASH: usize = 48;
 
 const _: () = assert!(HASH + 8 == HEADER_LEN && HEADER_LEN <= CURRENT as usize);
 const _: () = assert!(SLOTS_AT + SLOTS as u32 * SLOT_LEN == OBJECTS_AT);
-const _: () = assert!((REGISTERS + 1) * 8 == OBJECT_LEN);
+const _: () = assert!(BROKEN == REGISTERS + 1 && CONFIRMED == BROKEN + 1);
+const _: () = assert!((CONFIRMED + 1) * 8 <= OBJECT_LEN && OBJECT_LEN.is_multiple_of(64));
+const _: () = assert!(LEN.is_multiple_of(4096) && LEN == 53_248);
 
 /// Offset of a slot's word: generation in its low half, process id in the high one.
 #[must_use]
@@ -44,10 +48,10 @@ pub(crate) const fn slot_at(slot: u16) -> Option<u32> {
     if slot < SLOTS { Some(SLOTS_AT + slot as u32 * SLOT_LEN) } else { None }
 }
 
-/// Offset of an object's last LSN (index 0) or of one of its registers (index 1 to 7).
+/// Offset of a word of an object: its last LSN (index 0), a register (1 to 7), [`BROKEN`] or [`CONFIRMED`].
 #[must_use]
 pub(crate) const fn object_at(object: u32, index: u32) -> Option<u32> {
-    if object < OBJECTS && index <= REGISTERS {
+    if object < OBJECTS && index <= CONFIRMED {
         Some(OBJECTS_AT + object * OBJECT_LEN + index * 8)
     } else {
         None
@@ -145,9 +149,9 @@ mod tests {
     fn words_stay_in_the_file() {
         assert_eq!(slot_at(1023), Some(20464));
         assert_eq!(slot_at(1024), None);
-        assert_eq!(object_at(255, 7), Some(LEN - 8));
+        assert_eq!(object_at(255, CONFIRMED), Some(LEN - 128 + 72));
         assert_eq!(object_at(256, 0), None);
-        assert_eq!(object_at(0, 8), None);
+        assert_eq!(object_at(0, CONFIRMED + 1), None);
     }
 
     #[test]

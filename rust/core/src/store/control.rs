@@ -99,6 +99,13 @@ impl Control {
         self.set(Some(control::SYNCED), 0);
     }
 
+    /// The machine was started anew: every object's history has to be compared again.
+    pub(crate) fn forget_confirmed(&self) {
+        for object in 0..control::OBJECTS {
+            self.set(control::object_at(object, control::CONFIRMED), 0);
+        }
+    }
+
     /// Up to where the log is known to be on disk.
     pub(crate) fn synced(&self) -> Option<(u32, u32)> {
         hint::decode(self.get(Some(control::SYNCED)))
@@ -109,11 +116,6 @@ impl Control {
         if let Some(word) = self.words.word(control::SYNCED) {
             word.fetch_max(hint::encode(segment, offset), Ordering::Relaxed);
         }
-    }
-
-    /// The flag that recording has stopped.
-    pub(crate) fn broken(&self) -> Option<&AtomicU64> {
-        self.words.word(control::BROKEN)
     }
 
     /// Takes note of a new owner of a slot, whose lock it has. Earlier owners count as dead from here on.
@@ -134,7 +136,7 @@ impl Control {
         short_generation(self.get(control::slot_at(owner.slot)) as u32) == owner.generation
     }
 
-    /// The last LSN (index 0) or a register (index 1 to 7) of an object.
+    /// A word of an object, see [`control::object_at`].
     pub(crate) fn object(&self, object: u32, index: u32) -> Option<&AtomicU64> {
         self.words.word(control::object_at(object, index)?)
     }

@@ -45,7 +45,6 @@ pub(super) struct Inner {
     pub(super) locks: LockFile,
     pub(super) owner: Owner,
     pub(super) generation: Generation,
-    pub(super) boot_changed: bool,
     pub(super) segments: Table,
     /// The newest segment that is mapped here.
     pub(super) current: AtomicU32,
@@ -63,15 +62,6 @@ impl Store {
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.inner.dir
-    }
-
-    /// Whether the machine was started anew since the store was last used.
-    ///
-    /// If so, records that were appended but not [synced](Store::sync) before may be missing; those that
-    /// are there have been checked. True for the first one to open the store after the start.
-    #[must_use]
-    pub fn boot_changed(&self) -> bool {
-        self.inner.boot_changed
     }
 }
 

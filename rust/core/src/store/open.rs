@@ -71,7 +71,6 @@ impl Store {
             locks,
             owner,
             generation,
-            boot_changed,
             segments: Table::new(),
             current: AtomicU32::new(0),
             objects: Mutex::new(Objects::default()),
@@ -88,6 +87,8 @@ impl Store {
             }
         }
         if boot_changed || header.is_none() {
+            // Before the header, after which nobody sees the change any more.
+            inner.control.forget_confirmed();
             let header = ControlHeader { store: id, boot };
             inner.control.write_header(&header).map_err(failed("write control in"))?;
         }

@@ -1,4 +1,5 @@
 use crate::error::Code;
+use crate::format::control;
 use crate::store::Store;
 use crate::sync::{AtomicU64, Ordering};
 use crate::types::{Lsn, ObjectId};
@@ -48,37 +49,59 @@ impl Store {
         self.numbered(object, index).map_or(0, |word| word.fetch_add(by, Ordering::AcqRel))
     }
 
-    /// Why recording has stopped, if it has.
+    /// Why the recording of an object has stopped, if it has.
     #[must_use]
-    pub fn broken(&self) -> Option<Code> {
+    pub fn broken(&self, object: ObjectId) -> Option<Code> {
         if self.inner.forked() {
             return Some(Code::Forked);
         }
         // Acquire: partner of `set_broken`.
-        let raw = self.inner.control.broken()?.load(Ordering::Acquire);
+        let raw = self.word(object, control::BROKEN)?.load(Ordering::Acquire);
         // A number of no known code is still a reason.
         (raw != 0).then(|| u16::try_from(raw).ok().and_then(Code::from_number).unwrap_or(Code::Internal))
     }
 
-    /// Tells everybody that recording has stopped, and why. The first reason stays.
-    pub fn set_broken(&self, code: Code) {
-        if let Some(word) = self.inner.control.broken().filter(|_| !self.inner.forked()) {
+    /// Tells everybody that the recording of an object has stopped, and why. The first reason stays. Other objects
+    /// of the store go on.
+    pub fn set_broken(&self, object: ObjectId, code: Code) {
+        if let Some(word) = self.word(object, control::BROKEN) {
             let raw = u64::from(code.number());
             // Release: partner of `broken`. Relaxed on failure: the value found is not used.
             let _ = word.compare_exchange(0, raw, Ordering::Release, Ordering::Relaxed);
         }
     }
 
-    /// Tells everybody that recording goes on. The caller has begun a new, broken era.
-    pub fn clear_broken(&self) {
-        if let Some(word) = self.inner.control.broken().filter(|_| !self.inner.forked()) {
+    /// Tells everybody that the recording of an object goes on. The caller has begun a new, broken era.
+    pub fn clear_broken(&self, object: ObjectId) {
+        if let Some(word) = self.word(object, control::BROKEN) {
             // Release: partner of `broken`.
             word.store(0, Ordering::Release);
         }
     }
 
+    /// Whether the machine was started anew since somebody [confirmed](Self::confirm_boot) this object's history, or
+    /// nobody ever did.
+    ///
+    /// If so, records that were appended but not [synced](Store::sync) before may be missing; those that are there
+    /// have been checked.
+    #[must_use]
+    pub fn boot_changed(&self, object: ObjectId) -> bool {
+        // Acquire: partner of `confirm_boot`.
+        self.word(object, control::CONFIRMED).is_none_or(|word| word.load(Ordering::Acquire) == 0)
+    }
+
+    /// Says that this object's history has been compared with the object itself since the machine was started: for
+    /// everybody, [`boot_changed`](Self::boot_changed) is over.
+    pub fn confirm_boot(&self, object: ObjectId) {
+        if let Some(word) = self.word(object, control::CONFIRMED) {
+            // Release: partner of `boot_changed`.
+            word.store(1, Ordering::Release);
+        }
+    }
+
     fn numbered(&self, object: ObjectId, index: usize) -> Option<&AtomicU64> {
-        self.word(object, u32::try_from(index).ok()?.checked_add(1)?)
+        let index = u32::try_from(index).ok().filter(|index| *index < control::REGISTERS)?;
+        self.word(object, index + 1)
     }
 
     fn word(&self, object: ObjectId, index: u32) -> Option<&AtomicU64> {

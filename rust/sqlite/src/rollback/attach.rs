@@ -99,6 +99,7 @@ fn keep_or_begin(engine: &mut Rollback, present: &Present) -> Result<(), Error> 
         let Some(era) = timeline.era() else {
             drop(history);
             engine.begin_era(present, false)?;
+            engine.store.confirm_boot(engine.object);
             return Ok(());
         };
         let newest = timeline.marks().filter(|mark| !mark.lost).map(|mark| mark.lsn).max();
@@ -120,6 +121,7 @@ fn keep_or_begin(engine: &mut Rollback, present: &Present) -> Result<(), Error> 
     } else {
         engine.begin_era(present, true)?;
     }
+    engine.store.confirm_boot(engine.object);
     Ok(())
 }
 
@@ -138,11 +140,11 @@ fn is_kept(engine: &mut Rollback, present: &Present, known: &Known) -> Result<bo
     let births = (anchor.file.changed, file_id::born(&engine.path));
     let same_file = (anchor.file.device, anchor.file.inode) == (engine.id.device, engine.id.inode)
         && (births.0 == births.1 || births.0 == 0 || births.1 == 0);
-    if !known.rollback || !same_file || engine.store.broken().is_some() {
+    if !known.rollback || !same_file || engine.store.broken(engine.object).is_some() {
         return Ok(false);
     }
     // A power cut takes the newest records; a number above them says that there were some.
-    if engine.store.boot_changed() && engine.store.last_lsn(engine.object) > known.last {
+    if engine.store.boot_changed(engine.object) && engine.store.last_lsn(engine.object) > known.last {
         return Ok(false);
     }
     let registers = engine.registers();

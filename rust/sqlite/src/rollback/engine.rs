@@ -220,7 +220,7 @@ impl Rollback {
         registers.set_boundary(lsn, extent.get());
         registers.begin(present.counter(), present.cookie());
         registers.set_in_flight(None);
-        self.store.clear_broken();
+        self.store.clear_broken(self.object);
         self.append_anchor(present, lsn)?;
         Ok(lsn)
     }
@@ -271,7 +271,7 @@ impl Rollback {
 
     fn moment_of(&mut self, present: &Present) -> Result<Moment, Error> {
         self.check_journal_mode(present)?;
-        if let Some(code) = self.store.broken() {
+        if let Some(code) = self.store.broken(self.object) {
             // What stopped it would stop it again; who opens the recording anew has seen to that.
             return Err(Error::Stopped { code });
         }
@@ -309,7 +309,7 @@ impl Engine for Rollback {
     }
 
     fn now(&mut self) -> Result<Lsn, Error> {
-        if let Some(code) = self.store.broken() {
+        if let Some(code) = self.store.broken(self.object) {
             return Err(Error::Stopped { code });
         }
         let started = Instant::now();
@@ -364,7 +364,7 @@ impl Engine for Rollback {
 
     fn drain(&mut self, _timeout: Duration) -> Result<(), Error> {
         // A commit is in the store before SQLite's COMMIT returns.
-        match self.store.broken() {
+        match self.store.broken(self.object) {
             Some(code) => Err(Error::Stopped { code }),
             None => Ok(()),
         }
@@ -373,7 +373,7 @@ impl Engine for Rollback {
     fn close(&mut self) -> Result<(), Error> {
         let timeout = self.timeout;
         let noted = self.under_shared(timeout, |engine, present| {
-            if engine.store.broken().is_none()
+            if engine.store.broken(engine.object).is_none()
                 && engine.registers().in_flight().is_none()
                 && engine.registers().counter() == present.counter()
             {
@@ -390,7 +390,7 @@ impl Engine for Rollback {
                 // stays in exclusive locking mode goes on unrecorded, and with the same change counter.
                 let here = registry::held_here(self.id);
                 if here.mine.max(here.others) > 2 && registry::handles(self.id) == 0 {
-                    self.store.set_broken(Code::NotAttached);
+                    self.store.set_broken(self.object, Code::NotAttached);
                 }
                 Ok(())
             }

@@ -107,7 +107,7 @@ impl Recorder {
         }
         // Before anything is saved: from then on more must be.
         if let Err(code) = self.settle_rewind(file, journal) {
-            self.store.set_broken(code);
+            self.store.set_broken(self.object, code);
         }
         let registers = self.registers();
         let (boundary, extent) = registers.boundary();
@@ -119,7 +119,7 @@ impl Recorder {
         state.extent = extent;
         let mut lsn = self.store.last_lsn(self.object).next();
         let mut unsettled = None;
-        let deaf = self.store.broken().is_some();
+        let deaf = self.store.broken(self.object).is_some();
         if registers.in_flight().is_some() {
             // Its outcome gets the next LSN, once this transaction turns out to be none that repairs it.
             let mut counter = [0; 4];
@@ -168,7 +168,7 @@ impl Recorder {
             let offset = (key - 1) * u64::from(self.block);
             if read_padded(file, &mut state.image, offset).is_err() {
                 transaction.deaf = true;
-                return self.store.set_broken(Code::Io);
+                return self.store.set_broken(self.object, Code::Io);
             }
             let head = Head {
                 kind: Kind::Before,
@@ -180,7 +180,7 @@ impl Recorder {
             if let Err(error) = self.store.append(head, &[&state.image]) {
                 // The application's write is none of our business: it happens unrecorded.
                 transaction.deaf = true;
-                return self.store.set_broken(error.code());
+                return self.store.set_broken(self.object, error.code());
             }
             state.captured.insert(key);
             fault::place("rollback capture");
@@ -205,7 +205,7 @@ impl Recorder {
             return;
         }
         if let Err(code) = self.record_commit(&transaction, file) {
-            self.store.set_broken(code);
+            self.store.set_broken(self.object, code);
         }
     }
 
@@ -267,6 +267,6 @@ impl Recorder {
 
     /// Our own code failed: recording cannot be relied on any more.
     pub(crate) fn defect(&self) {
-        self.store.set_broken(Code::Internal);
+        self.store.set_broken(self.object, Code::Internal);
     }
 }

@@ -70,7 +70,7 @@ impl Rollback {
 
     fn rewind_locked(&mut self, to: Lsn) -> Result<Change, Halted> {
         let present = self.present()?;
-        if let Some(code) = self.store.broken() {
+        if let Some(code) = self.store.broken(self.object) {
             return Err(Error::Stopped { code }.into());
         }
         if self.settle(&present)?.is_none() {

@@ -70,7 +70,7 @@ impl Core {
         }
         if self.anchored_frame(&anchor, header)? {
             // A power cut may have taken frames that the store has, and others may have their places by now.
-            let certain = newest || !self.store.boot_changed();
+            let certain = newest || !self.store.boot_changed(self.object);
             return Ok(if certain { Kept::SameWal { back_filled: anchor.back_filled } } else { Kept::Lost });
         }
         // The generation changed although the file did not: only a WAL that was back-filled whole can have been

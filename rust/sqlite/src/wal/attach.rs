@@ -165,7 +165,7 @@ impl Core {
         self.store.raise_register(self.object, HIGHEST_COUNTER, u64::from(one.counter));
         self.store.raise_register(self.object, HIGHEST_COOKIE, u64::from(one.cookie));
         self.sequence = WalHeader::decode(&self.wal.read_header()?).map_or(0, |(header, _)| header.sequence);
-        let stopped = self.store.broken().is_some();
+        let stopped = self.store.broken(self.object).is_some();
         let ours = locked(&self.history).timeline.era().is_some_and(|era| era.engine == EraEngine::Wal);
         let kept = if ours && !stopped { self.compare_anchor(&header)? } else { Kept::Lost };
         match kept {
@@ -173,6 +173,7 @@ impl Core {
             Kept::NewWal if self.resume_below(&header)? => {}
             _ => self.begin_era(&header)?,
         }
+        self.store.confirm_boot(self.object);
         // A rewind or checkpoint that was killed before it recorded its run has announced one that will never come.
         self.store.set_register(self.object, NEWEST_RUN, self.runs.stamp());
         Ok(())
@@ -304,7 +305,7 @@ impl Core {
         let note = self.run_note(header.max_frame, header.checksum, header.salt);
         self.record_run(first, &note)?;
         self.drop_anchor(header.max_frame)?;
-        self.store.clear_broken();
+        self.store.clear_broken(self.object);
         locked(&self.history).catch_up()?;
         Ok(())
     }

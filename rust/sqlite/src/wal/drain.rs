@@ -32,7 +32,7 @@ impl Core {
         let result = self.copy(header, frame + 1, most);
         self.store.raise_last_lsn(self.object, self.tailed);
         if let Err(Error::Append(AppendError::Full { .. })) = &result {
-            self.store.set_broken(Code::StoreFull);
+            self.store.set_broken(self.object, Code::StoreFull);
         }
         result
     }

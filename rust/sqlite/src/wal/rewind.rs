@@ -202,7 +202,7 @@ impl Core {
             self.store.set_register(self.object, NEWEST_RUN, self.runs.stamp());
             match restored {
                 Ok(()) => self.index.publish(&mut self.file, header),
-                Err(_) => self.store.set_broken(error.code()),
+                Err(_) => self.store.set_broken(self.object, error.code()),
             }
             return Err(error);
         }
@@ -230,7 +230,7 @@ impl Core {
     /// Stops the recording after a failure: the database has changed, and the store does not know how.
     fn or_stop<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(error) = &result {
-            self.store.set_broken(error.code());
+            self.store.set_broken(self.object, error.code());
         }
         result
     }
