@@ -6,10 +6,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,34 +15,6 @@ import dbrewind
 from conftest import create
 
 Connect = Callable[[Path], sqlite3.Connection]
-
-
-@pytest.mark.xfail(reason="signals are looked at when the whole timeout is over", strict=True)
-def test_ctrl_c_ends_a_wait(app_db: Path, second: Any) -> None:
-    stranger = second(app_db)
-    program = """
-import os, signal, sys, threading
-import dbrewind
-db = dbrewind.open(sys.argv[1])
-db.mark("seeded")
-print("ready", flush=True)
-sys.stdin.readline()
-threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-db.rewind("seeded", timeout=3)
-"""
-    command = [sys.executable, "-c", program, str(app_db)]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-        stranger("BEGIN IMMEDIATE")
-        started = time.monotonic()
-        child.stdin.write("\n")
-        child.stdin.flush()
-        child.wait()
-        stranger("ROLLBACK")
-    assert time.monotonic() - started < 2
 
 
 @pytest.mark.xfail(reason="the WAL engine's mark looks at the open files of the store only", strict=True)

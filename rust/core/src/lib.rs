@@ -7,6 +7,7 @@
 
 mod error;
 mod format;
+mod interrupt;
 mod map;
 mod ring;
 mod segment;
@@ -17,6 +18,7 @@ mod types;
 
 pub use error::{AppendError, Code, LockError, OpenError, ReadError, SyncError};
 pub use format::{BodyError, CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
+pub use interrupt::{Patience, Refused, interruptible, lock_patiently};
 pub use store::{Cursor, Head, HolderLock, Location, ObjectLock, Record, Store, StoreOptions};
 pub use timeline::{
     Era, MarkEntry, NoteEntry, Plan, PlanError, RewindEntry, Source, Timeline, TimelineError, Unreachable,

@@ -13,6 +13,7 @@ mod server;
 mod wire;
 
 pub use client::{KeeperClient, KeeperCommand};
+pub use dbrewind_sqlite::interruptible;
 pub use error::{Error, Failure, Refusal};
 pub use handle::{Choice, Handle};
 pub use server::{serve, serve_stdio};

@@ -13,6 +13,7 @@ const OPEN: u8 = 2;
 const MARK: u8 = 3;
 const NOW: u8 = 8;
 const CLOSE: u8 = 11;
+const CANCEL: u8 = 12;
 
 fn frame(id: u64, kind: u8, payload: &[u8]) -> Vec<u8> {
     let mut out = (9 + payload.len() as u32).to_le_bytes().to_vec();
@@ -132,6 +133,20 @@ fn a_malformed_request_is_refused_and_the_next_one_answered() {
     assert_eq!(keeper.status(), 0);
 }
 
+/// One that comes too late, or for nothing, has no answer and does no harm.
+#[test]
+fn a_cancel_without_its_request_is_passed_over() {
+    let mut keeper = Keeper::start();
+    keeper.send(&[frame(9, CANCEL, b""), hello(1)].concat());
+    assert_eq!(keeper.receive().0, 1);
+    keeper.send(
+        &[frame(1, CANCEL, b""), frame(2, NOW, b""), frame(2, CANCEL, b"?"), frame(3, CLOSE, b"")].concat(),
+    );
+    assert_eq!(keeper.refusal(2).0, 99);
+    assert_eq!(keeper.receive(), (3, 0, Vec::new()));
+    assert_eq!(keeper.status(), 0);
+}
+
 #[test]
 fn an_impossible_length_ends_the_keeper() {
     for len in [0, 8, u32::MAX] {
@@ -205,6 +220,9 @@ proptest! {
         for (index, (kind, payload)) in frames.iter().enumerate() {
             let id = index as u64 + 2;
             keeper.send(&frame(id, *kind, payload));
+            if *kind == CANCEL {
+                continue;
+            }
             let (got, answer, _) = keeper.receive();
             prop_assert_eq!(got, id);
             if *kind == CLOSE && payload.is_empty() {

@@ -15,6 +15,7 @@ use crate::mark::PyMark;
 use crate::open::seconds;
 use crate::rewound::PyRewound;
 use crate::scope::PyScope;
+use crate::signals::detached;
 
 /// A database that is being recorded. Any thread may call it; the interpreter lock is free meanwhile.
 #[pyclass(name = "Database", module = "dbrewind", frozen, weakref)]
@@ -40,13 +41,13 @@ impl PyDatabase {
         Ok(database)
     }
 
-    /// Runs one call of the engine without the interpreter lock.
+    /// Runs one call of the engine without the interpreter lock, and with an ear for signals.
     fn run<T: Send>(
         &self,
         py: Python<'_>,
         call: impl FnOnce(&Handle) -> Result<T, Error> + Send,
     ) -> PyResult<T> {
-        py.detach(|| call(&self.handle)).map_err(|error| raise(py, &error))
+        detached(py, || call(&self.handle))
     }
 
     /// What a caller calls a moment. A moment of another database is refused: its number would be one here, too.
@@ -160,7 +161,8 @@ impl PyDatabase {
 
     /// Stop recording. Closing twice is allowed.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.run(py, Handle::close)
+        // Not to be interrupted: it stops recording in any case, and marks survive only if it gets done.
+        py.detach(|| self.handle.close()).map_err(|error| raise(py, &error))
     }
 
     fn __enter__<'a, 'py>(slf: &'a Bound<'py, Self>) -> &'a Bound<'py, Self> {

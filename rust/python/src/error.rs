@@ -21,7 +21,8 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("Error", &root)?;
 
     let mut classes = Vec::with_capacity(Code::ALL.len());
-    for &code in Code::ALL {
+    // What ends a wait in Python is a signal handler's own exception.
+    for &code in Code::ALL.iter().filter(|code| **code != Code::Interrupted) {
         let bases = match also_a(py, code) {
             Some(base) => (root.clone(), base).into_pyobject(py)?,
             None => (root.clone(),).into_pyobject(py)?,

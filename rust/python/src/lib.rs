@@ -11,6 +11,7 @@ mod mark;
 mod open;
 mod rewound;
 mod scope;
+mod signals;
 
 use pyo3::prelude::*;
 

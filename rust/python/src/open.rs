@@ -7,7 +7,8 @@ use dbrewind_sqlite::{Journal, OpenOptions, Synchronous};
 use pyo3::prelude::*;
 
 use crate::database::PyDatabase;
-use crate::error::{raise, with_code};
+use crate::error::with_code;
+use crate::signals::detached;
 use crate::{host, keeper};
 
 /// Attach to a database file and record it from now on, until `close`.
@@ -55,9 +56,7 @@ pub(crate) fn open<'py>(
     };
     let api = host::sqlite(py);
     let command = keeper::command(py)?;
-    let handle = py
-        .detach(|| Handle::open(choice, api, &command, &path, &options))
-        .map_err(|error| raise(py, &error))?;
+    let handle = detached(py, || Handle::open(choice, api, &command, &path, &options))?;
     PyDatabase::wrap(py, handle)
 }
 

@@ -1,10 +1,10 @@
 //! One recorded database: the facade over both engines.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{DropBody, Head, Key, Kind, Lsn, MarkBody, MarkName, Timestamp};
+use dbrewind_core::{DropBody, Head, Key, Kind, Lsn, MarkBody, MarkName, Timestamp, lock_patiently};
 
 use crate::engine::{Engine, SharedHistory, locked};
 use crate::error::Error;
@@ -67,7 +67,7 @@ impl Database {
     /// Runs one call of the engine. Calls of all threads come one after the other.
     fn with<T>(&self, run: impl FnOnce(&mut dyn Engine) -> Result<T, Error>) -> Result<T, Error> {
         self.check_process()?;
-        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut engine = lock_patiently(&self.engine)?;
         engine.as_mut().map_or(Err(Error::Closed), |engine| run(engine.as_mut()))
     }
 
@@ -263,7 +263,7 @@ impl Database {
     /// When the last commits could not be recorded. The handle is closed even so.
     pub fn close(&self) -> Result<(), Error> {
         self.check_process()?;
-        let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let engine = lock_patiently(&self.engine)?.take();
         engine.map_or(Ok(()), |mut engine| engine.close())
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dbrewind_core::{
-    AppendError, Code, LockError, Lsn, MarkNameError, OpenError, PlanError, ReadError, SyncError,
+    AppendError, Code, LockError, Lsn, MarkNameError, OpenError, PlanError, ReadError, Refused, SyncError,
     TimelineError, Timestamp, Unreachable,
 };
 
@@ -80,6 +80,9 @@ pub enum Error {
         /// How long was waited.
         waited: Duration,
     },
+    /// The caller [asked](crate::interruptible) to end the wait.
+    #[error("interrupted while waiting for somebody else; nothing was changed")]
+    Interrupted,
     /// There is no database at the path.
     #[error("there is no database at {}; {}", path.display(), how_to_name(path))]
     FileMissing {
@@ -210,6 +213,7 @@ impl Error {
             Self::MarkName(_) | Self::Invalid { .. } => Code::InvalidArgument,
             Self::MarkLost { .. } => Code::MarkLost,
             Self::Busy { .. } => Code::Busy,
+            Self::Interrupted => Code::Interrupted,
             Self::FileMissing { .. } => Code::FileMissing,
             Self::NotADatabase { .. } => Code::NotADatabase,
             Self::NotWritable { .. } => Code::NotWritable,
@@ -242,6 +246,7 @@ impl Error {
     pub(crate) fn vfs(action: &'static str) -> impl FnOnce(VfsError) -> Self {
         move |error| match error {
             VfsError::Busy => Self::in_use(action),
+            VfsError::Interrupted => Self::Interrupted,
             VfsError::ShortRead => {
                 Self::Sqlite { action, source: SqliteCode(crate::ffi::types::SQLITE_IOERR_SHORT_READ) }
             }
@@ -253,6 +258,7 @@ impl Error {
     pub(crate) fn sqlite(action: &'static str) -> impl FnOnce(i32) -> Self {
         move |code| match code & 0xff {
             5 | 6 => Self::in_use(action),
+            crate::ffi::types::SQLITE_INTERRUPT => Self::Interrupted,
             _ => Self::Sqlite { action, source: SqliteCode(code) },
         }
     }
@@ -265,6 +271,19 @@ impl Error {
     /// A defect, with what was found.
     pub(crate) fn internal(what: impl Into<String>) -> Self {
         Self::Internal { what: what.into() }
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(why: Refused) -> Self {
+        match why {
+            Refused::Interrupted => Self::Interrupted,
+            Refused::InsideAWait => Self::Busy {
+                what: "a signal handler called while a call of the same thread was waiting".to_owned(),
+                holder: None,
+                waited: Duration::ZERO,
+            },
+        }
     }
 }
 

@@ -17,7 +17,7 @@ mod target;
 mod wal;
 
 pub use database::{Database, JournalMode};
-pub use dbrewind_core::{Code, Lsn, Timestamp};
+pub use dbrewind_core::{Code, Lsn, Patience, Refused, Timestamp, interruptible, lock_patiently};
 pub use error::{Error, SqliteCode};
 pub use ffi::{ApiError, SqliteApi, extension_init};
 pub use mark::{Mark, MarkState};

@@ -93,7 +93,7 @@ fn look(api: &SqliteApi, path: &Path, options: &OpenOptions) -> Result<Option<He
         }
         other => Error::vfs(action)(other),
     })?;
-    HostFile::retry(options.timeout, || file.lock(LockLevel::Shared))
+    HostFile::retry_patiently(options.timeout, || file.lock(LockLevel::Shared))
         .map_err(Error::vfs("lock the database for reading"))?;
     if file.size().map_err(Error::vfs(action))? == 0 {
         return Ok(None);

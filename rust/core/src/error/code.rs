@@ -110,6 +110,8 @@ codes! {
         "The helper process that records could not be started, or ended. Its own text is in the error.";
     25 "DBR025" Io: "Reading or writing failed",
         "The operating system refused. Its own text is in the error.";
+    26 "DBR026" Interrupted: "The call was interrupted",
+        "The caller asked to end it while it waited for somebody else. Nothing was changed.";
     99 "DBR099" Internal: "A defect in dbrewind",
         "This should not happen. Please report it with the text.";
 }

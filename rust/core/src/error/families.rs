@@ -210,6 +210,12 @@ pub enum LockError {
         /// How long was waited.
         waited: Duration,
     },
+    /// The caller [asked](crate::interruptible) to end the wait.
+    #[error("interrupted while object {object} was locked by somebody else; nothing was changed")]
+    Interrupted {
+        /// The object.
+        object: ObjectId,
+    },
     /// The store's folder was removed or renamed while it was open.
     #[error(
         "the store in {} is gone: the folder was removed or renamed while it was in use; close this recording and \
@@ -239,6 +245,7 @@ impl LockError {
     pub fn code(&self) -> Code {
         match self {
             Self::Busy { .. } => Code::Busy,
+            Self::Interrupted { .. } => Code::Interrupted,
             Self::Gone { .. } => Code::StoreDamaged,
             Self::Forked => Code::Forked,
             Self::Io { source, .. } => io_code(source),

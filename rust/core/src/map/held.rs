@@ -18,6 +18,13 @@ impl Held {
         let taken = file.lock_within(byte, timeout)?;
         Ok(taken.then_some(Self { file, byte }))
     }
+
+    /// As [`Held::take`], and fails with `Interrupted` when the calling thread is interrupted.
+    pub(crate) fn take_patiently(path: &Path, byte: u32, timeout: Duration) -> io::Result<Option<Self>> {
+        let file = LockFile::open(path)?;
+        let taken = file.lock_patiently(byte, timeout)?;
+        Ok(taken.then_some(Self { file, byte }))
+    }
 }
 
 impl Drop for Held {

@@ -4,6 +4,7 @@ use std::os::fd::{IntoRawFd, RawFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::interrupt::Patience;
 use crate::map::fork::{self, Generation};
 use crate::map::os_linux;
 
@@ -34,6 +35,21 @@ impl LockFile {
 
     /// Takes a byte, waiting at most this long; `false` when somebody else had it all the time.
     pub(crate) fn lock_within(&self, byte: u32, timeout: Duration) -> io::Result<bool> {
+        self.lock_until(byte, timeout, || false)
+    }
+
+    /// As [`LockFile::lock_within`], and fails with `Interrupted` when the calling thread is interrupted.
+    pub(crate) fn lock_patiently(&self, byte: u32, timeout: Duration) -> io::Result<bool> {
+        let mut patience: Option<Patience> = None;
+        self.lock_until(byte, timeout, || patience.get_or_insert_default().is_over())
+    }
+
+    fn lock_until(
+        &self,
+        byte: u32,
+        timeout: Duration,
+        mut give_up: impl FnMut() -> bool,
+    ) -> io::Result<bool> {
         const LONGEST: Duration = Duration::from_millis(1);
         let mut end = None;
         let mut pause = Duration::from_micros(20);
@@ -47,6 +63,9 @@ impl LockFile {
             let left = end.map_or(LONGEST, |end| end.saturating_duration_since(now));
             if left.is_zero() {
                 return Ok(false);
+            }
+            if give_up() {
+                return Err(io::ErrorKind::Interrupted.into());
             }
             std::thread::sleep(pause.min(left));
             pause = (pause * 2).min(LONGEST);

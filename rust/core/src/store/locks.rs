@@ -60,7 +60,8 @@ impl Store {
     /// It is not recursive: a thread that has it and asks again waits in vain.
     ///
     /// # Errors
-    /// [`LockError::Busy`] when somebody else had it all the time.
+    /// [`LockError::Busy`] when somebody else had it all the time; [`LockError::Interrupted`] when the caller
+    /// [asked](crate::interruptible) to end the wait.
     pub fn lock_object(&self, object: ObjectId, timeout: Duration) -> Result<ObjectLock, LockError> {
         let io = |source| LockError::Io { action: "lock the object", source };
         let held = self.hold(OBJECTS_AT, object, timeout, io)?;
@@ -90,9 +91,10 @@ impl Store {
         if object.get() >= crate::format::control::OBJECTS {
             return Err(io(std::io::ErrorKind::InvalidInput.into()));
         }
-        Held::take(&self.inner.lock_path(), base + object.get(), timeout).map_err(|source| {
+        Held::take_patiently(&self.inner.lock_path(), base + object.get(), timeout).map_err(|source| {
             match source.kind() {
                 std::io::ErrorKind::NotFound => LockError::Gone { path: self.dir().to_owned() },
+                std::io::ErrorKind::Interrupted => LockError::Interrupted { object },
                 _ => io(source),
             }
         })

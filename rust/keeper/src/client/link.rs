@@ -7,15 +7,19 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use dbrewind_sqlite::Patience;
+
 use super::KeeperCommand;
 use crate::error::{Error, Failure, Refusal};
 use crate::ffi::{self, Direction, Woken};
-use crate::wire::{Inbox, Operation, REFUSED, Reply, Request, VERSION, WireError, begin, finish};
+use crate::wire::{CANCEL, Inbox, Operation, REFUSED, Reply, Request, VERSION, WireError, begin, finish};
 
 /// How long a keeper may take to say hello. Starting an interpreter on a busy machine takes seconds.
 const START: Duration = Duration::from_secs(60);
 /// How long a keeper that has closed its pipe may take to end.
 const END: Duration = Duration::from_secs(10);
+/// How long the answer of an interrupted request may take: a rewind that has begun is finished.
+const CANCELLED: Duration = Duration::from_secs(10);
 /// How much of the end of stderr is quoted, in bytes.
 const WORDS: u64 = 2000;
 
@@ -96,12 +100,28 @@ impl Link {
         if !self.send(deadline)? {
             return Err(late(self).into());
         }
+        let (mut patience, mut cancelled) = (Patience::new(), false);
+        let mut deadline = deadline;
         loop {
             if let Some(result) = self.response(request.operation())? {
                 return result;
             }
-            match ffi::wait(self.from.as_fd(), Direction::Read, None, deadline) {
-                Ok(Woken::Late) => return Err(late(self).into()),
+            let look = patience.slice().filter(|_| !cancelled).map(|slice| Instant::now() + slice);
+            let until = [deadline, look].into_iter().flatten().min();
+            match ffi::wait(self.from.as_fd(), Direction::Read, None, until) {
+                Ok(Woken::Late) if until == deadline => return Err(late(self).into()),
+                Ok(Woken::Late) => {
+                    if patience.is_over() {
+                        // The answer is waited for even so: it tells whether anything has happened.
+                        cancelled = true;
+                        let soon = Instant::now() + CANCELLED;
+                        deadline = Some(deadline.map_or(soon, |deadline| deadline.min(soon)));
+                        begin(&mut self.out, self.last_id, CANCEL);
+                        if finish(&mut self.out).is_ok() {
+                            self.send(deadline)?;
+                        }
+                    }
+                }
                 Ok(Woken::Ready | Woken::Gone) => match self.inbox.fill(&mut self.from) {
                     Ok(0) => return Err(self.ended()),
                     Ok(_) => {}

@@ -5,10 +5,12 @@ mod link;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use dbrewind_sqlite::{Error as EngineError, JournalMode, Lsn, Mark, OpenOptions, Rewound, Target};
+use dbrewind_sqlite::{
+    Error as EngineError, JournalMode, Lsn, Mark, OpenOptions, Rewound, Target, lock_patiently,
+};
 
 pub use command::KeeperCommand;
 
@@ -244,7 +246,7 @@ impl KeeperClient {
             return Err(EngineError::Forked.into());
         }
         // A panic between two requests leaves nothing half done: ids tell late responses.
-        Ok(self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        Ok(lock_patiently(&self.state).map_err(EngineError::from)?)
     }
 
     fn unexpected(&self) -> Error {

@@ -1,13 +1,19 @@
 //! The keeper's side: reads requests, asks the engine, answers. One thread; the engine has its own.
 
+mod incoming;
 mod session;
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+
+use dbrewind_sqlite::interruptible;
 
 use crate::ffi::{self, Direction, Woken};
-use crate::wire::{DONE, Inbox, REFUSED, WireError, begin, finish};
+use crate::wire::{DONE, REFUSED, WireError, begin, finish};
+use incoming::Incoming;
 use session::{Answer, Session};
 
 /// Closed properly: asked for, or because the host was gone.
@@ -43,11 +49,11 @@ pub fn serve_stdio() -> u8 {
 ///
 /// Use it only in a process of its own: SQLite's locks belong to the process.
 #[must_use]
-pub fn serve(mut input: File, output: File) -> u8 {
+pub fn serve(input: File, output: File) -> u8 {
     let mut session = Session::default();
     let served = ffi::set_nonblocking(output.as_fd())
         .map_err(|e| e.to_string())
-        .and_then(|()| answer_all(&mut session, &mut input, &output));
+        .and_then(|()| answer_all(&mut session, input, &output));
     let closed = session.close().map_err(|e| e.to_string());
     for problem in [&served, &closed].into_iter().filter_map(|result| result.as_ref().err()) {
         eprintln!("{problem}");
@@ -59,56 +65,51 @@ pub fn serve(mut input: File, output: File) -> u8 {
     }
 }
 
-fn answer_all(session: &mut Session, input: &mut File, mut output: &File) -> Result<(), String> {
-    let mut inbox = Inbox::default();
+fn answer_all(session: &mut Session, input: File, mut output: &File) -> Result<(), String> {
+    let incoming = Rc::new(RefCell::new(Incoming::new(input)));
     let mut out = Vec::new();
-    // Known from hello on.
-    let mut host: Option<OwnedFd> = None;
     loop {
-        while let Some(frame) = inbox.next().map_err(|e| e.to_string())? {
-            let id = frame.id;
-            let last = match session.answer(frame) {
-                Answer::Greeted { reply, host: pid } => {
-                    // Where the system has no such handle, the end of input must do.
-                    host = ffi::process_handle(pid).ok();
-                    begin(&mut out, id, DONE);
-                    reply.put(&mut out);
-                    false
-                }
-                Answer::Done(reply) => {
-                    begin(&mut out, id, DONE);
-                    reply.put(&mut out);
-                    false
-                }
-                Answer::Refused(refusal) => {
-                    begin(&mut out, id, REFUSED);
+        let next = incoming.borrow_mut().next().map_err(|e| e.to_string())?;
+        let Some((id, request)) = next else {
+            match incoming.borrow_mut().wait()? {
+                true => continue,
+                false => return Ok(()),
+            }
+        };
+        // Nobody else has it during the call: the question is asked by this very thread.
+        let asked = Rc::clone(&incoming);
+        let answer = interruptible(move || asked.borrow_mut().cancelled(id), || session.answer(request));
+        let last = match answer {
+            Answer::Greeted { reply, host } => {
+                incoming.borrow_mut().watch(host);
+                begin(&mut out, id, DONE);
+                reply.put(&mut out);
+                false
+            }
+            Answer::Done(reply) => {
+                begin(&mut out, id, DONE);
+                reply.put(&mut out);
+                false
+            }
+            Answer::Refused(refusal) => {
+                begin(&mut out, id, REFUSED);
+                refusal.put(&mut out);
+                false
+            }
+            Answer::Closed(result) => {
+                begin(&mut out, id, if result.is_ok() { DONE } else { REFUSED });
+                if let Err(refusal) = result {
                     refusal.put(&mut out);
-                    false
                 }
-                Answer::Closed(result) => {
-                    begin(&mut out, id, if result.is_ok() { DONE } else { REFUSED });
-                    if let Err(refusal) = result {
-                        refusal.put(&mut out);
-                    }
-                    true
-                }
-            };
-            if let Err(error) = finish(&mut out) {
-                answer_too_long(&mut out, id, &error);
+                true
             }
-            if !send(&mut output, &out, host.as_ref()).map_err(|e| format!("cannot answer: {e}"))? || last {
-                return Ok(());
-            }
+        };
+        if let Err(error) = finish(&mut out) {
+            answer_too_long(&mut out, id, &error);
         }
-        let woken = ffi::wait(input.as_fd(), Direction::Read, host.as_ref().map(AsFd::as_fd), None);
-        match woken.map_err(|e| format!("cannot wait for the host: {e}"))? {
-            Woken::Gone => return Ok(()),
-            Woken::Ready | Woken::Late => match inbox.fill(input) {
-                Ok(0) => return Ok(()),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(format!("cannot read from the host: {error}")),
-            },
+        let sent = send(&mut output, &out, incoming.borrow().host());
+        if !sent.map_err(|e| format!("cannot answer: {e}"))? || last {
+            return Ok(());
         }
     }
 }
@@ -121,7 +122,7 @@ fn answer_too_long(out: &mut Vec<u8>, id: u64, error: &WireError) {
 }
 
 /// Sends a response. `false`: there is nobody to read it.
-fn send(output: &mut &File, mut bytes: &[u8], host: Option<&OwnedFd>) -> io::Result<bool> {
+fn send(output: &mut &File, mut bytes: &[u8], host: Option<BorrowedFd<'_>>) -> io::Result<bool> {
     while !bytes.is_empty() {
         match output.write(bytes) {
             Ok(sent) => bytes = bytes.get(sent..).unwrap_or_default(),
@@ -129,7 +130,6 @@ fn send(output: &mut &File, mut bytes: &[u8], host: Option<&OwnedFd>) -> io::Res
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(false),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 // A forked child of a dead host may hold the reading end for ever: the host itself is watched.
-                let host = host.map(AsFd::as_fd);
                 if ffi::wait(output.as_fd(), Direction::Write, host, None)? == Woken::Gone {
                     return Ok(false);
                 }

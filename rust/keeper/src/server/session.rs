@@ -5,7 +5,7 @@ use std::path::Path;
 use dbrewind_sqlite::{Code, Database, OpenOptions, SqliteApi};
 
 use crate::error::{Error, Refusal};
-use crate::wire::{Frame, Reply, Request, VERSION};
+use crate::wire::{Reply, Request, VERSION, WireError};
 
 /// One host's requests, in order: hello, open, then any others, close.
 #[derive(Debug, Default)]
@@ -35,8 +35,8 @@ impl Answer {
 }
 
 impl Session {
-    pub(super) fn answer(&mut self, frame: Frame<'_>) -> Answer {
-        let request = match Request::take(frame.kind, frame.payload) {
+    pub(super) fn answer(&mut self, request: Result<Request, WireError>) -> Answer {
+        let request = match request {
             Ok(request) => request,
             Err(error) => {
                 return Answer::Refused(Answer::defect(&format!("a request is malformed: {error}")));

@@ -62,17 +62,26 @@ impl Inbox {
     /// # Errors
     /// When the length field cannot be: nothing after it can be read any more.
     pub(crate) fn next(&mut self) -> Result<Option<Frame<'_>>, WireError> {
-        let Some(rest) = self.buf.get(self.start..) else { return Ok(None) };
-        let Some((field, rest)) = rest.split_first_chunk::<LENGTH>() else { return Ok(None) };
-        let len = u32::from_le_bytes(*field) as usize;
-        if !(HEAD..=MAX).contains(&len) {
-            return Err(WireError::Length { found: len as u64 });
+        let Some((frame, len)) = cut(self.buf.get(self.start..).unwrap_or_default())? else {
+            return Ok(None);
+        };
+        self.start += len;
+        Ok(Some(frame))
+    }
+
+    /// Takes the next whole frame away if it is such a one; answers whether it was.
+    ///
+    /// # Errors
+    /// As [`Inbox::next`].
+    pub(crate) fn take_if(&mut self, wanted: impl FnOnce(Frame<'_>) -> bool) -> Result<bool, WireError> {
+        let Some((frame, len)) = cut(self.buf.get(self.start..).unwrap_or_default())? else {
+            return Ok(false);
+        };
+        let taken = wanted(frame);
+        if taken {
+            self.start += len;
         }
-        let Some(frame) = rest.get(..len) else { return Ok(None) };
-        let Some((id, rest)) = frame.split_first_chunk::<8>() else { return Ok(None) };
-        let Some((kind, payload)) = rest.split_first() else { return Ok(None) };
-        self.start += LENGTH + len;
-        Ok(Some(Frame { id: u64::from_le_bytes(*id), kind: *kind, payload }))
+        Ok(taken)
     }
 
     /// Reads once. 0 is the end of input.
@@ -99,6 +108,19 @@ impl Inbox {
     pub(crate) fn pending(&self) -> &[u8] {
         self.buf.get(self.start..).unwrap_or_default()
     }
+}
+
+/// The frame at the beginning of these bytes, and its length with everything.
+fn cut(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, WireError> {
+    let Some((field, rest)) = bytes.split_first_chunk::<LENGTH>() else { return Ok(None) };
+    let len = u32::from_le_bytes(*field) as usize;
+    if !(HEAD..=MAX).contains(&len) {
+        return Err(WireError::Length { found: len as u64 });
+    }
+    let Some(frame) = rest.get(..len) else { return Ok(None) };
+    let Some((id, rest)) = frame.split_first_chunk::<8>() else { return Ok(None) };
+    let Some((kind, payload)) = rest.split_first() else { return Ok(None) };
+    Ok(Some((Frame { id: u64::from_le_bytes(*id), kind: *kind, payload }, LENGTH + len)))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ mod reply;
 mod request;
 
 pub(crate) use fields::{Fields, WireError};
-pub(crate) use frame::{Frame, Inbox, begin, finish};
+pub(crate) use frame::{Inbox, begin, finish};
 pub(crate) use reply::Reply;
 pub(crate) use request::{Operation, Request};
 
@@ -14,6 +14,9 @@ pub(crate) use request::{Operation, Request};
 pub(crate) const MAGIC: [u8; 8] = *b"dbrwkpr\x01";
 /// Version of everything but hello and refusals, whose layout never changes.
 pub(crate) const VERSION: u32 = 1;
+/// Kind of the frame that ends the wait of the request with the same id. It has no payload, and no response of its
+/// own.
+pub(crate) const CANCEL: u8 = 12;
 /// Kind of a response that carries a result.
 pub(crate) const DONE: u8 = 0;
 /// Kind of a response that carries a refusal.

@@ -2,7 +2,9 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::NonNull;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use dbrewind_core::Patience;
 
 use super::api::SqliteApi;
 use super::types::{self, sqlite3};
@@ -13,6 +15,7 @@ use super::types::{self, sqlite3};
 pub(crate) struct Connection {
     api: SqliteApi,
     raw: NonNull<sqlite3>,
+    busy: Duration,
 }
 
 // SAFETY: opened in the default (serialized or multi-thread) mode and used by one thread at a time: the type is
@@ -37,21 +40,44 @@ impl Connection {
         // SAFETY: C strings that outlive the call, and a valid place for the result.
         let code = unsafe { (api.open_v2)(name.as_ptr(), &raw mut raw, flags, vfs) };
         // Even a failed open leaves a handle that must be closed: drop does it.
-        let connection = Self { api, raw: NonNull::new(raw).ok_or(types::SQLITE_NOMEM)? };
+        let connection = Self { api, raw: NonNull::new(raw).ok_or(types::SQLITE_NOMEM)?, busy };
         if code != types::SQLITE_OK {
             return Err(code);
         }
-        let millis = c_int::try_from(busy.as_millis()).unwrap_or(c_int::MAX);
-        // SAFETY: the connection is open.
-        unsafe { (api.busy_timeout)(connection.raw.as_ptr(), millis) };
         Ok(connection)
     }
 
-    /// Runs statements and returns the first column of the last row, if there was one.
+    /// Runs one statement and returns the first column of the last row, if there was one. While others are in its
+    /// way it is tried again and again, for as long as the connection was opened with.
     ///
     /// # Errors
-    /// SQLite's result code.
+    /// SQLite's result code; `SQLITE_INTERRUPT` when the calling thread is interrupted.
     pub(crate) fn execute(&self, sql: &CStr) -> Result<Option<String>, c_int> {
+        let started = Instant::now();
+        let mut patience = Patience::new();
+        loop {
+            let left = self.busy.saturating_sub(started.elapsed());
+            let at_once = patience.slice().map_or(left, |slice| left.min(slice));
+            // Rounded up: a wait of nothing would be repeated at once, and spin.
+            let millis = c_int::try_from(at_once.as_micros().div_ceil(1000)).unwrap_or(c_int::MAX);
+            // SAFETY: the connection is open.
+            unsafe { (self.api.busy_timeout)(self.raw.as_ptr(), millis) };
+            let began = Instant::now();
+            match self.execute_once(sql) {
+                // A refusal without a wait would come again.
+                Err(code)
+                    if code & 0xff == types::SQLITE_BUSY
+                        && at_once < left
+                        && began.elapsed() + Duration::from_millis(1) >= at_once => {}
+                other => return other,
+            }
+            if patience.is_over() {
+                return Err(types::SQLITE_INTERRUPT);
+            }
+        }
+    }
+
+    fn execute_once(&self, sql: &CStr) -> Result<Option<String>, c_int> {
         let mut row: Option<String> = None;
         let out: *mut c_void = (&raw mut row).cast();
         // SAFETY: the connection is open, the statement a C string; `row` outlives the call, which is synchronous.

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
+use dbrewind_core::Patience;
+
 use super::api::SqliteApi;
 use super::types::{self, sqlite3_file, sqlite3_io_methods, sqlite3_vfs};
 use super::wal_index::Region;
@@ -15,6 +17,9 @@ pub(crate) enum VfsError {
     /// Somebody else holds a lock that excludes this one. Nothing has changed.
     #[error("locked by another connection")]
     Busy,
+    /// The caller asked to end the wait. Nothing has changed.
+    #[error("interrupted")]
+    Interrupted,
     /// The file ended before the read did; the rest of the buffer is zeros.
     #[error("the file is shorter than the read")]
     ShortRead,
@@ -309,6 +314,24 @@ impl HostFile {
     /// doubling to 2 ms.
     pub(crate) fn retry<T>(
         timeout: Duration,
+        attempt: impl FnMut() -> Result<T, VfsError>,
+    ) -> Result<T, VfsError> {
+        Self::retry_until(timeout, || false, attempt)
+    }
+
+    /// As [`HostFile::retry`], and `Interrupted` when the calling thread is. For waits after which nothing has
+    /// changed yet.
+    pub(crate) fn retry_patiently<T>(
+        timeout: Duration,
+        attempt: impl FnMut() -> Result<T, VfsError>,
+    ) -> Result<T, VfsError> {
+        let mut patience: Option<Patience> = None;
+        Self::retry_until(timeout, || patience.get_or_insert_default().is_over(), attempt)
+    }
+
+    fn retry_until<T>(
+        timeout: Duration,
+        mut give_up: impl FnMut() -> bool,
         mut attempt: impl FnMut() -> Result<T, VfsError>,
     ) -> Result<T, VfsError> {
         let started = Instant::now();
@@ -316,6 +339,9 @@ impl HostFile {
         loop {
             match attempt() {
                 Err(VfsError::Busy) if started.elapsed() < timeout => {
+                    if give_up() {
+                        return Err(VfsError::Interrupted);
+                    }
                     std::thread::sleep(pause);
                     pause = (pause * 2).min(Duration::from_millis(2));
                 }

@@ -105,6 +105,7 @@ pub(crate) const SQLITE_ERROR: c_int = 1;
 pub(crate) const SQLITE_BUSY: c_int = 5;
 pub(crate) const SQLITE_NOMEM: c_int = 7;
 pub(crate) const SQLITE_READONLY: c_int = 8;
+pub(crate) const SQLITE_INTERRUPT: c_int = 9;
 pub(crate) const SQLITE_IOERR: c_int = 10;
 pub(crate) const SQLITE_NOTFOUND: c_int = 12;
 pub(crate) const SQLITE_FULL: c_int = 13;

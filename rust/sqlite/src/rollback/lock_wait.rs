@@ -1,6 +1,9 @@
 //! Waiting for SQLite's locks on the database file: bounded, and naming who is in the way.
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
+
+use dbrewind_core::Patience;
 
 use super::file_id::FileId;
 use super::{holders, registry};
@@ -8,17 +11,18 @@ use crate::error::Error;
 use crate::ffi::{HostFile, LockLevel, VfsError};
 
 /// How long an operation waits for locks altogether.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Wait {
     file: FileId,
     started: Instant,
     timeout: Duration,
+    patience: RefCell<Patience>,
 }
 
 impl Wait {
     /// From now on.
     pub(crate) fn new(file: FileId, timeout: Duration) -> Self {
-        Self { file, started: Instant::now(), timeout }
+        Self { file, started: Instant::now(), timeout, patience: RefCell::default() }
     }
 
     /// What is left of the time.
@@ -26,13 +30,15 @@ impl Wait {
         self.timeout.saturating_sub(self.started.elapsed())
     }
 
-    /// An error when the time is over.
+    /// An error when the time is over, or the caller wants to end the wait.
     pub(crate) fn check(&self, waiting_for: &str) -> Result<(), Error> {
         if self.left().is_zero() {
-            Err(self.busy(&format!("cannot wait longer for {waiting_for}")))
-        } else {
-            Ok(())
+            return Err(self.busy(&format!("cannot wait longer for {waiting_for}")));
         }
+        if self.patience.try_borrow_mut().is_ok_and(|mut patience| patience.is_over()) {
+            return Err(Error::Interrupted);
+        }
+        Ok(())
     }
 
     /// After a refusal: an error when the time is over, or when the calling thread itself is in the way with

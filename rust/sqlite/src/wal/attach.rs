@@ -39,7 +39,7 @@ impl Core {
         // Makes sure that a `-wal` file and a valid index exist; while it is open, they stay.
         let connection = connect(api, path, options)?;
         // As long as we have this, no last connection deletes the WAL.
-        HostFile::retry(options.timeout, || file.lock(LockLevel::Shared))
+        HostFile::retry_patiently(options.timeout, || file.lock(LockLevel::Shared))
             .map_err(Error::vfs("lock the database"))?;
         let index = WalIndex::map(&mut file)?;
         let wal = WalFile::open(path, page_size)?;

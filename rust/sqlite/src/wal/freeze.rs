@@ -29,10 +29,10 @@ impl Core {
     }
 
     fn freeze_steps(&mut self, timeout: Duration) -> Result<(), Error> {
-        HostFile::retry(timeout, || self.file.lock(LockLevel::Shared))
+        HostFile::retry_patiently(timeout, || self.file.lock(LockLevel::Shared))
             .map_err(Error::vfs("lock the database"))?;
         // A checkpointer that is at work finishes first.
-        HostFile::retry(timeout, || self.file.shm_lock(CKPT, 1, ShmLock::Shared))
+        HostFile::retry_patiently(timeout, || self.file.shm_lock(CKPT, 1, ShmLock::Shared))
             .map_err(Error::vfs("lock the wal-index against checkpoints"))?;
         let back_filled = self.index.watch().back_filled();
         self.hold_slot(back_filled, timeout)?;

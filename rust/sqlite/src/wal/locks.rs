@@ -28,16 +28,16 @@ impl Core {
         work: impl FnOnce(&mut Self) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let started = Instant::now();
-        HostFile::retry(timeout, || self.file.shm_lock(lock, 1, ShmLock::Exclusive)).map_err(|error| {
-            match error {
+        HostFile::retry_patiently(timeout, || self.file.shm_lock(lock, 1, ShmLock::Exclusive)).map_err(
+            |error| match error {
                 VfsError::Busy => Error::Busy {
                     what: what.to_owned(),
                     holder: holder_of(&self.path, lock),
                     waited: started.elapsed(),
                 },
                 other => Error::vfs("lock the wal-index")(other),
-            }
-        })?;
+            },
+        )?;
         let result = work(self);
         self.file.shm_unlock(lock, 1, ShmLock::Exclusive).map_err(Error::vfs("unlock the wal-index"))?;
         result
