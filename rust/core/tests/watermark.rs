@@ -8,7 +8,10 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use dbrewind_core::{Cursor, Head, Key, Kind, Lsn, ObjectId, Store, StoreOptions};
+use dbrewind_core::{
+    Cursor, Extent, Head, Key, Kind, Lsn, MarkBody, MarkName, ObjectId, Store, StoreOptions, Timeline,
+    Timestamp,
+};
 
 const OPTIONS: StoreOptions = StoreOptions { first_segment: 64 << 10, max_segment: 64 << 10, limit: 1 << 20 };
 const SLOTS_AT: u64 = 4096;
@@ -83,4 +86,30 @@ fn a_damaged_hint_is_not_followed() {
         store.append(head(lsn), &[b"123"]).unwrap();
     }
     assert_eq!(lsns(&store, &mut Cursor::default()), (1..=100).collect::<Vec<_>>());
+}
+
+/// Two marks of one name behind a record in flight: a look before the append sees neither, and would accept both.
+#[test]
+fn hazard_slow_writer_hides_a_mark_of_the_same_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &OPTIONS).unwrap();
+    let slow = Store::open(dir.path(), &OPTIONS).unwrap();
+    let at = store.append(head(1), &[]).unwrap();
+    reserve(dir.path(), 1, at.offset() + 40, 24);
+    let name = MarkName::new("seeded").unwrap();
+    let body = MarkBody { time: Timestamp::default(), extent: Extent::default(), name, note: &[] }.encode();
+    let mut timeline = Timeline::new(ObjectId::new(1));
+    let mark = |timeline: &mut Timeline| {
+        timeline.catch_up(&store).unwrap();
+        assert!(timeline.mark("seeded").is_none(), "hidden");
+        let head = Head { kind: Kind::Mark, object: ObjectId::new(1), ..head(1) };
+        store.append(head, &[&body]).unwrap()
+    };
+    let [first, second] = [mark(&mut timeline), mark(&mut timeline)];
+    assert!(!timeline.has_read(first) && !timeline.has_read(second));
+    drop(slow);
+    timeline.catch_up(&store).unwrap();
+    assert!(timeline.has_read(first) && timeline.has_read(second));
+    assert_eq!([first, second].map(|at| timeline.was_refused(at)), [false, true]);
+    assert!(timeline.mark("seeded").is_some());
 }

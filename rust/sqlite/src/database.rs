@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{DropBody, Head, Key, Kind, Lsn, MarkBody, MarkName, Timestamp, lock_patiently};
+use dbrewind_core::{
+    DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, Timestamp, lock_patiently,
+};
 
 use crate::engine::{Engine, SharedHistory, locked};
 use crate::error::Error;
@@ -118,7 +120,7 @@ impl Database {
     /// Names the newest commit.
     ///
     /// # Errors
-    /// `DBR023` when the name exists; nothing is appended then.
+    /// `DBR023` when the name exists, also when another process sets it at the same time and is first.
     pub fn mark(&self, name: &str) -> Result<Mark, Error> {
         let name = MarkName::new(name)?;
         self.with(|engine| {
@@ -132,7 +134,7 @@ impl Database {
             let moment = engine.moment()?;
             let time = Timestamp::now();
             let body = MarkBody { time, extent: moment.extent, name: name.clone(), note: &moment.note };
-            {
+            let at = {
                 let history = locked(&self.history);
                 let head = Head {
                     kind: Kind::Mark,
@@ -141,13 +143,39 @@ impl Database {
                     key: Key::new(0),
                     lsn: moment.lsn,
                 };
-                history.store.append(head, &[&body.encode()])?;
+                history.store.append(head, &[&body.encode()])?
+            };
+            if self.read_up_to(at)? {
+                return Err(Error::MarkExists { name: name.to_string() });
             }
             engine.marked(moment.lsn);
             let state = if engine.is_hot(moment.lsn) { MarkState::Hot } else { MarkState::Archived };
             let pages = moment.extent.get();
             Ok(Mark { name: name.to_string(), lsn: moment.lsn, time, pages, state })
         })
+    }
+
+    /// Reads the log up to a mark that was just appended; answers whether another one of its name came before it. The
+    /// look before the append cannot see what other threads and processes append at the same time.
+    fn read_up_to(&self, at: Location) -> Result<bool, Error> {
+        let started = Instant::now();
+        loop {
+            let mut history = locked(&self.history);
+            history.catch_up()?;
+            if history.timeline.has_read(at) {
+                return Ok(history.timeline.was_refused(at));
+            }
+            // A writer before us was stopped in the middle of a record. The scan has waited for it already.
+            if started.elapsed() > self.timeout {
+                return Err(Error::Busy {
+                    what: "a process was stopped in the middle of a record, and whether the name was free will show \
+                           when it goes on"
+                        .to_owned(),
+                    holder: None,
+                    waited: started.elapsed(),
+                });
+            }
+        }
     }
 
     /// All marks, oldest first.

@@ -109,11 +109,13 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
-    /// Two copies of SQLite in the process have the file open, or may have.
+    /// Several copies of SQLite are in the process, and somebody has the file open who may belong to another one than the
+    /// recorded one. Which copy a descriptor belongs to, nobody can tell from outside.
     #[error(
-        "several copies of SQLite are in this process ({copies}), and one that is not recorded has the database \
-         open: they would drop each other's file locks; close its connections, or open the database through one \
-         copy only"
+        "somebody in this process has the database open past the recording, and several copies of SQLite are loaded \
+         ({copies}). Either it is a connection that was opened before the recording: close it, and open it again \
+         afterwards. Or it is a connection of another copy: two copies drop each other's file locks, so use one \
+         copy only for this database"
     )]
     TwoSqlites {
         /// The objects they are in.

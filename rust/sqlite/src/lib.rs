@@ -13,6 +13,7 @@ mod opening;
 mod options;
 mod rewound;
 mod rollback;
+mod sync;
 mod target;
 mod wal;
 

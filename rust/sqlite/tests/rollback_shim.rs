@@ -126,6 +126,26 @@ fn second_sqlite_copy() {
     let error = world.try_record().unwrap_err();
     assert_eq!(error.code(), Code::TwoSqlites, "{error}");
     assert!(error.to_string().contains("libsqlite3"), "{error}");
+    assert!(error.to_string().contains("opened before the recording: close it"), "{error}");
+}
+
+/// With a second copy loaded, a connection of the recorded one from before the recording cannot be told from one of the
+/// other: the error says so, and what it says helps.
+#[test]
+fn an_old_connection_beside_a_second_copy_is_told_what_to_do() {
+    let Some(_other) = Other::load() else { return };
+    let world = World::new("delete", 4096);
+    let old = world.connect_by("unix");
+    let error = world.try_record().unwrap_err();
+    assert_eq!(error.code(), Code::TwoSqlites, "{error}");
+    assert!(error.to_string().contains("opened before the recording: close it"), "{error}");
+    drop(old);
+    let db = world.record();
+    db.mark("m").unwrap();
+    let c = world.connect();
+    world.fill(&c, 0..3);
+    db.rewind(&Target::from("m"), None).unwrap();
+    assert_eq!(world.count(&c), 0);
 }
 
 /// The library as an extension of somebody else's SQLite: the shell lists our VFS, and it works.

@@ -62,7 +62,7 @@ impl Timeline {
             Kind::Before => self.before(head, at)?,
             Kind::Base => self.base(head, at)?,
             Kind::Commit => self.commit(head, at, body)?,
-            Kind::Mark => self.mark_set(head, MarkBody::decode(body).map_err(in_body(at))?),
+            Kind::Mark => self.mark_set(head, at, MarkBody::decode(body).map_err(in_body(at))?),
             Kind::Drop => self.marks.remove(&DropBody::decode(body).map_err(in_body(at))?.name),
             Kind::Rewind => self.rewind(head, at, body)?,
             Kind::Era => self.begin(head, at, body)?,
@@ -134,16 +134,10 @@ impl Timeline {
         Ok(())
     }
 
-    fn mark_set(&mut self, head: Head, body: MarkBody<'_>) {
+    fn mark_set(&mut self, head: Head, at: Location, body: MarkBody<'_>) {
         let lost = self.interrupted && self.eras.first().is_some_and(|log| head.lsn < log.era.first);
-        self.marks.insert(MarkEntry {
-            name: body.name,
-            lsn: head.lsn,
-            time: body.time,
-            extent: body.extent,
-            note: body.note.into(),
-            lost,
-        });
+        let (name, time, extent) = (body.name, body.time, body.extent);
+        self.marks.insert(at, MarkEntry { name, lsn: head.lsn, time, extent, note: body.note.into(), lost });
     }
 
     fn rewind(&mut self, head: Head, at: Location, body: &[u8]) -> Result<(), TimelineError> {

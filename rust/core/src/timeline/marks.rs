@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::nearest::nearest;
+use crate::store::Location;
 use crate::types::{Extent, Lsn, MarkName, Timestamp};
 
 /// A mark as it was set.
@@ -28,12 +29,18 @@ pub(super) struct Marks {
     /// Those that are not lost.
     by_lsn: BTreeSet<(Lsn, u64)>,
     next: u64,
+    /// Records of marks whose name was taken.
+    refused: BTreeSet<Location>,
 }
 
 impl Marks {
-    /// Adds a mark; an older one with the name is gone.
-    pub(super) fn insert(&mut self, entry: MarkEntry) {
-        self.remove(&entry.name);
+    /// Adds a mark, unless its name is taken: of two that were set at once the first in the log counts, so that all
+    /// readers agree.
+    pub(super) fn insert(&mut self, at: Location, entry: MarkEntry) {
+        if self.by_name.contains_key(&entry.name) {
+            self.refused.insert(at);
+            return;
+        }
         let number = self.next;
         self.next += 1;
         self.by_name.insert(entry.name.clone(), number);
@@ -63,6 +70,11 @@ impl Marks {
     pub(super) fn at(&self, lsn: Lsn) -> Option<&MarkEntry> {
         let (_, number) = self.by_lsn.range((lsn, 0)..=(lsn, u64::MAX)).next_back()?;
         self.entries.get(number)
+    }
+
+    /// Whether this record's name was taken.
+    pub(super) fn was_refused(&self, at: Location) -> bool {
+        self.refused.contains(&at)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &MarkEntry> {
@@ -95,22 +107,27 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_of_a_name_counts() {
+    fn the_first_of_a_name_counts_until_it_is_dropped() {
         let mut marks = Marks::default();
-        for entry in [mark("a", 1), mark("b", 1), mark("a", 2)] {
-            marks.insert(entry);
+        let place = |number| Location::new(1, number);
+        for (number, entry) in (1..).zip([mark("a", 1), mark("b", 1), mark("a", 2)]) {
+            marks.insert(place(number), entry);
         }
-        assert_eq!(marks.get("a").map(|entry| entry.lsn.get()), Some(2));
-        assert_eq!(marks.at(Lsn::new(1)).map(|entry| entry.name.as_str()), Some("b"));
-        assert_eq!(marks.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["b", "a"]);
-        marks.remove(&MarkName::new("b").unwrap());
+        assert_eq!(marks.get("a").map(|entry| entry.lsn.get()), Some(1));
+        assert_eq!([1, 2, 3].map(|number| marks.was_refused(place(number))), [false, false, true]);
+        assert_eq!(marks.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        for name in ["a", "b"] {
+            marks.remove(&MarkName::new(name).unwrap());
+        }
         assert_eq!((marks.get("b"), marks.at(Lsn::new(1))), (None, None));
+        marks.insert(place(4), mark("a", 2));
+        assert_eq!(marks.get("a").map(|entry| entry.lsn.get()), Some(2));
     }
 
     #[test]
     fn lost_marks_stay_listed() {
         let mut marks = Marks::default();
-        marks.insert(mark("a", 1));
+        marks.insert(Location::new(1, 1), mark("a", 1));
         marks.lose_all();
         assert!(marks.get("a").is_some_and(|entry| entry.lost));
         assert_eq!(marks.at(Lsn::new(1)), None);

@@ -139,10 +139,23 @@ impl Timeline {
         self.marks.iter()
     }
 
-    /// The newest mark of this name, if it was not dropped.
+    /// The mark of this name, if it was not dropped. Of several set at once the first in the log counts.
     #[must_use]
     pub fn mark(&self, name: &str) -> Option<&MarkEntry> {
         self.marks.get(name)
+    }
+
+    /// Whether the record at this place has been read. One that was appended may have to wait: records in flight before
+    /// it come first.
+    #[must_use]
+    pub fn has_read(&self, at: Location) -> bool {
+        self.cursor.next() > at
+    }
+
+    /// Whether the mark in the record at this place does not count, since its name was taken by one before it.
+    #[must_use]
+    pub fn was_refused(&self, at: Location) -> bool {
+        self.marks.was_refused(at)
     }
 
     /// The name of a mark that was probably meant by a name that no mark has.

@@ -1,6 +1,7 @@
 use std::ffi::c_void;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::sync::{AtomicU32, Ordering, fence};
 
 /// One 32,768-byte region of the wal-index: memory shared with every process that has the database open.
 ///
@@ -74,5 +75,5 @@ impl Region {
 pub(crate) fn full_barrier() {
     // Sequentially consistent: pairs with the barrier that every publisher of a wal-index header, SQLite's and
     // ours, has between its two copies.
-    std::sync::atomic::fence(Ordering::SeqCst);
+    fence(Ordering::SeqCst);
 }

@@ -17,7 +17,9 @@ const SIGN: &[u8] = b"SQLite format 3\0";
 ///
 /// `ours`: how many descriptors of the file our own handles have. One descriptor that nobody accounts for
 /// is no proof: a connection of the same SQLite, opened before the shim, has one too. Only together with a
-/// second copy in the process it is refused.
+/// second copy in the process it is refused. Which of the two it is cannot be found out: the kernel does not tell who
+/// opened a descriptor, an idle connection holds no lock that `/proc/self/fdinfo` could show, and SQLite keeps its
+/// table of open files to itself. So the error names both.
 ///
 /// `identity`: an address in the SQLite we record. A copy that is linked into this library and is not that one
 /// is for keepers: in this process nobody calls it.

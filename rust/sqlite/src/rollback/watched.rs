@@ -1,6 +1,5 @@
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::content::Content;
@@ -8,6 +7,7 @@ use super::file_id::FileId;
 use super::journal;
 use super::recorder::Recorder;
 use super::registry;
+use crate::sync::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 const SHARED: i32 = 1;
 const EXCLUSIVE: i32 = 4;

@@ -248,9 +248,9 @@ fn a_mark_ahead_of_the_record_is_lost_with_it() {
 }
 
 #[test]
-fn the_newest_mark_of_a_name_counts_until_it_is_dropped() {
+fn the_first_mark_of_a_name_counts_until_it_is_dropped() {
     let history = drawing().mark("seeded", 3).mark("seeded", 4);
-    assert_eq!(history.0.mark("seeded").map(|mark| (mark.lsn.get(), &*mark.note)), Some((4, &b"n"[..])));
+    assert_eq!(history.0.mark("seeded").map(|mark| (mark.lsn.get(), &*mark.note)), Some((3, &b"n"[..])));
     assert_eq!(history.0.nearest_name("seedde"), Some("seeded"));
     assert_eq!(history.dropped("seeded", 7).0.mark("seeded"), None);
 }

@@ -40,6 +40,8 @@ pub(super) struct World {
     /// Images are captured for moments from this one on.
     threshold: u64,
     marks: BTreeMap<String, u64>,
+    /// Names that are taken, by lost marks too.
+    taken: BTreeSet<String>,
     /// Reachable in eras of before-images.
     kept: BTreeSet<u64>,
     /// Captured by transactions that were rolled back.
@@ -63,6 +65,7 @@ impl World {
             state,
             threshold: 0,
             marks: BTreeMap::new(),
+            taken: BTreeSet::new(),
             kept: BTreeSet::new(),
             noise: BTreeSet::new(),
         };
@@ -161,7 +164,7 @@ impl World {
                 note: &[],
             };
             self.record(Kind::Mark, 0, commit_lsn, &mark.encode(), 0);
-            self.marks.insert(name.to_owned(), commit_lsn);
+            self.take_name(name, commit_lsn);
         }
         for &(key, content) in writes {
             self.record(Kind::After, key, lsn, &[], content);
@@ -267,14 +270,21 @@ impl World {
             note: b"note",
         };
         self.record(Kind::Mark, 0, self.last, &body.encode(), 0);
-        self.marks.insert(name.to_owned(), self.last);
+        self.take_name(name, self.last);
         self.threshold = self.threshold.max(self.last);
+    }
+
+    fn take_name(&mut self, name: &str, lsn: u64) {
+        if self.taken.insert(name.to_owned()) {
+            self.marks.insert(name.to_owned(), lsn);
+        }
     }
 
     pub(super) fn drop_mark(&mut self, name: &str) {
         let body = DropBody { time: Timestamp::new(1), name: MarkName::new(name).unwrap() };
         self.record(Kind::Drop, 0, self.last, &body.encode(), 0);
         self.marks.remove(name);
+        self.taken.remove(name);
     }
 
     /// Rewinds. In an era of after-images the differing keys are appended if `append`; then a tail may see
