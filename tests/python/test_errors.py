@@ -278,6 +278,38 @@ def test_a_store_that_was_removed_while_open(app_db: Path, connect: Connect) -> 
         assert db.marks() == []
 
 
+@pytest.mark.parametrize("how", ["removed", "renamed", "replaced"])
+def test_a_mark_in_a_store_that_was_taken_away_is_refused(app_db: Path, how: str) -> None:
+    db = dbrewind.open(app_db)
+    db.mark("seeded")
+    if how == "renamed":
+        db.store.rename(db.store.with_name("elsewhere"))
+    else:
+        shutil.rmtree(db.store)
+    if how == "replaced":
+        # A store of the same name, as another process would make it.
+        dbrewind.open(create(app_db.with_name("other.db"), "wal"), store=db.store).close()
+    with pytest.raises(dbrewind.StoreDamagedError) as caught:
+        db.mark("lost on arrival")
+    assert_code(caught, "DBR015", str(db.store), "removed or renamed")
+
+
+def test_a_second_handle_does_not_record_into_a_store_that_was_removed(app_db: Path, connect: Connect) -> None:
+    first = dbrewind.open(app_db)
+    shutil.rmtree(first.store)
+    if first.journal == "rollback":
+        with pytest.raises(dbrewind.InvalidArgumentError, match="another store"):
+            dbrewind.open(app_db)
+        with suppress(dbrewind.StoreDamagedError):
+            first.close()
+    with dbrewind.open(app_db) as db:
+        db.mark("seeded")
+        app = connect(app_db)
+        app.execute("DELETE FROM users")
+        db.rewind("seeded")
+        assert app.execute("SELECT count(*) FROM users").fetchone() == (100,)
+
+
 def test_a_connection_from_before_in_a_rollback_mode_is_found_by_what_it_writes(tmp_path: Path) -> None:
     """The SQLite in our own library, which is the keeper's, is not taken for the one that has the file open."""
     create(tmp_path / "app.db", "delete")

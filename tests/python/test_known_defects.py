@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -15,14 +14,6 @@ import dbrewind
 from conftest import create
 
 Connect = Callable[[Path], sqlite3.Connection]
-
-
-@pytest.mark.xfail(reason="the WAL engine's mark looks at the open files of the store only", strict=True)
-def test_a_mark_in_a_store_that_was_removed_is_refused(wal_db: Path) -> None:
-    db = dbrewind.open(wal_db)
-    shutil.rmtree(db.store)
-    with pytest.raises(dbrewind.StoreDamagedError):
-        db.mark("lost on arrival")
 
 
 @pytest.mark.xfail(reason="the store knows its database by the path", strict=True)

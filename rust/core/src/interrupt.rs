@@ -44,16 +44,15 @@ fn scope() -> Option<Rc<Scope>> {
 /// kept. `stop` may not wait for a call on the same handle; such a call is refused as busy.
 ///
 /// ```
-/// use std::sync::Arc;
-/// use std::sync::atomic::{AtomicBool, Ordering};
 /// use dbrewind_core::{Code, Store, StoreOptions, interruptible};
 /// # let folder = tempfile::tempdir()?;
 /// # let store = Store::open(&folder.path().join("app.db-rewind"), &StoreOptions::default())?;
 /// # let object = store.object("/srv/app.db", 4096)?;
 /// let _held = store.lock_object(object, std::time::Duration::ZERO)?;
-/// let stop = Arc::new(AtomicBool::new(true)); // set by a signal handler, or by another thread
+/// let (stop, stopped) = std::sync::mpsc::channel();
+/// stop.send(())?; // by another thread; an atomic flag serves as well
 /// let waited = interruptible(
-///     move || stop.load(Ordering::Relaxed),
+///     move || stopped.try_recv().is_ok(),
 ///     || store.lock_object(object, std::time::Duration::from_secs(3600)),
 /// );
 /// assert_eq!(waited.unwrap_err().code(), Code::Interrupted);

@@ -291,3 +291,35 @@ fn impossible_sizes_are_refused() {
     let options = StoreOptions { limit: 100, ..SMALL };
     assert_eq!(Store::open(dir.path(), &options).unwrap_err().code(), Code::StoreFull);
 }
+
+/// Whoever goes on in a store that is not at its path any more excludes nobody, and leaves nothing behind.
+#[test]
+fn a_store_that_was_taken_away_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let open = || Store::open(&path, &StoreOptions::default()).unwrap();
+    let away = dir.path().join("away");
+    let take_away: [(&str, &dyn Fn()); 4] = [
+        ("removed", &|| std::fs::remove_dir_all(&path).unwrap()),
+        ("renamed", &|| std::fs::rename(&path, &away).unwrap()),
+        ("lock file removed", &|| std::fs::remove_file(path.join("locks")).unwrap()),
+        ("replaced", &|| {
+            std::fs::remove_dir_all(&path).unwrap();
+            drop(open());
+        }),
+    ];
+    for (how, take) in take_away {
+        let store = open();
+        let object = store.object("/a.db", 4096).unwrap();
+        store.check_in_place().unwrap();
+        drop(store.lock_object(object, Duration::ZERO).unwrap());
+        take();
+        assert_eq!(store.check_in_place().unwrap_err().code(), Code::StoreDamaged, "{how}");
+        assert_eq!(
+            store.lock_object(object, Duration::ZERO).unwrap_err().code(),
+            Code::StoreDamaged,
+            "{how}"
+        );
+        assert_eq!(store.try_hold(object).unwrap_err().code(), Code::StoreDamaged, "{how}");
+    }
+}

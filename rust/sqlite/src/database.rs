@@ -121,11 +121,14 @@ impl Database {
     ///
     /// # Errors
     /// `DBR023` when the name exists, also when another process sets it at the same time and is first.
+    /// `DBR015` when the store was removed meanwhile. Nothing is appended then.
     pub fn mark(&self, name: &str) -> Result<Mark, Error> {
         let name = MarkName::new(name)?;
         self.with(|engine| {
             {
                 let mut history = locked(&self.history);
+                // In WAL mode nothing else of a mark would notice.
+                history.store.check_in_place()?;
                 history.catch_up()?;
                 if history.timeline.mark(name.as_str()).is_some() {
                     return Err(Error::MarkExists { name: name.to_string() });

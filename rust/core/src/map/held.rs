@@ -14,16 +14,23 @@ pub(crate) struct Held {
 impl Held {
     /// Takes a byte, waiting at most this long; `None` when somebody else had it all the time.
     pub(crate) fn take(path: &Path, byte: u32, timeout: Duration) -> io::Result<Option<Self>> {
-        let file = LockFile::open(path)?;
+        let file = LockFile::open_existing(path)?;
         let taken = file.lock_within(byte, timeout)?;
         Ok(taken.then_some(Self { file, byte }))
     }
 
     /// As [`Held::take`], and fails with `Interrupted` when the calling thread is interrupted.
     pub(crate) fn take_patiently(path: &Path, byte: u32, timeout: Duration) -> io::Result<Option<Self>> {
-        let file = LockFile::open(path)?;
+        let file = LockFile::open_existing(path)?;
         let taken = file.lock_patiently(byte, timeout)?;
         Ok(taken.then_some(Self { file, byte }))
+    }
+}
+
+impl Held {
+    /// Whether the byte is one of that file.
+    pub(crate) fn is_of(&self, file: &LockFile) -> bool {
+        self.file.is_same_file(file)
     }
 }
 

@@ -1,6 +1,7 @@
-use std::fs::OpenOptions;
+use std::fs::{Metadata, OpenOptions};
 use std::io;
 use std::os::fd::{IntoRawFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -14,17 +15,42 @@ use crate::map::os_linux;
 pub(crate) struct LockFile {
     fd: RawFd,
     generation: Generation,
+    id: FileNumber,
 }
+
+/// Device and inode.
+type FileNumber = (u64, u64);
 
 impl LockFile {
     /// Opens the file, or creates an empty one.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        Self::open_with(path, OpenOptions::new().create(true).truncate(false))
+    }
+
+    /// Opens the file, which must be there.
+    pub(crate) fn open_existing(path: &Path) -> io::Result<Self> {
+        Self::open_with(path, &mut OpenOptions::new())
+    }
+
+    fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<Self> {
         let generation = Generation::now()?;
+        let mut id = (0, 0);
         let fd = fork::listed(|| {
-            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+            let file = options.read(true).write(true).open(path)?;
+            id = number(&file.metadata()?);
             Ok(file.into_raw_fd())
         })?;
-        Ok(Self { fd, generation })
+        Ok(Self { fd, generation, id })
+    }
+
+    /// Whether the other one is open on the same file.
+    pub(crate) fn is_same_file(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+
+    /// Whether the path still leads to this file.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        std::fs::metadata(path).is_ok_and(|found| number(&found) == self.id)
     }
 
     /// Takes a byte; `false` when somebody else has it.
@@ -88,6 +114,10 @@ impl LockFile {
     fn mine(&self) -> io::Result<()> {
         if self.generation.forked() { Err(io::ErrorKind::Unsupported.into()) } else { Ok(()) }
     }
+}
+
+fn number(file: &Metadata) -> FileNumber {
+    (file.dev(), file.ino())
 }
 
 impl Drop for LockFile {

@@ -63,6 +63,12 @@ impl Store {
     pub fn dir(&self) -> &Path {
         &self.inner.dir
     }
+
+    /// Whether both are open on the same store, and not only on the same path.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.inner.id == other.inner.id
+    }
 }
 
 impl Inner {

@@ -91,12 +91,34 @@ impl Store {
         if object.get() >= crate::format::control::OBJECTS {
             return Err(io(std::io::ErrorKind::InvalidInput.into()));
         }
-        Held::take_patiently(&self.inner.lock_path(), base + object.get(), timeout).map_err(|source| {
-            match source.kind() {
-                std::io::ErrorKind::NotFound => LockError::Gone { path: self.dir().to_owned() },
-                std::io::ErrorKind::Interrupted => LockError::Interrupted { object },
-                _ => io(source),
-            }
-        })
+        let gone = || LockError::Gone { path: self.dir().to_owned() };
+        let held = Held::take_patiently(&self.inner.lock_path(), base + object.get(), timeout);
+        let held = held.map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => gone(),
+            std::io::ErrorKind::Interrupted => LockError::Interrupted { object },
+            _ => io(source),
+        })?;
+        // Another store's lock excludes nobody here.
+        if held.as_ref().is_some_and(|held| !held.is_of(&self.inner.locks)) {
+            return Err(gone());
+        }
+        Ok(held)
+    }
+
+    /// Whether what is appended will be found by the next who opens the store: its folder is where it was.
+    ///
+    /// Takes a microsecond. Records go to the mapped files wherever they are, so that [`append`](Store::append) alone
+    /// does not notice.
+    ///
+    /// # Errors
+    /// [`LockError::Gone`] when it was removed, renamed or replaced.
+    pub fn check_in_place(&self) -> Result<(), LockError> {
+        if self.inner.forked() {
+            return Err(LockError::Forked);
+        }
+        match self.inner.locks.is_at(&self.inner.lock_path()) {
+            true => Ok(()),
+            false => Err(LockError::Gone { path: self.dir().to_owned() }),
+        }
     }
 }

@@ -61,9 +61,11 @@ pub(super) fn open(
         // Still under the lock: no write falls between the look and the recording.
         let (store, object, block) = (engine.store.clone(), engine.object, engine.block);
         let attached =
-            registry::attach(engine.id, engine.store.dir(), || Recorder::new(store, object, block));
+            registry::attach(engine.id, &engine.store, || Recorder::new(store, object, block));
         engine.attachment = Some(attached.map_err(|_| Error::Invalid {
-            what: "this process records the database already, into another store; use one store".to_owned(),
+            what: "this process records the database already, into another store (or into one that was removed \
+                   meanwhile); close that recording first, or use its store"
+                .to_owned(),
         })?);
         Ok(())
     })?;

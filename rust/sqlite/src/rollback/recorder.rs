@@ -60,9 +60,9 @@ impl Recorder {
         Self { store, object, block, state: Mutex::default() }
     }
 
-    /// The folder of the store it writes to.
-    pub(crate) fn store_dir(&self) -> &Path {
-        self.store.dir()
+    /// The store it writes to.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// A panic in a callback is reported by [`Recorder::defect`]; the state is not used after it.

@@ -1,8 +1,9 @@
 //! Which database files this process has open through the shim, and who records them.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dbrewind_core::Store;
 
 use super::file_id::FileId;
 use super::recorder::Recorder;
@@ -70,14 +71,14 @@ pub(crate) struct OtherStore;
 /// handle on the same file and store shares the recorder of the first.
 pub(crate) fn attach(
     file: FileId,
-    store: &Path,
+    store: &Store,
     make: impl FnOnce() -> Recorder,
 ) -> Result<Attachment, OtherStore> {
     let mut files = files();
     let entry = files.get_or_insert_default().entry(file).or_default();
     entry.leave_to_parent();
     match &entry.recorder {
-        Some(recorder) if recorder.store_dir() == store => {}
+        Some(recorder) if recorder.store().is_same(store) => {}
         Some(_) => return Err(OtherStore),
         None => {
             let recorder = Arc::new(make());
