@@ -10,23 +10,9 @@ from pathlib import Path
 
 import pytest
 
-import dbrewind
 from conftest import create
 
 Connect = Callable[[Path], sqlite3.Connection]
-
-
-@pytest.mark.xfail(reason="the store knows its database by the path", strict=True)
-def test_marks_move_with_the_database_and_its_store(app_db: Path, tmp_path: Path, connect: Connect) -> None:
-    with dbrewind.open(app_db) as db:
-        db.mark("seeded")
-        app = connect(app_db)
-        app.execute("DELETE FROM users")
-        app.close()
-    moved = app_db.rename(tmp_path / "moved.db")
-    (tmp_path / "app.db-rewind").rename(tmp_path / "moved.db-rewind")
-    with dbrewind.open(moved) as db:
-        assert [mark.name for mark in db.marks()] == ["seeded"]
 
 
 @pytest.mark.xfail(reason="locks of our own process are left out, since the engine has some too", strict=True)

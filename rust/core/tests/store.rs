@@ -323,3 +323,27 @@ fn a_store_that_was_taken_away_is_noticed() {
         assert_eq!(store.try_hold(object).unwrap_err().code(), Code::StoreDamaged, "{how}");
     }
 }
+
+#[test]
+fn an_object_may_get_another_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Store::open(dir.path(), &StoreOptions::default()).unwrap();
+    let (store, other) = (open(), open());
+    let object = store.object("old.db", 4096).unwrap();
+    let larger = store.object("old.db", 8192).unwrap();
+    let taken = store.object("taken.db", 4096).unwrap();
+    store.append(head(object, 1, 1), &[b"page"]).unwrap();
+    assert_eq!(store.rename_object(object, "taken.db").unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(store.rename_object(ObjectId::new(7), "new.db").unwrap_err().code(), Code::InvalidArgument);
+    store.rename_object(object, "new.db").unwrap();
+    store.rename_object(object, "new.db").unwrap();
+    for store in [store, other, open()] {
+        assert_eq!(store.object("new.db", 4096).unwrap(), object);
+        let names =
+            [(object, "new.db".to_owned()), (larger, "old.db".to_owned()), (taken, "taken.db".to_owned())];
+        assert_eq!(store.objects().unwrap(), names);
+        assert_eq!(all(&store).iter().filter(|(head, ..)| head.kind == Kind::Object).count(), 4);
+    }
+    let again = open().object("old.db", 4096).unwrap();
+    assert!(again != object && again != taken && again != larger);
+}

@@ -9,6 +9,7 @@ mod error;
 mod fault;
 mod ffi;
 mod mark;
+mod naming;
 mod opening;
 mod options;
 mod rewound;

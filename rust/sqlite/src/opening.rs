@@ -9,6 +9,7 @@ use crate::database::JournalMode;
 use crate::engine::{Engine, History, SharedHistory};
 use crate::error::Error;
 use crate::ffi::{Connection, HostFile, LockLevel, SqliteApi, VfsError, shim};
+use crate::naming::{beside, name_in};
 use crate::options::{Journal, OpenOptions};
 use crate::rollback::{Header, Rollback, recorded_block};
 use crate::wal::WalEngine;
@@ -44,14 +45,12 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions) -> Result
         Some(header) if header.versions == [2, 2] => JournalMode::Wal,
         _ => JournalMode::Rollback,
     };
-    let store_path = options.store.clone().unwrap_or_else(|| {
-        let mut beside = path.as_os_str().to_owned();
-        beside.push("-rewind");
-        PathBuf::from(beside)
-    });
+    let store_path = options.store.clone().unwrap_or_else(|| beside(&path));
+    // The working directory may change.
+    let store_path = std::path::absolute(&store_path).unwrap_or(store_path);
     let store = Store::open(&store_path, &StoreOptions { limit: options.limit, ..Default::default() })?;
     let page = header.map_or(DEFAULT_PAGE, |header| header.page_size);
-    let name = path.to_string_lossy();
+    let name = name_in(&store, &path)?;
     // In the rollback modes blocks stay what they were when VACUUM changes the page size.
     let page = match journal {
         JournalMode::Rollback => recorded_block(&store, &name)?.unwrap_or(page),

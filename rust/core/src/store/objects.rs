@@ -42,9 +42,7 @@ impl Store {
         if let Some(found) = objects.find(name, key_size) {
             return Ok(found);
         }
-        let io = |source| AppendError::Io { action: "lock the objects", source };
-        let lock = Held::take(&inner.lock_path(), locks::REGISTER, PATIENCE).map_err(io)?;
-        let _lock = lock.ok_or_else(|| io(std::io::ErrorKind::TimedOut.into()))?;
+        let _lock = self.lock_registration()?;
         self.learn(&mut objects)?;
         if let Some(found) = objects.find(name, key_size) {
             return Ok(found);
@@ -59,6 +57,53 @@ impl Store {
         self.append(head, &[&body.encode()])?;
         self.learn(&mut objects)?;
         Ok(object)
+    }
+
+    /// The objects of this store and their names. Of several with one name the key sizes differ.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn objects(&self) -> Result<Vec<(ObjectId, String)>, AppendError> {
+        if self.inner.forked() {
+            return Err(AppendError::Forked);
+        }
+        let mut objects = self.inner.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let _lock = self.lock_registration()?;
+        self.learn(&mut objects)?;
+        Ok(objects.known.iter().map(|(object, body)| (*object, body.name.clone())).collect())
+    }
+
+    /// Gives an object another name. Its history stays, also for those who found it by the old one.
+    ///
+    /// # Errors
+    /// [`AppendError::Invalid`] when there is no such object, or when another one of the same key size has the name;
+    /// otherwise as [`append`](Store::append).
+    pub fn rename_object(&self, object: ObjectId, name: &str) -> Result<(), AppendError> {
+        if self.inner.forked() {
+            return Err(AppendError::Forked);
+        }
+        let mut objects = self.inner.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let _lock = self.lock_registration()?;
+        self.learn(&mut objects)?;
+        let invalid = |what: String| Err(AppendError::Invalid { what });
+        let Some((_, body)) = objects.known.iter().find(|(known, _)| *known == object) else {
+            return invalid(format!("there is no object {object}"));
+        };
+        let key_size = body.key_size;
+        match objects.find(name, key_size) {
+            Some(found) if found == object => return Ok(()),
+            Some(found) => return invalid(format!("object {found} is called {name:?} already")),
+            None => {}
+        }
+        let head = Head { kind: Kind::Object, flags: 0, object, key: Key::new(0), lsn: Lsn::ORIGIN };
+        self.append(head, &[&ObjectBody { key_size, name: name.to_owned() }.encode()])?;
+        self.learn(&mut objects)
+    }
+
+    fn lock_registration(&self) -> Result<Held, AppendError> {
+        let io = |source| AppendError::Io { action: "lock the objects", source };
+        let lock = Held::take(&self.inner.lock_path(), locks::REGISTER, PATIENCE).map_err(io)?;
+        lock.ok_or_else(|| io(std::io::ErrorKind::TimedOut.into()))
     }
 
     /// Reads what was registered since the last time. The caller has the registration lock, hence no
@@ -77,7 +122,14 @@ impl Store {
             let what = || format!("the registration at {at} is malformed");
             let body = ObjectBody::decode(&record.body).filter(|_| record.head.object.get() < OBJECTS);
             let body = body.ok_or_else(|| AppendError::Damaged { what: what() })?;
-            objects.known.push((record.head.object, body));
+            match objects.known.iter_mut().find(|(known, _)| *known == record.head.object) {
+                Some((_, known)) if known.key_size != body.key_size => {
+                    return Err(AppendError::Damaged { what: what() });
+                }
+                // A new name.
+                Some((_, known)) => *known = body,
+                None => objects.known.push((record.head.object, body)),
+            }
         }
         objects.next = next;
         Ok(())

@@ -27,5 +27,6 @@ mod watched;
 pub(crate) use attach::recorded_block;
 pub(crate) use content::Content;
 pub(crate) use engine::Rollback;
+pub(crate) use file_id::FileId;
 pub(crate) use header::Header;
 pub(crate) use watched::Watched;
