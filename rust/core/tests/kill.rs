@@ -44,10 +44,20 @@ fn child_that_writes() {
         })
         .unwrap();
     loop {
-        last += 1;
-        let body = body(writer, last);
-        let (left, right) = body.split_at(body.len() / 2);
-        store.append(head(writer, last), &[left, right]).unwrap();
+        // Now and then many at once: through the mapping, or, if they are long, through a system call.
+        let count = if last.is_multiple_of(5) { last % 90 } else { 0 };
+        if count > 1 {
+            let bodies: Vec<Vec<u8>> = (1..=count).map(|i| body(writer, last + i)).collect();
+            let heads = (1..=count).map(|i| head(writer, last + i));
+            let records: Vec<_> = heads.zip(bodies.iter().map(Vec::as_slice)).collect();
+            store.append_batch(&records).unwrap();
+            last += count;
+        } else {
+            last += 1;
+            let body = body(writer, last);
+            let (left, right) = body.split_at(body.len() / 2);
+            store.append(head(writer, last), &[left, right]).unwrap();
+        }
         store.raise_last_lsn(ObjectId::new(writer), Lsn::new(last));
     }
 }

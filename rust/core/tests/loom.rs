@@ -25,7 +25,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use crate::format::{Owner, Place};
-use crate::ring::{Appended, Region, Step, abort, append, step};
+use crate::ring::{Appended, Region, Step, abort, append, append_batch, step};
 use crate::sync::AtomicU64;
 
 /// A segment on the heap. Words of headers are loom's atomics; all other bytes are cells, for which
@@ -88,6 +88,20 @@ fn owner(slot: u16) -> Owner {
 /// Appends a record of eight bytes: an integer.
 fn put(log: &Heap, slot: u16, value: u64) -> Appended {
     append(log, 0, owner(slot), &[&value.to_le_bytes()], 8, |_| {}, |_| [1; 32])
+}
+
+/// Appends two such records as one batch.
+fn put_both(log: &Heap, slot: u16, values: [u64; 2]) -> Appended {
+    let bodies = values.map(u64::to_le_bytes);
+    let bodies: Vec<&[u8]> = bodies.iter().map(<[u8; 8]>::as_slice).collect();
+    let write = |at: u32, parts: &[&[u8]]| {
+        let bytes = parts.concat();
+        // Between the first body and the second header stands the second word.
+        let word = u64::from_le_bytes(bytes[40..48].try_into().unwrap());
+        log.words[at as usize / 8 + 5].store(word, crate::sync::Ordering::Relaxed);
+        log.write(at, &bytes)
+    };
+    append_batch(log, 0, owner(slot), &bodies, |_| {}, |_, _| [1; 32], write)
 }
 
 /// All committed integers up to the first free or reserved word; gives dead owners' records up.
@@ -185,6 +199,33 @@ fn a_writer_that_is_given_up_learns_it() {
         }
         assert!(matches!(put(&log, 1, 11), Appended::At(_)));
         assert_eq!(get(&log, alive).last(), Some(&11));
+    });
+}
+
+#[test]
+fn a_batch_counts_as_a_whole_or_not_at_all() {
+    loom::model(|| {
+        let log = Heap::new(4 * 48);
+        let writer = {
+            let log = Arc::clone(&log);
+            thread::spawn(move || put_both(&log, 1, [10, 11]))
+        };
+        let other = {
+            let log = Arc::clone(&log);
+            thread::spawn(move || put(&log, 2, 20))
+        };
+        // A reader that takes the writer for dead, though it is not.
+        let seen = get(&log, |slot| slot == 1);
+        let outcome = writer.join().unwrap();
+        assert!(matches!(other.join().unwrap(), Appended::At(_)));
+        let left = get(&log, alive);
+        match outcome {
+            Appended::At(_) => assert!(left == [10, 11, 20] || left == [20, 10, 11], "{left:?}"),
+            Appended::Aborted => assert_eq!(left, [20]),
+            other => panic!("{other:?}"),
+        }
+        assert!(seen.iter().filter(|value| **value < 20).count() != 1, "half a batch was seen");
+        assert!(seen.iter().all(|value| left.contains(value)));
     });
 }
 

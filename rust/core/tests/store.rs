@@ -34,6 +34,73 @@ fn what_was_appended_is_scanned_and_read() {
 }
 
 #[test]
+fn a_batch_is_its_records_one_after_the_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &SMALL).unwrap();
+    let object = store.object("/a.db", 4096).unwrap();
+    assert_eq!(store.append_batch(&[]).unwrap(), None);
+    // Lengths around the padding, an empty one, and so many that they go over several segments; one longer than
+    // the first segments.
+    let bodies: Vec<Vec<u8>> =
+        (0..900_usize).map(|i| vec![i as u8; if i == 500 { 40_000 } else { i % 19 * (i % 7) }]).collect();
+    let heads = (0..900).map(|i| head(object, i, i + 1));
+    let records: Vec<(Head, &[u8])> = heads.zip(bodies.iter().map(Vec::as_slice)).collect();
+    for (from, to) in [(0, 1), (1, 3), (3, 400), (400, 900)] {
+        let last = store.append_batch(&records[from..to]).unwrap().unwrap();
+        assert_eq!(store.read(last).unwrap().body, bodies[to - 1]);
+    }
+    let found: Vec<_> = all(&store).into_iter().filter(|(head, ..)| head.kind == Kind::After).collect();
+    assert_eq!(found.len(), records.len());
+    for ((found, at, _), (head, body)) in found.iter().zip(&records) {
+        assert_eq!((found, store.read(*at).unwrap().body.as_slice()), (head, *body));
+    }
+    drop(store);
+    let again = Store::open(dir.path(), &SMALL).unwrap();
+    assert_eq!(all(&again).len(), records.len() + 1);
+}
+
+#[test]
+fn batches_of_many_threads_keep_their_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &SMALL).unwrap();
+    std::thread::scope(|scope| {
+        for writer in 0..4 {
+            let store = &store;
+            scope.spawn(move || {
+                let body = vec![writer as u8; 1500];
+                for batch in 0..20 {
+                    let records: Vec<(Head, &[u8])> = (0..30)
+                        .map(|i| (head(ObjectId::new(writer), 1, batch * 30 + i + 1), body.as_slice()))
+                        .collect();
+                    store.append_batch(&records).unwrap();
+                }
+            });
+        }
+    });
+    for writer in 0..4 {
+        let of_writer = all(&store).into_iter().filter(|(head, ..)| head.object.get() == writer);
+        let lsns: Vec<u64> = of_writer.map(|(head, ..)| head.lsn.get()).collect();
+        assert_eq!(lsns, (1..=600).collect::<Vec<u64>>());
+    }
+    for (_, at, _) in all(&store) {
+        store.read(at).unwrap();
+    }
+}
+
+#[test]
+fn a_lock_is_refused_when_the_store_has_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &SMALL).unwrap();
+    let object = store.object("/a.db", 4096).unwrap();
+    drop(store.lock_object(object, Duration::ZERO).unwrap());
+    std::fs::remove_file(dir.path().join("locks")).unwrap();
+    assert!(matches!(store.lock_object(object, Duration::ZERO), Err(LockError::Gone { .. })));
+    // Somebody else's new one excludes other people than ours.
+    std::fs::write(dir.path().join("locks"), b"").unwrap();
+    assert!(matches!(store.lock_object(object, Duration::ZERO), Err(LockError::Gone { .. })));
+}
+
+#[test]
 fn objects_are_found_by_name_and_key_size() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), &SMALL).unwrap();

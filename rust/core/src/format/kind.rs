@@ -25,6 +25,8 @@ pub enum Kind {
     Cut = 10,
     /// Belongs to the adapter.
     Note = 11,
+    /// Images above this LSN that were recorded before this do not count: their transaction came to nothing.
+    Void = 12,
     /// The segment ends here; the log goes on in the next one.
     End = 255,
 }
@@ -45,6 +47,7 @@ impl Kind {
             9 => Self::Era,
             10 => Self::Cut,
             11 => Self::Note,
+            12 => Self::Void,
             255 => Self::End,
             _ => return None,
         })
@@ -58,7 +61,7 @@ mod tests {
     #[test]
     fn raw_numbers_round_trip() {
         let known: Vec<Kind> = (0..=255).filter_map(Kind::from_raw).collect();
-        assert_eq!(known.len(), 12);
+        assert_eq!(known.len(), 13);
         for kind in known {
             assert_eq!(Kind::from_raw(kind as u8), Some(kind));
         }

@@ -1,5 +1,6 @@
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::map::LockFile;
@@ -7,8 +8,11 @@ use crate::map::LockFile;
 /// One byte of the lock file, held through a descriptor of its own until dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
-    file: LockFile,
+    /// Always there, until dropped.
+    file: Option<LockFile>,
     byte: u32,
+    /// Where the descriptor goes afterwards.
+    idle: Option<Arc<IdleLockFiles>>,
 }
 
 impl Held {
@@ -16,27 +20,58 @@ impl Held {
     pub(crate) fn take(path: &Path, byte: u32, timeout: Duration) -> io::Result<Option<Self>> {
         let file = LockFile::open_existing(path)?;
         let taken = file.lock_within(byte, timeout)?;
-        Ok(taken.then_some(Self { file, byte }))
-    }
-
-    /// As [`Held::take`], and fails with `Interrupted` when the calling thread is interrupted.
-    pub(crate) fn take_patiently(path: &Path, byte: u32, timeout: Duration) -> io::Result<Option<Self>> {
-        let file = LockFile::open_existing(path)?;
-        let taken = file.lock_patiently(byte, timeout)?;
-        Ok(taken.then_some(Self { file, byte }))
-    }
-}
-
-impl Held {
-    /// Whether the byte is one of that file.
-    pub(crate) fn is_of(&self, file: &LockFile) -> bool {
-        self.file.is_same_file(file)
+        Ok(taken.then_some(Self { file: Some(file), byte, idle: None }))
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
+        let Some(file) = self.file.take() else { return };
         // Before closing: a process being spawned may have a copy of the descriptor until its `exec`.
-        let _ = self.file.unlock(self.byte);
+        let unlocked = file.unlock(self.byte);
+        if let (Ok(()), Some(idle)) = (unlocked, self.idle.take()) {
+            idle.put(file);
+        }
+    }
+}
+
+/// Descriptors of the lock file that nobody holds anything through: opening one anew takes longer than a lock.
+#[derive(Debug)]
+pub(crate) struct IdleLockFiles {
+    path: PathBuf,
+    idle: Mutex<Vec<LockFile>>,
+}
+
+impl IdleLockFiles {
+    /// None yet.
+    pub(crate) fn new(path: PathBuf) -> Arc<Self> {
+        Arc::new(Self { path, idle: Mutex::new(Vec::new()) })
+    }
+
+    /// As [`Held::take`], and fails with `Interrupted` when the calling thread is interrupted. `NotFound` when the
+    /// path does not lead to the file `of` any more: the lock of another one excludes nobody here.
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        of: &LockFile,
+        byte: u32,
+        timeout: Duration,
+    ) -> io::Result<Option<Held>> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let file = match idle {
+            Some(file) => file,
+            None => LockFile::open_existing(&self.path)?,
+        };
+        if !file.is_same_file(of) || !file.is_at(&self.path) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        if !file.lock_patiently(byte, timeout)? {
+            self.put(file);
+            return Ok(None);
+        }
+        Ok(Some(Held { file: Some(file), byte, idle: Some(Arc::clone(self)) }))
+    }
+
+    fn put(&self, file: LockFile) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(file);
     }
 }

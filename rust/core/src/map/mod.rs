@@ -10,10 +10,10 @@ mod mapping;
 mod os_linux;
 
 pub(crate) use fork::Generation;
-pub(crate) use held::Held;
+pub(crate) use held::{Held, IdleLockFiles};
 pub(crate) use lock_file::LockFile;
 pub(crate) use mapping::Mapping;
-pub(crate) use os_linux::{block_signals, boot_id, random, reserve_room, zero};
+pub(crate) use os_linux::{block_signals, boot_id, random, reserve_room, write_parts, zero};
 
 #[cfg(target_endian = "big")]
 compile_error!("the log's words are little-endian and used in place");

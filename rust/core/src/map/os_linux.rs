@@ -61,6 +61,38 @@ pub(crate) fn zero(file: &File, from: u64, to: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes all parts, one after the other, from an offset on. Whoever has the file mapped sees them there.
+pub(crate) fn write_parts(file: &File, offset: u64, parts: &[&[u8]]) -> io::Result<()> {
+    /// What one call takes at most, on every Linux.
+    const MOST: usize = 1024;
+    let mut offset = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    for parts in parts.chunks(MOST) {
+        let mut slices: Vec<io::IoSlice<'_>> = parts.iter().map(|part| io::IoSlice::new(part)).collect();
+        let mut left = slices.as_mut_slice();
+        io::IoSlice::advance_slices(&mut left, 0);
+        while !left.is_empty() {
+            let count = libc::c_int::try_from(left.len()).unwrap_or(libc::c_int::MAX);
+            // SAFETY: `IoSlice` has the layout of `iovec`, the slices are borrowed over the call, and there are
+            // `count` of them; the descriptor is open as long as `file` is borrowed.
+            let done = unsafe { libc::pwritev(file.as_raw_fd(), left.as_ptr().cast(), count, offset) };
+            match usize::try_from(done) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    io::IoSlice::advance_slices(&mut left, written);
+                    offset += libc::off_t::try_from(written).unwrap_or(0);
+                }
+                Err(_) => {
+                    let error = io::Error::last_os_error();
+                    if error.kind() != io::ErrorKind::Interrupted {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 fn range(kind: libc::c_int, byte: u32, count: u32) -> libc::flock {
     // SAFETY: all fields are integers, for which zero is a value; OFD locks demand l_pid = 0.
     let mut range: libc::flock = unsafe { std::mem::zeroed() };

@@ -5,7 +5,7 @@ use crate::ring::walk::after;
 use crate::sync::Ordering;
 
 /// Bytes of a header after its word.
-const REST: usize = HEADER as usize - 8;
+pub(super) const REST: usize = HEADER as usize - 8;
 const END: u8 = 255;
 
 /// What became of a record.
@@ -55,7 +55,7 @@ pub(crate) fn append<R: Region>(
 }
 
 /// Takes the place at the end of the log for a record.
-fn reserve<R: Region>(region: &R, from: u32, owner: Owner, len: u32) -> Result<u32, Appended> {
+pub(super) fn reserve<R: Region>(region: &R, from: u32, owner: Owner, len: u32) -> Result<u32, Appended> {
     let size = region.size();
     let mut at = from;
     loop {

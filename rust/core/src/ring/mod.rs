@@ -7,11 +7,13 @@
 //! Generic over [`Region`], so that the loom models run this very code on the heap.
 
 mod append;
+mod batch;
 mod region;
 mod settle;
 mod walk;
 
 pub(crate) use append::{Appended, append};
+pub(crate) use batch::append_batch;
 pub(crate) use region::Region;
 pub(crate) use settle::abort;
 pub(crate) use walk::{Step, step};

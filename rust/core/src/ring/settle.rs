@@ -4,7 +4,18 @@ use crate::sync::Ordering;
 
 /// Makes a reserved record count. `false` when it was given up meanwhile.
 pub(crate) fn commit<R: Region>(region: &R, place: Place, owner: Owner, len: u32) -> bool {
-    let (mine, done) = (Word::reserved(place, owner, len), Word::committed(place, len));
+    commit_as(region, place, owner, (len, len))
+}
+
+/// As [`commit`], of a record that was reserved with one length and counts with another: behind it, in the rest
+/// of what was reserved, stand further whole records.
+pub(super) fn commit_as<R: Region>(
+    region: &R,
+    place: Place,
+    owner: Owner,
+    (reserved, len): (u32, u32),
+) -> bool {
+    let (mine, done) = (Word::reserved(place, owner, reserved), Word::committed(place, len));
     region.word(place.offset).is_some_and(|word| {
         // Release: partner of the acquire load in `step`; whoever sees the record committed sees all of
         // its bytes. Relaxed on failure: then nothing is read.

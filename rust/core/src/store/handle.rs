@@ -3,9 +3,10 @@ use std::sync::{Arc, Mutex};
 
 use crate::error::OpenError;
 use crate::format::Owner;
-use crate::map::{Generation, LockFile};
+use crate::map::{Generation, IdleLockFiles, LockFile};
 use crate::segment::{self, Segment, Table};
 use crate::store::StoreOptions;
+use crate::store::batch::BatchFile;
 use crate::store::control::Control;
 use crate::store::objects::Objects;
 use crate::store::populate::Populate;
@@ -43,6 +44,7 @@ pub(super) struct Inner {
     pub(super) control: Control,
     /// Holds the lock of our slot.
     pub(super) locks: LockFile,
+    pub(super) idle_locks: Arc<IdleLockFiles>,
     pub(super) owner: Owner,
     pub(super) generation: Generation,
     pub(super) segments: Table,
@@ -50,6 +52,7 @@ pub(super) struct Inner {
     pub(super) current: AtomicU32,
     pub(super) objects: Mutex<Objects>,
     pub(super) populate: Populate,
+    pub(super) batch_file: BatchFile,
 }
 
 const _: () = {

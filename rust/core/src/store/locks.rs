@@ -92,17 +92,12 @@ impl Store {
             return Err(io(std::io::ErrorKind::InvalidInput.into()));
         }
         let gone = || LockError::Gone { path: self.dir().to_owned() };
-        let held = Held::take_patiently(&self.inner.lock_path(), base + object.get(), timeout);
-        let held = held.map_err(|source| match source.kind() {
+        let held = self.inner.idle_locks.take(&self.inner.locks, base + object.get(), timeout);
+        held.map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => gone(),
             std::io::ErrorKind::Interrupted => LockError::Interrupted { object },
             _ => io(source),
-        })?;
-        // Another store's lock excludes nobody here.
-        if held.as_ref().is_some_and(|held| !held.is_of(&self.inner.locks)) {
-            return Err(gone());
-        }
-        Ok(held)
+        })
     }
 
     /// Whether what is appended will be found by the next who opens the store: its folder is where it was.

@@ -1,6 +1,7 @@
 //! The store as its users see it.
 
 mod append;
+mod batch;
 mod control;
 mod handle;
 mod locks;

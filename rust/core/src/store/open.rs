@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use crate::error::{OpenError, ReadError};
 use crate::format::Owner;
 use crate::format::control::{ControlHeader, SLOTS};
-use crate::map::{self, Generation, LockFile};
+use crate::map::{self, Generation, IdleLockFiles, LockFile};
 use crate::segment::{self, Segment, Table};
+use crate::store::batch::BatchFile;
 use crate::store::control::Control;
 use crate::store::handle::Inner;
 use crate::store::objects::Objects;
@@ -68,6 +69,7 @@ impl Store {
             options,
             id,
             control,
+            idle_locks: IdleLockFiles::new(dir.join("locks")),
             locks,
             owner,
             generation,
@@ -75,6 +77,7 @@ impl Store {
             current: AtomicU32::new(0),
             objects: Mutex::new(Objects::default()),
             populate: Populate::default(),
+            batch_file: BatchFile::default(),
         };
         if boot_changed {
             let last = inner.check_all(&folder)?;

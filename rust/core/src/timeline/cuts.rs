@@ -68,6 +68,11 @@ impl Cuts {
         Some(Extent::new(keys.get().saturating_sub(1)))
     }
 
+    /// Takes away the cuts above an LSN.
+    pub(super) fn forget_above(&mut self, lsn: Lsn) {
+        self.order.truncate(self.order.partition_point(|cut| cut.lsn <= lsn));
+    }
+
     pub(super) fn shrink(&mut self) {
         self.order.shrink_to_fit();
     }
@@ -91,6 +96,24 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn forgetting_leaves_what_was_there_before(
+            list in prop::collection::vec((1u64..20, 1u64..20), 0..30),
+            above in 0u64..22,
+            key in 1u64..22,
+        ) {
+            let (mut all, mut some) = (Cuts::default(), Cuts::default());
+            for (key, lsn) in &list {
+                all.insert(Key::new(*key), Lsn::new(*lsn));
+                if *lsn <= above {
+                    some.insert(Key::new(*key), Lsn::new(*lsn));
+                }
+            }
+            all.forget_above(Lsn::new(above));
+            let range = Lsn::new(0)..=Lsn::new(99);
+            prop_assert_eq!(all.newest(Key::new(key), range.clone()), some.newest(Key::new(key), range));
+        }
+
         #[test]
         fn skipping_finds_what_scanning_finds(
             list in prop::collection::vec((1u64..20, 1u64..20), 0..30),

@@ -65,6 +65,7 @@ impl Timeline {
             Kind::Mark => self.mark_set(head, at, MarkBody::decode(body).map_err(in_body(at))?),
             Kind::Drop => self.marks.remove(&DropBody::decode(body).map_err(in_body(at))?.name),
             Kind::Rewind => self.rewind(head, at, body)?,
+            Kind::Void => self.void(head, at)?,
             Kind::Era => self.begin(head, at, body)?,
             Kind::Note => {
                 let note = NoteEntry { lsn: head.lsn, at, body: body.into() };
@@ -159,6 +160,10 @@ impl Timeline {
         if self.place(target).is_none() {
             return Err(misplaced(head, at, "its target is before all that can be reached"));
         }
+        if head.lsn > self.last() {
+            // Of a transaction that was in flight before it; LSNs go on from here.
+            self.forget_above(self.last());
+        }
         if let Some(log) = self.era_of(head, at)? {
             log.add_moment(head.lsn, body.extent);
         }
@@ -173,6 +178,22 @@ impl Timeline {
         };
         self.rewinds.insert(place, entry);
         Ok(())
+    }
+
+    fn void(&mut self, head: Head, at: Location) -> Result<(), TimelineError> {
+        if head.lsn < self.last() {
+            return Err(misplaced(head, at, "it takes back what was committed"));
+        }
+        self.forget_above(head.lsn);
+        Ok(())
+    }
+
+    /// Forgets images and cuts of the present era above an LSN.
+    fn forget_above(&mut self, lsn: Lsn) {
+        if let Some(log) = self.eras.last_mut().filter(|log| log.era.engine == Engine::Wal) {
+            log.touches.forget_above(lsn);
+            log.cuts.forget_above(lsn);
+        }
     }
 
     fn begin(&mut self, head: Head, at: Location, body: &[u8]) -> Result<(), TimelineError> {

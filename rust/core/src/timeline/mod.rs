@@ -182,6 +182,14 @@ impl Timeline {
         self.notes.get(&tag).map_or(&[], Vec::as_slice)
     }
 
+    /// The image with the highest LSN, if that is above [`Timeline::last`]: its transaction has no `COMMIT` yet, and
+    /// perhaps never will.
+    #[must_use]
+    pub fn ahead(&self) -> Option<Location> {
+        let (lsn, at) = self.eras.last()?.touches.last()?;
+        (lsn > self.last()).then_some(at)
+    }
+
     /// Whether a checkpoint of the present era of after-images may overwrite the key where it was before
     /// the era: the store has that content (a `BASE`), or there was none.
     ///

@@ -133,6 +133,20 @@ impl Touches {
         touches.iter().filter_map(|touch| self.by_key.get(touch.key as usize)).map(|of| of.key)
     }
 
+    /// Takes away the images above an LSN.
+    pub(super) fn forget_above(&mut self, lsn: Lsn) {
+        while let Some(touch) = self.order.pop_if(|touch| touch.lsn() > lsn) {
+            if let Some(touches) = self.by_key.get_mut(touch.key as usize) {
+                touches.order.pop();
+            }
+        }
+    }
+
+    /// The image with the highest LSN.
+    pub(super) fn last(&self) -> Option<(Lsn, Location)> {
+        self.order.last().map(|touch| (touch.lsn(), touch.at))
+    }
+
     /// Gives back what growing left over; for an era that has ended.
     pub(super) fn shrink(&mut self) {
         self.order.shrink_to_fit();
@@ -189,6 +203,19 @@ mod tests {
         assert_eq!(newest(&touches, 2, 1, 9), Some(20));
         assert_eq!(newest(&touches, 3, 1, 9), Some(50));
         assert_eq!(keys(&touches, 4, 8), [3, 1]);
+    }
+
+    #[test]
+    fn those_above_an_lsn_are_forgotten_and_others_take_their_place() {
+        let mut touches = touches(&[(1, 3, 10), (2, 4, 20), (1, 5, 30), (1, 6, 40)]);
+        assert_eq!(touches.last().map(|(lsn, at)| (lsn.get(), at.offset())), Some((6, 40)));
+        touches.forget_above(Lsn::new(3));
+        assert_eq!((keys(&touches, 1, 9), newest(&touches, 1, 1, 9)), (vec![1], Some(10)));
+        touches.insert(Key::new(2), Lsn::new(4), Location::new(1, 50)).unwrap();
+        touches.insert(Key::new(1), Lsn::new(5), Location::new(1, 60)).unwrap();
+        assert_eq!((newest(&touches, 2, 1, 9), newest(&touches, 1, 1, 9)), (Some(50), Some(60)));
+        touches.forget_above(Lsn::new(0));
+        assert_eq!((touches.last(), keys(&touches, 1, 9)), (None, vec![]));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use dbrewind_core::{Engine as EraEngine, EraBody, Extent, Kind, Lsn, Timestamp};
 
+use super::ahead::Beyond;
 use super::anchor::Kept;
 use super::core::{Core, HIGHEST_COOKIE, HIGHEST_COUNTER, NEWEST_RUN, damaged_note};
 use super::file::WalFile;
@@ -71,6 +72,7 @@ impl Core {
             timeout: options.timeout,
             anchor_pending: false,
             anchor_frame: 0,
+            beyond: Beyond::default(),
             buffer: Vec::new(),
         })
     }

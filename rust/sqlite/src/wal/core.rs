@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use dbrewind_core::{Head, HolderLock, Key, Kind, Lsn, ObjectId, ObjectLock, Store};
 
+use super::ahead::Beyond;
 use super::file::WalFile;
 use super::header::Salt;
 use super::index::{IndexHeader, WalIndex};
@@ -67,6 +68,7 @@ pub(crate) struct Core {
     pub(crate) anchor_pending: bool,
     /// The frame that the newest anchor names.
     pub(crate) anchor_frame: u32,
+    pub(crate) beyond: Beyond,
     /// Reused by reads of frames.
     pub(crate) buffer: Vec<u8>,
 }

@@ -1,8 +1,9 @@
 //! From the WAL into the store: one record a frame, one a commit. Copying the same frames twice is harmless.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use dbrewind_core::{AppendError, Code, CommitBody, Extent, Kind, Lsn, Timestamp};
+use dbrewind_core::{AppendError, Code, CommitBody, Extent, Head, Kind, Lsn, Timestamp};
 
 use super::core::{Core, HIGHEST_COOKIE, HIGHEST_COUNTER};
 use super::header::FrameHeader;
@@ -11,8 +12,24 @@ use super::page_one::PageOne;
 use crate::error::Error;
 use crate::fault;
 
-/// Bytes of the WAL that are read at once.
-const CHUNK: usize = 512 * 1024;
+/// Bytes of the WAL that are read at once. One frame where tests end the process between frames.
+const CHUNK: usize = if cfg!(feature = "fault") { 1 } else { 512 * 1024 };
+
+/// A stretch of the WAL on its way into the store.
+struct Stretch {
+    /// The next frame to be looked at.
+    next: u32,
+    /// The last page that its transaction has written so far.
+    widest: u32,
+    /// Where the last commit leads, once what is before it is in the store: its LSN and length in pages.
+    commit: Option<(Lsn, u64)>,
+}
+
+/// A record whose body is among the bytes read, or short.
+enum Body {
+    Image(Range<usize>),
+    Short(Vec<u8>),
+}
 
 impl Core {
     /// Copies every commit up to the header into the store, or stops at the first commit after `most` frames.
@@ -29,7 +46,10 @@ impl Core {
                 what: format!("LSN {} is no longer in the WAL, whose end is LSN {end}", self.tailed),
             });
         };
-        let result = self.copy(header, frame + 1, most);
+        let result = self.confirm_ahead(header).and_then(|ahead| {
+            let (done, widest) = ahead.unwrap_or((frame, 0));
+            self.copy(header, Stretch { next: done + 1, widest, commit: None }, most)
+        });
         self.store.raise_last_lsn(self.object, self.tailed);
         if let Err(Error::Append(AppendError::Full { .. })) = &result {
             self.store.set_broken(self.object, Code::StoreFull);
@@ -37,52 +57,72 @@ impl Core {
         result
     }
 
-    fn copy(&mut self, header: &IndexHeader, first: u32, most: u32) -> Result<bool, Error> {
-        let frame_len = self.wal.frame_len();
-        let per_chunk = u32::try_from((CHUNK / frame_len).max(1)).unwrap_or(1);
+    fn copy(&mut self, header: &IndexHeader, mut stretch: Stretch, most: u32) -> Result<bool, Error> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let mut next = first;
-        // The last page that the transaction wrote.
-        let mut widest = 0;
+        let first = stretch.next;
         let mut result = Ok(true);
-        'all: while next <= header.max_frame {
-            let count = per_chunk.min(header.max_frame - next + 1);
-            buffer.resize(count as usize * frame_len, 0);
-            if let Err(error) = self.wal.read_frames(next, &mut buffer) {
-                result = Err(error);
+        while stretch.next <= header.max_frame {
+            // Not in the midst of a transaction.
+            if stretch.widest == 0 && stretch.next - first >= most {
+                result = Ok(false);
                 break;
             }
-            for bytes in buffer.chunks_exact(frame_len) {
-                match self.copy_frame(header, next, bytes, &mut widest) {
-                    Ok(commit) => {
-                        next += 1;
-                        if commit && next - first >= most && next <= header.max_frame {
-                            result = Ok(false);
-                            break 'all;
-                        }
-                    }
-                    Err(error) => {
-                        result = Err(error);
-                        break 'all;
-                    }
-                }
+            result = self.copy_chunk(header, &mut stretch, &mut buffer).map(|()| true);
+            if result.is_err() {
+                break;
             }
         }
         self.buffer = buffer;
         result
     }
 
-    /// Appends what one frame says; answers whether it ends a transaction.
-    fn copy_frame(
+    /// Copies as many frames as are read at once.
+    fn copy_chunk(
         &mut self,
         header: &IndexHeader,
-        number: u32,
+        stretch: &mut Stretch,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let frame_len = self.wal.frame_len();
+        let per_chunk = u32::try_from((CHUNK / frame_len).max(1)).unwrap_or(1);
+        let count = per_chunk.min(header.max_frame - stretch.next + 1);
+        buffer.resize(count as usize * frame_len, 0);
+        self.wal.read_frames(stretch.next, buffer)?;
+        let mut records = Vec::with_capacity(count as usize + 8);
+        for at in (0..buffer.len()).step_by(frame_len) {
+            let bytes = buffer.get(at..at + frame_len).unwrap_or_default();
+            self.records_of(header, stretch, bytes, at, &mut records)?;
+        }
+        self.append_all(&records, buffer)?;
+        fault::place("wal tail: one frame");
+        if let Some((lsn, pages)) = stretch.commit {
+            (self.tailed, self.extent) = (lsn, pages);
+        }
+        Ok(())
+    }
+
+    fn append_all(&mut self, records: &[(Head, Body)], buffer: &[u8]) -> Result<(), Error> {
+        let bodies = records.iter().map(|(head, body)| match body {
+            Body::Image(range) => (*head, buffer.get(range.clone()).unwrap_or_default()),
+            Body::Short(bytes) => (*head, bytes.as_slice()),
+        });
+        self.store.append_batch(&bodies.collect::<Vec<_>>())?;
+        Ok(())
+    }
+
+    /// Adds what one frame says: an image, and at the end of a transaction its commit. The frame's bytes begin at
+    /// `at` of the buffer.
+    fn records_of(
+        &self,
+        header: &IndexHeader,
+        stretch: &mut Stretch,
         bytes: &[u8],
-        widest: &mut u32,
-    ) -> Result<bool, Error> {
+        at: usize,
+        records: &mut Vec<(Head, Body)>,
+    ) -> Result<(), Error> {
+        let number = stretch.next;
         let damaged = |what: &str| Error::WalDamaged { what: format!("frame {number} {what}") };
         let frame = FrameHeader::decode(bytes).ok_or_else(|| damaged("is too short"))?;
-        let image = bytes.get(FrameHeader::LEN..).unwrap_or_default();
         if frame.salt != header.salt {
             return Err(damaged("belongs to another generation"));
         }
@@ -90,32 +130,35 @@ impl Core {
             return Err(damaged("is of page 0"));
         }
         let lsn = self.runs.lsn_of(number).ok_or_else(|| damaged("is older than the recording"))?;
-        if frame.page == 1
+        self.note_page_one(frame.page, bytes);
+        let image = Body::Image(at + FrameHeader::LEN..at + bytes.len());
+        records.push((self.head(Kind::After, u64::from(frame.page), lsn), image));
+        stretch.next += 1;
+        stretch.widest = frame.page.max(stretch.widest);
+        if frame.commit == 0 {
+            return Ok(());
+        }
+        let (pages, widest) = (u64::from(frame.commit), u64::from(std::mem::take(&mut stretch.widest)));
+        let before = stretch.commit.map_or(self.extent, |(_, pages)| pages);
+        // It may have written pages on the way which it cut off again.
+        if pages < before.max(widest) {
+            records.push((self.head(Kind::Cut, pages + 1, lsn), Body::Short(Vec::new())));
+        }
+        let body = CommitBody { time: Timestamp::now(), extent: Extent::new(pages) };
+        records.push((self.head(Kind::Commit, 0, lsn), Body::Short(body.encode().to_vec())));
+        stretch.commit = Some((lsn, pages));
+        Ok(())
+    }
+
+    /// Takes note of the counters if the frame is of page 1.
+    pub(crate) fn note_page_one(&self, page: u32, frame: &[u8]) {
+        let image = frame.get(FrameHeader::LEN..).unwrap_or_default();
+        if page == 1
             && let Some(one) = PageOne::read(image)
         {
             self.store.raise_register(self.object, HIGHEST_COUNTER, u64::from(one.counter));
             self.store.raise_register(self.object, HIGHEST_COOKIE, u64::from(one.cookie));
         }
-        self.store.append(self.head(Kind::After, u64::from(frame.page), lsn), &[image])?;
-        fault::place("wal tail: one frame");
-        *widest = frame.page.max(*widest);
-        if frame.commit == 0 {
-            return Ok(false);
-        }
-        let most = std::mem::take(widest);
-        self.committed(lsn, u64::from(frame.commit), u64::from(most))?;
-        Ok(true)
-    }
-
-    /// `widest`: the last page it wrote, perhaps on the way and to be cut off again.
-    fn committed(&mut self, lsn: Lsn, pages: u64, widest: u64) -> Result<(), Error> {
-        if pages < self.extent.max(widest) {
-            self.store.append(self.head(Kind::Cut, pages + 1, lsn), &[])?;
-        }
-        let body = CommitBody { time: Timestamp::now(), extent: Extent::new(pages) };
-        self.store.append(self.head(Kind::Commit, 0, lsn), &[&body.encode()])?;
-        (self.tailed, self.extent) = (lsn, pages);
-        Ok(())
     }
 
     /// Copies everything that is committed now. Takes the object's lock.

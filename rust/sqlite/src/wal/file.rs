@@ -68,6 +68,20 @@ impl WalFile {
         self.file.read_exact_at(buffer, self.offset(first)).map_err(self.error("read"))
     }
 
+    /// Reads from frame `first` on what there is, at most as much as the buffer holds. Answers how much.
+    pub(crate) fn read_some(&self, first: u32, buffer: &mut [u8]) -> Result<usize, Error> {
+        let mut read = 0;
+        while let Some(rest) = buffer.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            match self.file.read_at(rest, self.offset(first) + read as u64) {
+                Ok(0) => break,
+                Ok(more) => read += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.error("read")(error)),
+            }
+        }
+        Ok(read)
+    }
+
     /// Reads one frame's header.
     pub(crate) fn frame_header(&self, frame: u32) -> Result<FrameHeader, Error> {
         let mut bytes = [0; FrameHeader::LEN];

@@ -129,6 +129,12 @@ impl FrameHeader {
         Some(Self { page, commit, salt: *chunks.get(1)?, checksum: Checksum::from_bytes(*chunks.get(2)?) })
     }
 
+    /// The checksum of a whole frame that continues after `before`; what it says of itself is not looked at.
+    pub(crate) fn checksum_of(order: ByteOrder, before: Checksum, frame: &[u8]) -> Checksum {
+        let (start, image) = (frame.get(..8).unwrap_or_default(), frame.get(Self::LEN..).unwrap_or_default());
+        before.over(order, start).over(order, image)
+    }
+
     /// Appends a whole frame, header and page, that continues after `before`; returns its checksum.
     pub(crate) fn append_frame(
         out: &mut Vec<u8>,
@@ -176,6 +182,7 @@ mod tests {
         assert_eq!(read, FrameHeader { page: 3, commit: 9, salt: *b"SALTsalt", checksum: sum });
         assert_eq!(sum, seed.over(ByteOrder::Big, &out[..8]).over(ByteOrder::Big, &image));
         assert_ne!(sum, seed.over(ByteOrder::Little, &out[..8]).over(ByteOrder::Little, &image));
+        assert_eq!(FrameHeader::checksum_of(ByteOrder::Big, seed, &out), sum);
         assert_eq!(FrameHeader::decode(&out[..23]), None);
     }
 }

@@ -1,5 +1,6 @@
 //! Recording and rewinding a database in WAL mode. Nobody else is touched: the WAL itself is the record.
 
+mod ahead;
 mod anchor;
 mod attach;
 mod checkpoint;

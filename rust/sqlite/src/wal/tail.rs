@@ -11,6 +11,8 @@ use super::index::Watch;
 use crate::engine::locked;
 use crate::error::Error;
 
+/// Pause while there is more to do.
+const BRIEF: Duration = Duration::from_micros(20);
 /// Pause while commits come in.
 const ACTIVE: Duration = Duration::from_micros(200);
 /// Longest pause while none come.
@@ -84,7 +86,11 @@ impl Following {
         // A writer that died between the two copies of the header left no other trace. Nobody can recover it while we
         // hold CKPT.
         if pulse == self.pulse && self.watch.header().is_some() {
-            self.pause = (self.pause * 2).min(IDLE);
+            self.pause = match self.copy_ahead(core) {
+                Some(true) => BRIEF,
+                Some(false) => ACTIVE,
+                None => (self.pause * 2).min(IDLE),
+            };
         } else {
             self.pause = ACTIVE;
             self.last_commit = now;
@@ -98,6 +104,23 @@ impl Following {
             // Nobody waits for this; what fails now is tried again, and calls report it.
             let _ = locked_core(core).maintain(idle);
         }
+    }
+
+    /// Copies what a running transaction has written so far. Answers whether there is more, or `None` if none runs.
+    fn copy_ahead(&mut self, core: &Mutex<Core>) -> Option<bool> {
+        let mut core = locked_core(core);
+        let header = core.index.watch().header()?;
+        if core.holder.is_none() || !core.something_ahead(&header) {
+            return None;
+        }
+        let Ok(_object) = core.lock_object(Duration::from_millis(1)) else { return Some(false) };
+        let header = core.index.watch().header()?;
+        core.refresh_runs().ok()?;
+        if core.lsn_now(&header).ok()? != core.tailed {
+            return Some(false);
+        }
+        // Nobody waits for it; a failure shows when the transaction has committed.
+        Some(core.copy_ahead(&header).unwrap_or(false))
     }
 
     /// Copies what is new; answers whether it reached the end.

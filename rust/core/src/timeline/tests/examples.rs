@@ -326,3 +326,24 @@ fn a_store_is_read_on_from_where_reading_stopped() {
     assert_eq!(timeline.era(), None);
     assert!(timeline.catch_up(&store).is_err());
 }
+
+/// Images of a transaction in flight belong to no moment until it commits, and to none ever when it was voided or a
+/// rewind came first.
+#[test]
+fn images_ahead_of_their_commit() {
+    let history = History::begin(Engine::Wal, 1, 3).image(Kind::After, 1, 2, 10).commit(2, 3);
+    let ahead = || History(history.0.clone()).image(Kind::After, 2, 3, 20).image(Kind::After, 3, 4, 30);
+    assert_eq!(ahead().0.ahead(), Some(Location::new(1, 30)));
+    assert_eq!(ahead().plan(2, 1), [(1, Err(Source::Base))]);
+    let committed = ahead().commit(4, 3);
+    assert_eq!(committed.0.ahead(), None);
+    let [one, two, three] = [1, 2, 3].map(|key| (key, Err(Source::Base)));
+    assert_eq!(committed.plan(4, 1), [one, two, three]);
+    let voided = ahead().image(Kind::Void, 0, 2, 0).image(Kind::After, 1, 3, 40).commit(3, 3);
+    assert_eq!((voided.plan(3, 1), voided.plan(1, 3)), (vec![one], vec![(1, Ok(40))]));
+    let rewound = ahead().rewind(3, 1, 2, 3).commit(4, 3);
+    assert_eq!((rewound.plan(4, 1), rewound.plan(4, 2)), (vec![], vec![(1, Ok(10))]));
+    let head = head(Kind::Void, 0, 1);
+    let late = History(history.0).0.feed(head, Location::new(1, 50), &[]);
+    assert!(matches!(late, Err(TimelineError::Misplaced { .. })));
+}

@@ -88,7 +88,9 @@ fn take(world: &mut World, step: &Step, pick: usize) {
                 let target = picked(world, pick);
                 world.check_present(target);
             };
-            if world.engine == Engine::Wal {
+            if world.engine == Engine::Wal && !*commits {
+                world.written_ahead(&writes);
+            } else if world.engine == Engine::Wal {
                 world.commit_after(&writes, *extent, mark_first.then_some("ahead"), halfway);
             } else {
                 world.transaction_before(&writes, *extent, *commits, halfway);

@@ -46,6 +46,8 @@ pub(super) struct World {
     kept: BTreeSet<u64>,
     /// Captured by transactions that were rolled back.
     noise: BTreeSet<u64>,
+    /// There are images of a transaction that has not committed.
+    ahead: bool,
 }
 
 impl World {
@@ -68,6 +70,7 @@ impl World {
             taken: BTreeSet::new(),
             kept: BTreeSet::new(),
             noise: BTreeSet::new(),
+            ahead: false,
         };
         world.begin_era(engine, true);
         world
@@ -124,10 +127,30 @@ impl World {
         self.nodes
             .insert(first, Node { state: self.state.clone(), alias, parent: None, touched: BTreeSet::new() });
         (self.engine, self.first, self.last, self.threshold) = (engine, first, first, first);
+        self.ahead = false;
         self.kept.insert(first);
     }
 
     // ---- after-images
+
+    /// After-images of a transaction that comes to nothing.
+    pub(super) fn written_ahead(&mut self, writes: &[(u64, u32)]) {
+        self.void();
+        for (lsn, &(key, content)) in (self.last + 1..).zip(writes) {
+            let (key, lsn) = (Key::new(key), Lsn::new(lsn));
+            let head = Head { kind: Kind::After, flags: 0, object: ObjectId::new(1), key, lsn };
+            self.feed(head, &[], content);
+        }
+        assert_eq!(self.timeline.ahead().is_some(), !writes.is_empty());
+        self.ahead = !writes.is_empty();
+    }
+
+    fn void(&mut self) {
+        if std::mem::take(&mut self.ahead) {
+            self.record(Kind::Void, 0, self.last, &[], 0);
+        }
+        assert_eq!(self.timeline.ahead(), None);
+    }
 
     /// Commits with after-images. `halfway` is called when all images are there and the commit is not.
     pub(super) fn commit_after(
@@ -137,6 +160,7 @@ impl World {
         mark_first: Option<&str>,
         mut halfway: impl FnMut(&Self),
     ) {
+        self.void();
         let mut lsn = self.last + 1;
         let mut next = self.state.clone();
         let mut touched = BTreeSet::new();
@@ -303,6 +327,7 @@ impl World {
             self.file = self.applied(&plan, &self.file);
             assert_eq!(self.file, to);
         } else if append {
+            self.void();
             for (key, _) in &plan.items {
                 self.record(Kind::After, key.get(), lsn, &[], to[key.get() as usize - 1]);
                 lsn += 1;
@@ -320,6 +345,7 @@ impl World {
             note: &[],
         };
         self.record(Kind::Rewind, target, lsn, &body.encode(), 0);
+        self.ahead = false;
         self.state = to;
         self.kept.extend([self.last, lsn]);
         self.moment(lsn, BTreeSet::new());

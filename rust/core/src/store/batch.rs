@@ -1,0 +1,140 @@
+use std::fs::{File, OpenOptions};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::AppendError;
+use crate::format::{record, span};
+use crate::map;
+use crate::ring::{self, Appended, Region};
+use crate::segment::{Segment, file_name};
+use crate::store::handle::Inner;
+use crate::store::{Head, Location, Store};
+use crate::sync::Ordering;
+
+/// Records in one piece of a batch.
+const MOST: usize = 256;
+/// Less than this is copied through the mapping: a system call would take longer.
+const WORTH_A_CALL: u64 = 16 << 10;
+
+/// A descriptor of the segment that batches go to.
+#[derive(Debug, Default)]
+pub(super) struct BatchFile {
+    of: Mutex<Option<(u32, Arc<File>)>>,
+}
+
+impl BatchFile {
+    /// The segment's file; `None` if it cannot be opened, in which case the mapping does as well.
+    fn of(&self, inner: &Inner, id: u32) -> Option<Arc<File>> {
+        let mut kept = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((known, file)) if *known == id => Some(Arc::clone(file)),
+            _ => {
+                let path = inner.dir.join(file_name(id));
+                let file = Arc::new(OpenOptions::new().write(true).open(path).ok()?);
+                *kept = Some((id, Arc::clone(&file)));
+                Some(file)
+            }
+        }
+    }
+}
+
+impl Store {
+    /// Appends records, in this order; answers the place of the last one. No record is ever seen without those
+    /// before it.
+    ///
+    /// The same as [`Store::append`] for each of them, but faster if there are many, or if they are long: they are
+    /// handed to the system in large pieces, which spares it from mapping fresh memory page by page.
+    ///
+    /// # Errors
+    /// As [`Store::append`]. The first so many of the records may have been appended all the same.
+    pub fn append_batch(&self, records: &[(Head, &[u8])]) -> Result<Option<Location>, AppendError> {
+        let mut last = None;
+        let mut rest = records;
+        while !rest.is_empty() {
+            let (count, at) = self.append_some(rest)?;
+            last = Some(at);
+            rest = rest.get(count..).unwrap_or_default();
+        }
+        Ok(last)
+    }
+
+    /// Appends as many as go into one piece, at least one. Answers how many, and the place of the last one.
+    fn append_some(&self, records: &[(Head, &[u8])]) -> Result<(usize, Location), AppendError> {
+        let inner = &*self.inner;
+        if inner.forked() {
+            return Err(AppendError::Forked);
+        }
+        // Relaxed: the table has its own ordering.
+        let id = inner.current.load(Ordering::Relaxed);
+        let Some(segment) = inner.segments.get(id) else {
+            return Err(AppendError::Damaged { what: format!("segment {id} is not mapped") });
+        };
+        let from = inner.control.hint(id).unwrap_or(Segment::FIRST);
+        let room = u64::from(segment.size().saturating_sub(from));
+        let (count, bytes) = fitting(records, room);
+        let piece = records.get(..count).filter(|piece| piece.len() > 1);
+        let Some(piece) = piece else {
+            // One that is alone, or at the end of a segment.
+            let Some((head, body)) = records.first() else { return Ok((0, Location::default())) };
+            return Ok((1, self.append(*head, &[body])?));
+        };
+        let bodies: Vec<&[u8]> = piece.iter().map(|(_, body)| *body).collect();
+        let file = (bytes >= WORTH_A_CALL).then(|| inner.batch_file.of(inner, id)).flatten();
+        let mut last = Location::default();
+        let outcome = ring::append_batch(
+            &**segment,
+            from,
+            inner.owner,
+            &bodies,
+            |next| inner.control.raise_hint(id, next),
+            |index, place| {
+                last = Location::new(id, place.offset);
+                let Some((head, body)) = piece.get(index) else { return [0; record::REST] };
+                let mut rest = record::encode(head);
+                let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
+                record::seal(&mut rest, place, len, record::body_hash(&[body], body.len()));
+                rest
+            },
+            |at, parts| {
+                let written = file.map(|file| map::write_parts(&file, u64::from(at), parts));
+                matches!(written, Some(Ok(()))) || copy(segment, at, parts)
+            },
+        );
+        match outcome {
+            Appended::At(_) => Ok((count, last)),
+            Appended::Full => {
+                let len = bodies.first().map_or(0, |body| u32::try_from(body.len()).unwrap_or(u32::MAX));
+                inner.roll(id, len)?;
+                self.append_some(records)
+            }
+            Appended::Aborted => {
+                inner.reclaim_slot();
+                self.append_some(records)
+            }
+            Appended::Damaged(at) => {
+                let what = format!("no record stands at {}", Location::new(id, at));
+                Err(AppendError::Damaged { what })
+            }
+        }
+    }
+}
+
+/// How many of the records have room in so many bytes, and how many they take; at most [`MOST`].
+fn fitting(records: &[(Head, &[u8])], room: u64) -> (usize, u64) {
+    let mut bytes = 0;
+    for (count, (_, body)) in records.iter().take(MOST).enumerate() {
+        let more = span(u32::try_from(body.len()).unwrap_or(u32::MAX));
+        if bytes + more > room {
+            return (count, bytes);
+        }
+        bytes += more;
+    }
+    (records.len().min(MOST), bytes)
+}
+
+fn copy(segment: &Segment, mut at: u32, parts: &[&[u8]]) -> bool {
+    parts.iter().all(|part| {
+        let fits = segment.write(at, part);
+        at = at.saturating_add(u32::try_from(part.len()).unwrap_or(u32::MAX));
+        fits
+    })
+}
