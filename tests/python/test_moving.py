@@ -54,7 +54,7 @@ def test_database_and_store_renamed_together(app_db: Path, tmp_path: Path, conne
 def test_the_folder_of_both_renamed(app_db: Path, tmp_path: Path, connect: Connect, store: str | None) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     (old / "deep").mkdir(parents=True)
-    path = shutil.move(app_db, old / "app.db")
+    path = app_db.rename(old / "app.db")
     record(path, connect, old / store if store else None)
     old.rename(new)
     with dbrewind.open(new / "app.db", store=new / store if store else None) as db:

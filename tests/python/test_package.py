@@ -51,7 +51,8 @@ def test_the_table_of_codes_was_found() -> None:
     assert len(CODES) > 20
 
 
-@pytest.mark.parametrize(("number", "name"), CODES)
+# In Python a signal handler's own exception ends a wait, for which Rust has a code.
+@pytest.mark.parametrize(("number", "name"), [code for code in CODES if code[1] != "Interrupted"])
 def test_each_code_has_a_class_that_pickles(number: str, name: str) -> None:
     kind = getattr(dbrewind, f"{name}Error")
     error = kind(f"[DBR{number}] text")
