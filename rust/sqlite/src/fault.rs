@@ -38,3 +38,31 @@ pub(crate) fn place(name: &str) {
 #[cfg(not(feature = "fault"))]
 #[inline(always)]
 pub(crate) fn place(_name: &str) {}
+
+/// Fails as often as this crate's test has asked for on its thread, after the system call that it stands for.
+#[cfg(test)]
+pub(crate) fn failure(name: &'static str) -> std::io::Result<()> {
+    FAILURES.with_borrow_mut(|failures| {
+        let Some(left) = failures.get_mut(name).filter(|left| **left > 0) else { return Ok(()) };
+        *left -= 1;
+        Err(std::io::Error::other("a test's failure"))
+    })
+}
+
+#[cfg(test)]
+thread_local! {
+    static FAILURES: std::cell::RefCell<std::collections::HashMap<&'static str, u32>> = std::cell::RefCell::default();
+}
+
+/// From now on this place fails so many times on this thread.
+#[cfg(test)]
+pub(crate) fn fail(name: &'static str, times: u32) {
+    FAILURES.with_borrow_mut(|failures| failures.insert(name, times));
+}
+
+/// Nothing: not a test of this crate.
+#[cfg(not(test))]
+#[inline(always)]
+pub(crate) fn failure(_name: &'static str) -> std::io::Result<()> {
+    Ok(())
+}

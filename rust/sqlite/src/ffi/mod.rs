@@ -5,6 +5,7 @@
 mod api;
 mod connection;
 mod extension;
+mod file_times;
 mod host_file;
 pub(crate) mod shim;
 pub(crate) mod types;
@@ -13,5 +14,6 @@ mod wal_index;
 pub use api::{ApiError, SqliteApi};
 pub(crate) use connection::Connection;
 pub use extension::extension_init;
+pub(crate) use file_times::set_modified;
 pub(crate) use host_file::{HostFile, HostVfs, LockLevel, ShmLock, VfsError};
 pub(crate) use wal_index::{Region, full_barrier};

@@ -11,6 +11,7 @@ use super::index::IndexHeader;
 use super::notes::{ANCHOR, AnchorNote, FileState};
 use crate::engine::locked;
 use crate::error::Error;
+use crate::ffi;
 
 /// A write at least this much later than another one is sure to have a later time stamp.
 const GRAIN_NS: u64 = 20_000_000;
@@ -40,6 +41,27 @@ pub(crate) fn observe(path: &Path) -> Result<(FileState, bool), Error> {
     Ok((state, newest.saturating_add(grain) <= now))
 }
 
+/// As [`observe`]; when the times are too young to tell, they are made such that they tell. Only while nobody can write to
+/// the file.
+///
+/// A file system's clock does not go back: whatever is written later gets a time that is not below the present one, hence
+/// never the one a nanosecond before it.
+fn observe_settled(path: &Path) -> Result<(FileState, bool), Error> {
+    let (state, settled) = observe(path)?;
+    // Whole microseconds: a file system that does not keep nanoseconds.
+    if settled || state.modified.is_multiple_of(1000) {
+        return Ok((state, settled));
+    }
+    let earlier = state.modified - 1;
+    if ffi::set_modified(path, earlier).is_err() {
+        // Only the owner of a file may; then it takes its time.
+        return Ok((state, false));
+    }
+    let (after, settled) = observe(path)?;
+    let same = (after.device, after.inode, after.size) == (state.device, state.inode, state.size);
+    Ok((after, settled || (same && after.modified == earlier)))
+}
+
 /// What an anchor says about the WAL that is there now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kept {
@@ -64,8 +86,7 @@ impl Core {
         // Nothing is recorded, not even by a mark, of what came after the anchor.
         let newest = note.lsn == self.tailed && history.timeline.highest() <= self.tailed;
         drop(history);
-        let (state, _) = observe(&self.path)?;
-        if !anchor.settled || state != anchor.file {
+        if !self.is_untouched(&anchor)? {
             return Ok(Kept::Lost);
         }
         if self.anchored_frame(&anchor, header)? {
@@ -86,12 +107,17 @@ impl Core {
         let Some(note) = history.timeline.notes(ANCHOR).last() else { return Ok(false) };
         let anchor = AnchorNote::decode(&note.body).ok_or_else(|| damaged_note("anchor", note.lsn))?;
         drop(history);
+        let back_filled = self.index.watch().back_filled() <= anchor.back_filled;
+        Ok(back_filled && self.is_untouched(&anchor)? && self.anchored_frame(&anchor, header)?)
+    }
+
+    /// Whether nobody has written to the database file since the anchor.
+    fn is_untouched(&self, anchor: &AnchorNote) -> Result<bool, Error> {
         let (state, _) = observe(&self.path)?;
-        let watch = self.index.watch();
-        // Times that are too young to tell: SQLite says so before it back-fills, and a recovery needlessly.
-        let untouched = anchor.settled || self.index.attempted() <= anchor.back_filled;
-        let same = state == anchor.file && watch.back_filled() <= anchor.back_filled;
-        Ok(untouched && same && self.anchored_frame(&anchor, header)?)
+        // Times that are too young to tell: who back-fills says so in the wal-index first, and who makes that anew says
+        // so needlessly.
+        let told = anchor.settled || self.index.attempted() <= anchor.back_filled;
+        Ok(told && state == anchor.file)
     }
 
     fn anchored_frame(&self, anchor: &AnchorNote, header: &IndexHeader) -> Result<bool, Error> {
@@ -114,12 +140,12 @@ impl Core {
     /// overwrite.
     pub(crate) fn drop_anchor(&mut self, frame: u32) -> Result<(), Error> {
         let Some(frozen) = self.frozen else { return Ok(()) };
-        let (file, settled) = observe(&self.path)?;
         let header = self.header()?;
         if !self.freeze_holds(&header) {
             // Somebody got past our locks: nothing to vouch for.
             return Ok(());
         }
+        let (file, settled) = observe_settled(&self.path)?;
         let checksum = self.checksum_of(frame, header.salt)?.unwrap_or_default();
         let counter = self.page_one(header.max_frame)?.counter;
         let all_back_filled = self.index.watch().back_filled() >= header.max_frame;

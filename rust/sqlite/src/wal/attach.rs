@@ -73,6 +73,7 @@ impl Core {
             anchor_pending: false,
             anchor_frame: 0,
             beyond: Beyond::default(),
+            adrift: false,
             buffer: Vec::new(),
         })
     }
@@ -188,6 +189,8 @@ impl Core {
         if !self.finish_intent(header)? {
             return Ok(false);
         }
+        // That may have appended a frame.
+        let header = &self.header()?;
         let frame = self.runs.frame_of(self.tailed, header.max_frame);
         let Some(frame) = frame.filter(|frame| *frame > 0) else { return Ok(false) };
         let found = self.wal.frame_header(frame)?;
@@ -221,16 +224,19 @@ impl Core {
             true => self.checksum_of(intent.frame, header.salt)?,
             false => None,
         };
-        if there == Some(intent.old) {
-            // The old chain is whole: it did not happen.
-            return Ok(true);
-        }
         if there == Some(intent.checksum) {
             let pages = self.wal.frame_header(intent.frame)?.commit;
             let note = self.run_note(intent.frame, intent.checksum, header.salt);
             self.record_run(lsn, &note)?;
             self.record_rewind(lsn, from, to, u64::from(pages))?;
             self.catch_up()?;
+            return Ok(true);
+        }
+        if header.max_frame >= intent.last
+            && self.checksum_of(intent.last, header.salt)? == Some(intent.last_checksum)
+        {
+            // The old chain is whole: it did not happen. Or it was torn, and others have committed the very same frames
+            // since, all of them: then every moment of the old chain is what it was, too.
             return Ok(true);
         }
         // The new frame was torn: the chain ends at the target's own state, and what others have committed since

@@ -48,6 +48,8 @@ impl Core {
         }
         // From here on the states between are no longer below, even if this fails.
         self.attempted = goal;
+        self.index.set_attempted(goal.max(self.index.attempted()));
+        self.file.shm_barrier();
         let written = self.write_below(&content, &pages, whole);
         fault::place("wal checkpoint: pages written");
         if written.is_ok() {
@@ -158,7 +160,11 @@ impl Core {
     pub(crate) fn restart(&mut self) -> Result<bool, Error> {
         match self.with_exclusive(WRITE, Duration::ZERO, "a writer is at work", Self::restart_under_write) {
             Err(Error::Busy { .. }) => Ok(false),
-            other => other,
+            Err(error) => {
+                self.adrift = true;
+                Err(error)
+            }
+            done => done,
         }
     }
 
@@ -220,7 +226,8 @@ impl Core {
             Synchronous::Off => Ok(()),
             _ => self.wal.sync(),
         });
-        // After a failure the next reader recovers: whatever generation it finds holds what is below.
+        // After a failure the next reader recovers: whatever generation it finds holds what is below. For us it is as
+        // after a kill.
         written?;
         self.index.enter(&mut self.file, 1, 1)?;
         let mut header = *old;

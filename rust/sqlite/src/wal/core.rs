@@ -69,6 +69,8 @@ pub(crate) struct Core {
     /// The frame that the newest anchor names.
     pub(crate) anchor_frame: u32,
     pub(crate) beyond: Beyond,
+    /// A failure left the WAL or our locks as a kill would have: at the end of the call the holder role is given back.
+    pub(crate) adrift: bool,
     /// Reused by reads of frames.
     pub(crate) buffer: Vec<u8>,
 }

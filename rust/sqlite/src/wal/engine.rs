@@ -42,7 +42,10 @@ impl WalEngine {
 
 impl Core {
     /// Runs `work` as the holder, or beside one. When the other holder died in the meantime, once more in its place.
-    fn attached<T>(&mut self, mut work: impl FnMut(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn attached<T>(
+        &mut self,
+        mut work: impl FnMut(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         self.attach()?;
         match work(self) {
             Err(Error::NotAttached { .. }) if self.holder.is_none() => {
@@ -54,7 +57,7 @@ impl Core {
     }
 
     /// The moment of the WAL's end, and the note a mark of it carries.
-    fn moment(&mut self) -> Result<Moment, Error> {
+    pub(super) fn moment(&mut self) -> Result<Moment, Error> {
         self.check_recording()?;
         self.attach()?;
         for _ in 0..1000 {

@@ -104,16 +104,29 @@ impl WalFile {
             self.file.write_all_at(half, self.offset(first)).map_err(self.error("write"))?;
             fault::place("wal: half of the frames");
         }
-        self.file.write_all_at(frames, self.offset(first)).map_err(self.error("write"))
+        let written = self.file.write_all_at(frames, self.offset(first));
+        written.and_then(|()| fault::failure("wal: write")).map_err(self.error("write"))
+    }
+
+    /// Makes sure that no frame after this one counts, also when the wal-index is recovered from the file: the next one gets
+    /// salts of no generation, or is cut off. Only under WRITE, when nothing after the frame is published.
+    pub(crate) fn end_after(&self, frame: u32) -> Result<(), Error> {
+        let end = self.offset(frame + 1);
+        let cut = match self.file.metadata().map(|file| file.len() > end) {
+            Ok(false) => Ok(()),
+            _ => self.file.write_all_at(&[0; FrameHeader::LEN], end),
+        };
+        cut.or_else(|_| self.file.set_len(end)).map_err(self.error("end"))
     }
 
     /// Writes the header. Only under WRITE with everything back-filled and no reader.
     pub(crate) fn write_header(&self, header: &[u8; WalHeader::LEN]) -> Result<(), Error> {
-        self.file.write_all_at(header, 0).map_err(self.error("write"))
+        let written = self.file.write_all_at(header, 0);
+        written.and_then(|()| fault::failure("wal: header")).map_err(self.error("write"))
     }
 
     /// Makes the content durable.
     pub(crate) fn sync(&self) -> Result<(), Error> {
-        self.file.sync_data().map_err(self.error("sync"))
+        fault::failure("wal: sync").and_then(|()| self.file.sync_data()).map_err(self.error("sync"))
     }
 }

@@ -48,7 +48,15 @@ impl Core {
     ///
     /// A reader that got the slot while we had let go of it may keep it for long. Then its mark has to do: SHARED on
     /// the slot alone prevents a restart, SHARED on CKPT a back-fill.
+    ///
+    /// Without the slot the freeze is none: after a failure it ends with the call.
     pub(crate) fn hold_slot(&mut self, mark: u32, timeout: Duration) -> Result<(), Error> {
+        let held = self.hold_slot_steps(mark, timeout);
+        self.adrift |= held.is_err() && self.frozen.is_some();
+        held
+    }
+
+    fn hold_slot_steps(&mut self, mark: u32, timeout: Duration) -> Result<(), Error> {
         let busy = || Error::vfs("lock the freeze's read slot");
         for _ in 0..1000 {
             let mut taken = false;
@@ -88,6 +96,21 @@ impl Core {
         self.frozen = None;
         let _ = self.file.shm_unlock(READ4, 1, ShmLock::Shared);
         let _ = self.file.shm_unlock(CKPT, 1, ShmLock::Shared);
+    }
+
+    /// Gives the holder role back with the locks, after a failure that left the WAL as a kill would have: whoever comes
+    /// next, this recording's next call or another process, attaches, lets SQLite recover, and finds out what holds.
+    pub(crate) fn let_go(&mut self) {
+        self.adrift = false;
+        self.thaw();
+        self.holder = None;
+    }
+
+    /// To be called when no lock but the freeze and the object's is held.
+    pub(crate) fn let_go_if_adrift(&mut self) {
+        if self.adrift {
+            self.let_go();
+        }
     }
 
     /// The published header. When its writer died in the middle, SQLite recovers it first.

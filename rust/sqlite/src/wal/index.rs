@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::header::{ByteOrder, Checksum, Salt};
 use crate::error::Error;
+use crate::fault;
 use crate::ffi::{self, HostFile, Region};
 
 /// Frames whose page numbers are in region 0; each later one has 4,096.
@@ -270,6 +271,9 @@ impl WalIndex {
     /// this frame in its region is cleaned up. Only under WRITE.
     pub(crate) fn enter(&mut self, file: &mut HostFile, frame: u32, page: u32) -> Result<(), Error> {
         self.reach(file, frame)?;
+        if fault::failure("wal index: enter").is_err() {
+            return Err(Error::internal("a test's failure"));
+        }
         let (number, entry) = place(frame);
         let region = *self.region(number)?;
         let offset = page_offset(number, entry);
@@ -336,7 +340,7 @@ impl WalIndex {
         self.watch.0.store(BACK_FILLED, frames);
     }
 
-    /// Sets how far a back-fill may have come. Only under CKPT.
+    /// Sets how far a back-fill may have come, before its first byte. Only under CKPT.
     pub(crate) fn set_attempted(&self, frames: u32) {
         self.watch.0.store(ATTEMPTED, frames);
     }

@@ -8,6 +8,8 @@ mod content;
 mod core;
 mod drain;
 mod engine;
+#[cfg(all(test, feature = "bundled"))]
+mod failing;
 mod file;
 mod freeze;
 pub(crate) mod header;

@@ -180,8 +180,10 @@ pub(crate) struct IntentNote {
     pub(crate) frame: u32,
     /// What that frame's checksum will be.
     pub(crate) checksum: Checksum,
-    /// What it is before; zeros if no transaction is there.
-    pub(crate) old: Checksum,
+    /// The last frame of the chain that is abandoned.
+    pub(crate) last: u32,
+    /// That frame's checksum, which sums up the whole chain.
+    pub(crate) last_checksum: Checksum,
 }
 
 impl IntentNote {
@@ -190,17 +192,18 @@ impl IntentNote {
         out.extend_from_slice(&self.from.to_le_bytes());
         out.extend_from_slice(&self.target.to_le_bytes());
         out.extend_from_slice(&self.frame.to_le_bytes());
-        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&self.last.to_le_bytes());
         put_checksum(&mut out, self.checksum);
-        put_checksum(&mut out, self.old);
+        put_checksum(&mut out, self.last_checksum);
         out
     }
 
     pub(crate) fn decode(body: &[u8]) -> Option<Self> {
         let mut fields = Fields(body);
-        let (from, target, frame) = (fields.u64()?, fields.u64()?, fields.u32()?);
-        let _reserved = fields.u32()?;
-        let note = Self { from, target, frame, checksum: fields.checksum()?, old: fields.checksum()? };
+        let (from, target) = (fields.u64()?, fields.u64()?);
+        let (frame, last) = (fields.u32()?, fields.u32()?);
+        let (checksum, last_checksum) = (fields.checksum()?, fields.checksum()?);
+        let note = Self { from, target, frame, checksum, last, last_checksum };
         fields.end()?;
         Some(note)
     }
@@ -227,7 +230,8 @@ mod tests {
             all_back_filled: false,
         };
         assert_eq!(AnchorNote::decode(&anchor.encode()), Some(anchor));
-        let intent = IntentNote { from: 1, target: 2, frame: 3, checksum: sum, old: Checksum(7, 8) };
+        let last_checksum = Checksum(7, 8);
+        let intent = IntentNote { from: 1, target: 2, frame: 3, checksum: sum, last: 9, last_checksum };
         assert_eq!(IntentNote::decode(&intent.encode()), Some(intent));
         for body in [run.encode(), anchor.encode(), intent.encode()] {
             let short = &body[..body.len() - 1];

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use dbrewind_core::{Extent, Key, Kind, Lsn, RewindBody, Source, Timestamp};
 
 use super::core::{Core, NEWEST_RUN};
-use super::header::{Checksum, FrameHeader, Salt};
+use super::header::{Checksum, Salt};
 use super::index::{IndexHeader, UNUSED_MARK};
 use super::locks::{CKPT, READ1, READ4, WRITE};
 use super::notes::{INTENT, IntentNote, RUN, RunNote};
@@ -27,6 +27,12 @@ impl Core {
         self.check_recording()?;
         self.refuse_unknown(to)?;
         let _object = self.lock_object(timeout)?;
+        let done = self.rewind_locked(to, started, timeout);
+        self.let_go_if_adrift();
+        done
+    }
+
+    fn rewind_locked(&mut self, to: Lsn, started: Instant, timeout: Duration) -> Result<Change, Error> {
         let what = "another connection has an open write transaction";
         loop {
             let left = timeout.saturating_sub(started.elapsed());
@@ -180,10 +186,16 @@ impl Core {
         let lsn = next_lsn(from)?;
         let mut old = vec![0; frame.len()];
         self.wal.read_frames(k + 1, &mut old)?;
-        let before = FrameHeader::decode(&old).map_or_else(Checksum::default, |old| old.checksum);
         self.index.reach(&mut self.file, k + 1)?;
 
-        let intent = IntentNote { from: from.get(), target: to.get(), frame: k + 1, checksum, old: before };
+        let intent = IntentNote {
+            from: from.get(),
+            target: to.get(),
+            frame: k + 1,
+            checksum,
+            last: header.max_frame,
+            last_checksum: header.checksum,
+        };
         self.store.append(self.head(Kind::Note, INTENT, lsn), &[&intent.encode()])?;
         fault::place("wal rewind: intent");
         self.note_counters(&one);
@@ -196,19 +208,24 @@ impl Core {
             Synchronous::Full => self.wal.sync(),
             _ => Ok(()),
         });
+        fault::place("wal rewind: frame written");
         if let Err(error) = written {
             // The old frame back, then the old header: as if nothing had been.
-            let restored = self.wal.write_frames(k + 1, &old);
-            self.store.set_register(self.object, NEWEST_RUN, self.runs.stamp());
-            match restored {
-                Ok(()) => self.index.publish(&mut self.file, header),
-                Err(_) => self.store.set_broken(self.object, error.code()),
+            match self.wal.write_frames(k + 1, &old) {
+                Ok(()) => {
+                    self.store.set_register(self.object, NEWEST_RUN, self.runs.stamp());
+                    self.index.publish(&mut self.file, header);
+                }
+                // As after a kill: SQLite recovers what is in the file, and the next call finds out what that is.
+                Err(_) => self.adrift = true,
             }
             return Err(error);
         }
-        fault::place("wal rewind: frame written");
-        let entered = self.index.enter(&mut self.file, k + 1, 1);
-        self.or_stop(entered)?;
+        if let Err(error) = self.index.enter(&mut self.file, k + 1, 1) {
+            // It may have dropped what the index knew of the abandoned frames: no way back, so as after a kill.
+            self.adrift = true;
+            return Err(error);
+        }
         fault::place("wal rewind: frame entered");
         self.publish(header, k + 1, pages, checksum);
         fault::place("wal rewind: published");
@@ -258,19 +275,36 @@ impl Core {
             order: header.order,
             salt: header.salt,
         };
-        let (numbers, checksum, one) = self.write_transaction(place, items, pages, now)?;
-        self.note_counters(&one);
-        let mut frame = header.max_frame;
-        for page in &numbers {
-            frame += 1;
-            self.index.enter(&mut self.file, frame, *page)?;
-        }
-        let lsn = self.runs.lsn_of(frame).ok_or_else(|| Error::internal("a frame without LSN"))?;
+        let written =
+            self.write_transaction(place, items, pages, now).and_then(|(numbers, checksum, one)| {
+                self.note_counters(&one);
+                let frame = self.enter_all(header.max_frame, &numbers)?;
+                let lsn = self.runs.lsn_of(frame).ok_or_else(|| Error::internal("a frame without LSN"))?;
+                Ok((numbers, checksum, frame, lsn))
+            });
+        let (numbers, checksum, frame, lsn) = match written {
+            Ok(written) => written,
+            Err(error) => {
+                // Its last frame is a commit, which SQLite would take for one when it next recovers the wal-index.
+                self.wal.end_after(header.max_frame)?;
+                return Err(error);
+            }
+        };
         fault::place("wal written rewind: frames entered");
         self.publish(header, frame, pages, checksum);
         fault::place("wal written rewind: published");
         self.record_rewind(lsn, from, to, u64::from(pages))?;
         Ok(Change { undo: from, pages: numbers.len() as u64, method: Method::Written })
+    }
+
+    /// Enters the pages of a transaction, whose frames follow `last`. Answers the newest frame.
+    fn enter_all(&mut self, last: u32, pages: &[u32]) -> Result<u32, Error> {
+        let mut frame = last;
+        for page in pages {
+            frame += 1;
+            self.index.enter(&mut self.file, frame, *page)?;
+        }
+        Ok(frame)
     }
 
     /// Publishes a new end of the WAL.

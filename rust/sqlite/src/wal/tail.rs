@@ -102,7 +102,9 @@ impl Following {
         if now >= self.next_checkpoint {
             self.next_checkpoint = now + QUIET;
             // Nobody waits for this; what fails now is tried again, and calls report it.
-            let _ = locked_core(core).maintain(idle);
+            let mut core = locked_core(core);
+            let _ = core.maintain(idle);
+            core.let_go_if_adrift();
         }
     }
 

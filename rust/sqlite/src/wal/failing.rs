@@ -1,0 +1,171 @@
+//! The disk fails in the middle of a rewind or of a new generation: nothing comes back later, and the next call goes on.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test panics")]
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dbrewind_core::{Lsn, Store, StoreOptions};
+use rusqlite::Connection;
+
+use super::core::Core;
+use crate::engine::History;
+use crate::fault;
+use crate::options::{OpenOptions, Synchronous};
+use crate::rewound::Method;
+use crate::{Error, SqliteApi};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A recording without its tail: what happens, happens on the test's thread.
+struct Scene {
+    dir: tempfile::TempDir,
+    app: Connection,
+    core: Core,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.db");
+        let app = Connection::open(&path).unwrap();
+        app.execute_batch(
+            "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; CREATE TABLE t(x)",
+        )
+        .unwrap();
+        let store = Store::open(&dir.path().join("store"), &StoreOptions::default()).unwrap();
+        let object = store.object("app", 4096).unwrap();
+        let history = Arc::new(Mutex::new(History::new(store, object)));
+        let options =
+            OpenOptions { timeout: TIMEOUT, synchronous: Synchronous::Full, ..OpenOptions::default() };
+        let mut core = Core::open(SqliteApi::bundled(), &path, 4096, history, &options).unwrap();
+        core.attach().unwrap();
+        Self { dir, app, core }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("app.db")
+    }
+
+    fn insert(&self, text: &str) {
+        self.app.execute("INSERT INTO t VALUES(?1)", [text]).unwrap();
+    }
+
+    fn now(&mut self) -> Lsn {
+        self.core.moment().unwrap().lsn
+    }
+
+    fn rewind(&mut self, to: Lsn) -> Result<Method, Error> {
+        self.core.attached(|core| core.rewind(to, TIMEOUT)).map(|change| change.method)
+    }
+
+    fn rows(&self) -> Vec<String> {
+        rows(&self.app)
+    }
+
+    /// What a connection finds after everybody was killed now. Copied by another process: closing the file in this one
+    /// would drop our locks.
+    fn rows_after_a_kill(&self) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut wal = self.path().into_os_string();
+        wal.push("-wal");
+        let copied = Command::new("cp").arg(self.path()).arg(wal).arg(dir.path()).status().unwrap();
+        assert!(copied.success());
+        rows(&Connection::open(dir.path().join("app.db")).unwrap())
+    }
+
+    /// Goes to every one of these moments, twice.
+    fn check(&mut self, moments: &[(Lsn, Vec<String>)]) {
+        for (lsn, expected) in moments.iter().chain(moments.iter().rev()) {
+            self.rewind(*lsn).unwrap();
+            assert_eq!(self.rows(), *expected, "{lsn}");
+            assert_eq!(self.rows_after_a_kill(), *expected, "{lsn}");
+        }
+        let check: String = self.app.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(check, "ok");
+    }
+}
+
+fn rows(app: &Connection) -> Vec<String> {
+    let mut statement = app.prepare("SELECT x FROM t ORDER BY rowid").unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+fn three_moments(scene: &mut Scene) -> Vec<(Lsn, Vec<String>)> {
+    ["one", "two", "three"]
+        .map(|text| {
+            scene.insert(text);
+            (scene.now(), scene.rows())
+        })
+        .to_vec()
+}
+
+/// A transaction that was written but not published must not be found by SQLite's next recovery.
+#[test]
+fn a_written_rewind_that_failed_does_not_come_back() {
+    for place in ["wal: sync", "wal: write", "wal index: enter"] {
+        let mut scene = Scene::new();
+        let mut moments = three_moments(&mut scene);
+        // A reader in its transaction: the rewind is written.
+        let reader = Connection::open(scene.path()).unwrap();
+        reader.execute_batch("BEGIN; SELECT * FROM t").unwrap();
+        let first = moments[0].0;
+        fault::fail(place, 1);
+        assert!(scene.rewind(first).is_err(), "{place}");
+        assert_eq!(scene.rows(), ["one", "two", "three"]);
+        assert_eq!(scene.rows_after_a_kill(), ["one", "two", "three"], "{place}");
+        assert_eq!(scene.rewind(first).unwrap(), Method::Written);
+        assert_eq!(scene.rows_after_a_kill(), ["one"]);
+        scene.insert("four");
+        moments.push((scene.now(), scene.rows()));
+        drop(reader);
+        scene.check(&moments);
+    }
+}
+
+/// The old frame is put back; where that fails as well, it is as after a kill, which the next call finds out about.
+#[test]
+fn a_moved_rewind_that_failed_leaves_one_of_two_states_and_goes_on() {
+    for (place, times) in [("wal: sync", 1), ("wal: write", 1), ("wal: write", 2), ("wal index: enter", 1)] {
+        let mut scene = Scene::new();
+        let mut moments = three_moments(&mut scene);
+        let first = moments[0].0;
+        fault::fail(place, times);
+        assert!(scene.rewind(first).is_err(), "{place}");
+        let found = scene.rows();
+        let old = found == ["one", "two", "three"];
+        assert!(old || found == ["one"], "{place}: {found:?}");
+        assert!(old || times > 1 || place == "wal index: enter", "{place}: undone");
+        assert_eq!(scene.rows_after_a_kill(), found, "{place}");
+        scene.insert("four");
+        moments.push((scene.now(), scene.rows()));
+        assert_eq!(scene.rewind(first).unwrap(), Method::Moved, "{place} {times}");
+        scene.check(&moments);
+    }
+}
+
+/// A new generation of the WAL that was begun halfway: the next call heals it, and no moment is lost.
+#[test]
+fn a_restart_that_failed_halfway_is_healed_by_the_next_call() {
+    for place in ["wal: header", "wal: write", "wal: sync", "wal index: enter"] {
+        let mut scene = Scene::new();
+        let mut moments = three_moments(&mut scene);
+        {
+            let lock = scene.core.lock_object(TIMEOUT).unwrap();
+            let header = scene.core.header().unwrap();
+            scene.core.drain_to(&header, u32::MAX).unwrap();
+            assert!(scene.core.back_fill(header.max_frame).unwrap());
+            fault::fail(place, 1);
+            assert!(scene.core.restart().is_err(), "{place}");
+            scene.core.let_go_if_adrift();
+            drop(lock);
+        }
+        assert_eq!(scene.rows(), ["one", "two", "three"], "{place}");
+        assert_eq!(scene.rows_after_a_kill(), ["one", "two", "three"], "{place}");
+        scene.insert("four");
+        moments.push((scene.now(), scene.rows()));
+        scene.check(&moments);
+    }
+}

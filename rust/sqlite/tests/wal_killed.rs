@@ -1,0 +1,297 @@
+//! The holder is killed: what is certain is kept, what is not is refused, in WAL mode.
+#![cfg(feature = "bundled")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test panics")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use dbrewind_core::{Cursor, Head, Key, Kind, Lsn, Record, Store, StoreOptions};
+use dbrewind_sqlite::{Database, MarkState, OpenOptions, SqliteApi, Synchronous, Target};
+use rusqlite::Connection;
+
+struct Scene {
+    dir: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let scene = Self { dir: tempfile::tempdir().unwrap() };
+        let app = Connection::open(scene.path()).unwrap();
+        app.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE t(id INTEGER PRIMARY KEY, x TEXT)").unwrap();
+        scene
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("app.db")
+    }
+
+    fn wal(&self) -> PathBuf {
+        self.dir.path().join("app.db-wal")
+    }
+
+    fn store(&self) -> Store {
+        Store::open(&self.dir.path().join("app.db-rewind"), &StoreOptions::default()).unwrap()
+    }
+
+    fn connect(&self) -> Connection {
+        let app = Connection::open(self.path()).unwrap();
+        app.execute_batch("PRAGMA synchronous=OFF").unwrap();
+        app
+    }
+
+    fn record(&self) -> Database {
+        record(&self.path(), u64::MAX)
+    }
+
+    /// Runs one of the `child_*` tests in a process of its own and kills it when it says so.
+    fn child(&self, test: &str) {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--ignored", "--nocapture", "--test-threads", "1"])
+            .env("DBREWIND_TEST_DATABASE", self.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.map(Result::unwrap).any(|line| line.ends_with("kill me")), "the child failed");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+fn record(path: &Path, wal_limit: u64) -> Database {
+    let options = OpenOptions { synchronous: Synchronous::Off, wal_limit, ..OpenOptions::default() };
+    Database::open(SqliteApi::bundled(), path, &options).unwrap()
+}
+
+fn child_path() -> PathBuf {
+    PathBuf::from(std::env::var("DBREWIND_TEST_DATABASE").unwrap())
+}
+
+fn kill_me() -> ! {
+    println!("kill me");
+    std::io::stdout().flush().unwrap();
+    loop {
+        std::thread::park();
+    }
+}
+
+fn insert(app: &Connection, text: &str) {
+    app.execute("INSERT INTO t(x) VALUES(?1)", [text]).unwrap();
+}
+
+fn rows(app: &Connection) -> Vec<String> {
+    let mut statement = app.prepare("SELECT x FROM t ORDER BY id").unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+#[test]
+#[ignore = "run by marks_survive_a_holder_that_is_killed_at_once"]
+fn child_marks_at_once() {
+    let path = child_path();
+    let app = Connection::open(&path).unwrap();
+    app.execute_batch("PRAGMA synchronous=OFF").unwrap();
+    insert(&app, "zero");
+    // The database file is written to just now.
+    app.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).unwrap();
+    let database = record(&path, u64::MAX);
+    database.mark("first").unwrap();
+    insert(&app, "one");
+    database.mark("second").unwrap();
+    insert(&app, "two");
+    kill_me();
+}
+
+/// Nobody wrote to the database file after the anchor, however young its times were: nothing is lost. With or without
+/// another program connected all the time, which keeps the wal-index alive and goes on committing.
+#[test]
+fn marks_survive_a_holder_that_is_killed_at_once() {
+    for company in [true, false] {
+        let scene = Scene::new();
+        let before = company.then(|| scene.connect());
+        if let Some(app) = &before {
+            assert_eq!(rows(app), Vec::<String>::new());
+        }
+        scene.child("child_marks_at_once");
+        let app = before.unwrap_or_else(|| scene.connect());
+        insert(&app, "after the kill");
+        let all = ["zero", "one", "two", "after the kill"];
+        assert_eq!(rows(&app), all);
+        let database = scene.record();
+        assert!(database.marks().unwrap().iter().all(|mark| mark.state == MarkState::Hot), "{company}");
+        database.mark("now").unwrap();
+        for (name, kept) in [("first", 1), ("second", 2), ("now", 4), ("first", 1)] {
+            database.rewind(&Target::from(name), None).unwrap();
+            assert_eq!(rows(&app), all[..kept], "{name} {company}");
+        }
+    }
+}
+
+/// The same, but another program back-fills as soon as the holder is dead: that shows, however fast it is.
+#[test]
+fn a_checkpoint_right_after_the_kill_is_noticed() {
+    let scene = Scene::new();
+    let app = scene.connect();
+    assert_eq!(rows(&app), Vec::<String>::new());
+    scene.child("child_marks_at_once");
+    app.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).unwrap();
+    let database = scene.record();
+    assert!(database.marks().unwrap().iter().all(|mark| mark.state == MarkState::Lost));
+}
+
+#[test]
+#[ignore = "run by marks_survive_a_kill_right_after_our_checkpoint"]
+fn child_checkpoints() {
+    let path = child_path();
+    let app = Connection::open(&path).unwrap();
+    let database = record(&path, 0);
+    database.mark("first").unwrap();
+    insert(&app, "one");
+    database.mark("second").unwrap();
+    let size = || std::fs::metadata(&path).unwrap().len();
+    let (before, wal) = (size(), WalStart::of(&path));
+    insert(&app, &"two ".repeat(5000));
+    // Until our own checkpoint has written it to the database file and begun the WAL anew.
+    while size() == before || WalStart::of(&path) == wal {
+        std::thread::yield_now();
+    }
+    // The anchor follows within microseconds.
+    database.drain().unwrap();
+    kill_me();
+}
+
+/// The salts, which every new generation of a WAL changes.
+#[derive(PartialEq, Eq)]
+struct WalStart([u8; 8]);
+
+impl WalStart {
+    fn of(database: &Path) -> Self {
+        let mut path = database.as_os_str().to_owned();
+        path.push("-wal");
+        let mut salts = [0; 8];
+        let _short = std::fs::File::open(path).unwrap().read_exact_at(&mut salts, 16);
+        Self(salts)
+    }
+}
+
+/// The times of the database file are as young as can be.
+#[test]
+fn marks_survive_a_kill_right_after_our_checkpoint() {
+    let scene = Scene::new();
+    scene.child("child_checkpoints");
+    let app = scene.connect();
+    assert_eq!(rows(&app).len(), 2);
+    let database = scene.record();
+    for (name, kept) in [("second", 1), ("first", 0), ("second", 1)] {
+        database.rewind(&Target::from(name), None).unwrap();
+        assert_eq!(rows(&app).len(), kept, "{name}");
+    }
+}
+
+#[test]
+#[ignore = "run by torn_rewind_and_an_identical_replay"]
+fn child_marks_two_moments() {
+    let path = child_path();
+    let app = Connection::open(&path).unwrap();
+    insert(&app, "seed");
+    let database = record(&path, u64::MAX);
+    database.mark("seed").unwrap();
+    insert(&app, "one");
+    insert(&app, "two");
+    database.mark("two").unwrap();
+    database.drain().unwrap();
+    kill_me();
+}
+
+/// The frames of a WAL: where its page size ends up, header and page.
+struct Frames {
+    file: std::fs::File,
+    length: u64,
+}
+
+impl Frames {
+    fn of(scene: &Scene) -> Self {
+        let file = std::fs::OpenOptions::new().read(true).write(true).open(scene.wal()).unwrap();
+        let mut size = [0; 4];
+        file.read_exact_at(&mut size, 8).unwrap();
+        Self { file, length: 24 + u64::from(u32::from_be_bytes(size)) }
+    }
+
+    fn start(&self, frame: u32) -> u64 {
+        32 + u64::from(frame - 1) * self.length
+    }
+
+    /// The two words in the order in which our notes have them.
+    fn checksum(&self, frame: u32) -> [u8; 8] {
+        let mut bytes = [0; 8];
+        self.file.read_exact_at(&mut bytes, self.start(frame) + 16).unwrap();
+        bytes[..4].reverse();
+        bytes[4..].reverse();
+        bytes
+    }
+
+    fn last(&self) -> u32 {
+        u32::try_from((self.file.metadata().unwrap().len() - 32) / self.length).unwrap()
+    }
+}
+
+fn records(store: &Store, kind: Kind) -> Vec<Record> {
+    let mut found = Vec::new();
+    store.scan(&mut Cursor::default(), &mut |head, at, _| found.push((head, at))).unwrap();
+    let found = found.into_iter().filter(|(head, _)| head.kind == kind);
+    found.map(|(_, at)| store.read(at).unwrap()).collect()
+}
+
+/// What a rewind from "two" to "seed" leaves behind that is killed in the middle of writing its frame.
+fn tear_a_rewind(scene: &Scene) {
+    let store = scene.store();
+    let marks = records(&store, Kind::Mark);
+    let (seed, two) = (&marks[0], &marks[1]);
+    let frame_of = |mark: &Record| {
+        let at = mark.body.len() - 32;
+        u32::from_le_bytes(mark.body[at..at + 4].try_into().unwrap())
+    };
+    let frames = Frames::of(scene);
+    let (last, next) = (frame_of(two), frame_of(seed) + 1);
+    assert_eq!(last, frames.last());
+    let mut intent = Vec::new();
+    intent.extend_from_slice(&two.head.lsn.get().to_le_bytes());
+    intent.extend_from_slice(&seed.head.lsn.get().to_le_bytes());
+    intent.extend_from_slice(&next.to_le_bytes());
+    intent.extend_from_slice(&last.to_le_bytes());
+    intent.extend_from_slice(b"intended");
+    intent.extend_from_slice(&frames.checksum(last));
+    let lsn = Lsn::new(two.head.lsn.get() + 1);
+    let head = Head { kind: Kind::Note, flags: 0, object: two.head.object, key: Key::new(3), lsn };
+    store.append(head, &[&intent]).unwrap();
+    frames.file.write_all_at(&[0xaa; 100], frames.start(next) + 24).unwrap();
+}
+
+/// A torn rewind ends at its target. What others commit then may be frame for frame what was abandoned, up to any point:
+/// that must not be taken for the abandoned chain, unless it is the same to its very end.
+#[test]
+fn torn_rewind_and_an_identical_replay() {
+    for replay in [&["one"][..], &["one", "two"], &["one", "owt"], &["one", "owt", "3"], &["eno", "two"], &[]]
+    {
+        let scene = Scene::new();
+        scene.child("child_marks_two_moments");
+        tear_a_rewind(&scene);
+        let app = scene.connect();
+        assert_eq!(rows(&app), ["seed"], "the chain ends there");
+        for text in replay {
+            insert(&app, text);
+        }
+        let now = [&["seed"], replay].concat();
+        let database = scene.record();
+        assert!(database.marks().unwrap().iter().all(|mark| mark.state != MarkState::Lost), "{replay:?}");
+        database.mark("now").unwrap();
+        for (name, expected) in
+            [("two", &["seed", "one", "two"][..]), ("now", &now), ("seed", &["seed"]), ("now", &now)]
+        {
+            database.rewind(&Target::from(name), None).unwrap();
+            assert_eq!(rows(&app), expected, "{name} after {replay:?}");
+        }
+    }
+}
