@@ -53,7 +53,7 @@ def open(
     store: str | bytes | PathLike[str] | PathLike[bytes] | None = None,
     timeout: float = 5.0,
     synchronous: Literal["off", "normal", "full"] = "normal",
-    journal: Literal["wal"] | None = None,
+    journal: Literal["wal", "delete"] | None = None,
     default_vfs: bool = True,
     engine: Literal["auto", "keeper", "inside"] = "auto",
 ) -> Database:
@@ -65,7 +65,8 @@ def open(
     - `timeout`: seconds that each call waits for other connections' transactions before `BusyError`.
     - `synchronous`: whether the store and a rewind outlast a power cut: as SQLite's pragma of that name.
       A killed process never loses anything, whatever it is.
-    - `journal="wal"`: switch the database to WAL mode. None leaves it as it is.
+    - `journal="wal"` or `"delete"`: switch the database to that mode, marks stay; `"delete"` needs every other
+      connection closed. None leaves it as it is.
     - `default_vfs`: for a database in a rollback mode: connections that this process opens from now on by plain path
       are recorded. With False only those opened with `?vfs=dbrewind` are.
     - `engine`: "inside" records with this process's own SQLite, "keeper" in a helper process (WAL mode only), "auto"
@@ -93,7 +94,7 @@ class Database:
         """The store folder, absolute."""
     @property
     def journal(self) -> Literal["wal", "rollback"]:
-        """How the database journals: "wal", or "rollback" for every other mode."""
+        """How the database journals now: "wal", or "rollback" for every other mode."""
     @property
     def engine(self) -> Literal["inside", "keeper"]:
         """Where recording runs: in this process, or in the keeper."""

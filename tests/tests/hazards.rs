@@ -167,36 +167,6 @@ fn page_size_change() {
     assert_eq!(scene.app.must("pragma integrity_check"), [["ok"]]);
 }
 
-/// DELETE to WAL between mark and rewind, through a recorded connection: the mark's state, or a refusal.
-#[test]
-fn journal_mode_switch_to_wal() {
-    let mut scene = Scene::new("delete");
-    scene.mark("start").ok();
-    scene.app.must("insert into t(v) values('before')");
-    scene.app.must("pragma journal_mode=wal");
-    scene.app.must("insert into t(v) values('in the WAL')");
-    let before = count(&mut scene.app);
-    let answer = scene.rewind("start");
-    let mut plain = scene.plain();
-    match &answer {
-        Answer::Rewound { .. } => assert_eq!(count(&mut plain), "1"),
-        _ => assert_eq!(count(&mut plain), before, "{answer:?}"),
-    }
-    assert_eq!(count(&mut scene.app), count(&mut plain));
-    assert_eq!(plain.must("pragma integrity_check"), [["ok"]]);
-    // Begun again, recording is in WAL mode; what it still promises of the time before must be true.
-    let _either = scene.recorder.ask(Request::Detach);
-    scene.attach(true).ok();
-    let before = count(&mut plain);
-    match scene.rewind("start") {
-        Answer::Rewound { .. } => assert_eq!(count(&mut plain), "1"),
-        other => {
-            assert!(other.is_dbr(11), "{other:?}");
-            assert_eq!(count(&mut plain), before);
-        }
-    }
-}
-
 /// The application wants WAL off while it is recorded: it cannot have it, and nothing is lost.
 #[test]
 fn left_wal_after_mark() {

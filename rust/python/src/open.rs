@@ -43,7 +43,8 @@ pub(crate) fn open<'py>(
         journal: match journal {
             None => None,
             Some("wal") => Some(Journal::Wal),
-            Some(other) => return Err(not_one_of(py, "journal", other, r#""wal" or None"#)),
+            Some("delete") => Some(Journal::Delete),
+            Some(other) => return Err(not_one_of(py, "journal", other, r#""wal", "delete" or None"#)),
         },
         default_vfs,
         ..OpenOptions::default()

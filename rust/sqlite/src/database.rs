@@ -1,12 +1,10 @@
 //! One recorded database: the facade over both engines.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{
-    DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, Timestamp, lock_patiently,
-};
+use dbrewind_core::{DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, Timestamp};
 
 use crate::engine::{Engine, SharedHistory, locked};
 use crate::error::Error;
@@ -15,6 +13,8 @@ use crate::mark::{Mark, MarkState};
 use crate::opening;
 use crate::options::OpenOptions;
 use crate::rewound::Rewound;
+use crate::slot::Slot;
+use crate::switch::Context;
 use crate::target::Target;
 
 /// The family of journal modes a database is recorded in.
@@ -32,18 +32,16 @@ pub enum JournalMode {
 pub struct Database {
     path: PathBuf,
     store_path: PathBuf,
-    journal: JournalMode,
     timeout: Duration,
     history: SharedHistory,
-    /// `None` after `close`.
-    engine: Mutex<Option<Box<dyn Engine>>>,
+    slot: Arc<Slot>,
     /// The process that opened it.
     process: u32,
 }
 
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Database").field("path", &self.path).field("journal", &self.journal).finish()
+        f.debug_struct("Database").field("path", &self.path).field("journal", &self.journal()).finish()
     }
 }
 
@@ -54,23 +52,26 @@ impl Database {
     /// Among others `DBR012` when there is no file, `DBR013` when it is not a database, `DBR004` when
     /// somebody holds it exclusively for longer than the timeout, `DBR015` when the store is damaged.
     pub fn open(api: SqliteApi, path: &Path, options: &OpenOptions) -> Result<Self, Error> {
-        let opened = opening::open(api, path, options)?;
+        let slot = Arc::new(Slot::default());
+        let opened = opening::open(api, path, options, Slot::hook(&slot))?;
+        let (path, history) = (opened.path, opened.history);
+        let context =
+            Context { api, path: path.clone(), options: options.clone(), history: Arc::clone(&history) };
+        slot.fill(opened.engine, context);
         Ok(Self {
-            path: opened.path,
+            path,
             store_path: opened.store_path,
-            journal: opened.journal,
             timeout: options.timeout,
-            history: opened.history,
-            engine: Mutex::new(Some(opened.engine)),
+            history,
+            slot,
             process: std::process::id(),
         })
     }
 
     /// Runs one call of the engine. Calls of all threads come one after the other.
-    fn with<T>(&self, run: impl FnOnce(&mut dyn Engine) -> Result<T, Error>) -> Result<T, Error> {
+    fn with<T>(&self, mut run: impl FnMut(&mut dyn Engine) -> Result<T, Error>) -> Result<T, Error> {
         self.check_process()?;
-        let mut engine = lock_patiently(&self.engine)?;
-        engine.as_mut().map_or(Err(Error::Closed), |engine| run(engine.as_mut()))
+        self.slot.with(&mut run)
     }
 
     fn check_process(&self) -> Result<(), Error> {
@@ -111,10 +112,10 @@ impl Database {
         &self.store_path
     }
 
-    /// The journal mode it is recorded in.
+    /// The journal mode it is recorded in. It changes when the application sets `journal_mode=WAL`.
     #[must_use]
     pub fn journal(&self) -> JournalMode {
-        self.journal
+        self.slot.journal()
     }
 
     /// Names the newest commit.
@@ -294,8 +295,7 @@ impl Database {
     /// When the last commits could not be recorded. The handle is closed even so.
     pub fn close(&self) -> Result<(), Error> {
         self.check_process()?;
-        let engine = lock_patiently(&self.engine)?.take();
-        engine.map_or(Ok(()), |mut engine| engine.close())
+        self.slot.close()
     }
 }
 
@@ -304,10 +304,10 @@ impl Drop for Database {
         if self.check_process().is_ok() {
             // There is no place for the error; `close` has one.
             let _ = self.close();
-        } else if let Ok(mut engine) = self.engine.try_lock() {
+        } else {
             // The child of a fork: the parent's locks and threads are not ours to end, and SQLite's mutexes may
             // be held by threads that do not exist here.
-            std::mem::forget(engine.take());
+            self.slot.leave_to_parent();
         }
     }
 }

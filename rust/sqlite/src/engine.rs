@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dbrewind_core::{Extent, Lsn, ObjectId, Store, Timeline, TimelineError};
 
+use crate::database::JournalMode;
 use crate::error::Error;
 use crate::rewound::Method;
 
@@ -17,14 +18,16 @@ pub(crate) struct History {
     pub(crate) store: Store,
     /// The database in it.
     pub(crate) object: ObjectId,
+    /// Size of its keys, in bytes.
+    pub(crate) block: u32,
     /// What was read of them so far.
     pub(crate) timeline: Timeline,
 }
 
 impl History {
     /// Nothing is read yet.
-    pub(crate) fn new(store: Store, object: ObjectId) -> Self {
-        Self { store, object, timeline: Timeline::new(object) }
+    pub(crate) fn new(store: Store, object: ObjectId, block: u32) -> Self {
+        Self { store, object, block, timeline: Timeline::new(object) }
     }
 
     /// Reads what was appended since the last call.
@@ -65,6 +68,14 @@ pub(crate) struct Change {
 
 /// Records one database in one family of journal modes and rewinds it.
 pub(crate) trait Engine: Send {
+    /// The family of journal modes it records.
+    fn journal(&self) -> JournalMode;
+
+    /// Whether the database seems to be in another family by now, which another engine records.
+    fn left(&mut self) -> bool {
+        false
+    }
+
     /// The present moment. A MARK record for it may be appended right after: from the record on, and for as
     /// long as no era breaks, the moment is reachable.
     fn moment(&mut self) -> Result<Moment, Error>;

@@ -14,6 +14,8 @@ mod opening;
 mod options;
 mod rewound;
 mod rollback;
+mod slot;
+mod switch;
 mod sync;
 mod target;
 mod wal;

@@ -1,5 +1,6 @@
 //! From a path to an engine: which file, which journal mode, which store.
 
+use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -11,14 +12,14 @@ use crate::error::Error;
 use crate::ffi::{Connection, HostFile, LockLevel, SqliteApi, VfsError, shim};
 use crate::naming::{beside, name_in};
 use crate::options::{Journal, OpenOptions};
-use crate::rollback::{Header, Rollback, recorded_block};
+use crate::rollback::{Header, Hook, Rollback, is_hot, journal_path};
+use crate::switch::{enter_wal, latest_block, leave_wal, lost_marks};
 use crate::wal::WalEngine;
 
 /// What [`open`] found and made.
 pub(crate) struct Opened {
     pub(crate) path: PathBuf,
     pub(crate) store_path: PathBuf,
-    pub(crate) journal: JournalMode,
     pub(crate) history: SharedHistory,
     pub(crate) engine: Box<dyn Engine>,
 }
@@ -27,7 +28,9 @@ pub(crate) struct Opened {
 const DEFAULT_PAGE: u32 = 4096;
 
 /// See [`crate::Database::open`].
-pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions) -> Result<Opened, Error> {
+///
+/// `hook`: what to call when somebody switches the database to WAL mode.
+pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions, hook: Hook) -> Result<Opened, Error> {
     refuse_memory(path)?;
     let path = std::fs::canonicalize(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => Error::FileMissing { path: path.to_owned() },
@@ -36,33 +39,71 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions) -> Result
     if path.is_dir() {
         return Err(Error::NotADatabase { path, what: "it is a folder".to_owned() });
     }
+    heal(api, &path, options)?;
     let mut header = look(&api, &path, options)?;
-    if options.journal == Some(Journal::Wal) && header.is_none_or(|header| header.versions == [1, 1]) {
-        switch_to_wal(api, &path, options)?;
-        header = look(&api, &path, options)?;
-    }
-    let journal = match header {
-        Some(header) if header.versions == [2, 2] => JournalMode::Wal,
-        _ => JournalMode::Rollback,
-    };
     let store_path = options.store.clone().unwrap_or_else(|| beside(&path));
     // The working directory may change.
     let store_path = std::path::absolute(&store_path).unwrap_or(store_path);
     let store = Store::open(&store_path, &StoreOptions { limit: options.limit, ..Default::default() })?;
-    let page = header.map_or(DEFAULT_PAGE, |header| header.page_size);
     let name = name_in(&store, &path)?;
+    let recorded = latest_block(&store, &name)?;
+    let wanted = match (options.journal, header.map(|header| header.versions)) {
+        (Some(Journal::Wal), None | Some([1, 1])) => Some(JournalMode::Wal),
+        (Some(Journal::Delete), Some([2, 2])) => Some(JournalMode::Rollback),
+        _ => None,
+    };
+    // Without a history SQLite alone can do it.
+    if wanted.is_some() && recorded.is_none() {
+        let (sql, mode) = match wanted {
+            Some(JournalMode::Wal) => (c"PRAGMA journal_mode = WAL", "wal"),
+            _ => (c"PRAGMA journal_mode = DELETE", "delete"),
+        };
+        let vfs = shim::real_vfs(&api).map(|vfs| vfs.name());
+        set_journal(api, &path, vfs, options, sql, mode)?;
+        header = look(&api, &path, options)?;
+    }
+    let present = match header {
+        Some(header) if header.versions == [2, 2] => JournalMode::Wal,
+        _ => JournalMode::Rollback,
+    };
+    let page = header.map_or(DEFAULT_PAGE, |header| header.page_size);
     // In the rollback modes blocks stay what they were when VACUUM changes the page size.
-    let page = match journal {
-        JournalMode::Rollback => recorded_block(&store, &name)?.unwrap_or(page),
+    let block = match present {
+        JournalMode::Rollback => recorded.unwrap_or(page),
         JournalMode::Wal => page,
     };
-    let object = store.object(&name, page)?;
-    let history = Arc::new(Mutex::new(History::new(store, object)));
-    let engine: Box<dyn Engine> = match journal {
-        JournalMode::Rollback => Box::new(Rollback::open(api, &path, Arc::clone(&history), page, options)?),
-        JournalMode::Wal => Box::new(WalEngine::open(api, &path, page, Arc::clone(&history), options)?),
+    let object = store.object(&name, block)?;
+    if present == JournalMode::Wal
+        && let Some(other) = recorded.filter(|recorded| *recorded != page)
+    {
+        lost_marks(&store, store.object(&name, other)?, object)?;
+    }
+    let history = Arc::new(Mutex::new(History::new(store, object, block)));
+    let shared = || Arc::clone(&history);
+    let engine: Box<dyn Engine> = match (present, wanted.filter(|_| recorded.is_some())) {
+        (JournalMode::Rollback, Some(JournalMode::Wal)) => enter_wal(api, &path, shared(), block, options)?,
+        (JournalMode::Wal, Some(JournalMode::Rollback)) => {
+            Box::new(leave_wal(api, &path, shared(), block, options, hook)?)
+        }
+        (JournalMode::Rollback, _) => Box::new(Rollback::open(api, &path, shared(), block, options, hook)?),
+        (JournalMode::Wal, _) => Box::new(WalEngine::open(api, &path, block, shared(), options)?),
     };
-    Ok(Opened { path, store_path, journal, history, engine })
+    Ok(Opened { path, store_path, history, engine })
+}
+
+/// Lets SQLite finish a transaction or a rewind of a process that died: page 1 tells the journal mode only then.
+pub(crate) fn heal(api: SqliteApi, path: &Path, options: &OpenOptions) -> Result<(), Error> {
+    let journal = journal_path(path);
+    match is_hot(&journal) {
+        Ok(false) => return Ok(()),
+        Ok(true) => {}
+        Err(source) => return Err(Error::Io { action: "look at", path: journal, source }),
+    }
+    let action = "play back the journal that a dead process left";
+    let vfs = shim::real_vfs(&api).map(|vfs| vfs.name());
+    let connection = Connection::open(api, path, vfs, options.timeout).map_err(Error::sqlite(action))?;
+    connection.execute(c"PRAGMA schema_version").map_err(Error::sqlite(action))?;
+    Ok(())
 }
 
 /// A database without a file has nothing that could be recorded.
@@ -83,7 +124,7 @@ fn refuse_memory(path: &Path) -> Result<(), Error> {
 }
 
 /// Reads page 1's header; `None`: the file is empty.
-fn look(api: &SqliteApi, path: &Path, options: &OpenOptions) -> Result<Option<Header>, Error> {
+pub(crate) fn look(api: &SqliteApi, path: &Path, options: &OpenOptions) -> Result<Option<Header>, Error> {
     let action = "open the database";
     let vfs = shim::real_vfs(api).ok_or_else(|| Error::internal("this SQLite has no VFS"))?;
     let mut file = HostFile::open(vfs, path).map_err(|error| match error {
@@ -108,12 +149,19 @@ fn look(api: &SqliteApi, path: &Path, options: &OpenOptions) -> Result<Option<He
     })
 }
 
-fn switch_to_wal(api: SqliteApi, path: &Path, options: &OpenOptions) -> Result<(), Error> {
-    let action = "set journal_mode=WAL";
-    let vfs = shim::real_vfs(&api).map(|vfs| vfs.name());
+/// Has SQLite set the journal mode, through a VFS of this name.
+pub(crate) fn set_journal(
+    api: SqliteApi,
+    path: &Path,
+    vfs: Option<&CStr>,
+    options: &OpenOptions,
+    sql: &CStr,
+    mode: &str,
+) -> Result<(), Error> {
+    let action = "set the journal mode";
     let connection = Connection::open(api, path, vfs, options.timeout).map_err(Error::sqlite(action))?;
-    match connection.execute(c"PRAGMA journal_mode = WAL").map_err(Error::sqlite(action))?.as_deref() {
-        Some("wal") => Ok(()),
+    match connection.execute(sql).map_err(Error::sqlite(action))?.as_deref() {
+        Some(found) if found == mode => Ok(()),
         other => Err(Error::Unsupported {
             what: format!(
                 "the database stays in journal mode {}; open it with journal=None to record that mode",

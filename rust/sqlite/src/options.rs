@@ -6,6 +6,8 @@ use std::time::Duration;
 pub enum Journal {
     /// Set `journal_mode=WAL` at open, if the database has another mode: marks cost nothing then.
     Wal,
+    /// Set `journal_mode=DELETE` at open, if the database is in WAL mode. Possible while nobody else has it open.
+    Delete,
 }
 
 /// How much of the recording survives a power cut. Killed processes never lose anything.

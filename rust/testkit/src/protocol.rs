@@ -43,6 +43,13 @@ pub enum Request {
         /// How.
         options: Recording,
     },
+    /// Start recording, with `journal_mode=DELETE` set by the recording. Answer: done.
+    LeaveWal {
+        /// The database.
+        path: String,
+        /// How; whether to let `open` turn WAL on is not looked at.
+        options: Recording,
+    },
     /// Set a mark. Answer: its LSN.
     Mark {
         /// Its name.

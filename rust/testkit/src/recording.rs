@@ -15,6 +15,10 @@ use crate::serve::fault;
 /// # Errors
 /// See [`Database::open`].
 pub fn attach(path: &Path, recording: &Recording) -> Result<Database, Error> {
+    attach_as(path, recording, recording.wal.then_some(Journal::Wal))
+}
+
+fn attach_as(path: &Path, recording: &Recording, journal: Option<Journal>) -> Result<Database, Error> {
     let default = OpenOptions::default();
     let options = OpenOptions {
         store: recording.store.as_ref().map(Into::into),
@@ -23,7 +27,7 @@ pub fn attach(path: &Path, recording: &Recording) -> Result<Database, Error> {
             1 => Synchronous::Normal,
             _ => Synchronous::Full,
         },
-        journal: recording.wal.then_some(Journal::Wal),
+        journal,
         wal_limit: recording.wal_limit.unwrap_or(default.wal_limit),
         limit: recording.limit.unwrap_or(default.limit),
         ..default
@@ -48,6 +52,16 @@ impl Slot {
         if let Request::Attach { path, options } = &request {
             self.0 = None;
             return match attach(Path::new(path), options) {
+                Ok(database) => {
+                    self.0 = Some(database);
+                    Answer::Done
+                }
+                Err(error) => refused(&error),
+            };
+        }
+        if let Request::LeaveWal { path, options } = &request {
+            self.0 = None;
+            return match attach_as(Path::new(path), options, Some(Journal::Delete)) {
                 Ok(database) => {
                     self.0 = Some(database);
                     Answer::Done

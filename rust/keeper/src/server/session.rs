@@ -2,7 +2,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use dbrewind_sqlite::{Code, Database, OpenOptions, SqliteApi};
+use dbrewind_sqlite::{Code, Database, Journal, OpenOptions, SqliteApi};
 
 use crate::error::{Error, Refusal};
 use crate::wire::{Reply, Request, VERSION, WireError};
@@ -81,6 +81,13 @@ impl Session {
                 what: "a keeper records one database; start another one".to_owned(),
             }
             .into());
+        }
+        if options.journal == Some(Journal::Delete) {
+            return Err(Error::Unreachable {
+                what: "journal=\"delete\" asks for a rollback journal mode, which is recorded inside the SQLite that \
+                       writes, and that one cannot be reached"
+                    .to_owned(),
+            });
         }
         if options.journal.is_none() && is_rollback(path) {
             return Err(Error::Unreachable {

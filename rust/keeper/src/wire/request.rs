@@ -157,6 +157,7 @@ fn put_options(out: &mut Vec<u8>, options: &OpenOptions) {
     out.push(match journal {
         None => 0,
         Some(Journal::Wal) => 1,
+        Some(Journal::Delete) => 2,
     });
     put_u64(out, *wal_limit);
     put_u64(out, *limit);
@@ -176,6 +177,7 @@ fn take_options(fields: &mut Fields<'_>) -> Result<OpenOptions, WireError> {
         journal: match fields.u8()? {
             0 => None,
             1 => Some(Journal::Wal),
+            2 => Some(Journal::Delete),
             found => return Err(WireError::Value { what: "a journal mode", found: found.into() }),
         },
         wal_limit: fields.u64()?,
@@ -198,16 +200,15 @@ mod tests {
 
     fn request() -> impl Strategy<Value = Request> {
         let timeout = || proptest::option::of(any::<u64>().prop_map(Duration::from_nanos));
-        let open =
-            (any::<String>(), proptest::option::of(any::<String>()), any::<u64>(), 0..3, any::<bool>());
-        let open = open.prop_map(|(path, store, number, synchronous, wal)| Request::Open {
+        let open = (any::<String>(), proptest::option::of(any::<String>()), any::<u64>(), 0..3, 0..3);
+        let open = open.prop_map(|(path, store, number, synchronous, journal)| Request::Open {
             path: path.into(),
             options: Box::new(OpenOptions {
                 store: store.map(PathBuf::from),
                 timeout: Duration::from_nanos(number),
                 synchronous: [Synchronous::Off, Synchronous::Normal, Synchronous::Full][synchronous as usize],
                 default_vfs: false,
-                journal: wal.then_some(Journal::Wal),
+                journal: [None, Some(Journal::Wal), Some(Journal::Delete)][journal as usize],
                 wal_limit: number,
                 limit: !number,
             }),

@@ -310,6 +310,18 @@ impl HostFile {
         VfsError::check(unsafe { unmap(self.file.as_ptr(), 0) })
     }
 
+    /// Unmaps the wal-index and deletes it, when nobody else in the process has it mapped. Only for the last
+    /// user in any process; every [`Region`] of this file must be out of use.
+    pub(crate) fn shm_remove(&mut self) -> Result<(), VfsError> {
+        if !self.mapped {
+            return Ok(());
+        }
+        self.mapped = false;
+        let unmap = self.methods().xShmUnmap.ok_or(Self::MISSING)?;
+        // SAFETY: the file is open.
+        VfsError::check(unsafe { unmap(self.file.as_ptr(), 1) })
+    }
+
     /// Calls `attempt` until it is not `Busy` or the time is over: at once, then with pauses of 20 us
     /// doubling to 2 ms.
     pub(crate) fn retry<T>(

@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
-use dbrewind_core::{Cursor, Engine as EraEngine, Kind, Lsn, Store};
+use dbrewind_core::{Engine as EraEngine, Lsn};
 
 use super::engine::{Present, Rollback};
 use super::file_id::{self, FileId};
 use super::recorder::Recorder;
+use super::registry::{self, Hook};
 use super::rewind::Buffers;
-use super::{registry, two_copies};
+use super::two_copies;
 use crate::engine::{SharedHistory, locked};
 use crate::error::Error;
-use crate::ffi::{HostFile, SqliteApi, shim};
+use crate::ffi::{HostFile, LockLevel, SqliteApi, shim};
 use crate::options::OpenOptions;
 use crate::wal::notes::{ANCHOR, AnchorNote};
 
@@ -22,24 +23,75 @@ pub(super) fn open(
     history: SharedHistory,
     block: u32,
     options: &OpenOptions,
+    hook: Hook,
 ) -> Result<Rollback, Error> {
-    let installed = shim::install(&api, options.default_vfs).map_err(Error::vfs("register the VFS"))?;
-    let missing = |source: std::io::Error| match source.kind() {
+    refuse_two_copies(api, path)?;
+    let mut engine = make(api, path, history, block, options, None)?;
+    let lock = engine.store.lock_object(engine.object, options.timeout)?;
+    engine.under_shared(options.timeout, |engine, present| {
+        engine.check_journal_mode(&present)?;
+        keep_or_begin(engine, &present)?;
+        // Still under the lock: no write falls between the look and the recording.
+        engine.record(hook)
+    })?;
+    drop(lock);
+    Ok(engine)
+}
+
+/// See [`Rollback::adopt`].
+pub(super) fn adopt(
+    api: SqliteApi,
+    path: &Path,
+    history: SharedHistory,
+    block: u32,
+    options: &OpenOptions,
+    hook: Hook,
+    file: HostFile,
+) -> Result<Rollback, Error> {
+    let mut engine = make(api, path, history, block, options, Some(file))?;
+    let present = engine.present()?;
+    engine.check_journal_mode(&present)?;
+    engine.begin_era(&present, false)?;
+    engine.record(hook)?;
+    let _ = engine.file.unlock(LockLevel::None);
+    Ok(engine)
+}
+
+/// Refuses when two copies of SQLite in this process may have the file open.
+pub(crate) fn refuse_two_copies(api: SqliteApi, path: &Path) -> Result<(), Error> {
+    let id = identify(path)?;
+    let Some(copies) = two_copies::found(id, registry::handles(id), api.identity()) else { return Ok(()) };
+    let copies: Vec<String> = copies.iter().map(|copy| copy.display().to_string()).collect();
+    Err(Error::TwoSqlites { copies: copies.join(", ") })
+}
+
+fn identify(path: &Path) -> Result<FileId, Error> {
+    FileId::of(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => Error::FileMissing { path: path.to_owned() },
         _ => Error::Io { action: "look at", path: path.to_owned(), source },
+    })
+}
+
+/// An engine that has looked at nothing and records nothing yet. `file`: our handle, if there is one.
+fn make(
+    api: SqliteApi,
+    path: &Path,
+    history: SharedHistory,
+    block: u32,
+    options: &OpenOptions,
+    file: Option<HostFile>,
+) -> Result<Rollback, Error> {
+    let installed = shim::install(&api, options.default_vfs).map_err(Error::vfs("register the VFS"))?;
+    let id = identify(path)?;
+    let file = match file {
+        Some(file) => file,
+        None => HostFile::open(installed.real, path).map_err(Error::vfs("open the database"))?,
     };
-    let id = FileId::of(path).map_err(missing)?;
-    let ours = registry::handles(id);
-    if let Some(copies) = two_copies::found(id, ours, api.identity()) {
-        let copies: Vec<String> = copies.iter().map(|copy| copy.display().to_string()).collect();
-        return Err(Error::TwoSqlites { copies: copies.join(", ") });
-    }
-    let file = HostFile::open(installed.real, path).map_err(Error::vfs("open the database"))?;
     let (store, object) = {
         let history = locked(&history);
         (history.store.clone(), history.object)
     };
-    let mut engine = Rollback {
+    Ok(Rollback {
         api,
         vfs: installed.real,
         path: path.to_owned(),
@@ -53,44 +105,21 @@ pub(super) fn open(
         synchronous: options.synchronous,
         attachment: None,
         buffers: Buffers::default(),
-    };
-    let lock = engine.store.lock_object(object, options.timeout)?;
-    engine.under_shared(options.timeout, |engine, present| {
-        engine.check_journal_mode(&present)?;
-        keep_or_begin(engine, &present)?;
-        // Still under the lock: no write falls between the look and the recording.
-        let (store, object, block) = (engine.store.clone(), engine.object, engine.block);
-        let attached =
-            registry::attach(engine.id, &engine.store, || Recorder::new(store, object, block));
-        engine.attachment = Some(attached.map_err(|_| Error::Invalid {
+    })
+}
+
+impl Rollback {
+    /// Has the shim record from now on. Under a lock that keeps writers out.
+    fn record(&mut self, hook: Hook) -> Result<(), Error> {
+        let (store, object, block) = (self.store.clone(), self.object, self.block);
+        let attached = registry::attach(self.id, &self.store, hook, || Recorder::new(store, object, block));
+        self.attachment = Some(attached.map_err(|_| Error::Invalid {
             what: "this process records the database already, into another store (or into one that was removed \
                    meanwhile); close that recording first, or use its store"
                 .to_owned(),
         })?);
         Ok(())
-    })?;
-    drop(lock);
-    Ok(engine)
-}
-
-/// The block size with which a database of this name was recorded before, newest first. Reads the heads of all
-/// records, as the timeline does.
-pub(crate) fn recorded_block(store: &Store, name: &str) -> Result<Option<u32>, Error> {
-    let mut found = Vec::new();
-    store.scan(&mut Cursor::default(), &mut |head, at, _| {
-        if head.kind == Kind::Object {
-            found.push(at);
-        }
-    })?;
-    for at in found.into_iter().rev() {
-        let body = store.read(at)?.body;
-        let size = body.first_chunk::<4>().map(|size| u32::from_le_bytes(*size));
-        if body.get(8..) == Some(name.as_bytes()) {
-            // A size that no page has ever had would be another adapter's.
-            return Ok(size.filter(|size| size.is_power_of_two() && (512..=65536).contains(size)));
-        }
     }
-    Ok(None)
 }
 
 fn keep_or_begin(engine: &mut Rollback, present: &Present) -> Result<(), Error> {

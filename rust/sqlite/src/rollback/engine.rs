@@ -14,9 +14,10 @@ use super::header::Header;
 use super::journal;
 use super::lock_wait::{self, Wait};
 use super::registers::Registers;
-use super::registry::{self, Attachment};
+use super::registry::{self, Attachment, Hook};
 use super::rewind::Buffers;
 use super::settle;
+use crate::database::JournalMode;
 use crate::digest::Digester;
 use crate::engine::{Change, Engine, Moment, SharedHistory, locked};
 use crate::error::Error;
@@ -80,8 +81,26 @@ impl Rollback {
         history: SharedHistory,
         block: u32,
         options: &crate::options::OpenOptions,
+        hook: Hook,
     ) -> Result<Self, Error> {
-        attach::open(api, path, history, block, options)
+        attach::open(api, path, history, block, options, hook)
+    }
+
+    /// Goes on with a history that comes from WAL mode. `file` has EXCLUSIVE on the database, which is in a
+    /// rollback mode by now and holds the newest recorded moment; it is given back. The object's lock is held.
+    ///
+    /// # Errors
+    /// The next attach finds the history interrupted.
+    pub(crate) fn adopt(
+        api: SqliteApi,
+        path: &Path,
+        history: SharedHistory,
+        block: u32,
+        options: &crate::options::OpenOptions,
+        hook: Hook,
+        file: HostFile,
+    ) -> Result<Self, Error> {
+        attach::adopt(api, path, history, block, options, hook, file)
     }
 
     pub(super) fn registers(&self) -> Registers<'_> {
@@ -165,9 +184,7 @@ impl Rollback {
     /// What is written in WAL mode goes unseen here.
     pub(super) fn check_journal_mode(&self, present: &Present) -> Result<(), Error> {
         if present.header.is_some_and(|header| header.versions != [1, 1]) {
-            let what = "the database was switched to WAL mode while it was recorded in a rollback mode, and \
-                        earlier marks are lost; switch it back, or open the recording again; better switch \
-                        before recording begins (journal=\"wal\")";
+            let what = "the database is being switched to WAL mode; try again";
             return Err(Error::Unsupported { what: what.to_owned() });
         }
         Ok(())
@@ -291,6 +308,17 @@ impl Rollback {
 }
 
 impl Engine for Rollback {
+    fn journal(&self) -> JournalMode {
+        JournalMode::Rollback
+    }
+
+    fn left(&mut self) -> bool {
+        // Without a lock, hence a hint only.
+        let mut versions = [0; 2];
+        let read = read_padded(&mut self.file, &mut versions, super::header::VERSIONS);
+        read.is_ok() && versions == [2, 2] && self.check_same_file().is_ok()
+    }
+
     fn moment(&mut self) -> Result<Moment, Error> {
         let timeout = self.timeout;
         for _ in 0..3 {

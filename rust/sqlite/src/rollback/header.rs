@@ -1,7 +1,7 @@
 //! The fields of page 1 that matter here. Big-endian, as SQLite's file format has them.
 
 /// Where the journal-mode versions are, two bytes.
-const VERSIONS: usize = 18;
+pub(crate) const VERSIONS: u64 = 18;
 /// Where the change counter is.
 pub(crate) const COUNTER: usize = 24;
 const PAGES: usize = 28;
@@ -57,7 +57,7 @@ impl Header {
         let pages = number(page, PAGES);
         Some(Self {
             page_size,
-            versions: [*page.get(VERSIONS)?, *page.get(VERSIONS + 1)?],
+            versions: [*page.get(18)?, *page.get(19)?],
             counter,
             pages: (pages > 0 && number(page, VALID_FOR) == counter).then_some(pages),
             cookie: number(page, COOKIE),
@@ -67,7 +67,7 @@ impl Header {
     /// Writes into an old page 1 what must not go back: the journal mode as it is now, a change counter and
     /// a schema cookie nobody has seen.
     pub(crate) fn publish(page: &mut [u8], versions: [u8; 2], counter: u32, cookie: u32) {
-        put(page, VERSIONS, &versions);
+        put(page, 18, &versions);
         put(page, COUNTER, &counter.to_be_bytes());
         put(page, VALID_FOR, &counter.to_be_bytes());
         put(page, COOKIE, &cookie.to_be_bytes());

@@ -24,9 +24,11 @@ mod settle;
 mod two_copies;
 mod watched;
 
-pub(crate) use attach::recorded_block;
-pub(crate) use content::Content;
+pub(crate) use attach::refuse_two_copies;
+pub(crate) use content::{Content, read_padded};
 pub(crate) use engine::Rollback;
 pub(crate) use file_id::FileId;
 pub(crate) use header::Header;
+pub(crate) use journal::{is_hot, path_for as journal_path};
+pub(crate) use registry::{Hook, give_back, take_handover};
 pub(crate) use watched::Watched;

@@ -13,6 +13,8 @@ use super::page_set::PageSet;
 use super::registers::Registers;
 use super::settle::{self, Outcome};
 use crate::fault;
+use crate::ffi::HostVfs;
+use crate::switch::Handover;
 
 /// Saves the images of one database file for all connections of this process.
 ///
@@ -50,6 +52,8 @@ struct Transaction {
     /// A process died during a change, and nobody has settled yet what came of it: the counter that the
     /// file had when this transaction began to write.
     unsettled: Option<u32>,
+    /// Page 1 says WAL after it.
+    wal: bool,
     /// Recording has stopped: nothing of this transaction is recorded.
     deaf: bool,
 }
@@ -131,7 +135,8 @@ impl Recorder {
         }
         let deaf = deaf || lsn.is_none();
         let lsn = lsn.unwrap_or_default();
-        state.transaction = Some(Transaction { lsn, counters: None, cookie: None, unsettled, deaf });
+        state.transaction =
+            Some(Transaction { lsn, counters: None, cookie: None, unsettled, wal: false, deaf });
         !deaf
     }
 
@@ -190,26 +195,44 @@ impl Recorder {
     /// A page 1 is about to be written.
     fn page_one(state: &mut State, counter: u32, header: Option<Header>) {
         let Some(transaction) = &mut state.transaction else { return };
-        // On to WAL mode, where commits leave the counter alone, and other programs' writes no trace. The
-        // counter that this leaves is not a known one: from then on every look at it refuses.
-        transaction.deaf |= header.is_some_and(|header| header.versions != [1, 1]);
+        // A version of the file format that nobody knows: the counter that this leaves is not a known one, and
+        // from then on every look at it refuses.
+        transaction.deaf |= header.is_some_and(|header| !matches!(header.versions, [1, 1] | [2, 2]));
+        transaction.wal = header.map_or(transaction.wal, |header| header.versions == [2, 2]);
         let first = transaction.counters.map_or(counter, |(first, _)| first);
         transaction.counters = Some((first, counter));
         transaction.cookie = header.map(|header| header.cookie).or(transaction.cookie);
     }
 
     /// The transaction is committed; the EXCLUSIVE lock is still held. Nothing happens if it wrote nothing.
-    pub(crate) fn committed(&self, file: &mut dyn Content) {
-        let Some(transaction) = self.state().transaction.take() else { return };
+    /// Answers whether it was recorded and the database is in WAL mode now.
+    pub(crate) fn committed(&self, file: &mut dyn Content) -> bool {
+        let Some(transaction) = self.state().transaction.take() else { return false };
         if transaction.deaf {
-            return;
+            return false;
         }
-        if let Err(code) = self.record_commit(&transaction, file) {
-            self.store.set_broken(self.object, code);
+        match self.record_commit(&transaction, file) {
+            Ok(recorded) => recorded && transaction.wal,
+            Err(code) => {
+                self.store.set_broken(self.object, code);
+                false
+            }
         }
     }
 
-    fn record_commit(&self, transaction: &Transaction, file: &mut dyn Content) -> Result<(), Code> {
+    /// The handle that keeps the new WAL until the WAL engine has it. The connection that switched to WAL mode
+    /// still has EXCLUSIVE on the database at this path. `None`: what is in the file is not the newest commit.
+    pub(crate) fn prepare_handover(&self, vfs: HostVfs, path: &Path) -> Option<Handover> {
+        let registers = self.registers();
+        let at_rest = self.state().transaction.is_none() && registers.in_flight().is_none();
+        if !at_rest || self.store.broken(self.object).is_some() {
+            return None;
+        }
+        Handover::prepare(vfs, path, (&self.store, self.object), registers.counter())
+    }
+
+    /// Answers whether there is a `COMMIT` now.
+    fn record_commit(&self, transaction: &Transaction, file: &mut dyn Content) -> Result<bool, Code> {
         let registers = self.registers();
         let known = registers.counter();
         let extent = file.size().map_err(|_| Code::Io)?.div_ceil(u64::from(self.block));
@@ -219,7 +242,7 @@ impl Recorder {
                 let settled = settle::outcome(registers.in_flight(), known, before);
                 // Not explained: somebody unknown wrote. The register stays, and whoever asks next sees it.
                 // Nor does a rewind whose journal is still there: this connection did not look for it.
-                let Some(outcome @ (Outcome::Undone | Outcome::Commit)) = settled else { return Ok(()) };
+                let Some(outcome @ (Outcome::Undone | Outcome::Commit)) = settled else { return Ok(false) };
                 settle::append(&self.store, self.object, outcome, Extent::new(extent))?;
                 before
             }
@@ -227,7 +250,8 @@ impl Recorder {
         // SQLite counts on from what it found in the file. Another number: a commit nobody recorded. Then
         // the register is not raised either, and the next check finds the file ahead of it.
         let follows = |first: u32| first == before || first == before.wrapping_add(1);
-        if transaction.counters.is_none_or(|(first, _)| follows(first)) {
+        let recorded = transaction.counters.is_none_or(|(first, _)| follows(first));
+        if recorded {
             // PHASETWO comes when the journal is gone.
             let counter = transaction.counters.map_or(before, |(_, newest)| newest);
             registers.set_in_flight(Some(InFlight::Committed { counter }));
@@ -251,7 +275,7 @@ impl Recorder {
             }
         }
         registers.set_in_flight(None);
-        Ok(())
+        Ok(recorded)
     }
 
     /// The connection lowers its lock: what was not committed has been rolled back, or a hot journal was

@@ -8,6 +8,7 @@ use dbrewind_core::Store;
 use super::file_id::FileId;
 use super::recorder::Recorder;
 use super::watched::Watched;
+use crate::switch::Handover;
 
 #[derive(Default)]
 struct Entry {
@@ -15,6 +16,12 @@ struct Entry {
     recorder: Option<Arc<Recorder>>,
     /// How many [`Attachment`]s there are.
     attachments: usize,
+    /// How many there have been.
+    attached: u64,
+    /// Called when the database was switched to WAL mode.
+    hooks: Vec<(u64, Hook)>,
+    /// Of a switch, until the WAL engine takes it.
+    handover: Option<Handover>,
     /// The process that made the recorder.
     process: u32,
 }
@@ -24,6 +31,8 @@ impl Entry {
     fn leave_to_parent(&mut self) {
         if self.process != std::process::id() {
             std::mem::forget(self.recorder.take());
+            std::mem::forget(self.handover.take());
+            self.hooks.clear();
             self.attachments = 0;
         }
     }
@@ -61,6 +70,23 @@ pub(super) fn remove(watched: &Watched) {
 #[derive(Debug)]
 pub(crate) struct Attachment {
     file: FileId,
+    number: u64,
+}
+
+/// What to call, from within a callback of SQLite's, when the database was switched to WAL mode.
+#[derive(Clone)]
+pub(crate) struct Hook(Option<Arc<dyn Fn() + Send + Sync>>);
+
+impl Hook {
+    /// Does nothing.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    /// Must return soon, and take no lock of the database.
+    pub(crate) fn new(run: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(run)))
+    }
 }
 
 /// The recorder of this file was attached for another store.
@@ -72,6 +98,7 @@ pub(crate) struct OtherStore;
 pub(crate) fn attach(
     file: FileId,
     store: &Store,
+    hook: Hook,
     make: impl FnOnce() -> Recorder,
 ) -> Result<Attachment, OtherStore> {
     let mut files = files();
@@ -90,7 +117,10 @@ pub(crate) fn attach(
         }
     }
     entry.attachments += 1;
-    Ok(Attachment { file })
+    entry.attached += 1;
+    let number = entry.attached;
+    entry.hooks.push((number, hook));
+    Ok(Attachment { file, number })
 }
 
 impl Drop for Attachment {
@@ -99,16 +129,52 @@ impl Drop for Attachment {
         let Some(all) = files.as_mut() else { return };
         let Some(entry) = all.get_mut(&self.file) else { return };
         entry.attachments = entry.attachments.saturating_sub(1);
+        entry.hooks.retain(|(number, _)| *number != self.number);
         if entry.attachments > 0 {
             return;
         }
         entry.recorder = None;
+        let handover = entry.handover.take();
         for open in &entry.open {
             open.connect(None);
         }
         if entry.open.is_empty() {
             all.remove(&self.file);
         }
+        drop(files);
+        // It closes a file.
+        drop(handover);
+    }
+}
+
+/// The database was switched to WAL mode, by a connection of this process.
+pub(super) fn hand_over(file: FileId, handover: Handover) {
+    let mut files = files();
+    let Some(entry) = files.as_mut().and_then(|all| all.get_mut(&file)) else { return };
+    if entry.attachments == 0 || entry.process != std::process::id() {
+        return;
+    }
+    entry.handover = Some(handover);
+    let hooks: Vec<Hook> = entry.hooks.iter().map(|(_, hook)| hook.clone()).collect();
+    drop(files);
+    for Hook(hook) in hooks {
+        if let Some(run) = hook {
+            run();
+        }
+    }
+}
+
+/// The handover of a file, if there was a switch that nobody has followed yet.
+pub(crate) fn take_handover(file: FileId) -> Option<Handover> {
+    files().as_mut().and_then(|all| all.get_mut(&file)).and_then(|entry| entry.handover.take())
+}
+
+/// Keeps a handover for the next call, as long as anybody records the file.
+pub(crate) fn give_back(file: FileId, handover: Option<Handover>) {
+    let mut files = files();
+    match files.as_mut().and_then(|all| all.get_mut(&file)) {
+        Some(entry) if entry.attachments > 0 => entry.handover = handover,
+        _ => {}
     }
 }
 

@@ -7,6 +7,8 @@ use super::file_id::FileId;
 use super::journal;
 use super::recorder::Recorder;
 use super::registry;
+use crate::ffi::HostVfs;
+use crate::switch::Handover;
 use crate::sync::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 const SHARED: i32 = 1;
@@ -18,11 +20,16 @@ const EXCLUSIVE: i32 = 4;
 #[derive(Debug)]
 pub(crate) struct Watched {
     file: Option<FileId>,
+    path: PathBuf,
     /// Where SQLite looks for this connection's journal.
     journal: PathBuf,
     /// A dead process's journal is being played back.
     playing_back: AtomicBool,
     recorded: AtomicBool,
+    /// The last commit switched to WAL mode.
+    switched: AtomicBool,
+    /// Between the two halves of a handover, which are in one callback.
+    handover: Mutex<Option<Handover>>,
     recorder: Mutex<Option<Arc<Recorder>>>,
     level: AtomicI32,
     thread: AtomicU64,
@@ -31,22 +38,25 @@ pub(crate) struct Watched {
 impl Watched {
     /// A file that was just opened at this path.
     pub(crate) fn open(path: &Path) -> Arc<Self> {
-        let watched = Arc::new(Self::new(FileId::of(path).ok(), journal::path_for(path)));
+        let watched = Arc::new(Self::new(FileId::of(path).ok(), path));
         registry::add(&watched);
         watched
     }
 
     /// A file of which we could not learn which one it is. It is never recorded.
     pub(crate) fn unknown() -> Arc<Self> {
-        Arc::new(Self::new(None, PathBuf::new()))
+        Arc::new(Self::new(None, Path::new("")))
     }
 
-    fn new(file: Option<FileId>, journal: PathBuf) -> Self {
+    fn new(file: Option<FileId>, path: &Path) -> Self {
         Self {
             file,
-            journal,
+            path: path.to_owned(),
+            journal: journal::path_for(path),
             playing_back: AtomicBool::new(false),
             recorded: AtomicBool::new(false),
+            switched: AtomicBool::new(false),
+            handover: Mutex::new(None),
             recorder: Mutex::new(None),
             level: AtomicI32::new(0),
             thread: AtomicU64::new(0),
@@ -72,11 +82,9 @@ impl Watched {
         self.recorded.load(Ordering::Acquire)
     }
 
-    fn with(&self, run: impl FnOnce(&Recorder)) {
+    fn with<T>(&self, run: impl FnOnce(&Recorder) -> T) -> Option<T> {
         let recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(recorder) = recorder.as_ref() {
-            run(recorder);
-        }
+        recorder.as_ref().map(|recorder| run(recorder))
     }
 
     /// These bytes are about to be written.
@@ -109,14 +117,22 @@ impl Watched {
 
     /// SQLite's commit is done; its EXCLUSIVE lock is still held.
     pub(crate) fn committed(&self, file: &mut dyn Content) {
-        self.with(|recorder| recorder.committed(file));
+        let switched = self.with(|recorder| recorder.committed(file));
+        // Relaxed: as in `is_playing_back`.
+        self.switched.store(switched == Some(true), Ordering::Relaxed);
     }
 
-    /// The connection is about to lower its lock: what was not committed by now is rolled back.
-    pub(crate) fn unlocking(&self) {
+    /// The connection is about to lower its lock to this level: what was not committed by now is rolled back.
+    pub(crate) fn unlocking(&self, to: i32, vfs: HostVfs) {
         // Relaxed: only this connection changes its level, one thread at a time.
-        if self.level.load(Ordering::Relaxed) > 1 {
+        let level = self.level.load(Ordering::Relaxed);
+        if level > SHARED {
             self.with(Recorder::rolled_back);
+        }
+        // Relaxed: as in `is_playing_back`.
+        if self.switched.swap(false, Ordering::Relaxed) && (level, to) == (EXCLUSIVE, SHARED) {
+            let handover = self.with(|recorder| recorder.prepare_handover(vfs, &self.path)).flatten();
+            *self.handover.lock().unwrap_or_else(PoisonError::into_inner) = handover;
         }
     }
 
@@ -138,6 +154,14 @@ impl Watched {
         self.level.store(level, Ordering::Relaxed);
         // Relaxed: as in `is_playing_back`.
         self.playing_back.store(false, Ordering::Relaxed);
+        let handover = self.handover.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut handover) = handover
+            && let Some(file) = self.file
+            && level == SHARED
+            && handover.complete()
+        {
+            registry::hand_over(file, handover);
+        }
     }
 
     /// The level of the lock that is held, 0 for none, and whether by the calling thread.

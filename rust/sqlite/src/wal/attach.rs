@@ -36,15 +36,30 @@ impl Core {
     ) -> Result<Self, Error> {
         let vfs = shim::real_vfs(&api)
             .ok_or_else(|| Error::Unreachable { what: "this SQLite has no VFS".to_owned() })?;
-        let mut file = HostFile::open(vfs, path).map_err(Error::vfs("open the database"))?;
+        let file = HostFile::open(vfs, path).map_err(Error::vfs("open the database"))?;
+        Self::open_on(file, api, path, page_size, history, options).map_err(|(error, _)| error)
+    }
+
+    /// The same on a handle that is open already; after an error it is given back.
+    pub(super) fn open_on(
+        mut file: HostFile,
+        api: SqliteApi,
+        path: &Path,
+        page_size: u32,
+        history: SharedHistory,
+        options: &OpenOptions,
+    ) -> Result<Self, (Error, HostFile)> {
         // Makes sure that a `-wal` file and a valid index exist; while it is open, they stay.
-        let connection = connect(api, path, options)?;
-        // As long as we have this, no last connection deletes the WAL.
-        HostFile::retry_patiently(options.timeout, || file.lock(LockLevel::Shared))
-            .map_err(Error::vfs("lock the database"))?;
-        let index = WalIndex::map(&mut file)?;
-        let wal = WalFile::open(path, page_size)?;
-        drop(connection);
+        let parts = connect(api, path, options).and_then(|_connection| {
+            // As long as we have this, no last connection deletes the WAL.
+            HostFile::retry_patiently(options.timeout, || file.lock(LockLevel::Shared))
+                .map_err(Error::vfs("lock the database"))?;
+            Ok((WalIndex::map(&mut file)?, WalFile::open(path, page_size)?))
+        });
+        let (index, wal) = match parts {
+            Ok(parts) => parts,
+            Err(error) => return Err((error, file)),
+        };
         let (store, object) = {
             let history = locked(&history);
             (history.store.clone(), history.object)
@@ -100,6 +115,13 @@ impl Core {
     fn join(&mut self) -> Result<(), Error> {
         let _object = self.lock_object(self.timeout)?;
         self.catch_up()?;
+        if locked(&self.history).timeline.era().is_none_or(|era| era.engine != EraEngine::Wal) {
+            return Err(Error::Busy {
+                what: "another process is about to go on with the recording in WAL mode".to_owned(),
+                holder: None,
+                waited: Duration::ZERO,
+            });
+        }
         if !self.wal.is_current() {
             self.wal = WalFile::open(&self.path, self.page_size)?;
         }
@@ -107,7 +129,7 @@ impl Core {
     }
 
     /// Freezes a WAL that has at least one frame: then no mark ever stands at frame 0.
-    fn freeze_with_a_frame(&mut self) -> Result<(), Error> {
+    pub(super) fn freeze_with_a_frame(&mut self) -> Result<(), Error> {
         let started = Instant::now();
         loop {
             if self.index.watch().settled_header().is_none_or(|header| header.max_frame == 0) {
@@ -132,7 +154,7 @@ impl Core {
     }
 
     /// Has SQLite write page 1 as it is.
-    fn write_first_frame(&mut self) -> Result<(), Error> {
+    pub(super) fn write_first_frame(&mut self) -> Result<(), Error> {
         let action = Error::sqlite("write the WAL's first frame");
         let connection = open_connection(self.api, &self.path, self.timeout);
         let write = |connection: Connection| {
@@ -150,10 +172,27 @@ impl Core {
         connection.and_then(write).map_err(action).map(|_| ())
     }
 
-    fn take_over(&mut self) -> Result<(), Error> {
+    pub(super) fn take_over(&mut self) -> Result<(), Error> {
         self.catch_up()?;
         self.attempted = 0;
         let header = self.header()?;
+        self.learn(&header)?;
+        let stopped = self.store.broken(self.object).is_some();
+        let ours = locked(&self.history).timeline.era().is_some_and(|era| era.engine == EraEngine::Wal);
+        let kept = if ours && !stopped { self.compare_anchor(&header)? } else { Kept::Lost };
+        match kept {
+            Kept::SameWal { back_filled } if self.resume(&header, back_filled)? => {}
+            Kept::NewWal if self.resume_below(&header)? => {}
+            _ => self.begin_era(&header)?,
+        }
+        self.store.confirm_boot(self.object);
+        // A rewind or checkpoint that was killed before it recorded its run has announced one that will never come.
+        self.store.set_register(self.object, NEWEST_RUN, self.runs.stamp());
+        Ok(())
+    }
+
+    /// Notes the counters in page 1, and the number of the WAL's generation.
+    pub(super) fn learn(&mut self, header: &IndexHeader) -> Result<(), Error> {
         if header.page_size() != self.page_size {
             return Err(Error::WalDamaged {
                 what: format!(
@@ -168,17 +207,6 @@ impl Core {
         self.store.raise_register(self.object, HIGHEST_COUNTER, u64::from(one.counter));
         self.store.raise_register(self.object, HIGHEST_COOKIE, u64::from(one.cookie));
         self.sequence = WalHeader::decode(&self.wal.read_header()?).map_or(0, |(header, _)| header.sequence);
-        let stopped = self.store.broken(self.object).is_some();
-        let ours = locked(&self.history).timeline.era().is_some_and(|era| era.engine == EraEngine::Wal);
-        let kept = if ours && !stopped { self.compare_anchor(&header)? } else { Kept::Lost };
-        match kept {
-            Kept::SameWal { back_filled } if self.resume(&header, back_filled)? => {}
-            Kept::NewWal if self.resume_below(&header)? => {}
-            _ => self.begin_era(&header)?,
-        }
-        self.store.confirm_boot(self.object);
-        // A rewind or checkpoint that was killed before it recorded its run has announced one that will never come.
-        self.store.set_register(self.object, NEWEST_RUN, self.runs.stamp());
         Ok(())
     }
 
@@ -261,7 +289,7 @@ impl Core {
     }
 
     /// Everything in this WAL came after what we know, which is in the database file.
-    fn resume_below(&mut self, header: &IndexHeader) -> Result<bool, Error> {
+    pub(super) fn resume_below(&mut self, header: &IndexHeader) -> Result<bool, Error> {
         if self.index.watch().back_filled() > 0 {
             return Ok(false);
         }
@@ -288,7 +316,8 @@ impl Core {
     pub(crate) fn begin_era(&mut self, header: &IndexHeader) -> Result<(), Error> {
         let (highest, before) = {
             let history = locked(&self.history);
-            (history.timeline.highest(), history.timeline.era().is_some())
+            let timeline = &history.timeline;
+            (timeline.highest(), timeline.era().is_some() || timeline.marks().next().is_some())
         };
         let first = next_lsn(highest.max(self.store.last_lsn(self.object)))?;
         let pages = u64::from(header.pages);

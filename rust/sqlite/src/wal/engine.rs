@@ -9,10 +9,12 @@ use dbrewind_core::{Extent, Lsn};
 use super::core::{Core, NEWEST_RUN, locked_core};
 use super::notes::RunNote;
 use super::tail::Tail;
+use crate::database::JournalMode;
 use crate::engine::{Change, Engine, Moment, SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::SqliteApi;
 use crate::options::OpenOptions;
+use crate::switch::{Handover, NotAdopted};
 
 /// Records a database in WAL mode.
 #[derive(Debug)]
@@ -33,6 +35,26 @@ impl WalEngine {
     ) -> Result<Self, Error> {
         let mut core = Core::open(api, path, page_size, history, options)?;
         core.attach()?;
+        Self::start(core)
+    }
+
+    /// Goes on with a history that comes from a rollback mode.
+    ///
+    /// # Errors
+    /// With the handover, if it still keeps everything as it is.
+    pub(crate) fn adopt(
+        api: SqliteApi,
+        path: &Path,
+        page_size: u32,
+        history: SharedHistory,
+        options: &OpenOptions,
+        handover: Handover,
+    ) -> Result<Self, NotAdopted> {
+        let core = Core::adopt(api, path, page_size, history, options, handover)?;
+        Self::start(core).map_err(|error| NotAdopted::new(error, None))
+    }
+
+    fn start(core: Core) -> Result<Self, Error> {
         let watch = core.index.watch();
         let core = Arc::new(Mutex::new(core));
         let tail = Tail::start(Arc::clone(&core), watch)?;
@@ -123,6 +145,10 @@ impl Core {
 }
 
 impl Engine for WalEngine {
+    fn journal(&self) -> JournalMode {
+        JournalMode::Wal
+    }
+
     fn moment(&mut self) -> Result<Moment, Error> {
         locked_core(&self.core).moment()
     }

@@ -125,6 +125,16 @@ impl WalFile {
         written.and_then(|()| fault::failure("wal: header")).map_err(self.error("write"))
     }
 
+    /// Empties the file and removes it. Only under EXCLUSIVE on the database, with everything back-filled. Emptied first:
+    /// frames that came back after a power cut would hide what is written to the database file from now on.
+    pub(crate) fn remove(&self, durable: bool) -> Result<(), Error> {
+        self.file.set_len(0).map_err(self.error("empty"))?;
+        if durable {
+            self.file.sync_all().map_err(self.error("sync"))?;
+        }
+        std::fs::remove_file(&self.path).map_err(self.error("remove"))
+    }
+
     /// Makes the content durable.
     pub(crate) fn sync(&self) -> Result<(), Error> {
         fault::failure("wal: sync").and_then(|()| self.file.sync_data()).map_err(self.error("sync"))

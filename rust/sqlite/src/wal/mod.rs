@@ -1,5 +1,6 @@
 //! Recording and rewinding a database in WAL mode. Nobody else is touched: the WAL itself is the record.
 
+mod adopt;
 mod ahead;
 mod anchor;
 mod attach;
@@ -7,6 +8,7 @@ mod checkpoint;
 mod content;
 mod core;
 mod drain;
+mod end;
 mod engine;
 #[cfg(all(test, feature = "bundled"))]
 mod failing;
@@ -22,5 +24,9 @@ mod runs;
 mod tail;
 mod transaction;
 
+pub(crate) use core::Core;
 pub(crate) use engine::WalEngine;
+pub(crate) use file::WalFile;
+pub(crate) use index::WalIndex;
+pub(crate) use locks::READ4;
 pub(crate) use page_one::forget_moving;

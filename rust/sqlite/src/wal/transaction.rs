@@ -8,6 +8,7 @@ use super::index::IndexHeader;
 use super::page_one::{self, PageOne};
 use crate::error::Error;
 use crate::options::Synchronous;
+use crate::rollback::Header;
 
 /// Images up to this many bytes are held in memory; more are checked in a first pass and read again.
 const HELD: usize = 64 * 1024 * 1024;
@@ -62,8 +63,7 @@ impl Core {
     ) -> Result<FreshPageOne, Error> {
         let then = PageOne::read(&image).ok_or_else(|| Error::internal("page 1 has 100 bytes"))?;
         let seen = now.counter.max(then.counter);
-        let highest = u32::try_from(self.store.register(self.object, HIGHEST_COUNTER)).unwrap_or(u32::MAX);
-        let counter = above(highest.max(seen));
+        let counter = self.counter_above(seen);
         let cookie = self.cookie_for(then.cookie, now.cookie);
         page_one::move_forward(&mut image, now.modes, counter, cookie, pages);
         Ok(FreshPageOne { image, counter, cookie })
@@ -81,6 +81,12 @@ impl Core {
         let fresh = above(highest.max(then).max(now));
         self.first_cookies.insert(fresh, root);
         fresh
+    }
+
+    /// A change counter that no page 1 has had.
+    pub(crate) fn counter_above(&self, seen: u32) -> u32 {
+        let highest = u32::try_from(self.store.register(self.object, HIGHEST_COUNTER)).unwrap_or(u32::MAX);
+        above(highest.max(seen))
     }
 
     /// Remembers the counters of a page 1 that is about to be published.
@@ -133,6 +139,20 @@ impl Core {
         Ok(page)
     }
 
+    /// In WAL mode the size of the pages cannot change, not even back.
+    fn check_page_size(&self, first_page: &[u8]) -> Result<(), Error> {
+        match Header::parse(first_page) {
+            Some(header) if header.page_size != self.page_size => Err(Error::Unsupported {
+                what: format!(
+                    "at that moment the database had pages of {} bytes, now they have {}, which WAL mode cannot \
+                     change; close every connection, open with journal=\"delete\", and rewind then",
+                    header.page_size, self.page_size
+                ),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes the items of a plan, page 1 last and as the commit frame, behind `place`. All images are read and
     /// checked before the first byte is written. Nothing is published. Answers the pages in frame order and the
     /// last checksum.
@@ -152,6 +172,7 @@ impl Core {
             self.image(*key, *source, &mut image)?;
             first_page.clone_from(&image);
         }
+        self.check_page_size(&first_page)?;
         let held = rest.len().saturating_mul(self.page_size as usize) <= HELD;
         let mut frames = Frames::new(place);
         let mut numbers = Vec::with_capacity(rest.len() + 1);

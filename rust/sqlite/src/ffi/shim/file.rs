@@ -10,7 +10,8 @@ use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::super::types::{self, sqlite3_file, sqlite3_io_methods, sqlite3_vfs};
+use super::super::host_file::HostVfs;
+use super::super::types::{self, sqlite3_file, sqlite3_io_methods};
 use super::RealFile;
 use crate::rollback::Watched;
 
@@ -32,6 +33,8 @@ struct Inner {
     /// The real file object, in `_memory`.
     real: NonNull<sqlite3_file>,
     _memory: Box<[u64]>,
+    /// The VFS it was opened through.
+    vfs: HostVfs,
     watched: Arc<Watched>,
 }
 
@@ -40,13 +43,13 @@ struct Inner {
 /// # Safety
 /// The arguments are those of an xOpen for SQLITE_OPEN_MAIN_DB with a name; `memory` has [`SIZE`] bytes.
 pub(super) unsafe fn open(
-    real_vfs: *mut sqlite3_vfs,
+    vfs: HostVfs,
     name: *const c_char,
     memory: *mut sqlite3_file,
     flags: c_int,
     out: *mut c_int,
 ) -> c_int {
-    let ours = memory.cast::<ShimFile>();
+    let (ours, real_vfs) = (memory.cast::<ShimFile>(), vfs.as_ptr());
     // SAFETY: by contract the memory is ours, and the name a C string.
     unsafe {
         (*ours).methods = std::ptr::null();
@@ -65,7 +68,7 @@ pub(super) unsafe fn open(
         let path = Path::new(OsStr::from_bytes(CStr::from_ptr(name).to_bytes()));
         let watched = catch_unwind(|| Watched::open(path)).unwrap_or_else(|_| Watched::unknown());
         let methods = table((*real.as_ptr()).pMethods);
-        let inner = Box::into_raw(Box::new(Inner { methods, real, _memory: backing, watched }));
+        let inner = Box::into_raw(Box::new(Inner { methods, real, _memory: backing, vfs, watched }));
         (*ours).inner = inner;
         (*ours).methods = &raw const (*inner).methods;
         code
@@ -216,13 +219,13 @@ unsafe extern "C" fn unlock(file: *mut sqlite3_file, level: c_int) -> c_int {
     unsafe {
         let inner = inner(file);
         if inner.watched.is_recorded() {
-            guarded(&inner.watched, || inner.watched.unlocking());
+            guarded(&inner.watched, || inner.watched.unlocking(level, inner.vfs));
         }
         let code = match (*(*inner.real.as_ptr()).pMethods).xUnlock {
             Some(call) => call(inner.real.as_ptr(), level),
             None => types::SQLITE_IOERR,
         };
-        inner.watched.unlocked(level);
+        guarded(&inner.watched, || inner.watched.unlocked(level));
         code
     }
 }

@@ -62,7 +62,8 @@ unsafe extern "C" fn open(
     unsafe {
         let real = real(ours);
         if flags & types::SQLITE_OPEN_MAIN_DB != 0 && !name.is_null() {
-            return file::open(real, name, memory, flags, out);
+            let Some(vfs) = NonNull::new(real) else { return types::SQLITE_CANTOPEN };
+            return file::open(HostVfs::leaked(vfs), name, memory, flags, out);
         }
         match (*real).xOpen {
             Some(open) => open(real, name, memory, flags, out),
