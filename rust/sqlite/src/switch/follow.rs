@@ -61,7 +61,7 @@ pub(crate) fn follow(engine: &mut Box<dyn Engine>, context: &Context) -> Result<
             Ok(next) => *engine = Box::new(next),
             Err(failed) => {
                 rollback::give_back(id, failed.handover);
-                return Err(*failed.error);
+                return Err(failed.error);
             }
         }
         return Ok(());

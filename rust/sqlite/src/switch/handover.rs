@@ -64,14 +64,14 @@ impl Handover {
 /// The WAL engine could not take over.
 #[derive(Debug)]
 pub(crate) struct NotAdopted {
-    pub(crate) error: Box<Error>,
+    pub(crate) error: Error,
     /// If it still keeps everything as it is.
     pub(crate) handover: Option<Handover>,
 }
 
 impl NotAdopted {
-    pub(crate) fn new(error: Error, handover: Option<Handover>) -> Self {
-        Self { error: Box::new(error), handover }
+    pub(crate) fn new(error: Error, handover: Option<Handover>) -> Box<Self> {
+        Box::new(Self { error, handover })
     }
 }
 

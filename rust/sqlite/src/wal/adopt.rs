@@ -28,7 +28,7 @@ impl Core {
         history: SharedHistory,
         options: &OpenOptions,
         Handover { file, role }: Handover,
-    ) -> Result<Self, NotAdopted> {
+    ) -> Result<Self, Box<NotAdopted>> {
         let mut core = match Self::open_on(file, api, path, page_size, history, options) {
             Ok(core) => core,
             Err((error, file)) => return Err(NotAdopted::new(error, Some(Handover { file, role }))),

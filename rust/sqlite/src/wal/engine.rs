@@ -49,7 +49,7 @@ impl WalEngine {
         history: SharedHistory,
         options: &OpenOptions,
         handover: Handover,
-    ) -> Result<Self, NotAdopted> {
+    ) -> Result<Self, Box<NotAdopted>> {
         let core = Core::adopt(api, path, page_size, history, options, handover)?;
         Self::start(core).map_err(|error| NotAdopted::new(error, None))
     }

@@ -36,7 +36,7 @@ impl Scene {
         .unwrap();
         let store = Store::open(&dir.path().join("store"), &StoreOptions::default()).unwrap();
         let object = store.object("app", 4096).unwrap();
-        let history = Arc::new(Mutex::new(History::new(store, object)));
+        let history = Arc::new(Mutex::new(History::new(store, object, 4096)));
         let options =
             OpenOptions { timeout: TIMEOUT, synchronous: Synchronous::Full, ..OpenOptions::default() };
         let mut core = Core::open(SqliteApi::bundled(), &path, 4096, history, &options).unwrap();
