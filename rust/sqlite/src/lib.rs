@@ -2,6 +2,7 @@
 //!
 //! Links no SQLite: every call goes through the [`SqliteApi`] of the copy that the host uses.
 
+mod counters;
 mod database;
 mod digest;
 mod engine;

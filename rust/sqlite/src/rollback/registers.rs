@@ -4,6 +4,7 @@
 use dbrewind_core::{Lsn, ObjectId, Store};
 
 use super::in_flight::InFlight;
+use crate::counters;
 
 const COUNTER: usize = 0;
 const COOKIE: usize = 1;
@@ -26,14 +27,18 @@ impl<'a> Registers<'a> {
 
     /// The change counter that the file had after the last change we know of; the highest ever.
     pub(crate) fn counter(self) -> u32 {
-        #[expect(clippy::cast_possible_truncation, reason = "only counters are put there")]
-        let counter = self.store.register(self.object, COUNTER) as u32;
-        counter
+        counters::low(self.store.register(self.object, COUNTER))
+    }
+
+    /// A counter that no change has given the file yet, ahead of the newest by `step`. `there`: the one in the file.
+    pub(crate) fn counter_above(self, there: u32, step: u32) -> u32 {
+        counters::above(counters::seen(self.store.register(self.object, COUNTER), there), step)
     }
 
     /// A recorded change gave the file this counter.
     pub(crate) fn raise_counter(self, to: u32) {
-        self.store.raise_register(self.object, COUNTER, u64::from(to));
+        let known = self.store.register(self.object, COUNTER);
+        self.store.raise_register(self.object, COUNTER, counters::seen(known, to));
     }
 
     /// An era begins with a file that has this counter and this cookie.

@@ -13,6 +13,7 @@ use super::intent::{self, Intent};
 use super::journal::{self, Guard};
 use super::lock_wait::{self, Wait};
 use super::settle;
+use crate::counters;
 use crate::engine::{Change, locked};
 use crate::error::Error;
 use crate::fault;
@@ -118,11 +119,10 @@ impl Rollback {
         let then = Header::parse(work.first_block())
             .ok_or_else(|| Error::internal("page 1 at the target is not one"))?;
         let registers = self.registers();
-        let highest = registers.counter().max(header.counter);
-        let counter = highest.wrapping_add(STEP + (journal::random() % STEPS) as u32);
+        let counter = registers.counter_above(header.counter, STEP + (journal::random() % STEPS) as u32);
         let cookie = match then.cookie == header.cookie {
             true => then.cookie,
-            false => registers.cookie().max(header.cookie).max(then.cookie).wrapping_add(1),
+            false => counters::fresh_cookie(registers.cookie().max(header.cookie).max(then.cookie))?,
         };
         let extent_now = self.extent(present.size);
         work.save(&mut self.file, extent_now, extent)?;

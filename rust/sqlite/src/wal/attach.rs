@@ -9,7 +9,7 @@ use dbrewind_core::{Engine as EraEngine, EraBody, Extent, Kind, Lsn, Timestamp};
 
 use super::ahead::Beyond;
 use super::anchor::Kept;
-use super::core::{Core, HIGHEST_COOKIE, HIGHEST_COUNTER, NEWEST_RUN, damaged_note};
+use super::core::{Core, NEWEST_RUN, damaged_note};
 use super::file::WalFile;
 use super::freeze::TOUCH;
 use super::header::WalHeader;
@@ -204,8 +204,7 @@ impl Core {
         }
         self.index.reach(&mut self.file, header.max_frame)?;
         let one = self.page_one(header.max_frame)?;
-        self.store.raise_register(self.object, HIGHEST_COUNTER, u64::from(one.counter));
-        self.store.raise_register(self.object, HIGHEST_COOKIE, u64::from(one.cookie));
+        self.note_numbers(one.counter, one.cookie);
         self.sequence = WalHeader::decode(&self.wal.read_header()?).map_or(0, |(header, _)| header.sequence);
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dbrewind_core::{AppendError, Code, CommitBody, Extent, Head, Kind, Lsn, Timestamp};
 
-use super::core::{Core, HIGHEST_COOKIE, HIGHEST_COUNTER};
+use super::core::Core;
 use super::header::FrameHeader;
 use super::index::IndexHeader;
 use super::page_one::PageOne;
@@ -156,8 +156,7 @@ impl Core {
         if page == 1
             && let Some(one) = PageOne::read(image)
         {
-            self.store.raise_register(self.object, HIGHEST_COUNTER, u64::from(one.counter));
-            self.store.raise_register(self.object, HIGHEST_COOKIE, u64::from(one.cookie));
+            self.note_numbers(one.counter, one.cookie);
         }
     }
 

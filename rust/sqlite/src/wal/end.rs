@@ -27,7 +27,7 @@ impl Core {
         let mut start = [0; PageOne::LEN];
         self.read_below(1, &mut start)?;
         let one = PageOne::read(&start).ok_or_else(|| Error::internal("page 1 has 100 bytes"))?;
-        let counter = self.counter_above(one.counter);
+        let counter = self.counter_above(&[one.counter]);
         page_one::move_forward(&mut start, [1, 1], counter, one.cookie, header.pages);
         self.file.write(&start, 0).map_err(Error::vfs("write page 1"))?;
         if durable {

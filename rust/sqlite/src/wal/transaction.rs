@@ -6,6 +6,7 @@ use super::core::{Core, HIGHEST_CHANGE, HIGHEST_COOKIE, HIGHEST_COUNTER};
 use super::header::{ByteOrder, Checksum, FrameHeader, Salt};
 use super::index::IndexHeader;
 use super::page_one::{self, PageOne};
+use crate::counters;
 use crate::error::Error;
 use crate::options::Synchronous;
 use crate::rollback::Header;
@@ -62,44 +63,50 @@ impl Core {
         pages: u32,
     ) -> Result<FreshPageOne, Error> {
         let then = PageOne::read(&image).ok_or_else(|| Error::internal("page 1 has 100 bytes"))?;
-        let seen = now.counter.max(then.counter);
-        let counter = self.counter_above(seen);
-        let cookie = self.cookie_for(then.cookie, now.cookie);
+        let counter = self.counter_above(&[now.counter, then.counter]);
+        let cookie = self.cookie_for(then.cookie, now.cookie)?;
         page_one::move_forward(&mut image, now.modes, counter, cookie, pages);
         Ok(FreshPageOne { image, counter, cookie })
     }
 
     /// The schema of `then` under a cookie that stands for nothing else. If the schema is the present one, its
     /// present cookie: nobody has to parse it again.
-    fn cookie_for(&mut self, then: u32, now: u32) -> u32 {
+    fn cookie_for(&mut self, then: u32, now: u32) -> Result<u32, Error> {
         let first = |cookie: u32| self.first_cookies.get(&cookie).copied().unwrap_or(cookie);
         let (root, present) = (first(then), first(now));
         if root == present {
-            return now;
+            return Ok(now);
         }
         let highest = u32::try_from(self.store.register(self.object, HIGHEST_COOKIE)).unwrap_or(u32::MAX);
-        let fresh = above(highest.max(then).max(now));
+        let fresh = counters::fresh_cookie(highest.max(then).max(now))?;
         self.first_cookies.insert(fresh, root);
-        fresh
+        Ok(fresh)
     }
 
-    /// A change counter that no page 1 has had.
-    pub(crate) fn counter_above(&self, seen: u32) -> u32 {
-        let highest = u32::try_from(self.store.register(self.object, HIGHEST_COUNTER)).unwrap_or(u32::MAX);
-        above(highest.max(seen))
+    /// A change counter that no page 1 has had, these least of all.
+    pub(crate) fn counter_above(&self, these: &[u32]) -> u32 {
+        let known = self.store.register(self.object, HIGHEST_COUNTER);
+        counters::above(these.iter().fold(known, |known, number| counters::seen(known, *number)), 1)
     }
 
     /// Remembers the counters of a page 1 that is about to be published.
     pub(crate) fn note_counters(&self, one: &FreshPageOne) {
-        self.store.raise_register(self.object, HIGHEST_COUNTER, u64::from(one.counter));
-        self.store.raise_register(self.object, HIGHEST_COOKIE, u64::from(one.cookie));
+        self.note_numbers(one.counter, one.cookie);
     }
 
-    /// The next wal-index change number: above every one ever used, also before a recovery zeroed it.
+    /// Remembers numbers of a page 1 that somebody has published.
+    pub(crate) fn note_numbers(&self, counter: u32, cookie: u32) {
+        let known = self.store.register(self.object, HIGHEST_COUNTER);
+        self.store.raise_register(self.object, HIGHEST_COUNTER, counters::seen(known, counter));
+        self.store.raise_register(self.object, HIGHEST_COOKIE, u64::from(cookie));
+    }
+
+    /// The next wal-index change number: above every one ever used, also before a recovery zeroed it. It helps to tell
+    /// headers apart and need not: the checksum in them sums up all frames, of which each rewind's has a counter of its own.
     pub(crate) fn next_change(&self, header: &IndexHeader) -> u32 {
-        let highest = self.store.register(self.object, HIGHEST_CHANGE);
-        let next = above(u32::try_from(highest).unwrap_or(u32::MAX).max(header.change));
-        self.store.raise_register(self.object, HIGHEST_CHANGE, u64::from(next));
+        let known = counters::seen(self.store.register(self.object, HIGHEST_CHANGE), header.change);
+        let next = counters::above(known, 1);
+        self.store.raise_register(self.object, HIGHEST_CHANGE, counters::seen(known, next));
         next
     }
 
@@ -206,9 +213,4 @@ impl Core {
 
 fn frame_count(numbers: &[u32]) -> Result<u32, Error> {
     u32::try_from(numbers.len()).map_err(|_| Error::internal("a transaction of more than 2^32 frames"))
-}
-
-/// The next number, skipping 0, which stands for "never".
-fn above(number: u32) -> u32 {
-    number.wrapping_add(1).max(1)
 }
