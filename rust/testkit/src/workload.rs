@@ -189,7 +189,15 @@ pub fn sql(work: Work, rng: &mut Rng, schema: &Schema) -> String {
             format!("begin; {}; {}; {}; rollback", fill(rng, &table, 200), update(rng, &table), create(rng))
         }
         Work::Spill => {
-            format!("pragma cache_size = 5; {}; pragma cache_size = -2000", fill(rng, &table, 200))
+            // Some milliseconds in which others can see the frames of a transaction that is not over.
+            let busy = "select count(*) from (with recursive n(i) as (select 1 union all select i + 1 from n \
+                        where i < 20000) select i from n)";
+            format!(
+                "pragma cache_size = 5; begin; {}; {busy}; {}; {busy}; {}; pragma cache_size = -2000",
+                fill(rng, &table, 300),
+                update(rng, &table),
+                rng.pick(&["commit", "commit", "rollback"])
+            )
         }
         Work::Nothing => {
             (*rng.pick(&["begin immediate; commit", "begin; select * from sqlite_schema; commit"])).to_owned()

@@ -95,12 +95,19 @@ fn connect(life: &Life) -> Peer {
         app.must(&format!("pragma journal_mode={}", life.journal));
     }
     app.must("pragma synchronous=off");
+    if life.number.is_multiple_of(2) {
+        // Transactions write pages before they commit.
+        app.must("pragma cache_size=5");
+    }
     app
 }
 
 fn commit(app: &mut Peer, rng: &mut Rng, head: &str) {
     match change(app, rng, head) {
         Ok(()) => {
+            if rng.below(4) == 0 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             let step = Step::Commit(head.to_owned());
             say(&Event::Try(step.clone()));
             app.must("commit");
@@ -130,9 +137,11 @@ impl Child {
             }
             96..98 => self.reopen(),
             _ => {
-                let size = self.rng.below(200_000);
-                let sql = format!("begin; insert into t(v) values(zeroblob({size})); rollback");
-                self.sql(Step::Quiet, &sql);
+                let size = self.rng.below(500_000);
+                self.sql(Step::Quiet, &format!("begin; insert into t(v) values(zeroblob({size}))"));
+                std::thread::sleep(Duration::from_millis(self.rng.below(3)));
+                // None is open when the lock was not to be had.
+                let _none = self.app.sql("rollback");
             }
         }
     }
