@@ -278,6 +278,28 @@ def test_a_store_that_was_removed_while_open(app_db: Path, connect: Connect) -> 
         assert db.marks() == []
 
 
+def test_a_reader_from_before_the_recording_is_named(tmp_path: Path) -> None:
+    create(tmp_path / "app.db", "delete")
+    program = """
+import sqlite3
+app = sqlite3.connect("app.db")
+import dbrewind
+db = dbrewind.open("app.db")
+db.mark("seeded")
+writer = sqlite3.connect("app.db", isolation_level=None)
+writer.execute("DELETE FROM users")
+cursor = app.execute("SELECT id FROM orders")
+cursor.fetchone()
+try:
+    db.rewind("seeded", timeout=0.1)
+except dbrewind.BusyError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("[DBR004] ")
+    assert ": a connection of this process from before the recording is reading" in done.stdout
+
+
 @pytest.mark.parametrize("how", ["removed", "renamed", "replaced"])
 def test_a_mark_in_a_store_that_was_taken_away_is_refused(app_db: Path, how: str) -> None:
     db = dbrewind.open(app_db)

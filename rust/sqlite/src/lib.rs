@@ -9,6 +9,7 @@ mod engine;
 mod error;
 mod fault;
 mod ffi;
+mod kernel_locks;
 mod mark;
 mod naming;
 mod opening;

@@ -169,6 +169,41 @@ fn busy_names_the_process() {
     assert_eq!(shell.run("select count(*) from t;"), "10");
 }
 
+/// The shim does not see a connection from before it, and the kernel does not tell its locks from ours.
+#[test]
+fn busy_names_a_connection_from_before() {
+    let world = World::new("delete", 4096);
+    let old = world.connect_by("unix");
+    let db = world.record();
+    let c = world.connect();
+    world.fill(&c, 0..10);
+    db.mark("m").unwrap();
+    world.fill(&c, 10..20);
+    let from_before = "a connection of this process from before the recording";
+    let text = |db: &dbrewind_sqlite::Database| busy_text(&db.rewind(&Target::from("m"), SHORT).unwrap_err());
+    for (begin, what) in [
+        ("begin; select count(*) from t", "is reading"),
+        ("begin immediate", "has an open write transaction"),
+    ] {
+        old.execute_batch(begin).unwrap();
+        let told = text(&db);
+        assert!(told.contains(&format!("{from_before} {what}")), "{told}");
+        // A reader elsewhere is not all that is in the way of a writer.
+        let mut shell = world.shell();
+        shell.run("begin; select count(*) from t;");
+        let told = text(&db);
+        assert!(told.contains("(sqlite3) is reading"), "{told}");
+        assert_eq!(told.contains(from_before), what != "is reading", "{told}");
+        old.execute_batch("rollback").unwrap();
+        // It has the file open still, but is not in the way.
+        let told = text(&db);
+        assert!(!told.contains("this process"), "{told}");
+        drop(shell);
+    }
+    db.rewind(&Target::from("m"), None).unwrap();
+    assert_eq!(world.count(&c), 10);
+}
+
 /// Opening and closing the file by path would drop SQLite's locks on it: nothing here may do that.
 #[test]
 fn posix_lock_trap() {

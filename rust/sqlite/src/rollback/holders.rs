@@ -4,82 +4,104 @@ use std::fs;
 use std::path::Path;
 
 use super::file_id::FileId;
-use super::registry::HeldHere;
+use super::registry::{self, HeldHere};
+use crate::kernel_locks::{self, HeldLock};
 
 const PENDING: u64 = 0x4000_0000;
 const RESERVED: u64 = PENDING + 1;
 const SHARED: u64 = PENDING + 2;
 
-/// In words, who keeps us from the lock. `None`: nobody is seen any more.
-pub(crate) fn describe(file: FileId, here: HeldHere) -> Option<String> {
+/// What is in the way of a lock.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Doing {
+    /// Readers keep nobody but the one who is about to write.
+    Reading,
+    /// Will write. Keeps other writers out.
+    InATransaction,
+    /// Keeps everybody out.
+    Writing,
+}
+
+impl Doing {
+    /// Of a lock level of SQLite above 0.
+    pub(super) fn of_level(level: i32) -> Self {
+        match level {
+            ..=1 => Self::Reading,
+            2 => Self::InATransaction,
+            _ => Self::Writing,
+        }
+    }
+
+    fn of_lock(lock: &HeldLock) -> Option<Self> {
+        match lock.bytes.0 {
+            SHARED if lock.write => Some(Self::Writing),
+            SHARED => Some(Self::Reading),
+            RESERVED => Some(Self::InATransaction),
+            PENDING => Some(Self::Writing),
+            _ => None,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Reading => "is reading",
+            Self::InATransaction => "has an open write transaction",
+            Self::Writing => "is writing",
+        }
+    }
+}
+
+/// In words, who holds a lock on the file. `None`: nobody is seen any more.
+///
+/// `wanted`: the least that keeps us from our lock, if that is known. When nobody is seen who does as much, it must be
+/// a connection of this process that is not in the registry, if there is one: the kernel does not tell its locks
+/// from ours.
+pub(crate) fn describe(file: FileId, here: HeldHere, wanted: Option<Doing>) -> Option<String> {
     let mut holders = Vec::new();
-    let level = |level| match level {
-        1 => "is reading",
-        2 => "has an open write transaction",
-        _ => "is writing",
-    };
-    if here.mine > 0 {
-        holders.push(format!("a connection of this thread {}", level(here.mine)));
+    let mut most = None;
+    for (who, level) in
+        [("a connection of this thread", here.mine), ("another connection of this process", here.others)]
+    {
+        if level > 0 {
+            let doing = Doing::of_level(level);
+            most = most.max(Some(doing));
+            holders.push(format!("{who} {}", doing.words()));
+        }
     }
-    if here.others > 0 {
-        holders.push(format!("another connection of this process {}", level(here.others)));
+    let me = std::process::id();
+    let does_it = |lock: &HeldLock| lock.pid != me && Doing::of_lock(lock) >= wanted.or(Some(Doing::Reading));
+    let known = most.is_some() && most >= wanted;
+    let locks = kernel_locks::on(file, |found| known || found.iter().any(does_it));
+    for (pid, doing) in strongest(&locks).into_iter().filter(|(pid, _)| *pid != me) {
+        most = most.max(Some(doing));
+        holders.push(format!("process {pid}{} {}", kernel_locks::program(pid), doing.words()));
     }
-    holders
-        .extend(fs::read_to_string("/proc/locks").map(|locks| elsewhere(&locks, file)).unwrap_or_default());
+    if let Some(wanted) = wanted.filter(|wanted| most.is_none_or(|most| most < *wanted))
+        && has_unknown(file, here)
+    {
+        holders.push(format!("a connection of this process from before the recording {}", wanted.words()));
+    }
     (!holders.is_empty()).then(|| holders.join(", "))
 }
 
-/// The other processes in the kernel's list of locks.
-fn elsewhere(locks: &str, file: FileId) -> Vec<String> {
-    let me = std::process::id();
-    let mut found: Vec<(u32, &str)> = Vec::new();
-    for line in locks.lines() {
-        let Some((pid, what)) = parse(line, file) else { continue };
-        if pid == me {
-            continue;
-        }
-        match found.iter_mut().find(|(known, _)| *known == pid) {
-            Some((_, known)) if *known == "is reading" => *known = what,
-            Some(_) => {}
-            None => found.push((pid, what)),
-        }
-    }
-    found.iter().map(|(pid, what)| format!("process {pid}{} {what}", program(*pid))).collect()
+/// Whether this process has the file open besides our own handles and the connections through the shim.
+fn has_unknown(file: FileId, here: HeldHere) -> bool {
+    // One that is about to begin recording has the file open, and is not counted yet.
+    let ours = registry::handles(file).max(1);
+    open_here(file) > here.connections + ours
 }
 
-/// One line of `/proc/locks`: `7: POSIX  ADVISORY  WRITE 4711 fd:01:9876 1073741825 1073741825`.
-fn parse(line: &str, file: FileId) -> Option<(u32, &'static str)> {
-    let mut fields = line.split_ascii_whitespace().skip(1);
-    // A waiter has an arrow here; it holds nothing.
-    if fields.next()? != "POSIX" {
-        return None;
+/// Each process once, with the most that it does.
+fn strongest(locks: &[HeldLock]) -> Vec<(u32, Doing)> {
+    let mut found: Vec<(u32, Doing)> = Vec::new();
+    for lock in locks {
+        let Some(doing) = Doing::of_lock(lock) else { continue };
+        match found.iter_mut().find(|(known, _)| *known == lock.pid) {
+            Some((_, known)) => *known = doing.max(*known),
+            None => found.push((lock.pid, doing)),
+        }
     }
-    let write = fields.nth(1)? == "WRITE";
-    let pid = fields.next()?.parse().ok()?;
-    let mut place = fields.next()?.split(':');
-    let (major, minor) =
-        (u64::from_str_radix(place.next()?, 16).ok()?, u64::from_str_radix(place.next()?, 16).ok()?);
-    let inode: u64 = place.next()?.parse().ok()?;
-    let start: u64 = fields.next()?.parse().ok()?;
-    let device = file.device;
-    let same_device = (device >> 8 & 0xfff | device >> 32 & !0xfff, device & 0xff | device >> 12 & !0xff);
-    // Some file systems show another device than `stat` does; there the inode has to do.
-    if inode != file.inode || (same_device != (major, minor) && major != 0) {
-        return None;
-    }
-    let what = match start {
-        SHARED if write => "is writing",
-        SHARED => "is reading",
-        PENDING => "waits to write",
-        RESERVED => "has an open write transaction",
-        _ => return None,
-    };
-    Some((pid, what))
-}
-
-fn program(pid: u32) -> String {
-    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    if name.trim().is_empty() { String::new() } else { format!(" ({})", name.trim()) }
+    found
 }
 
 /// The other processes that have the file open, in words. Only those are seen that we may look into.
@@ -91,7 +113,7 @@ pub(crate) fn open_elsewhere(file: FileId) -> Option<String> {
             continue;
         };
         if pid != me && descriptors(&process.path(), file) > 0 {
-            found.push(format!("process {pid}{}", program(pid)));
+            found.push(format!("process {pid}{}", kernel_locks::program(pid)));
         }
     }
     (!found.is_empty()).then(|| found.join(", "))
@@ -106,32 +128,4 @@ fn descriptors(process: &Path, file: FileId) -> usize {
     let Ok(entries) = fs::read_dir(process.join("fd")) else { return 0 };
     // `stat` through the link: opening the database here would cost SQLite its locks.
     entries.flatten().filter(|entry| FileId::of(&entry.path()).is_ok_and(|found| found == file)).count()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FILE: FileId = FileId { device: 0xfd01, inode: 9876 };
-
-    #[test]
-    fn lines_of_the_kernel_are_understood() {
-        let line = |kind, at: u64| format!("7: POSIX  ADVISORY  {kind} 4711 fd:01:9876 {at} {at}");
-        assert_eq!(parse(&line("WRITE", RESERVED), FILE), Some((4711, "has an open write transaction")));
-        assert_eq!(parse(&line("READ ", SHARED), FILE), Some((4711, "is reading")));
-        assert_eq!(parse(&line("WRITE", SHARED), FILE), Some((4711, "is writing")));
-        assert_eq!(parse(&line("WRITE", 5), FILE), None);
-        assert_eq!(parse("7: -> POSIX ADVISORY WRITE 4711 fd:01:9876 1073741825 1073741825", FILE), None);
-        assert_eq!(parse("1: FLOCK  ADVISORY  WRITE 1 fd:01:9876 0 EOF", FILE), None);
-        assert_eq!(parse("8: POSIX  ADVISORY  READ 4711 fd:01:9877 1073741826 1073742335", FILE), None);
-    }
-
-    #[test]
-    fn the_strongest_lock_of_a_process_is_told() {
-        let locks = "1: POSIX ADVISORY READ 4711 fd:01:9876 1073741826 1073742335\n\
-                     2: POSIX ADVISORY WRITE 4711 fd:01:9876 1073741825 1073741825\n";
-        let told = elsewhere(locks, FILE);
-        assert_eq!(told.len(), 1);
-        assert!(told[0].ends_with("has an open write transaction"), "{told:?}");
-    }
 }

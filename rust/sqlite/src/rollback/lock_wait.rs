@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use dbrewind_core::Patience;
 
 use super::file_id::FileId;
+use super::holders::Doing;
 use super::{holders, registry};
 use crate::error::Error;
 use crate::ffi::{HostFile, LockLevel, VfsError};
@@ -32,8 +33,12 @@ impl Wait {
 
     /// An error when the time is over, or the caller wants to end the wait.
     pub(crate) fn check(&self, waiting_for: &str) -> Result<(), Error> {
+        self.check_for(waiting_for, None)
+    }
+
+    fn check_for(&self, waiting_for: &str, wanted: Option<Doing>) -> Result<(), Error> {
         if self.left().is_zero() {
-            return Err(self.busy(&format!("cannot wait longer for {waiting_for}")));
+            return Err(self.busy(&format!("cannot wait longer for {waiting_for}"), wanted));
         }
         if self.patience.try_borrow_mut().is_ok_and(|mut patience| patience.is_over()) {
             return Err(Error::Interrupted);
@@ -41,19 +46,20 @@ impl Wait {
         Ok(())
     }
 
-    /// After a refusal: an error when the time is over, or when the calling thread itself is in the way with
-    /// a lock of this level or more, since it cannot give way while it waits here.
-    fn refused(&self, waiting_for: &str, own_level: i32) -> Result<(), Error> {
-        if registry::held_here(self.file).mine >= own_level {
-            return Err(self.busy(&format!("it would be in vain to wait for {waiting_for}")));
+    /// After a refusal: an error when the time is over, or when the calling thread itself is in the way, since it cannot
+    /// give way while it waits here.
+    fn refused(&self, waiting_for: &str, wanted: Doing) -> Result<(), Error> {
+        let mine = registry::held_here(self.file).mine;
+        if mine > 0 && Doing::of_level(mine) >= wanted {
+            return Err(self.busy(&format!("it would be in vain to wait for {waiting_for}"), Some(wanted)));
         }
-        self.check(waiting_for)
+        self.check_for(waiting_for, Some(wanted))
     }
 
-    fn busy(&self, what: &str) -> Error {
+    fn busy(&self, what: &str, wanted: Option<Doing>) -> Error {
         Error::Busy {
             what: what.to_owned(),
-            holder: holders::describe(self.file, registry::held_here(self.file)),
+            holder: holders::describe(self.file, registry::held_here(self.file), wanted),
             waited: self.started.elapsed(),
         }
     }
@@ -79,7 +85,7 @@ pub(crate) fn shared(file: &mut HostFile, wait: &Wait) -> Result<(), Error> {
     loop {
         match file.lock(LockLevel::Shared) {
             Ok(()) => return Ok(()),
-            Err(VfsError::Busy) => wait.refused("the database to be readable", 3)?,
+            Err(VfsError::Busy) => wait.refused("the database to be readable", Doing::Writing)?,
             Err(error) => return Err(Error::vfs("lock the database for reading")(error)),
         }
         pause.sleep();
@@ -97,7 +103,7 @@ pub(crate) fn reserved(file: &mut HostFile, wait: &Wait) -> Result<(), Error> {
             Err(error) => {
                 let _ = file.unlock(LockLevel::None);
                 match error {
-                    VfsError::Busy => wait.refused("the writer to finish", 2)?,
+                    VfsError::Busy => wait.refused("the writer to finish", Doing::InATransaction)?,
                     error => return Err(Error::vfs("lock the database for writing")(error)),
                 }
             }
@@ -113,7 +119,7 @@ pub(crate) fn exclusive(file: &mut HostFile, wait: &Wait) -> Result<(), Error> {
     loop {
         match file.lock(LockLevel::Exclusive) {
             Ok(()) => return Ok(()),
-            Err(VfsError::Busy) => wait.refused("the readers to finish", 1)?,
+            Err(VfsError::Busy) => wait.refused("the readers to finish", Doing::Reading)?,
             Err(error) => return Err(Error::vfs("lock the database exclusively")(error)),
         }
         pause.sleep();

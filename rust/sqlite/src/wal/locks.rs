@@ -1,12 +1,13 @@
 //! SQLite's locks in the wal-index, taken for the length of a closure, and who holds one that we want.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::core::Core;
 use crate::error::Error;
 use crate::ffi::{HostFile, ShmLock, VfsError};
+use crate::kernel_locks::{self, HeldLock};
+use crate::rollback::FileId;
 
 /// Lock numbers in the wal-index.
 pub(crate) const WRITE: u8 = 0;
@@ -58,45 +59,17 @@ impl Core {
     }
 }
 
-/// Who holds a lock of the wal-index, from the kernel's list: "process 17 (python3)".
+/// Who holds a lock of the wal-index: "process 17 (python3)".
 fn holder_of(database: &Path, lock: u8) -> Option<String> {
     let mut shm = database.as_os_str().to_owned();
     shm.push("-shm");
-    let inode = std::fs::metadata(Path::new(&shm)).ok()?.ino();
+    let file = FileId::of(Path::new(&shm)).ok()?;
     let byte = FIRST_BYTE + u64::from(lock);
-    let list = std::fs::read_to_string("/proc/locks").ok()?;
-    let pid = list.lines().find_map(|line| holder_in(line, inode, byte))?;
+    let is_it = |lock: &&HeldLock| (lock.bytes.0..=lock.bytes.1).contains(&byte);
+    let found = kernel_locks::on(file, |found| found.iter().any(|lock| is_it(&lock)));
+    let pid = found.iter().find(is_it)?.pid;
     if pid == std::process::id() {
         return Some("a connection in this process".to_owned());
     }
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    Some(format!("process {pid} ({})", name.trim()))
-}
-
-/// A line is like `1: POSIX  ADVISORY  WRITE 1234 08:01:5678 120 120`.
-fn holder_in(line: &str, inode: u64, byte: u64) -> Option<u32> {
-    let mut words = line.split_whitespace().skip(1);
-    if words.next()? != "POSIX" {
-        return None;
-    }
-    let pid = words.nth(2)?.parse().ok()?;
-    let file: u64 = words.next()?.rsplit(':').next()?.parse().ok()?;
-    let start: u64 = words.next()?.parse().ok()?;
-    let end: u64 = words.next()?.parse().ok()?;
-    (file == inode && (start..=end).contains(&byte)).then_some(pid)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_of_the_kernels_list_names_the_process() {
-        let line = "1: POSIX  ADVISORY  WRITE 1234 08:01:5678 120 121";
-        assert_eq!(holder_in(line, 5678, 121), Some(1234));
-        assert_eq!(holder_in(line, 5678, 122), None);
-        assert_eq!(holder_in(line, 5679, 120), None);
-        assert_eq!(holder_in("1: -> POSIX ADVISORY WRITE 9 08:01:5678 120 120", 5678, 120), None);
-        assert_eq!(holder_in("1: POSIX ADVISORY WRITE 9 08:01:5678 0 EOF", 5678, 120), None);
-    }
+    Some(format!("process {pid}{}", kernel_locks::program(pid)))
 }

@@ -1,0 +1,125 @@
+//! Who holds POSIX locks, from the kernel's list, `/proc/locks`.
+
+use std::fs;
+
+use crate::rollback::FileId;
+
+/// How often the list is read when nothing is found. One reading in some hundred leaves out a lock that is held all
+/// the time: the kernel hands the list over in pieces of 4 KiB, and finds its place again by counting, while others
+/// lock and unlock.
+const READINGS: usize = 10;
+
+/// One lock that a process holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct HeldLock {
+    /// Its process.
+    pub(crate) pid: u32,
+    /// Exclusive.
+    pub(crate) write: bool,
+    /// First and last byte.
+    pub(crate) bytes: (u64, u64),
+    device: (u64, u64),
+    inode: u64,
+}
+
+/// The locks on a file, as far as the kernel tells. The list is read again and again until `enough` was found of it.
+pub(crate) fn on(file: FileId, enough: impl Fn(&[HeldLock]) -> bool) -> Vec<HeldLock> {
+    found_in(|| fs::read_to_string("/proc/locks").unwrap_or_default(), file, enough)
+}
+
+fn found_in(
+    mut read: impl FnMut() -> String,
+    file: FileId,
+    enough: impl Fn(&[HeldLock]) -> bool,
+) -> Vec<HeldLock> {
+    let mut found = Vec::new();
+    for _ in 0..READINGS {
+        for lock in read().lines().filter_map(parse).filter(|lock| lock.is_on(file)) {
+            if !found.contains(&lock) {
+                found.push(lock);
+            }
+        }
+        if enough(&found) {
+            break;
+        }
+    }
+    found
+}
+
+/// One line: `7: POSIX  ADVISORY  WRITE 4711 fd:01:9876 1073741825 1073741825`.
+fn parse(line: &str) -> Option<HeldLock> {
+    let mut fields = line.split_ascii_whitespace().skip(1);
+    // A waiter has an arrow here; it holds nothing.
+    if fields.next()? != "POSIX" {
+        return None;
+    }
+    let write = fields.nth(1)? == "WRITE";
+    let pid = fields.next()?.parse().ok()?;
+    let mut place = fields.next()?.split(':');
+    let mut number = || u64::from_str_radix(place.next()?, 16).ok();
+    let device = (number()?, number()?);
+    let inode = place.next()?.parse().ok()?;
+    let first = fields.next()?.parse().ok()?;
+    let last = match fields.next()? {
+        "EOF" => u64::MAX,
+        last => last.parse().ok()?,
+    };
+    Some(HeldLock { pid, write, bytes: (first, last), device, inode })
+}
+
+impl HeldLock {
+    fn is_on(&self, file: FileId) -> bool {
+        let device = file.device;
+        let same = (device >> 8 & 0xfff | device >> 32 & !0xfff, device & 0xff | device >> 12 & !0xff);
+        // Some file systems show another device than `stat` does; there the inode has to do.
+        self.inode == file.inode && (same == self.device || self.device.0 == 0)
+    }
+}
+
+/// ` (sqlite3)`: what the process runs, for a text.
+pub(crate) fn program(pid: u32) -> String {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    if name.trim().is_empty() { String::new() } else { format!(" ({})", name.trim()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: FileId = FileId { device: 0xfd01, inode: 9876 };
+
+    #[test]
+    fn lines_of_the_kernel_are_understood() {
+        let lock = parse("7: POSIX  ADVISORY  WRITE 4711 fd:01:9876 1073741825 1073741825").unwrap();
+        assert_eq!((lock.pid, lock.write, lock.bytes), (4711, true, (1_073_741_825, 1_073_741_825)));
+        assert!(lock.is_on(FILE));
+        assert!(
+            !lock.is_on(FileId { inode: 9877, ..FILE }) && !lock.is_on(FileId { device: 0xfd02, ..FILE })
+        );
+        let lock = parse("8: POSIX  ADVISORY  READ  4711 00:2a:9876 0 EOF").unwrap();
+        assert_eq!((lock.write, lock.bytes), (false, (0, u64::MAX)));
+        assert!(lock.is_on(FILE));
+        assert_eq!(parse("7: -> POSIX ADVISORY WRITE 4711 fd:01:9876 1073741825 1073741825"), None);
+        assert_eq!(parse("1: FLOCK  ADVISORY  WRITE 1 fd:01:9876 0 EOF"), None);
+        assert_eq!(parse("1: POSIX"), None);
+    }
+
+    /// The list is not read at one moment: a lock that was held all the time may be missing from one reading.
+    #[test]
+    fn a_lock_that_one_reading_leaves_out_is_found() {
+        let line = "7: POSIX  ADVISORY  WRITE 4711 fd:01:9876 120 120\n";
+        let second = "8: POSIX  ADVISORY  WRITE 4712 fd:01:9876 120 120\n";
+        for (readings, enough) in [
+            (vec!["", line], 1),
+            (vec!["", "", "", line], 1),
+            (vec![line, second], 2),
+            (vec![line, line, second], 2),
+            (vec![""; READINGS], 1),
+        ] {
+            let expected = if readings.contains(&line) { enough } else { 0 };
+            let mut readings = readings.into_iter();
+            let found = found_in(|| readings.next().unwrap().to_owned(), FILE, |found| found.len() >= enough);
+            assert_eq!((found.len(), readings.next()), (expected, None));
+        }
+    }
+}
