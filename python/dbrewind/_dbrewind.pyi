@@ -108,8 +108,9 @@ class Database:
         """Make the database what it was at `to`, in place. `to` may be earlier or later than now.
 
         Every connection, in any process, stays open and sees the state at `to` in its next transaction. The rewind is
-        recorded too: `rewind(result.undo)` takes it back. After an error the database is as it
-        was before, or, when the store or the disk failed at the very end, at the target with recording stopped.
+        recorded too: `rewind(result.undo)` takes it back. After an error the database is as it was before, unless
+        the text says that the rewind took effect, or may have: the disk or the store failed at the very end then. If
+        that leaves a gap in the history, recording has stopped, and every later call says so until it is opened anew.
         """
     def rewound(self) -> AbstractContextManager[Mark]:
         """For a `with` block: what is written inside is rewound at its end, whether it succeeds or raises."""

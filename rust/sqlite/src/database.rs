@@ -232,8 +232,9 @@ impl Database {
     ///
     /// # Errors
     /// `DBR003` no such target, `DBR011` the target was lost, `DBR004` somebody holds a lock longer than the
-    /// timeout. After those the database is as it was. When the store or the disk fails after the point at which the
-    /// rewind became visible, the database is at the target: recording stops then, and every later call says so.
+    /// timeout. After any error but [`Error::Late`] the database is as it was. That one comes when the disk or the store
+    /// fails after the point at which the rewind took effect, or may have; it says which of the two. If the history can no
+    /// longer be told then, recording has stopped, and every later call says so until it is opened anew.
     pub fn rewind(&self, to: &Target, timeout: Option<Duration>) -> Result<Rewound, Error> {
         let started = Instant::now();
         self.with(|engine| {

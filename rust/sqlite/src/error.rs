@@ -163,6 +163,15 @@ pub enum Error {
         /// The system's own error.
         source: io::Error,
     },
+    /// A rewind failed after the point at which it took effect, or may have. Everything else that fails in a rewind leaves
+    /// the database as it was.
+    #[error("{source}; {outcome}")]
+    Late {
+        /// What holds for the database now, a sentence.
+        outcome: &'static str,
+        /// What failed.
+        source: Box<Error>,
+    },
     /// The `-wal` file or its index holds what SQLite never writes.
     #[error("the WAL of the database is not as SQLite writes it: {what}; let SQLite open it and check it")]
     WalDamaged {
@@ -172,10 +181,10 @@ pub enum Error {
     /// The store could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// A record could not be appended. In a rewind: the database is as it was.
+    /// A record could not be appended.
     #[error(transparent)]
     Append(#[from] AppendError),
-    /// A record could not be read. In a rewind: the database is as it was.
+    /// A record could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The object's lock was not taken.
@@ -232,6 +241,7 @@ impl Error {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Code::StoreFull,
                 _ => Code::Io,
             },
+            Self::Late { source, .. } => source.code(),
             Self::WalDamaged { .. } => Code::Io,
             Self::Open(e) => e.code(),
             Self::Append(e) => e.code(),
@@ -268,6 +278,21 @@ impl Error {
     fn in_use(action: &str) -> Self {
         let what = format!("cannot {action}, since another connection is in a transaction");
         Self::Busy { what, holder: None, waited: Duration::ZERO }
+    }
+
+    /// For `map_err`: what failed after a rewind that took effect.
+    pub(crate) fn at_target(self) -> Self {
+        Self::Late {
+            outcome: "the rewind took effect before: the database is at the target",
+            source: self.into(),
+        }
+    }
+
+    /// For `map_err`: what failed while a rewind took effect.
+    pub(crate) fn at_either(self) -> Self {
+        let outcome =
+            "the database is at the target or as it was, nothing in between; the next call finds out which";
+        Self::Late { outcome, source: self.into() }
     }
 
     /// A defect, with what was found.

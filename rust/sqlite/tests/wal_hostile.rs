@@ -189,6 +189,7 @@ fn a_store_that_fills_up_in_a_rewind_is_never_wrong() {
                     let now = rows(&app);
                     assert!(now == ["seed"] || now == full, "{now:?}");
                     stopped_late += u32::from(now != full);
+                    assert_eq!(matches!(error, dbrewind_sqlite::Error::Late { .. }), now != full, "{error}");
                     break error;
                 }
             }

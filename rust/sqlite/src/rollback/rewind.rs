@@ -38,7 +38,7 @@ impl Rollback {
             Err(Halted::After(error)) => {
                 // The guard is complete: let SQLite finish, now or when the next program comes.
                 let _ = self.play_back(wait.left());
-                Err(error)
+                Err(error.at_either())
             }
             Err(Halted::Before(error)) => Err(error),
             Ok(change) => Ok(change),
@@ -146,7 +146,7 @@ impl Rollback {
 
         fault::place("rollback rewind: guard removed");
         settle::append_rewind(&self.store, self.object, work.own(), &intent)
-            .map_err(|code| Halted::Before(Error::Stopped { code }))?;
+            .map_err(|code| Halted::Before(Error::Stopped { code }.at_target()))?;
         fault::place("rollback rewind: recorded");
         let registers = self.registers();
         registers.raise_counter(counter);

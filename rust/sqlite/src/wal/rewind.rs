@@ -135,8 +135,13 @@ impl Core {
         }
         let frozen_again = self.hold_slot(frozen.back_filled, self.timeout);
         alone?;
-        released?;
-        frozen_again?;
+        // It has happened, or its error says more than these.
+        if matches!(result, Ok(None)) {
+            released?;
+            frozen_again?;
+        } else {
+            self.adrift |= released.is_err();
+        }
         result
     }
 
@@ -217,14 +222,17 @@ impl Core {
                     self.index.publish(&mut self.file, header);
                 }
                 // As after a kill: SQLite recovers what is in the file, and the next call finds out what that is.
-                Err(_) => self.adrift = true,
+                Err(_) => {
+                    self.adrift = true;
+                    return Err(error.at_either());
+                }
             }
             return Err(error);
         }
         if let Err(error) = self.index.enter(&mut self.file, k + 1, 1) {
             // It may have dropped what the index knew of the abandoned frames: no way back, so as after a kill.
             self.adrift = true;
-            return Err(error);
+            return Err(error.at_target());
         }
         fault::place("wal rewind: frame entered");
         self.publish(header, k + 1, pages, checksum);
@@ -240,7 +248,7 @@ impl Core {
         fault::place("wal rewind: run recorded");
         let recorded = recorded.and_then(|()| self.record_rewind(lsn, from, to, u64::from(pages)));
         fault::place("wal rewind: recorded");
-        self.or_stop(recorded)?;
+        self.or_stop(recorded).map_err(Error::at_target)?;
         Ok(Change { undo: from, pages: 1, method: Method::Moved })
     }
 
@@ -293,7 +301,8 @@ impl Core {
         fault::place("wal written rewind: frames entered");
         self.publish(header, frame, pages, checksum);
         fault::place("wal written rewind: published");
-        self.record_rewind(lsn, from, to, u64::from(pages))?;
+        // Without the record the tail finds the frames, and records them as a commit like any other.
+        self.record_rewind(lsn, from, to, u64::from(pages)).map_err(Error::at_target)?;
         Ok(Change { undo: from, pages: numbers.len() as u64, method: Method::Written })
     }
 
