@@ -3,17 +3,21 @@
 use dbrewind_core::{Extent, Head, Key, Kind, Location, Lsn, ObjectId, Source, Store};
 
 use super::content::read_padded;
+use super::header::Header;
 use crate::error::Error;
 use crate::fault;
 use crate::ffi::HostFile;
+use crate::options::Synchronous;
 
-/// Images up to this many bytes are held in memory between the passes; the others are read again.
+/// Runs up to this many bytes are held in memory until they are written; other images are read again.
 const HELD: usize = 64 << 20;
 /// The most that is read or written at once: the unix VFS counts in 17 bits.
 const SPAN: usize = 1 << 16;
+/// Bytes between two blocks that are rather read, or written as they are, than jumped over with a call more.
+const GAP: u64 = 8 << 10;
 
-/// Takes a page number and the page.
-type Visit<'a> = dyn FnMut(u32, &[u8]) -> Result<(), Error> + 'a;
+/// Takes a block's key and its present content.
+pub(super) type Now<'a> = dyn FnMut(u64, &[u8]) -> Result<(), Error> + 'a;
 
 /// Found by comparing, before anything is written. Block 1 is kept apart: a rewind always writes it.
 #[derive(Debug)]
@@ -23,29 +27,53 @@ pub(super) struct Differences {
     /// The rewind's own LSN.
     own: Lsn,
     block: usize,
-    /// Ascending, without 1; and where each one's image is, `None` for zeros.
-    keys: Vec<u64>,
-    sources: Vec<Option<Location>>,
-    /// The images of the first keys, one after the other.
+    /// The most bytes between two changed blocks that are written as they are, too.
+    bridge: usize,
+    /// The blocks that differ, without block 1, ascending.
+    changed: Vec<u64>,
+    /// What is to be written, ascending.
+    runs: Vec<Run>,
+    /// The bytes of the runs.
     held: Vec<u8>,
+    /// Changed blocks that are in no run, `None` for zeros.
+    later: Vec<(u64, Option<Location>)>,
     /// Block 1 as it is, and as it is to become.
     first_now: Vec<u8>,
     first: Vec<u8>,
     scratch: Vec<u8>,
 }
 
+/// Bytes that belong at an offset of the file: `held[start..start + len]`.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    offset: u64,
+    start: usize,
+    len: usize,
+}
+
 impl Differences {
-    /// Nothing is compared yet. `images` is memory to use, empty.
-    pub(super) fn new(store: Store, object: ObjectId, own: Lsn, block: u32, images: Vec<u8>) -> Self {
+    /// Nothing is compared yet. `held` is memory to use. `bridge`: whether to write short stretches between two
+    /// changed blocks as they are, which a power cut could tear.
+    pub(super) fn new(
+        store: Store,
+        object: ObjectId,
+        own: Lsn,
+        block: u32,
+        bridge: bool,
+        mut held: Vec<u8>,
+    ) -> Self {
+        held.clear();
         let block = block as usize;
         Self {
             store,
             object,
             own,
             block,
-            keys: Vec::new(),
-            sources: Vec::new(),
-            held: images,
+            bridge: if bridge { GAP as usize } else { 0 },
+            changed: Vec::new(),
+            runs: Vec::new(),
+            held,
+            later: Vec::new(),
             first_now: vec![0; block],
             first: vec![0; block],
             scratch: Vec::new(),
@@ -53,7 +81,7 @@ impl Differences {
     }
 
     /// Gives the memory back.
-    pub(super) fn into_images(self) -> Vec<u8> {
+    pub(super) fn into_memory(self) -> Vec<u8> {
         self.held
     }
 
@@ -64,12 +92,12 @@ impl Differences {
 
     /// Whether the file is as at the target, block for block.
     pub(super) fn is_empty(&self) -> bool {
-        self.keys.is_empty() && self.first == self.first_now
+        self.changed.is_empty() && self.first == self.first_now
     }
 
-    /// How many blocks will be written: the first one is in any case.
+    /// How many blocks are to change: the first one does in any case.
     pub(super) fn len(&self) -> u64 {
-        self.keys.len() as u64 + 1
+        self.changed.len() as u64 + 1
     }
 
     /// Block 1 as it is to become.
@@ -82,51 +110,100 @@ impl Differences {
         &mut self.first
     }
 
-    /// Compares the planned keys with the file. What differs is saved as the rewind's before-images at
-    /// once; an image whose rewind does not happen is no harm, it holds what is still there.
-    pub(super) fn compare(&mut self, file: &mut HostFile, items: &[(Key, Source)]) -> Result<(), Error> {
-        let reading = "read the database";
-        let mut first = std::mem::take(&mut self.first_now);
-        read_padded(file, &mut first, 0).map_err(Error::vfs(reading))?;
-        self.first.copy_from_slice(&first);
-        self.first_now = first;
-        let mut span = Vec::with_capacity(SPAN);
-        let mut rest = items;
-        while let Some(&(start, _)) = rest.first() {
-            let most = (SPAN / self.block).max(1);
-            let run = (start.get()..).zip(rest).take(most).take_while(|(key, (item, _))| *key == item.get());
-            let (run, after) = rest.split_at(run.count());
-            rest = after;
-            span.resize(run.len() * self.block, 0);
-            read_padded(file, &mut span, self.offset(start.get())).map_err(Error::vfs(reading))?;
-            for (&(key, source), now) in run.iter().zip(span.chunks_exact(self.block)) {
-                self.compare_one(key.get(), source, now)?;
+    /// Reads block 1, as it is and as planned.
+    pub(super) fn begin(&mut self, file: &mut HostFile, items: &[(Key, Source)]) -> Result<(), Error> {
+        read_padded(file, &mut self.first_now, 0).map_err(Error::vfs("read the database"))?;
+        self.first.copy_from_slice(&self.first_now);
+        if let Some((_, source)) = items.first().filter(|(key, source)| key.get() == 1 && is_given(*source)) {
+            let mut image = std::mem::take(&mut self.first);
+            self.load(location(*source)?, &mut image)?;
+            self.first = image;
+        }
+        Ok(())
+    }
+
+    /// Compares the planned keys but block 1 with the file. `now` hears of each block that differs. It is
+    /// saved as the rewind's before-image at once; an image whose rewind does not happen is no harm, it holds
+    /// what is still there.
+    pub(super) fn compare(
+        &mut self,
+        file: &mut HostFile,
+        items: &[(Key, Source)],
+        now: &mut Now<'_>,
+    ) -> Result<(), Error> {
+        let mut wanted = items.iter().filter(|(key, source)| key.get() > 1 && is_given(*source)).peekable();
+        let mut group: Vec<(u64, Option<Location>)> = Vec::new();
+        while let Some(&(key, source)) = wanted.next() {
+            group.push((key.get(), location(source)?));
+            let ends = wanted.peek().is_none_or(|(next, _)| {
+                let start = group.first().map_or(1, |(first, _)| *first);
+                let gap = (next.get() - key.get() - 1) * self.block as u64;
+                gap > GAP || (next.get() + 1 - start) * self.block as u64 > SPAN as u64
+            });
+            if ends {
+                self.compare_group(file, &group, now)?;
+                group.clear();
             }
         }
         Ok(())
     }
 
-    fn compare_one(&mut self, key: u64, source: Source, now: &[u8]) -> Result<(), Error> {
-        let at = match source {
-            Source::Current => return Ok(()),
-            Source::Record(at) => Some(at),
-            Source::Zero => None,
-            Source::Base => return Err(Error::internal("a base image in an era of before-images")),
-        };
+    /// Reads from the first of these blocks to the last at once.
+    fn compare_group(
+        &mut self,
+        file: &mut HostFile,
+        group: &[(u64, Option<Location>)],
+        now: &mut Now<'_>,
+    ) -> Result<(), Error> {
+        let (Some(&(first, _)), Some(&(last, _))) = (group.first(), group.last()) else { return Ok(()) };
+        let offset = self.offset(first);
+        let len = usize::try_from(last + 1 - first).unwrap_or(1) * self.block;
+        // What is to be written is put together where it was read.
+        let start = self.held.len();
+        let mut held = std::mem::take(&mut self.held);
+        held.resize(start + len, 0);
         let mut image = std::mem::take(&mut self.scratch);
-        self.load(at, &mut image)?;
-        if key == 1 {
-            self.first.copy_from_slice(&image);
-        } else if image != now {
-            self.save_one(key, now)?;
-            if self.held.len() == self.keys.len() * self.block && self.held.len() < HELD {
-                self.held.extend_from_slice(&image);
+        let mut runs = Vec::new();
+        let result = held.get_mut(start..).map_or(Ok(()), |span| {
+            read_padded(file, span, offset).map_err(Error::vfs("read the database"))?;
+            for &(key, at) in group {
+                self.load(at, &mut image)?;
+                let from = usize::try_from(key - first).unwrap_or(0) * self.block;
+                let Some(block) = span.get_mut(from..from + self.block) else { continue };
+                if *block == *image {
+                    continue;
+                }
+                self.save_one(key, block)?;
+                now(key, block)?;
+                block.copy_from_slice(&image);
+                self.changed.push(key);
+                if start + len > HELD {
+                    self.later.push((key, at));
+                } else {
+                    self.extend(
+                        &mut runs,
+                        Run { offset: offset + from as u64, start: start + from, len: self.block },
+                    );
+                }
             }
-            self.keys.push(key);
-            self.sources.push(at);
-        }
+            Ok(())
+        });
+        let end = runs.last().map_or(start, |run| run.start + run.len);
+        held.truncate(end);
+        self.held = held;
         self.scratch = image;
-        Ok(())
+        self.runs.extend(runs);
+        result
+    }
+
+    /// Adds a block to the runs of a group: both lie in memory as they do in the file.
+    fn extend(&self, runs: &mut Vec<Run>, block: Run) {
+        match runs.last_mut() {
+            Some(run) if block.start - run.start - run.len <= self.bridge => {
+                run.len = block.start + block.len - run.start;
+            }
+            _ => runs.push(block),
+        }
     }
 
     fn load(&self, at: Option<Location>, image: &mut Vec<u8>) -> Result<(), Error> {
@@ -149,14 +226,25 @@ impl Differences {
     }
 
     /// Saves block 1 and the blocks that will be cut off. With this the state before the rewind is kept.
-    pub(super) fn save(&mut self, file: &mut HostFile, now: Extent, then: Extent) -> Result<(), Error> {
+    pub(super) fn save(
+        &mut self,
+        file: &mut HostFile,
+        present: Extent,
+        then: Extent,
+        now: &mut Now<'_>,
+    ) -> Result<(), Error> {
         self.save_one(1, &self.first_now)?;
+        now(1, &self.first_now)?;
+        if then >= present {
+            return Ok(());
+        }
         let mut span = vec![0; (SPAN / self.block).max(1) * self.block];
         let mut next = then.get() + 1;
-        while next <= now.get() {
+        while next <= present.get() {
             read_padded(file, &mut span, self.offset(next)).map_err(Error::vfs("read the database"))?;
-            for (key, image) in (next..=now.get()).zip(span.chunks_exact(self.block)) {
+            for (key, image) in (next..=present.get()).zip(span.chunks_exact(self.block)) {
                 self.save_one(key, image)?;
+                now(key, image)?;
                 next = key + 1;
             }
         }
@@ -167,104 +255,83 @@ impl Differences {
         (key - 1) * self.block as u64
     }
 
-    /// The image of the key at a position in `keys`.
-    fn image<'a>(&'a self, position: usize, scratch: &'a mut Vec<u8>) -> Result<&'a [u8], Error> {
-        let start = position * self.block;
-        if let Some(held) = self.held.get(start..start + self.block) {
-            return Ok(held);
-        }
-        self.load(self.sources.get(position).copied().flatten(), scratch)?;
-        Ok(scratch)
-    }
-
-    /// Visits the target's pages that have any of the blocks in them, ascending; a page may be smaller or
-    /// larger than a block. `bytes`: the length of the file at the target.
+    /// Visits the file's present pages that will be overwritten or cut off, ascending, when a page is not a
+    /// block: it may be smaller or larger. `present` and `then`: the length of the file now and at the target.
     pub(super) fn for_each_page(
-        &mut self,
+        &self,
         file: &mut HostFile,
         page_size: u32,
-        bytes: u64,
-        visit: &mut Visit<'_>,
+        (present, then): (u64, u64),
+        visit: &mut Now<'_>,
     ) -> Result<(), Error> {
         let (block, size) = (self.block as u64, u64::from(page_size));
         let mut page = vec![0; page_size as usize];
-        let mut scratch = Vec::new();
-        let mut next = 0;
-        for key in std::iter::once(1).chain(self.keys.iter().copied()) {
+        let pages = present.div_ceil(size);
+        let written = std::iter::once(1).chain(self.changed.iter().copied()).map(|key| {
             let offset = self.offset(key);
-            let from = (offset / size).max(next);
-            let upto = ((offset + block - 1) / size + 1).min(bytes / size);
-            for index in from..upto {
-                self.fill(file, index * size, &mut page, &mut scratch)?;
-                let number = u32::try_from(index + 1).map_err(|_| Error::internal("a page past the last"))?;
-                visit(number, &page)?;
+            (offset / size, (offset + block).div_ceil(size))
+        });
+        let mut next = 0;
+        for (from, upto) in written.chain([(then.min(present) / size, pages)]) {
+            for index in from.max(next)..upto.min(pages) {
+                read_padded(file, &mut page, index * size).map_err(Error::vfs("read the database"))?;
+                visit(index + 1, &page)?;
             }
             next = next.max(upto);
         }
         Ok(())
     }
 
-    /// Puts together what is to be at an offset of the file.
-    fn fill(
-        &self,
-        file: &mut HostFile,
-        offset: u64,
-        page: &mut [u8],
-        scratch: &mut Vec<u8>,
-    ) -> Result<(), Error> {
-        let block = self.block as u64;
-        let mut at = offset;
-        let mut rest = page;
-        while !rest.is_empty() {
-            let key = at / block + 1;
-            let skip = usize::try_from(at % block).unwrap_or_default();
-            let (part, after) = rest.split_at_mut(rest.len().min(self.block - skip));
-            let content = match (key, self.keys.binary_search(&key)) {
-                (1, _) => Some(self.first.as_slice()),
-                (_, Ok(position)) => Some(self.image(position, scratch)?),
-                (_, Err(_)) => None,
-            };
-            match content.and_then(|content| content.get(skip..skip + part.len())) {
-                Some(content) => part.copy_from_slice(content),
-                None => read_padded(file, part, at).map_err(Error::vfs("read the database"))?,
-            }
-            at += part.len() as u64;
-            rest = after;
-        }
-        Ok(())
-    }
-
-    /// Writes the blocks where they belong and gives the file its length.
+    /// Writes the blocks where they belong and gives the file its length, `bytes`.
     pub(super) fn write_in_place(
         &self,
         file: &mut HostFile,
         bytes: u64,
         size_now: u64,
-        sync: bool,
+        synchronous: Synchronous,
     ) -> Result<(), Error> {
-        let writing = "write the database";
-        file.write(&self.first, 0).map_err(Error::vfs(writing))?;
-        let mut end = size_now.max(self.block as u64);
-        let mut scratch = Vec::new();
-        let mut position = 0;
-        while let Some(&key) = self.keys.get(position) {
-            let most = (SPAN / self.block).max(1);
-            let rest = self.keys.get(position..).unwrap_or_default();
-            let run = (key..).zip(rest).take(most).take_while(|(wanted, key)| wanted == *key).count();
-            let start = position * self.block;
-            let (run, image) = match self.held.get(start..start + run * self.block) {
-                Some(images) => (run, images),
-                None => (1, self.image(position, &mut scratch)?),
-            };
-            let offset = self.offset(key);
-            file.write(image, offset).map_err(Error::vfs(writing))?;
-            fault::place("rollback rewind: one write in place");
+        let mut end = size_now;
+        let mut write = |file: &mut HostFile, image: &[u8], offset: u64| {
             end = end.max(offset + image.len() as u64);
-            position += run;
+            file.write(image, offset).map_err(Error::vfs("write the database"))?;
+            fault::place("rollback rewind: one write in place");
+            Ok::<(), Error>(())
+        };
+        write(file, &self.first, 0)?;
+        for run in &self.runs {
+            let image = self.held.get(run.start..run.start + run.len).unwrap_or_default();
+            write(file, image, run.offset)?;
+        }
+        let mut image = Vec::new();
+        for &(key, at) in &self.later {
+            self.load(at, &mut image)?;
+            write(file, &image, self.offset(key))?;
+        }
+        // A file that is longer than page 1 says is whole. Cut after the sync, it costs no second one for the
+        // file's length.
+        let tells = Header::parse(&self.first).is_some_and(|header| header.pages.is_some());
+        let late = synchronous == Synchronous::Normal && tells && end > bytes;
+        let sync = |file: &mut HostFile| file.sync().map_err(Error::vfs("sync the database"));
+        if late {
+            sync(file)?;
         }
         if end != bytes {
             file.truncate(bytes).map_err(Error::vfs("give the database its length"))?;
         }
-        if sync { file.sync().map_err(Error::vfs("sync the database")) } else { Ok(()) }
+        if late || synchronous == Synchronous::Off { Ok(()) } else { sync(file) }
+    }
+}
+
+/// Whether the plan says what the block is to become.
+fn is_given(source: Source) -> bool {
+    !matches!(source, Source::Current)
+}
+
+/// Where an image is; `None`: it is zeros.
+fn location(source: Source) -> Result<Option<Location>, Error> {
+    match source {
+        Source::Record(at) => Ok(Some(at)),
+        Source::Zero | Source::Current => Ok(None),
+        Source::Base => Err(Error::internal("a base image in an era of before-images")),
     }
 }

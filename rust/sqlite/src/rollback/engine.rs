@@ -1,5 +1,6 @@
 //! The engine's state, and what is done under a SHARED lock. The rewind itself is in `rewind`.
 
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -159,9 +160,9 @@ impl Rollback {
     }
 
     /// The path must still lead to the file that is open.
-    pub(super) fn check_same_file(&self) -> Result<(), Error> {
-        match FileId::of(&self.path) {
-            Ok(found) if found == self.id => Ok(()),
+    pub(super) fn check_same_file(&self) -> Result<Metadata, Error> {
+        match std::fs::metadata(&self.path) {
+            Ok(found) if FileId::from(&found) == self.id => Ok(found),
             _ => Err(Error::FileReplaced { path: self.path.clone() }),
         }
     }

@@ -67,9 +67,12 @@ impl Header {
     /// Writes into an old page 1 what must not go back: the journal mode as it is now, a change counter and
     /// a schema cookie nobody has seen.
     pub(crate) fn publish(page: &mut [u8], versions: [u8; 2], counter: u32, cookie: u32) {
+        // A length that held for another counter, by a writer that does not keep it, must not become valid.
+        let valid = number(page, VALID_FOR) == number(page, COUNTER);
+        let valid_for = if valid { counter } else { counter.wrapping_sub(1) };
         put(page, 18, &versions);
         put(page, COUNTER, &counter.to_be_bytes());
-        put(page, VALID_FOR, &counter.to_be_bytes());
+        put(page, VALID_FOR, &valid_for.to_be_bytes());
         put(page, COOKIE, &cookie.to_be_bytes());
     }
 }
@@ -122,5 +125,8 @@ mod tests {
         let header = Header::parse(&page).unwrap();
         assert_eq!((header.versions, header.counter, header.cookie), ([2, 2], 70, 12));
         assert_eq!(header.pages, Some(3), "the length holds for the new counter");
+        page[95] = 6;
+        Header::publish(&mut page, [1, 1], 80, 12);
+        assert_eq!(Header::parse(&page).unwrap().pages, None, "a length that did not hold");
     }
 }

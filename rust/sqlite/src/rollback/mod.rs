@@ -9,6 +9,7 @@ mod content;
 mod differences;
 mod engine;
 mod file_id;
+mod guard;
 mod header;
 mod holders;
 mod in_flight;

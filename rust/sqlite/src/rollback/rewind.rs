@@ -1,16 +1,19 @@
 //! The rewind: make the file what it was, so that a kill at any instruction leaves the old or the new
 //! state to plain SQLite (`recovery.md`, "A rewind in the rollback modes").
 
+use std::fs::Metadata;
+use std::path::Path;
 use std::time::Duration;
 
-use dbrewind_core::{Extent, Kind, Lsn, Timestamp};
+use dbrewind_core::{Extent, Kind, Lsn, Plan, Timestamp};
 
 use super::differences::Differences;
 use super::engine::{Present, Rollback};
+use super::guard::{self, Guard};
 use super::header::Header;
 use super::in_flight::InFlight;
 use super::intent::{self, Intent};
-use super::journal::{self, Guard};
+use super::journal;
 use super::lock_wait::{self, Wait};
 use super::settle;
 use crate::counters;
@@ -27,166 +30,220 @@ const STEP: u32 = 64;
 /// a rewind that was killed too early to happen, must not be taken for that rewind.
 const STEPS: u64 = 1024;
 
+/// From which moment to which, and what the file is like before.
+struct Course {
+    from: Lsn,
+    target: Lsn,
+    plan: Plan,
+    /// Both moments have the same state.
+    unchanged: bool,
+    present: Present,
+    /// The change counter that page 1 gets.
+    counter: u32,
+}
+
 impl Rollback {
     /// See [`crate::engine::Engine::rewind`].
     pub(super) fn rewind_to(&mut self, to: Lsn, timeout: Duration) -> Result<Change, Error> {
         let wait = Wait::new(self.id, timeout);
         let _lock = self.store.lock_object(self.object, timeout)?;
-        let result = self.lock_for_rewind(&wait).and_then(|()| self.rewind_locked(to));
+        let journal = journal::path_for(&self.path);
+        let result = self
+            .lock_for_rewind(&wait, &journal)
+            .and_then(|(present, like)| self.rewind_locked(to, &journal, present, &like));
         let _ = self.file.unlock(LockLevel::None);
         match result {
             Err(Halted::After(error)) => {
-                // The guard is complete: let SQLite finish, now or when the next program comes.
+                // The guard is complete: let SQLite take it back, now or when the next program comes.
                 let _ = self.play_back(wait.left());
-                Err(error.at_either())
+                Err(error)
             }
             Err(Halted::Before(error)) => Err(error),
             Ok(change) => Ok(change),
         }
     }
 
-    fn lock_for_rewind(&mut self, wait: &Wait) -> Result<(), Halted> {
+    /// Takes the locks, and looks at the file as it is.
+    fn lock_for_rewind(&mut self, wait: &Wait, journal: &Path) -> Result<(Present, Metadata), Halted> {
         loop {
             lock_wait::reserved(&mut self.file, wait)?;
-            self.check_same_file()?;
-            let journal = journal::path_for(&self.path);
-            let hot = journal::is_hot(&journal).map_err(|source| Error::Io {
+            let like = self.check_same_file()?;
+            let hot = journal::is_hot(journal).map_err(|source| Error::Io {
                 action: "look at",
-                path: journal.clone(),
+                path: journal.to_owned(),
                 source,
             })?;
             if !hot {
-                // Here, since connections in WAL mode hold SHARED for ever: waiting for them is no use.
+                // Here, since connections in WAL mode hold SHARED for ever: waiting for them is no use. With
+                // RESERVED nobody else writes: what is seen now holds under EXCLUSIVE.
                 let present = self.present()?;
                 self.check_journal_mode(&present)?;
-                break;
+                lock_wait::exclusive(&mut self.file, wait)?;
+                return Ok((present, like));
             }
             // Its writer would hold RESERVED, which we have: it is dead, and its journal must go first.
             let _ = self.file.unlock(LockLevel::None);
             self.play_back(wait.left())?;
             wait.check("the journal of a dead process to be played back")?;
         }
-        Ok(lock_wait::exclusive(&mut self.file, wait)?)
     }
 
-    fn rewind_locked(&mut self, to: Lsn) -> Result<Change, Halted> {
-        let present = self.present()?;
+    fn rewind_locked(
+        &mut self,
+        target: Lsn,
+        journal: &Path,
+        present: Present,
+        like: &Metadata,
+    ) -> Result<Change, Halted> {
         if let Some(code) = self.store.broken(self.object) {
             return Err(Error::Stopped { code }.into());
         }
         if self.settle(&present)?.is_none() {
             return Err(self.not_attached(&present).into());
         }
-        let (now, plan, unchanged) = {
+        let (from, plan, unchanged) = {
             let mut history = locked(&self.history);
             history.catch_up()?;
             let timeline = &history.timeline;
             let now = timeline.last();
-            let plan = timeline.plan(now, to).map_err(Error::from)?;
-            (now, plan, timeline.canonical(now) == timeline.canonical(to))
+            let plan = timeline.plan(now, target).map_err(Error::from)?;
+            (now, plan, timeline.canonical(now) == timeline.canonical(target))
         };
-        let own = now
+        let own = from
             .max(self.store.last_lsn(self.object))
             .next()
             .ok_or_else(|| Error::internal("the LSNs are used up"))?;
-        let images = std::mem::take(&mut self.buffers.images);
-        let mut work = Differences::new(self.store.clone(), self.object, own, self.block, images);
-        work.compare(&mut self.file, &plan.items)?;
-        let same_length = self.extent(present.size) == plan.extent;
-        if unchanged && same_length && work.is_empty() {
-            return Ok(Change { undo: now, pages: 0, method: Method::Nothing });
-        }
-        let pages = work.len();
-        self.write(&mut work, &present, now, to, plan.extent)?;
-        self.buffers.images = reusable(work.into_images());
-        Ok(Change { undo: now, pages, method: Method::Written })
+        let step = STEP + (journal::random() % STEPS) as u32;
+        let counter = self.registers().counter_above(present.counter(), step);
+        let spare = guard::spare_in(self.store.dir(), self.object.get());
+        let buffers = std::mem::take(&mut self.buffers);
+        let bridge = self.synchronous == Synchronous::Off;
+        let mut work =
+            Differences::new(self.store.clone(), self.object, own, self.block, bridge, buffers.images);
+        let mut guard = Guard::new(
+            journal,
+            like,
+            present.header.map_or(self.block, |header| header.page_size),
+            counter,
+            self.synchronous,
+            Some(spare.as_path()).filter(|_| !buffers.no_spare),
+            buffers.journal,
+        );
+        let course = Course { from, target, plan, unchanged, present, counter };
+        let result = self.carry_out(&course, &mut work, &mut guard);
+        self.buffers.no_spare = buffers.no_spare || !guard.spare_works();
+        self.buffers.journal = reusable(guard.into_memory());
+        self.buffers.images = reusable(work.into_memory());
+        result
     }
 
-    /// Everything is read and compared; from the guard's header on the rewind is going to happen.
-    fn write(
+    /// Compares, saves and writes. An error takes away a guard that is not needed.
+    fn carry_out(
         &mut self,
+        course: &Course,
         work: &mut Differences,
-        present: &Present,
-        from: Lsn,
-        target: Lsn,
-        extent: Extent,
-    ) -> Result<(), Halted> {
-        let Some(header) = present.header.filter(|_| extent.get() > 0) else {
+        guard: &mut Guard<'_>,
+    ) -> Result<Change, Halted> {
+        let nothing = Change { undo: course.from, pages: 0, method: Method::Nothing };
+        match self.prepare(course, work, guard) {
+            Ok(None) => Ok(nothing),
+            Ok(Some((intent, bytes))) => {
+                self.write(course, work, guard, &intent, bytes)?;
+                Ok(Change { undo: course.from, pages: work.len(), method: Method::Written })
+            }
+            // Not one byte of the database has changed: without the journal nothing has happened.
+            Err(error) => match guard.remove() {
+                Ok(()) => {
+                    self.registers().set_in_flight(None);
+                    Err(Halted::Before(error))
+                }
+                Err(_) => Err(Halted::After(error)),
+            },
+        }
+    }
+
+    /// Reads and compares everything, and makes the guard hot. The intent, and how long the file is to be, in
+    /// bytes; `None`: the file is at the target already.
+    fn prepare(
+        &mut self,
+        course: &Course,
+        work: &mut Differences,
+        guard: &mut Guard<'_>,
+    ) -> Result<Option<(Intent, u64)>, Error> {
+        let Course { from, target, plan, present, counter, .. } = course;
+        let io = |source| Error::Io { action: "write the journal of", path: self.path.clone(), source };
+        work.begin(&mut self.file, &plan.items)?;
+        let then = Header::parse(work.first_block());
+        let page_size = present.header.map_or(self.block, |header| header.page_size);
+        let pages = u32::try_from(present.size.div_ceil(u64::from(page_size))).unwrap_or(u32::MAX);
+        let bytes = then.map(|then| target_size(&then, plan.extent, self.block));
+        // Else the guard is made of pages that are no blocks.
+        let by_block =
+            page_size == self.block && bytes.is_some_and(|bytes| bytes % u64::from(page_size) == 0);
+        let mut add = |page: u64, image: &[u8]| match u32::try_from(page) {
+            // What is past the end now, a playback cuts off.
+            Ok(page) if page <= pages => guard.add(page, image).map_err(io),
+            _ => Ok(()),
+        };
+        let mut by_key = |key: u64, image: &[u8]| if by_block { add(key, image) } else { Ok(()) };
+        work.compare(&mut self.file, &plan.items, &mut by_key)?;
+        let extent = self.extent(present.size);
+        if course.unchanged && extent == plan.extent && work.is_empty() {
+            return Ok(None);
+        }
+        let Some(header) = present.header.filter(|_| plan.extent.get() > 0) else {
             let what = "the database had no bytes at that moment, which leaves no place for a change counter; \
                         set the mark after the first table is there";
-            return Err(Error::Unsupported { what: what.to_owned() }.into());
+            return Err(Error::Unsupported { what: what.to_owned() });
         };
-        let then = Header::parse(work.first_block())
-            .ok_or_else(|| Error::internal("page 1 at the target is not one"))?;
+        let (Some(then), Some(bytes)) = (then, bytes) else {
+            return Err(Error::internal("page 1 at the target is not one"));
+        };
+        work.save(&mut self.file, extent, plan.extent, &mut by_key)?;
+        if !by_block {
+            work.for_each_page(&mut self.file, page_size, (present.size, bytes), &mut add)?;
+        }
         let registers = self.registers();
-        let counter = registers.counter_above(header.counter, STEP + (journal::random() % STEPS) as u32);
         let cookie = match then.cookie == header.cookie {
             true => then.cookie,
             false => counters::fresh_cookie(registers.cookie().max(header.cookie).max(then.cookie))?,
         };
-        let extent_now = self.extent(present.size);
-        work.save(&mut self.file, extent_now, extent)?;
-        Header::publish(work.first_block_mut(), header.versions, counter, cookie);
+        Header::publish(work.first_block_mut(), header.versions, *counter, cookie);
 
-        let bytes = target_size(&then, extent, self.block);
-        let sync = self.synchronous != Synchronous::Off;
-        let intent = Intent { from, target, extent, time: Timestamp::now(), counter, cookie };
+        let (from, target, counter) = (*from, *target, *counter);
+        let intent = Intent { from, target, extent: plan.extent, time: Timestamp::now(), counter, cookie };
         self.store.append(self.head(Kind::Note, intent::TAG, work.own()), &[&intent.encode()])?;
         fault::place("rollback rewind: intent");
-        let guard = self.guard(work, then.page_size, bytes, counter, sync)?;
+        self.registers().set_in_flight(Some(InFlight::Rewind { counter }));
+        guard.commit(pages).map_err(io)?;
         fault::place("rollback rewind: guard is hot");
+        Ok(Some((intent, bytes)))
+    }
 
-        work.write_in_place(&mut self.file, bytes, present.size, sync).map_err(Halted::After)?;
+    /// Writes the file under its guard. When that is gone the rewind has happened.
+    fn write(
+        &mut self,
+        course: &Course,
+        work: &Differences,
+        guard: &mut Guard<'_>,
+        intent: &Intent,
+        bytes: u64,
+    ) -> Result<(), Halted> {
+        work.write_in_place(&mut self.file, bytes, course.present.size, self.synchronous)
+            .map_err(Halted::After)?;
         fault::place("rollback rewind: written in place");
-        let path = journal::path_for(&self.path);
-        let journal = guard
-            .remove(self.synchronous == Synchronous::Full)
-            .map_err(|source| Halted::After(Error::Io { action: "remove", path, source }))?;
-        self.buffers.journal = reusable(journal);
-
+        let failed = |source| Error::Io { action: "remove the journal of", path: self.path.clone(), source };
+        // It may be gone even so.
+        guard.remove().map_err(|source| Halted::After(failed(source).at_either()))?;
         fault::place("rollback rewind: guard removed");
-        settle::append_rewind(&self.store, self.object, work.own(), &intent)
+        settle::append_rewind(&self.store, self.object, work.own(), intent)
             .map_err(|code| Halted::Before(Error::Stopped { code }.at_target()))?;
         fault::place("rollback rewind: recorded");
         let registers = self.registers();
-        registers.raise_counter(counter);
-        registers.raise_cookie(cookie);
+        registers.raise_counter(intent.counter);
+        registers.raise_cookie(intent.cookie);
         registers.set_in_flight(None);
         Ok(())
-    }
-
-    /// Writes the guard journal; when this returns it is hot.
-    fn guard(
-        &mut self,
-        work: &mut Differences,
-        page_size: u32,
-        bytes: u64,
-        counter: u32,
-        sync: bool,
-    ) -> Result<Guard, Halted> {
-        let path = journal::path_for(&self.path);
-        let io = |source| Error::Io { action: "write", path: path.clone(), source };
-        let mut guard =
-            Guard::begin(&self.path, page_size, counter, std::mem::take(&mut self.buffers.journal))
-                .map_err(io)?;
-        let pages = u32::try_from(bytes / u64::from(page_size)).unwrap_or(u32::MAX);
-        let filled = work.for_each_page(&mut self.file, page_size, bytes, &mut |page, image| {
-            guard.add(page, image).map_err(io)
-        });
-        let committed = filled.and_then(|()| {
-            self.registers().set_in_flight(Some(InFlight::Rewind { counter }));
-            fault::place("rollback rewind: body of the guard");
-            guard.commit(pages, sync).map_err(io)
-        });
-        let Err(error) = committed else { return Ok(guard) };
-        // Not one byte of the database has changed: without the journal nothing has happened.
-        match guard.remove(sync) {
-            Ok(_) => {
-                self.registers().set_in_flight(None);
-                Err(Halted::Before(error))
-            }
-            Err(_) => Err(Halted::After(error)),
-        }
     }
 }
 
@@ -195,6 +252,8 @@ impl Rollback {
 pub(super) struct Buffers {
     images: Vec<u8>,
     journal: Vec<u8>,
+    /// The spare guard cannot be moved to the journal's place.
+    no_spare: bool,
 }
 
 /// Keeps a buffer, unless it is large.
@@ -217,9 +276,9 @@ fn target_size(then: &Header, extent: Extent, block: u32) -> u64 {
 
 /// Why a rewind stopped.
 pub(super) enum Halted {
-    /// Nothing has changed.
+    /// Nothing has changed, or the rewind has happened and could not be recorded.
     Before(Error),
-    /// The guard journal is hot: plain SQLite finishes the rewind.
+    /// The guard is hot: plain SQLite takes the rewind back.
     After(Error),
 }
 

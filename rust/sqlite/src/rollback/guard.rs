@@ -1,0 +1,384 @@
+//! The guard of a rewind: a genuine rollback journal with the pages as they are before it.
+//!
+//! From the moment it is hot until it is gone, any SQLite that opens the database takes the rewind back,
+//! whatever becomes of us. Before that moment it is a file that SQLite ignores.
+
+use std::fs::{File, Metadata, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use super::journal::{self, JournalHeader, SECTOR};
+use crate::fault;
+use crate::options::Synchronous;
+
+/// How much is collected before it is written.
+const CHUNK: usize = 1 << 20;
+/// A spare file that has grown longer than this (bytes) is not kept.
+const SPARE_LIMIT: u64 = 8 << 20;
+
+/// A journal being written.
+#[derive(Debug)]
+pub(super) struct Guard<'a> {
+    /// The database's journal.
+    path: &'a Path,
+    /// The database, whose owner and mode the journal gets: everybody who can write the database can then
+    /// take the rewind back.
+    like: &'a Metadata,
+    page_size: u32,
+    nonce: u32,
+    records: u32,
+    sync: Synchronous,
+    /// Room for the header's sector, and the first records; after the first chunk, records only.
+    pending: Vec<u8>,
+    /// Where `pending` goes.
+    offset: u64,
+    file: Option<File>,
+    /// A file elsewhere that takes the journal's place when it is complete, and goes back afterwards: its
+    /// memory is used again. Only where nothing is synced: after a power cut a file may be found at a place
+    /// that it had left, with what was written into it since.
+    spare: Option<&'a Path>,
+    place: Place,
+}
+
+/// Where the file is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    Nowhere,
+    Spare,
+    Journal,
+}
+
+impl<'a> Guard<'a> {
+    /// Begins a journal of pages of this size. The caller knows that what is at its place is not hot. `counter` is
+    /// the change counter after the rewind. `pending` is memory to use.
+    pub(super) fn new(
+        path: &'a Path,
+        like: &'a Metadata,
+        page_size: u32,
+        counter: u32,
+        sync: Synchronous,
+        spare: Option<&'a Path>,
+        mut pending: Vec<u8>,
+    ) -> Self {
+        pending.clear();
+        pending.resize(SECTOR, 0);
+        let nonce = journal::nonce(counter);
+        let spare = spare.filter(|_| sync == Synchronous::Off);
+        Self {
+            path,
+            like,
+            page_size,
+            nonce,
+            records: 0,
+            sync,
+            pending,
+            offset: 0,
+            file: None,
+            spare,
+            place: Place::Nowhere,
+        }
+    }
+
+    /// Adds a page as it is. `image` is a whole page.
+    pub(super) fn add(&mut self, page: u32, image: &[u8]) -> io::Result<()> {
+        if !journal::may_hold(page, self.page_size) {
+            return Ok(());
+        }
+        self.pending.extend_from_slice(&page.to_be_bytes());
+        self.pending.extend_from_slice(image);
+        self.pending.extend_from_slice(&journal::checksum(self.nonce, image).to_be_bytes());
+        self.records += 1;
+        if self.pending.len() >= CHUNK { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.file.is_none() {
+            self.open()?;
+        }
+        let Some(file) = &self.file else { return Err(io::ErrorKind::NotFound.into()) };
+        file.write_all_at(&self.pending, self.offset)?;
+        self.offset += self.pending.len() as u64;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Opens the spare file, or one at the journal's place.
+    fn open(&mut self) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        // What is left in it of an earlier rewind is cut off by the zeros at the end of this one.
+        if let Some(file) = self.spare.and_then(|spare| options.open(spare).ok())
+            && self.dress(&file).is_ok()
+        {
+            self.file = Some(file);
+            self.place = Place::Spare;
+            return Ok(());
+        }
+        let file = options.truncate(true).open(self.path)?;
+        self.place = Place::Journal;
+        self.dress(&file)?;
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// Gives a file the owner and mode of the database.
+    fn dress(&self, file: &File) -> io::Result<()> {
+        let ours = file.metadata()?;
+        if (ours.uid(), ours.gid()) != (self.like.uid(), self.like.gid()) {
+            // Only root can; for others it is as SQLite's own journals are.
+            let _ = fchown(file, Some(self.like.uid()), Some(self.like.gid()));
+        }
+        let mode = self.like.mode() & 0o777;
+        if ours.mode() & 0o777 != mode { file.set_permissions(Permissions::from_mode(mode)) } else { Ok(()) }
+    }
+
+    /// Makes it hot: from now on a playback restores what was added. `pages`: the database's present length.
+    ///
+    /// What `synchronous` asks for is on disk then: with `Normal` as in SQLite's own transactions of that
+    /// level, where checksums tell a page that was not written before a power cut; with `Full` the records
+    /// before the header that counts them.
+    pub(super) fn commit(&mut self, pages: u32) -> io::Result<()> {
+        // SQLite looks for another header at the next sector: there shall be none.
+        let end = self.offset + self.pending.len() as u64;
+        let zeros = end.next_multiple_of(SECTOR as u64) + SECTOR as u64 - end;
+        self.pending.resize(self.pending.len() + zeros as usize, 0);
+        let (records, nonce, page_size) = (self.records, self.nonce, self.page_size);
+        let header = JournalHeader { records, nonce, pages, page_size }.encode();
+        let whole = self.offset == 0 && self.sync != Synchronous::Full;
+        if whole && let Some(place) = self.pending.get_mut(..SECTOR) {
+            place.copy_from_slice(&header);
+        }
+        self.flush()?;
+        let Some(file) = &self.file else { return Err(io::ErrorKind::NotFound.into()) };
+        if self.sync == Synchronous::Full {
+            file.sync_data()?;
+        }
+        fault::place("rollback rewind: body of the guard");
+        if !whole {
+            file.write_all_at(&header, 0)?;
+        }
+        if self.sync != Synchronous::Off {
+            file.sync_data()?;
+            sync_folder(self.path)?;
+        }
+        if self.place == Place::Spare { self.take_place() } else { Ok(()) }
+    }
+
+    /// Puts the complete spare file at the journal's place.
+    fn take_place(&mut self) -> io::Result<()> {
+        fault::place("rollback rewind: spare guard");
+        let Some(spare) = self.spare else { return Err(io::ErrorKind::NotFound.into()) };
+        if std::fs::rename(spare, self.path).is_err() {
+            // On another file system, perhaps. A kill in here leaves a part of a guard, and a database that
+            // was not written yet: a playback changes nothing.
+            let Some(mut from) = self.file.take() else { return Err(io::ErrorKind::NotFound.into()) };
+            self.spare = None;
+            self.open()?;
+            let Some(to) = &mut self.file else { return Err(io::ErrorKind::NotFound.into()) };
+            io::Seek::rewind(&mut from)?;
+            io::copy(&mut from, to)?;
+        }
+        self.place = Place::Journal;
+        Ok(())
+    }
+
+    /// Takes the journal away: the rewind is done, or was given up before anything was written.
+    pub(super) fn remove(&mut self) -> io::Result<()> {
+        let file = self.file.take();
+        if self.place != Place::Journal {
+            return Ok(());
+        }
+        let small =
+            file.and_then(|file| file.metadata().ok()).is_some_and(|found| found.len() <= SPARE_LIMIT);
+        let kept = self.spare.filter(|_| small);
+        if kept.is_none_or(|spare| std::fs::rename(self.path, spare).is_err()) {
+            std::fs::remove_file(self.path)?;
+        }
+        self.place = Place::Nowhere;
+        if self.sync == Synchronous::Full { sync_folder(self.path) } else { Ok(()) }
+    }
+
+    /// Whether the spare file, if one was offered, is of use for the next rewind.
+    pub(super) fn spare_works(&self) -> bool {
+        self.spare.is_some() || self.sync != Synchronous::Off
+    }
+
+    /// Gives the memory back.
+    pub(super) fn into_memory(self) -> Vec<u8> {
+        self.pending
+    }
+}
+
+fn sync_folder(of: &Path) -> io::Result<()> {
+    match of.parent() {
+        Some(folder) => File::open(folder)?.sync_data(),
+        None => Ok(()),
+    }
+}
+
+/// Where the spare file of a database is, in a folder for such files.
+pub(super) fn spare_in(folder: &Path, object: u32) -> PathBuf {
+    folder.join(format!("guard-{object}"))
+}
+
+#[cfg(all(test, feature = "bundled"))]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
+mod tests {
+    use super::super::journal::{is_guard, is_hot, path_for};
+    use super::*;
+
+    const PAGE: usize = 1024;
+
+    /// A database of about 20 pages without a zero in any place that a checksum looks at.
+    struct Old {
+        folder: tempfile::TempDir,
+        bytes: Vec<u8>,
+    }
+
+    impl Old {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("a.db");
+            let c = rusqlite::Connection::open(&path).unwrap();
+            let fill = "x".repeat(800);
+            c.execute_batch(&format!(
+                "pragma page_size = 1024; create table t(v /* {fill} */); begin; \
+                 insert into t with recursive n(i) as (select 1 union all select i + 1 from n where i < 15) \
+                 select replace(printf('%0950d', i), '0', 'x') from n; commit",
+            ))
+            .unwrap();
+            drop(c);
+            let bytes = std::fs::read(&path).unwrap();
+            Self { folder, bytes }
+        }
+
+        fn database(&self) -> PathBuf {
+            self.folder.path().join("a.db")
+        }
+
+        fn journal(&self) -> PathBuf {
+            path_for(&self.database())
+        }
+
+        fn spare(&self) -> PathBuf {
+            spare_in(self.folder.path(), 1)
+        }
+
+        /// A hot guard of the pages, the first ones of them.
+        fn guard(&self, sync: Synchronous, pages: usize, run: impl FnOnce(&mut Guard<'_>)) {
+            let (journal, spare) = (self.journal(), self.spare());
+            let like = std::fs::metadata(self.database()).unwrap();
+            let mut guard = Guard::new(&journal, &like, PAGE as u32, 70, sync, Some(&spare), Vec::new());
+            for (number, page) in (1..).zip(self.bytes.chunks(PAGE)).take(pages) {
+                guard.add(number, page).unwrap();
+                assert!(!is_hot(&journal).unwrap() && !is_guard(&journal, 70));
+            }
+            guard.commit((self.bytes.len() / PAGE) as u32).unwrap();
+            assert!(is_hot(&journal).unwrap());
+            assert!(is_guard(&journal, 70) && !is_guard(&journal, 71));
+            run(&mut guard);
+        }
+
+        /// Lets plain SQLite look, and gives what the file is then.
+        fn after_a_look(&self) -> Vec<u8> {
+            let c = rusqlite::Connection::open_with_flags_and_vfs(
+                self.database(),
+                rusqlite::OpenFlags::default(),
+                "unix",
+            )
+            .unwrap();
+            let sound: String = c.query_row("pragma integrity_check", [], |row| row.get(0)).unwrap();
+            assert_eq!(sound, "ok");
+            drop(c);
+            std::fs::read(self.database()).unwrap()
+        }
+    }
+
+    #[test]
+    fn sqlite_takes_a_guarded_change_back() {
+        for sync in [Synchronous::Off, Synchronous::Normal, Synchronous::Full] {
+            let old = Old::new();
+            old.guard(sync, usize::MAX, |_| {
+                let mut torn = old.bytes.clone();
+                torn[24..].fill(0x77);
+                torn.extend_from_slice(&[0x77; 5 * PAGE]);
+                std::fs::write(old.database(), &torn).unwrap();
+                assert!(old.after_a_look() == old.bytes, "{sync:?}");
+                assert!(!old.journal().exists());
+            });
+        }
+    }
+
+    #[test]
+    fn removed_guard_leaves_the_spare_only_where_nothing_is_synced() {
+        for sync in [Synchronous::Off, Synchronous::Normal, Synchronous::Full] {
+            let old = Old::new();
+            old.guard(sync, 3, |guard| guard.remove().unwrap());
+            assert!(!old.journal().exists());
+            assert_eq!(old.spare().exists(), sync == Synchronous::Off, "{sync:?}");
+        }
+    }
+
+    /// The longer one before it must not be played back behind a shorter one.
+    #[test]
+    fn spare_is_used_again_without_what_was_in_it() {
+        let old = Old::new();
+        old.guard(Synchronous::Off, usize::MAX, |guard| guard.remove().unwrap());
+        // The worst that could be left at the place of a second header.
+        let mut left = std::fs::read(old.spare()).unwrap();
+        let second = (SECTOR + 2 * (PAGE + 8)).next_multiple_of(SECTOR);
+        let header = left[..SECTOR].to_vec();
+        left[second..second + SECTOR].copy_from_slice(&header);
+        std::fs::write(old.spare(), left).unwrap();
+        old.guard(Synchronous::Off, 2, |_| {
+            let mut torn = old.bytes.clone();
+            torn[100..2 * PAGE].fill(0x77);
+            std::fs::write(old.database(), torn).unwrap();
+            assert!(old.after_a_look() == old.bytes);
+        });
+    }
+
+    /// A power cut before the sync is over: some sectors of the guard, or its end, are missing. The database was
+    /// not written then, and a playback of what is there changes nothing.
+    #[test]
+    fn torn_guard_changes_nothing() {
+        let old = Old::new();
+        old.guard(Synchronous::Normal, usize::MAX, |_| {
+            let whole = std::fs::read(old.journal()).unwrap();
+            let sectors = whole.len().div_ceil(SECTOR);
+            let mut state = 4711_u64;
+            for round in 0..sectors * 6 {
+                let mut torn = whole.clone();
+                let (one, kind) = (round % sectors, round / sectors);
+                if kind == 0 {
+                    torn.truncate(one * SECTOR);
+                }
+                for (index, sector) in torn.chunks_mut(SECTOR).enumerate() {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    let lost = match kind {
+                        0 => false,
+                        1 => index == one,
+                        _ => index > 0 && (state >> 40) % 7 < kind as u64,
+                    };
+                    if lost {
+                        sector.fill(0);
+                    }
+                }
+                std::fs::write(old.journal(), torn).unwrap();
+                assert!(old.after_a_look() == old.bytes, "round {round}");
+            }
+        });
+    }
+
+    #[test]
+    fn guard_has_the_mode_of_the_database() {
+        for sync in [Synchronous::Off, Synchronous::Normal] {
+            let old = Old::new();
+            std::fs::set_permissions(old.database(), Permissions::from_mode(0o666)).unwrap();
+            old.guard(sync, 1, |_| {
+                assert_eq!(std::fs::metadata(old.journal()).unwrap().mode() & 0o777, 0o666, "{sync:?}");
+            });
+        }
+    }
+}
