@@ -139,7 +139,7 @@ def test_busy_leaves_everything_as_it_was(app_db: Path, connect: Connect) -> Non
     ("arguments", "words"),
     [
         ({"synchronous": "sometimes"}, ["synchronous", "sometimes"]),
-        ({"journal": "delete"}, ["journal", "delete"]),
+        ({"journal": "truncate"}, ["journal", "truncate"]),
         ({"engine": "outside"}, ["engine", "outside"]),
         ({"timeout": -1}, ["timeout", "-1"]),
         ({"timeout": float("nan")}, ["timeout"]),

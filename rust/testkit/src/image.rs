@@ -28,6 +28,8 @@ impl Image {
     /// # Errors
     /// SQLite's, for example when the database is locked.
     pub fn read(connection: &mut Connection, schema: &str) -> rusqlite::Result<Self> {
+        // Before a connection has read something, it does not know that the page size has changed.
+        connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))?;
         let page_size: u32 = connection.pragma_query_value(Some(schema), "page_size", |row| row.get(0))?;
         let data = connection.serialize(schema)?;
         Ok(Self::of_bytes(page_size as usize, data.to_vec()))

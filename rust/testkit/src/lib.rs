@@ -18,5 +18,6 @@ pub mod protocol;
 pub mod recording;
 pub mod seed;
 pub mod serve;
+mod switching;
 pub mod workload;
 pub mod world;

@@ -88,7 +88,7 @@ impl World {
     }
 
     /// One step of work by somebody.
-    fn work(&mut self) {
+    pub(crate) fn work(&mut self) {
         let (wal, idle) = (self.setup.is_wal(), self.idle());
         let writers: Vec<usize> = idle.into_iter().filter(|&at| wal || self.members[at].shimmed).collect();
         if writers.is_empty() {
@@ -125,6 +125,9 @@ impl World {
     /// Marks, rewinds, or something else that recordings can do.
     fn act(&mut self) {
         let file = usize::from(self.rng.chance(15));
+        if self.setup.switches && self.rng.chance(6) {
+            return self.change_journal();
+        }
         match self.rng.below(100) {
             0..35 => self.mark(file),
             35..80 => self.rewind(file),
@@ -140,6 +143,7 @@ impl World {
         let name = format!("mark {}", self.rng.below(40));
         let recorder = self.any_recorder(file);
         let answer = self.record(file, recorder, Request::Mark { name: name.clone() });
+        let wal = self.setup.is_wal();
         if self.files[file].marks.contains_key(&name) {
             assert!(answer.is_dbr(23), "the name exists: {answer:?}");
             return;
@@ -147,7 +151,7 @@ impl World {
         match answer {
             Answer::Lsn { lsn } => {
                 let moments = &mut self.files[file].moments;
-                moments.push(Moment { lsn, image, lost: false, left: false });
+                moments.push(Moment { lsn, image, wal, lost: false, left: false });
                 let index = moments.len() - 1;
                 self.files[file].marks.insert(name, index);
             }
@@ -166,7 +170,7 @@ impl World {
         let image = self.image(file);
         let recorder = self.any_recorder(file);
         let Answer::Lsn { lsn } = self.record(file, recorder, Request::Now) else { panic!("no LSN") };
-        self.files[file].moments.push(Moment { lsn, image, lost: false, left: false });
+        self.files[file].moments.push(Moment { lsn, image, wal: true, lost: false, left: false });
     }
 
     fn rewind(&mut self, file: usize) {
@@ -214,6 +218,7 @@ impl World {
                 self.files[file].moments.push(Moment {
                     lsn: undo,
                     image: before,
+                    wal: self.setup.is_wal(),
                     lost: false,
                     left: method != "nothing",
                 });
@@ -221,7 +226,11 @@ impl World {
                 assert_eq!(dirty, Answer::Flag { yes: false }, "just went there");
             }
             other => {
-                let right = if target.lost {
+                // A WAL has pages of one size.
+                let other_pages = self.setup.is_wal() && target.image.page_size != before.page_size;
+                let right = if other_pages && !target.lost {
+                    other.is_dbr(21) || (blocked && other.is_dbr(4))
+                } else if target.lost {
                     other.is_dbr(11) || (blocked && other.is_dbr(4))
                 } else {
                     blocked && other.is_dbr(4)
@@ -232,10 +241,10 @@ impl World {
         }
     }
 
-    /// In a rollback mode only marked moments can be gone to, and those that a rewind left.
+    /// Of a rollback mode only marked moments can be gone to, and those that a rewind left.
     fn is_promised(&self, file: usize, at: usize) -> bool {
         let file = &self.files[file];
-        self.setup.is_wal() || file.moments[at].left || file.marks.values().any(|&index| index == at)
+        file.moments[at].wal || file.moments[at].left || file.marks.values().any(|&index| index == at)
     }
 
     fn drop_mark(&mut self, file: usize) {
@@ -266,8 +275,8 @@ impl World {
         assert_eq!(before.difference(&after), None, "a refusal changes nothing");
     }
 
-    /// Ends the recording and begins it again, with or without somebody writing meanwhile.
-    fn attach_anew(&mut self) {
+    /// Ends every cursor and every transaction.
+    pub(crate) fn quieten(&mut self) {
         for index in 0..self.members.len() {
             match self.members[index].busy {
                 Busy::Reads => self.end(index),
@@ -278,6 +287,11 @@ impl World {
                 Busy::No => {}
             }
         }
+    }
+
+    /// Ends the recording and begins it again, with or without somebody writing meanwhile.
+    fn attach_anew(&mut self) {
+        self.quieten();
         // A mode of rollback needs connections that were opened after the recording began.
         let disconnect = !self.setup.is_wal() || self.rng.chance(50);
         let write = self.rng.chance(40);

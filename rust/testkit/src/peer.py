@@ -67,6 +67,8 @@ def handle(ask):
             connection.execute("COMMIT")
         return {"is": "done"} if same else {"is": "failed", "code": "stale", "text": "half-read cursor"}
     if what == "image":
+        # Before a connection has read something, it does not know that the page size has changed.
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         size = connection.execute("PRAGMA page_size").fetchone()[0]
         data = bytearray(connection.serialize())
         cookie = int.from_bytes(data[40:44], "big")

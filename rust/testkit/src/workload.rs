@@ -36,6 +36,8 @@ pub enum Work {
     Vacuum,
     /// Some pages off the free list.
     IncrementalVacuum,
+    /// Another page size, in rollback modes; the file is written anew.
+    PageSize,
     /// Another mode of `auto_vacuum`, which rewrites the file.
     AutoVacuum,
     /// Statistics.
@@ -68,6 +70,7 @@ pub const MIXTURE: &[(u64, Work)] = &[
     (3, Work::Numbers),
     (2, Work::Vacuum),
     (3, Work::IncrementalVacuum),
+    (1, Work::PageSize),
     (1, Work::AutoVacuum),
     (1, Work::Analyze),
     (6, Work::Savepoints),
@@ -81,7 +84,10 @@ impl Work {
     /// True when other connections' open statements can make it fail, or it cannot run in a transaction.
     #[must_use]
     pub fn is_alone(self) -> bool {
-        matches!(self, Self::Vacuum | Self::AutoVacuum | Self::Checkpoint | Self::IncrementalVacuum)
+        matches!(
+            self,
+            Self::Vacuum | Self::PageSize | Self::AutoVacuum | Self::Checkpoint | Self::IncrementalVacuum
+        )
     }
 }
 
@@ -182,6 +188,7 @@ pub fn sql(work: Work, rng: &mut Rng, schema: &Schema) -> String {
         },
         Work::Vacuum => "vacuum".to_owned(),
         Work::IncrementalVacuum => format!("pragma incremental_vacuum({})", rng.below(20)),
+        Work::PageSize => format!("pragma page_size = {}; vacuum", 512 << rng.below(8)),
         Work::AutoVacuum => format!("pragma auto_vacuum = {}; vacuum", rng.below(3)),
         Work::Analyze => "analyze".to_owned(),
         Work::Savepoints => savepoints(rng, &table),

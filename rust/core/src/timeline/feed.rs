@@ -204,7 +204,7 @@ impl Timeline {
         if !self.eras.is_empty() && head.lsn <= self.last() {
             return Err(misplaced(head, at, "its LSN is not above every moment before it"));
         }
-        if broken && (!self.eras.is_empty() || self.marks.iter().next().is_some()) {
+        if broken {
             self.interrupted = true;
             self.marks.lose_all();
             self.eras.clear();

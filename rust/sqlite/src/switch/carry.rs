@@ -45,6 +45,8 @@ pub(crate) fn lost_marks(store: &Store, from: ObjectId, to: ObjectId) -> Result<
     let (mut old, mut new) = (Timeline::new(from), Timeline::new(to));
     old.catch_up(store)?;
     new.catch_up(store)?;
+    // No LSN means one thing before and another thing after.
+    store.raise_last_lsn(to, old.highest().max(store.last_lsn(from)));
     // Above whatever the object knows, and below the era that begins now.
     let lsn = new.highest().next().ok_or_else(|| Error::internal("the LSNs are used up"))?;
     for mark in old.marks() {

@@ -316,9 +316,10 @@ impl Core {
         let (highest, before) = {
             let history = locked(&self.history);
             let timeline = &history.timeline;
-            (timeline.highest(), timeline.era().is_some() || timeline.marks().next().is_some())
+            let seen = self.store.last_lsn(self.object).max(timeline.highest());
+            (seen, timeline.era().is_some() || seen > Lsn::ORIGIN)
         };
-        let first = next_lsn(highest.max(self.store.last_lsn(self.object)))?;
+        let first = next_lsn(highest)?;
         let pages = u64::from(header.pages);
         let body = EraBody { time: Timestamp::now(), extent: Extent::new(pages), broken: before };
         self.store.append(self.head(Kind::Era, EraEngine::Wal.key().get(), first), &[&body.encode()])?;
