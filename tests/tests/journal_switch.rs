@@ -184,6 +184,36 @@ fn two_recordings_follow() {
     }
 }
 
+/// A process that records, but whose recording nobody has asked since the switch, checkpoints: no writes of a
+/// transaction.
+#[test]
+fn back_fills_are_no_transactions() {
+    let mut scene = Scene::new("delete");
+    let mut other = Peer::process("recording process", Path::new(BINARY));
+    other.ask(Request::Attach { path: scene.name(), options: options(false) }).ok();
+    other.open(&scene.path, 200);
+    scene.mark("start").ok();
+    scene.app.must("pragma journal_mode=wal");
+    scene.fill(100);
+    scene.mark("in wal").ok();
+    scene.app.ask(Request::Close).ok();
+    scene.recorder.ask(Request::Detach).ok();
+    other.must("update t set v = 'unrecorded'; pragma wal_checkpoint(truncate); begin immediate; commit");
+    other.must("pragma locking_mode=exclusive; update t set v = 'again'; pragma wal_checkpoint(truncate)");
+    other.must("begin immediate; commit; pragma locking_mode=normal; select 1 from t; update t set v = 1");
+    let before = scene.image();
+    scene.attach(false).ok();
+    for name in ["start", "in wal"] {
+        let answer = scene.rewind(name);
+        assert!(answer.is_dbr(11), "{name}: {answer:?}");
+    }
+    assert_eq!(scene.image(), before);
+    other.ask(Request::Mark { name: "anew".into() }).ok();
+    other.must("delete from t");
+    scene.rewind("anew").ok();
+    assert_eq!(scene.image(), before);
+}
+
 /// Somebody unrecorded switches: what happened then is not known.
 #[test]
 fn a_foreign_switch_is_refused() {

@@ -402,7 +402,8 @@ impl Engine for Rollback {
     fn close(&mut self) -> Result<(), Error> {
         let timeout = self.timeout;
         let noted = self.under_shared(timeout, |engine, present| {
-            if engine.store.broken(engine.object).is_none()
+            if present.header.is_none_or(|header| header.versions == [1, 1])
+                && engine.store.broken(engine.object).is_none()
                 && engine.registers().in_flight().is_none()
                 && engine.registers().counter() == present.counter()
             {

@@ -58,6 +58,13 @@ struct Transaction {
     deaf: bool,
 }
 
+impl Transaction {
+    /// One of which nothing is recorded.
+    fn deaf() -> Self {
+        Self { lsn: Lsn::default(), counters: None, cookie: None, unsettled: None, wal: false, deaf: true }
+    }
+}
+
 impl Recorder {
     /// Blocks are `block` bytes each.
     pub(crate) fn new(store: Store, object: ObjectId, block: u32) -> Self {
@@ -108,6 +115,12 @@ impl Recorder {
     fn begin(&self, state: &mut State, file: &mut dyn Content, journal: &Path) -> bool {
         if let Some(transaction) = &state.transaction {
             return !transaction.deaf;
+        }
+        let mut versions = [0; 2];
+        if read_padded(file, &mut versions, header::VERSIONS).is_ok() && versions == [2, 2] {
+            // Back-filled from a WAL, whose era knows no before-images.
+            state.transaction = Some(Transaction::deaf());
+            return false;
         }
         // Before anything is saved: from then on more must be.
         if let Err(code) = self.settle_rewind(file, journal) {

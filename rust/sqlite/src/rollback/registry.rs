@@ -171,6 +171,9 @@ pub(crate) fn take_handover(file: FileId) -> Option<Handover> {
 
 /// Keeps a handover for the next call, as long as anybody records the file.
 pub(crate) fn give_back(file: FileId, handover: Option<Handover>) {
+    if handover.is_none() {
+        return;
+    }
     let mut files = files();
     match files.as_mut().and_then(|all| all.get_mut(&file)) {
         Some(entry) if entry.attachments > 0 => entry.handover = handover,
