@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -24,14 +25,14 @@ def test_a_switch_to_wal_is_followed(tmp_path: Path, connect: Connect) -> None:
     path = create(tmp_path / "app.db", "delete")
     with dbrewind.open(path) as db:
         app = connect(path)
-        assert db.journal == "rollback"
+        modes = [db.journal]
         db.mark("start")
         start = db.digest()
         app.execute("DELETE FROM users WHERE id > 50")
         assert app.execute("PRAGMA journal_mode=WAL").fetchone() == ("wal",)
         app.execute("DELETE FROM users")
         db.rewind("start")
-        assert db.journal == "wal"
+        assert [*modes, db.journal] == ["rollback", "wal"]
         assert db.digest() == start
         assert count(app) == 100
         with pytest.raises(sqlite3.OperationalError, match="locked"):
@@ -41,8 +42,10 @@ def test_a_switch_to_wal_is_followed(tmp_path: Path, connect: Connect) -> None:
 def test_open_switches_in_both_directions_and_keeps_the_marks(tmp_path: Path) -> None:
     path = create(tmp_path / "app.db", "delete")
     digests = {}
-    for turn, (journal, found) in enumerate([(None, "rollback"), ("wal", "wal"), ("delete", "rollback"), ("wal", "wal")]):
-        with dbrewind.open(path, journal=journal) as db:  # type: ignore[arg-type]
+    turns: list[Literal["wal", "delete"] | None] = [None, "wal", "delete", "wal"]
+    for turn, journal in enumerate(turns):
+        found = "wal" if journal == "wal" else "rollback"
+        with dbrewind.open(path, journal=journal) as db:
             assert db.journal == found
             with closing(sqlite3.connect(path, isolation_level=None)) as app:
                 assert app.execute("PRAGMA journal_mode").fetchone() == ("delete" if found == "rollback" else "wal",)
