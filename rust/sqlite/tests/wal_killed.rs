@@ -295,3 +295,55 @@ fn torn_rewind_and_an_identical_replay() {
         }
     }
 }
+
+#[cfg(feature = "fault")]
+#[test]
+#[ignore = "run by a_kill_in_the_midst_of_our_checkpoint_loses_nothing"]
+fn child_dies_in_a_checkpoint() {
+    let path = child_path();
+    let app = Connection::open(&path).unwrap();
+    let database = record(&path, u64::MAX);
+    database.mark("first").unwrap();
+    insert(&app, "one");
+    database.mark("second").unwrap();
+    insert(&app, &"two ".repeat(5000));
+    database.mark("third").unwrap();
+    // Its checkpoint does not come to its end.
+    drop(database);
+}
+
+/// Whatever came into the database file, what it took the place of was saved before.
+#[cfg(feature = "fault")]
+#[test]
+fn a_kill_in_the_midst_of_our_checkpoint_loses_nothing() {
+    for place in ["announced", "one page", "pages written", "no anchor yet"] {
+        for company in [true, false] {
+            let scene = Scene::new();
+            let before = company.then(|| scene.connect());
+            if let Some(app) = &before {
+                assert_eq!(rows(app), Vec::<String>::new());
+            }
+            let status = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "child_dies_in_a_checkpoint", "--ignored", "--nocapture"])
+                .env("DBREWIND_TEST_DATABASE", scene.path())
+                .env("DBREWIND_FAULT_AT", format!("1 wal checkpoint: {place}"))
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .unwrap();
+            assert!(!status.success(), "it did not die at {place:?}");
+            let app = before.unwrap_or_else(|| scene.connect());
+            assert_eq!(rows(&app).len(), 2);
+            let database = scene.record();
+            insert(&app, "three");
+            for (name, kept) in [("second", 1), ("first", 0), ("third", 2), ("first", 0), ("second", 1)] {
+                database
+                    .rewind(&Target::from(name), None)
+                    .unwrap_or_else(|e| panic!("{place} {company}: {e}"));
+                assert_eq!(rows(&app).len(), kept, "{name} {place} {company}");
+            }
+            let check: String = app.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+            assert_eq!(check, "ok");
+        }
+    }
+}

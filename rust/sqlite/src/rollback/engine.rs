@@ -258,6 +258,8 @@ impl Rollback {
             frame: 0,
             checksum: Checksum(0, 0),
             back_filled: 0,
+            attempted: 0,
+            under_way: false,
             settled: false,
             all_back_filled: true,
         };

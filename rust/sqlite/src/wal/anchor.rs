@@ -69,6 +69,10 @@ pub(crate) enum Kept {
     SameWal {
         /// Frames in the database file.
         back_filled: u32,
+        /// Frames that may be there in part.
+        attempted: u32,
+        /// The anchor's frame, if what a kill interrupted was a back-fill: then there is more to observe now.
+        interrupted: Option<u32>,
     },
     /// It is another WAL over the database file as the anchor knew it, which held everything: all that is in
     /// the WAL came after.
@@ -91,12 +95,16 @@ impl Core {
         }
         if self.anchored_frame(&anchor, header)? {
             // A power cut may have taken frames that the store has, and others may have their places by now.
-            let certain = newest || !self.store.boot_changed(self.object);
-            return Ok(if certain { Kept::SameWal { back_filled: anchor.back_filled } } else { Kept::Lost });
+            if self.store.boot_changed(self.object) && (anchor.under_way || !newest) {
+                return Ok(Kept::Lost);
+            }
+            let AnchorNote { back_filled, attempted, under_way, .. } = anchor;
+            let interrupted = under_way.then_some(anchor.frame);
+            return Ok(Kept::SameWal { back_filled, attempted, interrupted });
         }
         // The generation changed although the file did not: only a WAL that was back-filled whole can have been
         // restarted or deleted. Commits after the anchor were in the WAL alone.
-        let whole = anchor.all_back_filled && newest;
+        let whole = anchor.all_back_filled && !anchor.under_way && newest;
         Ok(if whole && anchor.salt != header.salt { Kept::NewWal } else { Kept::Lost })
     }
 
@@ -108,16 +116,24 @@ impl Core {
         let anchor = AnchorNote::decode(&note.body).ok_or_else(|| damaged_note("anchor", note.lsn))?;
         drop(history);
         let back_filled = self.index.watch().back_filled() <= anchor.back_filled;
-        Ok(back_filled && self.is_untouched(&anchor)? && self.anchored_frame(&anchor, header)?)
+        let ended = back_filled && !anchor.under_way;
+        Ok(ended && self.is_untouched(&anchor)? && self.anchored_frame(&anchor, header)?)
     }
 
-    /// Whether nobody has written to the database file since the anchor.
+    /// Whether nobody has written to the database file since the anchor, or only what does not matter.
     fn is_untouched(&self, anchor: &AnchorNote) -> Result<bool, Error> {
         let (state, _) = observe(&self.path)?;
-        // Times that are too young to tell: who back-fills says so in the wal-index first, and who makes that anew says
-        // so needlessly.
-        let told = anchor.settled || self.index.attempted() <= anchor.back_filled;
-        Ok(told && state == anchor.file)
+        // Who back-fills says so in the wal-index first, and who makes that anew says so needlessly.
+        let told = self.index.attempted() <= anchor.attempted;
+        if anchor.under_way {
+            // Up to there everything is in the store, bases included: whoever has brought it into the file, how far ever.
+            let within = self.index.watch().back_filled() <= anchor.attempted;
+            return Ok(told
+                && within
+                && (state.device, state.inode) == (anchor.file.device, anchor.file.inode));
+        }
+        // Times that are too young to tell need the wal-index.
+        Ok((anchor.settled || told) && state == anchor.file)
     }
 
     fn anchored_frame(&self, anchor: &AnchorNote, header: &IndexHeader) -> Result<bool, Error> {
@@ -139,13 +155,27 @@ impl Core {
     /// Writes down what the database looks like now. `frame`: one that is in the store and that no rewind can
     /// overwrite.
     pub(crate) fn drop_anchor(&mut self, frame: u32) -> Result<(), Error> {
+        self.observe_and_note(frame, false)
+    }
+
+    /// Writes down that a back-fill up to a frame is about to begin. Every frame up to it, and what it takes the place of
+    /// in the database file, is in the store.
+    pub(crate) fn announce_back_fill(&mut self, goal: u32) -> Result<(), Error> {
+        self.observe_and_note(goal, true)
+    }
+
+    fn observe_and_note(&mut self, frame: u32, under_way: bool) -> Result<(), Error> {
         let Some(frozen) = self.frozen else { return Ok(()) };
         let header = self.header()?;
         if !self.freeze_holds(&header) {
             // Somebody got past our locks: nothing to vouch for.
             return Ok(());
         }
-        let (file, settled) = observe_settled(&self.path)?;
+        let (file, settled) = match under_way {
+            true => (observe(&self.path)?.0, false),
+            false => observe_settled(&self.path)?,
+        };
+        let attempted = self.attempted.max(frozen.back_filled).max(if under_way { frame } else { 0 });
         let checksum = self.checksum_of(frame, header.salt)?.unwrap_or_default();
         let counter = self.page_one(header.max_frame)?.counter;
         let all_back_filled = self.index.watch().back_filled() >= header.max_frame;
@@ -155,13 +185,15 @@ impl Core {
             frame,
             checksum,
             back_filled: frozen.back_filled,
+            attempted,
             counter,
+            under_way,
             settled,
             all_back_filled,
         };
         let lsn = self.tailed.max(Lsn::new(1));
         self.store.append(self.head(Kind::Note, ANCHOR, lsn), &[&note.encode()])?;
-        self.anchor_pending = !settled;
+        self.anchor_pending = !settled && !under_way;
         self.anchor_frame = frame;
         Ok(())
     }

@@ -181,7 +181,13 @@ impl Core {
         let ours = locked(&self.history).timeline.era().is_some_and(|era| era.engine == EraEngine::Wal);
         let kept = if ours && !stopped { self.compare_anchor(&header)? } else { Kept::Lost };
         match kept {
-            Kept::SameWal { back_filled } if self.resume(&header, back_filled)? => {}
+            Kept::SameWal { back_filled, attempted, interrupted }
+                if self.resume(&header, back_filled, attempted)? =>
+            {
+                if let Some(frame) = interrupted {
+                    self.drop_anchor(frame)?;
+                }
+            }
             Kept::NewWal if self.resume_below(&header)? => {}
             _ => self.begin_era(&header)?,
         }
@@ -210,7 +216,8 @@ impl Core {
     }
 
     /// The WAL is the one we know. `false`: it is shorter than what is recorded.
-    fn resume(&mut self, header: &IndexHeader, back_filled: u32) -> Result<bool, Error> {
+    fn resume(&mut self, header: &IndexHeader, back_filled: u32, attempted: u32) -> Result<bool, Error> {
+        self.attempted = attempted;
         // A recovery by SQLite forgets how much is back-filled.
         self.keep_back_filled(back_filled)?;
         if !self.finish_intent(header)? {

@@ -46,6 +46,11 @@ impl Core {
         if !moved? || !self.try_exclusive(READ0, 1)? {
             return Ok(false);
         }
+        if let Err(error) = self.announce_back_fill(goal) {
+            self.release_exclusive(READ0, 1)?;
+            return Err(error);
+        }
+        fault::place("wal checkpoint: announced");
         // From here on the states between are no longer below, even if this fails.
         self.attempted = goal;
         self.index.set_attempted(goal.max(self.index.attempted()));
@@ -57,9 +62,10 @@ impl Core {
             self.frozen = Some(Frozen { back_filled: goal, ..frozen });
         }
         self.release_exclusive(READ0, 1)?;
-        written?;
         fault::place("wal checkpoint: no anchor yet");
-        self.drop_anchor(goal)?;
+        // After a failure, too: it says how far what is in the file may come.
+        let noted = self.drop_anchor(goal);
+        written.and(noted)?;
         Ok(whole)
     }
 
@@ -145,6 +151,8 @@ impl Core {
             }
             self.file.write(&image, u64::from(page - 1) * size).map_err(Error::vfs("write the database"))?;
             fault::place("wal checkpoint: one page");
+            let failed = |source| Error::Io { action: "write", path: self.path.clone(), source };
+            fault::failure("wal checkpoint: one page").map_err(failed)?;
         }
         if whole {
             self.file.truncate(u64::from(content.pages) * size).map_err(Error::vfs("cut the database"))?;

@@ -150,6 +150,37 @@ fn a_moved_rewind_that_failed_leaves_one_of_two_states_and_goes_on() {
     }
 }
 
+/// A checkpoint that failed in the middle has brought some pages into the database file. Those who come next know how far
+/// that may have come, and no moment is lost.
+#[test]
+fn a_back_fill_that_failed_halfway_loses_nothing() {
+    for attached_again in [true, false] {
+        let mut scene = Scene::new();
+        scene.app.execute_batch("CREATE TABLE u(x); CREATE TABLE v(x)").unwrap();
+        let mut moments = three_moments(&mut scene);
+        {
+            let _lock = scene.core.lock_object(TIMEOUT).unwrap();
+            let header = scene.core.header().unwrap();
+            scene.core.drain_to(&header, u32::MAX).unwrap();
+            fault::fail("wal checkpoint: one page", 1);
+            assert!(scene.core.back_fill(header.max_frame).is_err());
+        }
+        if attached_again {
+            scene.core.let_go();
+        }
+        scene.insert("four");
+        moments.push((scene.now(), scene.rows()));
+        scene.check(&moments);
+        {
+            let _lock = scene.core.lock_object(TIMEOUT).unwrap();
+            let header = scene.core.header().unwrap();
+            scene.core.drain_to(&header, u32::MAX).unwrap();
+            assert!(scene.core.back_fill(header.max_frame).unwrap());
+        }
+        scene.check(&moments);
+    }
+}
+
 /// A new generation of the WAL that was begun halfway: the next call heals it, and no moment is lost.
 #[test]
 fn a_restart_that_failed_halfway_is_healed_by_the_next_call() {

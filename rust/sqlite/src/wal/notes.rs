@@ -119,8 +119,12 @@ pub(crate) struct AnchorNote {
     pub(crate) checksum: Checksum,
     /// Frames in the database file.
     pub(crate) back_filled: u32,
+    /// Frames that may be in the database file, in part: as many or more.
+    pub(crate) attempted: u32,
     /// The change counter in page 1.
     pub(crate) counter: u32,
+    /// A back-fill up to `attempted` was about to begin: nothing is said of the file's length and times.
+    pub(crate) under_way: bool,
     /// The times were old enough for any later write to change them.
     pub(crate) settled: bool,
     /// The database file holds everything.
@@ -129,7 +133,7 @@ pub(crate) struct AnchorNote {
 
 impl AnchorNote {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(76);
+        let mut out = Vec::with_capacity(80);
         let FileState { device, inode, size, modified, changed } = self.file;
         for word in [device, inode, size, modified, changed] {
             out.extend_from_slice(&word.to_le_bytes());
@@ -137,8 +141,9 @@ impl AnchorNote {
         out.extend_from_slice(&self.salt);
         out.extend_from_slice(&self.frame.to_le_bytes());
         put_checksum(&mut out, self.checksum);
-        let flags = u32::from(self.settled) | u32::from(self.all_back_filled) << 1;
-        for word in [self.back_filled, self.counter, flags] {
+        let flags =
+            u32::from(self.settled) | u32::from(self.all_back_filled) << 1 | u32::from(self.under_way) << 2;
+        for word in [self.back_filled, self.attempted, self.counter, flags] {
             out.extend_from_slice(&word.to_le_bytes());
         }
         out
@@ -154,15 +159,18 @@ impl AnchorNote {
             changed: fields.u64()?,
         };
         let (salt, frame, checksum) = (fields.array()?, fields.u32()?, fields.checksum()?);
-        let (back_filled, counter, flags) = (fields.u32()?, fields.u32()?, fields.u32()?);
+        let (back_filled, attempted) = (fields.u32()?, fields.u32()?);
+        let (counter, flags) = (fields.u32()?, fields.u32()?);
         fields.end()?;
-        (flags & !3 == 0).then_some(Self {
+        (flags & !7 == 0).then_some(Self {
             file,
             salt,
             frame,
             checksum,
             back_filled,
+            attempted,
             counter,
+            under_way: flags & 4 == 4,
             settled: flags & 1 == 1,
             all_back_filled: flags & 2 == 2,
         })
@@ -225,7 +233,9 @@ mod tests {
             frame: 9,
             checksum: sum,
             back_filled: 8,
+            attempted: 9,
             counter: 7,
+            under_way: true,
             settled: true,
             all_back_filled: false,
         };
