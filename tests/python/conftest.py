@@ -58,9 +58,10 @@ def second() -> Generator[Callable[[Path], SecondProcess], None, None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-    """Under CI nothing may be missing: a skipped test is a failed one."""
+    """Under CI nothing may be missing but what is optional: a skipped test is a failed one."""
     report = yield
-    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI"):
+    may_be_missing = hasattr(report, "wasxfail") or item.get_closest_marker("optional")
+    if report.skipped and not may_be_missing and os.environ.get("CI"):
         report.outcome = "failed"
         report.longrepr = f"skipped, but CI is set: {call.excinfo and call.excinfo.value}"
     return report

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -211,12 +211,27 @@ def test_a_write_past_the_recording_in_a_rollback_mode_is_found(tmp_path: Path, 
         assert plain.execute("SELECT count(*) FROM users").fetchone() == (99,)
 
 
+@pytest.mark.parametrize("engine", ["inside", "keeper"])
 @pytest.mark.parametrize("path", ["sqlite:///app.db", "file:app.db"])
-def test_a_url_for_a_path(wal_db: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+def test_a_url_for_a_path(
+    wal_db: Path, monkeypatch: pytest.MonkeyPatch, path: str, engine: Literal["inside", "keeper"]
+) -> None:
     monkeypatch.chdir(wal_db.parent)
     with pytest.raises(dbrewind.FileMissingError) as caught:
-        dbrewind.open(path)
+        dbrewind.open(path, engine=engine)
     assert_code(caught, "DBR012", path, "not a URL")
+
+
+def test_a_store_of_another_version_says_what_to_do(wal_db: Path) -> None:
+    with dbrewind.open(wal_db) as db:
+        db.mark("seeded")
+    (segment,) = db.store.glob("*1.seg")
+    content = bytearray(segment.read_bytes())
+    content[8] = 9
+    segment.write_bytes(content)
+    with pytest.raises(dbrewind.StoreVersionError) as caught:
+        dbrewind.open(wal_db)
+    assert_code(caught, "DBR016", str(segment), "version 9", "this program knows 1", "remove the folder")
 
 
 def test_a_folder_for_a_database(tmp_path: Path) -> None:

@@ -34,7 +34,11 @@ pub enum OpenError {
         what: String,
     },
     /// Another version of the format.
-    #[error("{} has format version {found}, this program knows {known}", path.display())]
+    #[error(
+        "{} has format version {found}, this program knows {known}; use the dbrewind that wrote it, or remove the \
+         folder to record anew",
+        path.display()
+    )]
     Version {
         /// The file.
         path: PathBuf,

@@ -68,8 +68,12 @@ impl KeeperClient {
     /// [`Database::open`](dbrewind_sqlite::Database::open). No process is left behind.
     pub fn open(command: &KeeperCommand, path: &Path, options: &OpenOptions) -> Result<Self, Error> {
         let mut options = options.clone();
-        // The keeper has another working directory.
-        let path = absolute(path)?;
+        // The keeper has another working directory. What is missing is named as it was given.
+        let given = path;
+        let path = absolute(given)?;
+        if matches!(path.try_exists(), Ok(false)) {
+            return Err(EngineError::FileMissing { path: given.to_owned() }.into());
+        }
         options.store = options.store.as_deref().map(absolute).transpose()?;
         let timeout = options.timeout;
         let mut link = Link::start(command)?;
