@@ -51,7 +51,7 @@ fn object(store: &Store, path: &Path) -> ObjectId {
     let mut heads = Vec::new();
     store.scan(&mut Cursor::default(), &mut |head, at, _| heads.push((head, at))).unwrap();
     for (head, at) in heads {
-        let name = path.to_str().unwrap().as_bytes();
+        let name = path.file_name().unwrap().as_encoded_bytes();
         if head.kind == Kind::Object && store.read(at).unwrap().body.ends_with(name) {
             found = Some(head.object);
         }
