@@ -62,7 +62,9 @@ fn copies_are_counted() {
     assert_eq!(all, expected);
 
     let keeper = KeeperCommand::new("/nowhere/keeper");
-    let open = |choice| Handle::open(choice, Ok(api), &keeper, "x.db".as_ref(), &OpenOptions::default());
+    let path = folder.path().join("x.db");
+    std::fs::write(&path, "").unwrap();
+    let open = |choice| Handle::open(choice, Ok(api), &keeper, &path, &OpenOptions::default());
     let error = open(Choice::Inside).unwrap_err();
     assert_eq!(error.code(), Code::TwoSqlites);
     assert!(error.to_string().contains("hidden.so"), "{error}");
