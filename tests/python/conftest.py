@@ -65,3 +65,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.outcome = "failed"
         report.longrepr = f"skipped, but CI is set: {call.excinfo and call.excinfo.value}"
     return report
+
+
+@pytest.fixture(scope="session")
+def extension() -> Path:
+    """The loadable extension, as `cargo build --package dbrewind-extension` makes it."""
+    target = Path(__file__).parents[2] / "target"
+    built = [target / profile / "libdbrewind_sqlite_extension.so" for profile in ("debug", "release")]
+    found = sorted((path for path in built if path.exists()), key=lambda path: path.stat().st_mtime)
+    if not found:
+        assert "CI" not in os.environ, "make test builds the extension first"
+        pytest.skip("the extension is not built: cargo build --package dbrewind-extension")
+    return found[-1]

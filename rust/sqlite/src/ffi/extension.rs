@@ -25,6 +25,7 @@ impl SqliteApi {
     /// The copy of SQLite that has loaded this library as an extension, the newest if there were several.
     #[must_use]
     pub fn loaded() -> Option<Self> {
+        crate::rollback::join_recordings();
         *LOADED.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -57,8 +58,9 @@ impl SqliteApi {
     }
 }
 
-/// The body of an extension's entry point: makes our VFS the default one of the SQLite that calls, and
-/// remembers it for [`SqliteApi::loaded`]. Answers `SQLITE_OK_LOAD_PERMANENTLY`, since the VFS stays.
+/// The body of an extension's entry point: makes our VFS the default one of the SQLite that calls, has
+/// connections from then on write into the recording of another process, and remembers it for
+/// [`SqliteApi::loaded`]. Answers `SQLITE_OK_LOAD_PERMANENTLY`, since the VFS stays.
 ///
 /// # Safety
 /// `routines` is what SQLite passed to the entry point.
@@ -70,6 +72,7 @@ pub unsafe fn extension_init(routines: *const c_void) -> c_int {
             VfsError::Code(code) => code,
             _ => types::SQLITE_ERROR,
         })?;
+        crate::rollback::join_recordings();
         *LOADED.lock().unwrap_or_else(PoisonError::into_inner) = Some(api);
         Ok(types::SQLITE_OK_LOAD_PERMANENTLY)
     };

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dbrewind_core::Store;
 
 use super::file_id::FileId;
+use super::join;
 use super::recorder::Recorder;
 use super::watched::Watched;
 use crate::switch::Handover;
@@ -104,10 +105,12 @@ pub(crate) fn attach(
     let mut files = files();
     let entry = files.get_or_insert_default().entry(file).or_default();
     entry.leave_to_parent();
+    join::end();
     match &entry.recorder {
-        Some(recorder) if recorder.store().is_same(store) => {}
-        Some(_) => return Err(OtherStore),
-        None => {
+        Some(recorder) if entry.attachments > 0 && recorder.store().is_same(store) => {}
+        Some(_) if entry.attachments > 0 => return Err(OtherStore),
+        // A recorder that joined gives way.
+        _ => {
             let recorder = Arc::new(make());
             entry.recorder = Some(Arc::clone(&recorder));
             entry.process = std::process::id();
@@ -121,6 +124,21 @@ pub(crate) fn attach(
     let number = entry.attached;
     entry.hooks.push((number, hook));
     Ok(Attachment { file, number })
+}
+
+/// Records a file that another process records, for as long as a connection of this one has it open.
+pub(super) fn join(file: FileId, recorder: Recorder) {
+    let mut files = files();
+    let Some(entry) = files.as_mut().and_then(|all| all.get_mut(&file)) else { return };
+    if entry.recorder.is_some() {
+        return;
+    }
+    let recorder = Arc::new(recorder);
+    entry.process = std::process::id();
+    for open in &entry.open {
+        open.connect(Some(Arc::clone(&recorder)));
+    }
+    entry.recorder = Some(recorder);
 }
 
 impl Drop for Attachment {

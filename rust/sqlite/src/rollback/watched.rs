@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::content::Content;
 use super::file_id::FileId;
+use super::join;
 use super::journal;
 use super::recorder::Recorder;
 use super::registry;
@@ -12,6 +13,7 @@ use crate::switch::Handover;
 use crate::sync::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 const SHARED: i32 = 1;
+const RESERVED: i32 = 2;
 const EXCLUSIVE: i32 = 4;
 
 /// One database file that some connection of this process has open through the shim.
@@ -145,6 +147,15 @@ impl Watched {
             // A transaction goes by RESERVED; only who plays back a journal leaves that out.
             // Relaxed: as in `is_playing_back`.
             self.playing_back.store(true, Ordering::Relaxed);
+        }
+        // Here nothing is written yet, and nobody else can write.
+        if level == RESERVED
+            && join::is_on()
+            && !self.is_recorded()
+            && let Some(file) = self.file
+            && let Some(recorder) = join::find(&self.path, file)
+        {
+            registry::join(file, recorder);
         }
     }
 

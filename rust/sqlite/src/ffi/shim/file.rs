@@ -208,7 +208,7 @@ unsafe extern "C" fn lock(file: *mut sqlite3_file, level: c_int) -> c_int {
             None => types::SQLITE_IOERR,
         };
         if code == types::SQLITE_OK {
-            inner.watched.locked(level);
+            guarded(&inner.watched, || inner.watched.locked(level));
         }
         code
     }
