@@ -96,7 +96,7 @@ fn busy_own_thread() {
     rows.next().unwrap();
     let hour = Some(Duration::from_secs(3600));
     let text = busy_text(&db.rewind(&Target::from("m"), hour).unwrap_err());
-    assert!(text.contains("a connection of this thread is reading"), "{text}");
+    assert!(text.contains("a connection of this thread is reading (statement: select id from t)"), "{text}");
     drop(rows);
     drop(statement);
     c.execute_batch("begin immediate").unwrap();
@@ -132,7 +132,8 @@ fn zombie_connection() {
         });
         held.wait();
         let text = busy_text(&db.rewind(&Target::from("m"), SHORT).unwrap_err());
-        assert!(text.contains("another connection of this process is reading"), "{text}");
+        let whole = "another connection of this process is reading (statement: select id from t)";
+        assert!(text.contains(whole), "{text}");
         done.wait();
     });
     assert_eq!(world.count(&c), 400);

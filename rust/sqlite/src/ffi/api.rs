@@ -2,6 +2,7 @@ use std::ffi::{CStr, CString, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::statements::StatementApi;
 use super::types::{BusyTimeout, Close, Exec, LibVersionNumber, OpenV2, VfsFind, VfsRegister};
 
 /// The functions of one copy of SQLite: the host's own, reached without linking any.
@@ -18,6 +19,8 @@ pub struct SqliteApi {
     pub(crate) exec: Exec,
     pub(crate) busy_timeout: BusyTimeout,
     pub(crate) libversion_number: LibVersionNumber,
+    /// For the text of errors; may be missing.
+    pub(crate) statements: Option<StatementApi>,
 }
 
 /// Why a copy of SQLite cannot be reached.
@@ -69,6 +72,8 @@ impl SqliteApi {
             }
             Ok(address)
         };
+        // SAFETY: `find` looks the very name up.
+        let statements = unsafe { StatementApi::find(|symbol| find(symbol).ok()) };
         // SAFETY: each address was found under the name of the function whose C signature is the field's type;
         // both sides are non-null pointers of the same size.
         unsafe {
@@ -82,6 +87,7 @@ impl SqliteApi {
                 libversion_number: std::mem::transmute::<*mut c_void, LibVersionNumber>(find(
                     c"sqlite3_libversion_number",
                 )?),
+                statements,
             })
         }
     }
@@ -92,6 +98,21 @@ impl SqliteApi {
     #[must_use]
     pub fn bundled() -> Self {
         use libsqlite3_sys as sys;
+        let named = |name: &CStr| -> Option<*mut c_void> {
+            let function = match name.to_bytes() {
+                b"sqlite3_next_stmt" => sys::sqlite3_next_stmt as *const (),
+                b"sqlite3_stmt_busy" => sys::sqlite3_stmt_busy as *const (),
+                b"sqlite3_sql" => sys::sqlite3_sql as *const (),
+                b"sqlite3_db_mutex" => sys::sqlite3_db_mutex as *const (),
+                b"sqlite3_mutex_try" => sys::sqlite3_mutex_try as *const (),
+                b"sqlite3_mutex_leave" => sys::sqlite3_mutex_leave as *const (),
+                b"sqlite3_uri_parameter" => sys::sqlite3_uri_parameter as *const (),
+                _ => return None,
+            };
+            Some(function.cast_mut().cast())
+        };
+        // SAFETY: the names and the functions are the same.
+        let statements = unsafe { StatementApi::find(named) };
         // SAFETY: the bindings' types and ours describe the same C functions; they differ only in the names
         // of structs with equal layout (a test in this file compares them).
         unsafe {
@@ -109,6 +130,7 @@ impl SqliteApi {
                 libversion_number: std::mem::transmute::<*const (), LibVersionNumber>(
                     sys::sqlite3_libversion_number as *const (),
                 ),
+                statements,
             }
         }
     }

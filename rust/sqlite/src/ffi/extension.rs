@@ -53,6 +53,7 @@ impl SqliteApi {
                 libversion_number: std::mem::transmute::<*const c_void, LibVersionNumber>(at(
                     place::LIBVERSION_NUMBER,
                 )?),
+                statements: None,
             })
         }
     }

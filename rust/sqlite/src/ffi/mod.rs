@@ -8,6 +8,7 @@ mod extension;
 mod file_times;
 mod host_file;
 pub(crate) mod shim;
+mod statements;
 pub(crate) mod types;
 mod wal_index;
 
@@ -16,4 +17,5 @@ pub(crate) use connection::Connection;
 pub use extension::extension_init;
 pub(crate) use file_times::set_modified;
 pub(crate) use host_file::{HostFile, HostVfs, LockLevel, ShmLock, VfsError};
+pub(crate) use statements::Opener;
 pub(crate) use wal_index::{Region, full_barrier};

@@ -117,6 +117,7 @@ pub(crate) const SQLITE_OK_LOAD_PERMANENTLY: c_int = 1 << 8;
 pub(crate) const SQLITE_OPEN_READONLY: c_int = 0x1;
 pub(crate) const SQLITE_OPEN_READWRITE: c_int = 0x2;
 pub(crate) const SQLITE_OPEN_CREATE: c_int = 0x4;
+pub(crate) const SQLITE_OPEN_URI: c_int = 0x40;
 pub(crate) const SQLITE_OPEN_MAIN_DB: c_int = 0x100;
 pub(crate) const SQLITE_OPEN_MAIN_JOURNAL: c_int = 0x800;
 pub(crate) const SQLITE_OPEN_WAL: c_int = 0x0008_0000;

@@ -59,13 +59,14 @@ impl Doing {
 pub(crate) fn describe(file: FileId, here: HeldHere, wanted: Option<Doing>) -> Option<String> {
     let mut holders = Vec::new();
     let mut most = None;
-    for (who, level) in
-        [("a connection of this thread", here.mine), ("another connection of this process", here.others)]
-    {
-        if level > 0 {
-            let doing = Doing::of_level(level);
-            most = most.max(Some(doing));
-            holders.push(format!("{who} {}", doing.words()));
+    for (mine, level, statement) in registry::holding(file) {
+        let who = if mine { "a connection of this thread" } else { "another connection of this process" };
+        let doing = Doing::of_level(level);
+        most = most.max(Some(doing));
+        let statement = statement.map(|text| format!(" (statement: {text})")).unwrap_or_default();
+        let text = format!("{who} {}{statement}", doing.words());
+        if !holders.contains(&text) {
+            holders.push(text);
         }
     }
     let me = std::process::id();

@@ -224,6 +224,19 @@ pub(crate) fn held_here(file: FileId) -> HeldHere {
     held
 }
 
+/// The connections of this process that hold a lock on a file through the shim, in words: whether it is the calling
+/// thread's, the level, and a statement that it is in the midst of.
+pub(super) fn holding(file: FileId) -> Vec<(bool, i32, Option<String>)> {
+    // Not under the registry's lock: looking opens connections.
+    let open: Vec<Arc<Watched>> =
+        files().as_ref().and_then(|all| all.get(&file)).map_or_else(Vec::new, |entry| entry.open.clone());
+    let holding = open.iter().filter_map(|watched| {
+        let (level, mine) = watched.held();
+        (level > 0).then(|| (mine, level, watched.busy_statement()))
+    });
+    holding.collect()
+}
+
 /// How many handles of ours are recording this file.
 pub(crate) fn handles(file: FileId) -> usize {
     files().as_ref().and_then(|all| all.get(&file)).map_or(0, |entry| entry.attachments)

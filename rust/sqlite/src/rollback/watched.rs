@@ -8,7 +8,7 @@ use super::join;
 use super::journal;
 use super::recorder::Recorder;
 use super::registry;
-use crate::ffi::HostVfs;
+use crate::ffi::{HostVfs, Opener};
 use crate::switch::Handover;
 use crate::sync::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
@@ -33,6 +33,7 @@ pub(crate) struct Watched {
     /// Between the two halves of a handover, which are in one callback.
     handover: Mutex<Option<Handover>>,
     recorder: Mutex<Option<Arc<Recorder>>>,
+    opener: Mutex<Option<Opener>>,
     level: AtomicI32,
     thread: AtomicU64,
 }
@@ -60,6 +61,7 @@ impl Watched {
             switched: AtomicBool::new(false),
             handover: Mutex::new(None),
             recorder: Mutex::new(None),
+            opener: Mutex::new(None),
             level: AtomicI32::new(0),
             thread: AtomicU64::new(0),
         }
@@ -180,6 +182,17 @@ impl Watched {
         // Relaxed: as in `locked`.
         let mine = self.thread.load(Ordering::Relaxed) == this_thread();
         (self.level.load(Ordering::Relaxed), mine)
+    }
+
+    /// Which connection it is; `None` as soon as it begins to close the file.
+    pub(crate) fn opened_by(&self, opener: Option<Opener>) {
+        *self.opener.lock().unwrap_or_else(PoisonError::into_inner) = opener;
+    }
+
+    /// The text of a statement that the connection is in the midst of.
+    pub(super) fn busy_statement(&self) -> Option<String> {
+        // Held meanwhile: the connection cannot go away.
+        self.opener.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Opener::busy_statement)
     }
 
     /// The connection has closed the file.

@@ -10,8 +10,10 @@ use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use super::super::api::SqliteApi;
 use super::super::host_file::HostVfs;
-use super::super::types::{self, sqlite3_file, sqlite3_io_methods};
+use super::super::statements::Opener;
+use super::super::types::{self, sqlite3, sqlite3_file, sqlite3_io_methods};
 use super::RealFile;
 use crate::rollback::Watched;
 
@@ -36,6 +38,8 @@ struct Inner {
     /// The VFS it was opened through.
     vfs: HostVfs,
     watched: Arc<Watched>,
+    /// Of the connection that has opened it, if it is alone in that.
+    api: Option<SqliteApi>,
 }
 
 /// Opens a database file through the real VFS and puts our object in front of it.
@@ -68,7 +72,9 @@ pub(super) unsafe fn open(
         let path = Path::new(OsStr::from_bytes(CStr::from_ptr(name).to_bytes()));
         let watched = catch_unwind(|| Watched::open(path)).unwrap_or_else(|_| Watched::unknown());
         let methods = table((*real.as_ptr()).pMethods);
-        let inner = Box::into_raw(Box::new(Inner { methods, real, _memory: backing, vfs, watched }));
+        let api = super::api_of(vfs)
+            .filter(|api| api.statements.is_some_and(|statements| !statements.asks_for_shared_cache(name)));
+        let inner = Box::into_raw(Box::new(Inner { methods, real, _memory: backing, vfs, watched, api }));
         (*ours).inner = inner;
         (*ours).methods = &raw const (*inner).methods;
         code
@@ -133,6 +139,7 @@ unsafe extern "C" fn close(file: *mut sqlite3_file) -> c_int {
     unsafe {
         let ours = file.cast::<ShimFile>();
         let inner = Box::from_raw((*ours).inner);
+        guarded(&inner.watched, || inner.watched.opened_by(None));
         let code = match (*(*inner.real.as_ptr()).pMethods).xClose {
             Some(close) => close(inner.real.as_ptr()),
             None => types::SQLITE_OK,
@@ -191,6 +198,11 @@ unsafe extern "C" fn file_control(file: *mut sqlite3_file, op: c_int, argument: 
         }
         if op == types::SQLITE_FCNTL_SYNC {
             inner.watched.syncing();
+        }
+        if op == types::SQLITE_FCNTL_PDB
+            && let (Some(place), Some(api)) = (NonNull::new(argument.cast::<*mut sqlite3>()), inner.api)
+        {
+            guarded(&inner.watched, || inner.watched.opened_by(Some(Opener::new(place, api))));
         }
         match (*(*inner.real.as_ptr()).pMethods).xFileControl {
             Some(call) => call(inner.real.as_ptr(), op, argument),

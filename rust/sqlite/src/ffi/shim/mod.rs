@@ -23,6 +23,7 @@ struct Made {
     identity: usize,
     shim: HostVfs,
     real: HostVfs,
+    api: SqliteApi,
 }
 
 /// A `sqlite3_vfs` is linked into one list through its only `pNext`: each copy of SQLite gets its own.
@@ -60,9 +61,15 @@ pub(crate) fn install(api: &SqliteApi, make_default: bool) -> Result<Installed, 
         }
     }
     if known.is_none() {
-        made.push(Made { identity: api.identity(), shim, real });
+        made.push(Made { identity: api.identity(), shim, real, api: *api });
     }
     Ok(Installed { real })
+}
+
+/// The copy of SQLite whose VFS the shim wraps.
+fn api_of(real: HostVfs) -> Option<SqliteApi> {
+    let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    made.iter().find(|made| made.real.as_ptr() == real.as_ptr()).map(|made| made.api)
 }
 
 /// The VFS that our own handles go through: below the shim, wherever it is installed.
