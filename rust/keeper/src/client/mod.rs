@@ -68,10 +68,13 @@ impl KeeperClient {
     /// [`Database::open`](dbrewind_sqlite::Database::open). No process is left behind.
     pub fn open(command: &KeeperCommand, path: &Path, options: &OpenOptions) -> Result<Self, Error> {
         let mut options = options.clone();
-        // The keeper has another working directory. What is missing is named as it was given.
+        // The keeper has another working directory.
         let given = path;
         let path = absolute(given)?;
-        if matches!(path.try_exists(), Ok(false)) {
+        let name = given.to_string_lossy();
+        let url = name.contains("://") || name.starts_with("file:");
+        if url && matches!(path.try_exists(), Ok(false)) {
+            // A URL would not be known for one there: as a path it is written differently.
             return Err(EngineError::FileMissing { path: given.to_owned() }.into());
         }
         options.store = options.store.as_deref().map(absolute).transpose()?;
