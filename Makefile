@@ -11,7 +11,7 @@ help:
 	@echo 'make test    all tests: Rust, Python, documentation'
 	@echo 'make lint    formatting, clippy, ruff, mypy, stubs'
 	@echo 'make bench   measures the table of README.md'
-	@echo 'make crash   kills writers and rewinds at random instructions, and checks what is left'
+	@echo 'make crash   kills writers and rewinds at random instructions and at each step, cuts the power, checks what is left'
 	@echo 'make fuzz    random operations against a model'
 
 # The package, compiled with the release profile and installed into .venv. Cargo knows what is up to date.
@@ -31,6 +31,7 @@ test-rust:
 	@.ci/prepare shell
 	cargo build --package dbrewind-extension
 	cargo test --workspace
+	cargo test --package dbrewind-tests --features fault --test faults
 	RUSTFLAGS='--cfg loom' cargo test --package dbrewind-core --release --test loom --target-dir target/loom
 
 test-python: package
@@ -54,9 +55,17 @@ bench: package
 	@PYTHONPATH=benches $(PYTHON) -m compare $(if $(QUICK),--quick) $(BENCH_ARGS)
 	@$(if $(QUICK)$(BENCH_ARGS),,PYTHONPATH=benches $(PYTHON) -m compare.readme)
 
-# CRASH_ARGS: --kills N, --seed S, --journal MODE, --verbose. The seed of a failure is printed.
+# CRASH_ARGS: --kills N, --cuts N, --faults N, --seed S, --journal MODE, --verbose: one of the three. The seed of a
+# failure is printed.
 crash:
-	cargo run --release --package dbrewind-tests --bin crash -- $(CRASH_ARGS)
+	cargo build --release --package dbrewind-tests --features fault --bin crash
+ifdef CRASH_ARGS
+	target/release/crash $(CRASH_ARGS)
+else
+	target/release/crash --kills 500
+	target/release/crash --kills 500 --faults 20
+	target/release/crash --cuts 5000
+endif
 
 # Each run draws a new seed and prints it; DBREWIND_SEED replays one.
 fuzz:

@@ -10,6 +10,7 @@
     reason = "a test harness reports by panicking"
 )]
 
+pub mod cut;
 pub mod image;
 pub mod kill;
 pub mod model;

@@ -46,7 +46,13 @@ impl Peer {
     /// Another process: `binary serve`, which must call [`serve_stdio`].
     #[must_use]
     pub fn process(name: &str, binary: &Path) -> Self {
-        Self::spawn(name, Command::new(binary).arg("serve"))
+        Self::process_in(name, binary, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    #[must_use]
+    pub fn process_in(name: &str, binary: &Path, environment: &[(&str, &std::ffi::OsStr)]) -> Self {
+        Self::spawn(name, Command::new(binary).arg("serve").envs(environment.iter().copied()))
     }
 
     /// Python's SQLite, or `None` where there is no Python with `sqlite3.Connection.serialize`.

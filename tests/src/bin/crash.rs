@@ -1,14 +1,16 @@
-//! The kill campaign, and the processes it kills.
+//! The kill campaign, the power cuts, and the processes they are done to.
 //!
-//! `crash [--kills N] [--seed S] [--journal MODE] [--faults N] [--verbose]`
+//! `crash [--kills N | --cuts N] [--seed S] [--journal MODE] [--faults N] [--verbose]`
 
 use std::process::ExitCode;
 
+use dbrewind_testkit::cut;
 use dbrewind_testkit::kill::{Options, record, run, write};
 use dbrewind_testkit::peer::serve_stdio;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
+    let mut cuts = None;
     let mut options = Options {
         kills: 500,
         seed: 0x6b69_6c6c_0000,
@@ -25,17 +27,27 @@ fn main() -> ExitCode {
                 return ExitCode::SUCCESS;
             }
             life @ ("record" | "write") => match (serde_json::from_str(&value()), life) {
-                (Ok(life), "record") => record(life),
+                (Ok(life), "record") => {
+                    record(life);
+                    return ExitCode::SUCCESS;
+                }
                 (Ok(life), _) => write(&life),
                 (Err(error), _) => return complain(&error.to_string()),
             },
             "--kills" => options.kills = number(&value()),
+            "--cuts" => cuts = Some(number(&value())),
             "--seed" => options.seed = number(&value()),
             "--journal" => options.journal = Some(value()),
             "--faults" => options.faults = Some(number(&value())),
             "--verbose" => options.verbose = true,
             other => return complain(&format!("unknown: {other}")),
         }
+    }
+    if let Some(cuts) = cuts {
+        let Options { seed, binary, journal, verbose, .. } = options;
+        let options = cut::Options { cuts, each: 40, seed, binary, journal, verbose };
+        println!("{:#?}", cut::run(&options));
+        return ExitCode::SUCCESS;
     }
     let summary = run(&options);
     println!("{summary:#?}");

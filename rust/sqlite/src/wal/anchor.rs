@@ -93,9 +93,14 @@ impl Core {
         if !self.is_untouched(&anchor)? {
             return Ok(Kept::Lost);
         }
+        // After a power cut times prove nothing: pages may be on disk without them. What a checkpoint syncs before it
+        // writes to the database does: the WAL. No frame to back-fill: nothing was.
+        let power_cut = self.store.boot_changed(self.object);
         if self.anchored_frame(&anchor, header)? {
-            // A power cut may have taken frames that the store has, and others may have their places by now.
-            if self.store.boot_changed(self.object) && (anchor.under_way || !newest) {
+            // Nor is there a checkpoint of ours under way then. And a power cut may have taken frames that the store has,
+            // and others may have their places by now.
+            let certain = newest && !anchor.under_way && header.max_frame <= anchor.back_filled;
+            if power_cut && !certain {
                 return Ok(Kept::Lost);
             }
             let AnchorNote { back_filled, attempted, under_way, .. } = anchor;
@@ -104,7 +109,7 @@ impl Core {
         }
         // The generation changed although the file did not: only a WAL that was back-filled whole can have been
         // restarted or deleted. Commits after the anchor were in the WAL alone.
-        let whole = anchor.all_back_filled && !anchor.under_way && newest;
+        let whole = anchor.all_back_filled && !anchor.under_way && newest && !power_cut;
         Ok(if whole && anchor.salt != header.salt { Kept::NewWal } else { Kept::Lost })
     }
 

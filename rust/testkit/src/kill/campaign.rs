@@ -153,6 +153,9 @@ impl<'a> Scene<'a> {
             journal: self.plan.journal.clone(),
             wal_limit: self.plan.wal_limit,
             synchronous: self.plan.synchronous,
+            application: 0,
+            steps: None,
+            interludes: false,
             company: self.plan.company,
             marks: serde_json::to_string(&self.ledger.marks).expect("JSON"),
         };

@@ -26,6 +26,12 @@ pub struct Life {
     pub wal_limit: Option<u64>,
     /// 0 off, 1 normal, 2 full.
     pub synchronous: u8,
+    /// The same for the application's own connection.
+    pub application: u8,
+    /// After so many steps it ends by itself; without, it goes on until it is killed.
+    pub steps: Option<u64>,
+    /// When the recording ends to begin again, somebody may write in between.
+    pub interludes: bool,
     /// Another process writes meanwhile.
     pub company: bool,
     /// Marks of the lives before, in JSON.
@@ -42,8 +48,8 @@ struct Child {
     count: u64,
 }
 
-/// A process that records, writes, marks and rewinds until it is killed.
-pub fn record(life: Life) -> ! {
+/// A process that records, writes, marks and rewinds until it is killed, or for some steps.
+pub fn record(life: Life) {
     let marks = serde_json::from_str(&life.marks).expect("marks");
     let database = open(&life);
     let app = connect(&life);
@@ -51,7 +57,7 @@ pub fn record(life: Life) -> ! {
     let mut child = Child { rng: Rng::new(life.seed), app, eye, database, marks, count: 0, life };
     list(&child.database);
     say(&Event::Ready);
-    loop {
+    for _ in 0..child.life.steps.unwrap_or(u64::MAX) {
         child.step();
     }
 }
@@ -94,7 +100,7 @@ fn connect(life: &Life) -> Peer {
     if life.journal != "wal" {
         app.must(&format!("pragma journal_mode={}", life.journal));
     }
-    app.must("pragma synchronous=off");
+    app.must(&format!("pragma synchronous={}", life.application));
     if life.number.is_multiple_of(2) {
         // Transactions write pages before they commit.
         app.must("pragma cache_size=5");
@@ -119,6 +125,9 @@ fn commit(app: &mut Peer, rng: &mut Rng, head: &str) {
 
 impl Child {
     fn step(&mut self) {
+        if self.life.interludes && self.rng.chance(4) {
+            return self.reopen();
+        }
         match self.rng.below(100) {
             0..55 => {
                 self.count += 1;
@@ -230,6 +239,13 @@ impl Child {
         say(&Event::Try(Step::Reopen));
         self.app.ask(crate::protocol::Request::Close).ok();
         self.database.close().expect("close");
+        if self.life.interludes && self.rng.chance(60) {
+            let mut plain = connect(&self.life);
+            for n in 0..1 + self.rng.below(3) {
+                self.count += 1;
+                commit(&mut plain, &mut self.rng, &format!("plain {} {} {n}", self.life.number, self.count));
+            }
+        }
         self.database = open(&self.life);
         list(&self.database);
         self.app = connect(&self.life);

@@ -7,8 +7,8 @@
 
 mod campaign;
 mod child;
-mod content;
-mod event;
+pub(crate) mod content;
+pub(crate) mod event;
 mod process;
 mod verdict;
 

@@ -1,0 +1,382 @@
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::allowed::{Allowed, Syncs, events};
+use super::disk::{Cut, Disk, Files};
+use super::trace;
+use crate::kill::Life;
+use crate::kill::content::{Eye, SCHEMA, change, check};
+use crate::kill::event::{Event, State, Step};
+use crate::peer::Peer;
+use crate::protocol::{Answer, Goal, Recording, Request};
+use crate::seed::Rng;
+
+/// What a campaign does.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many cuts.
+    pub cuts: u64,
+    /// Cuts of one recorded life.
+    pub each: u64,
+    /// Choices.
+    pub seed: u64,
+    /// The program that serves as peer and recorder.
+    pub binary: PathBuf,
+    /// Only this journal mode.
+    pub journal: Option<String>,
+    /// Tell each cut.
+    pub verbose: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Default, Clone)]
+pub struct Summary {
+    /// Cuts examined.
+    pub cuts: u64,
+    /// Cuts in the midst of a rewind.
+    pub in_rewind: u64,
+    /// Cuts in the midst of a commit.
+    pub in_commit: u64,
+    /// Marks that were there afterwards.
+    pub kept: u64,
+    /// Marks that were refused afterwards.
+    pub lost: u64,
+    /// Rewinds to kept marks, all compared.
+    pub rewinds: u64,
+    /// Refusals to begin recording again, by code.
+    pub refused: BTreeMap<String, u64>,
+}
+
+/// Cuts and examines.
+///
+/// # Panics
+/// At the first thing that is not as it must be; prints how to run it again. Without a C compiler.
+#[must_use]
+pub fn run(options: &Options) -> Summary {
+    let tools = TempDir::new().expect("folder");
+    let library = compile(tools.path());
+    let mut summary = Summary::default();
+    let mut seed = options.seed;
+    while summary.cuts < options.cuts {
+        let mut scene = Scene::new(options, seed, &library);
+        for number in 0..options.each.min(options.cuts - summary.cuts) {
+            if let Err((cut, text)) = scene.cut(&mut summary) {
+                scene.folder.disable_cleanup(std::env::var_os("DBREWIND_KEEP").is_some());
+                panic!(
+                    "cut {number} of seed {seed:#x} ({:?}): {text}\n{cut}\nin {}\nagain: --seed {seed:#x} --cuts {}",
+                    scene.plan,
+                    scene.folder.path().display(),
+                    number + 1
+                );
+            }
+            summary.cuts += 1;
+        }
+        seed += 1;
+    }
+    summary
+}
+
+/// The library that writes down what a process does.
+fn compile(folder: &Path) -> PathBuf {
+    let (source, library) = (folder.join("preload.c"), folder.join("preload.so"));
+    fs::write(&source, include_str!("preload.c")).expect("source");
+    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    let done = Command::new(&compiler)
+        .args(["-O1", "-shared", "-fPIC", "-o"])
+        .args([&library, &source])
+        .args(["-ldl", "-lpthread"])
+        .status();
+    assert!(done.is_ok_and(|status| status.success()), "{compiler} does not compile {}", source.display());
+    library
+}
+
+#[derive(Debug)]
+struct Plan {
+    journal: String,
+    page_size: u64,
+    wal_limit: Option<u64>,
+    synchronous: u8,
+    application: u8,
+    steps: u64,
+}
+
+const NAME: &str = "app.db";
+
+struct Scene<'a> {
+    options: &'a Options,
+    library: &'a Path,
+    rng: Rng,
+    plan: Plan,
+    live: PathBuf,
+    disk: Disk,
+    events: Vec<(usize, Event)>,
+    eye: Eye,
+    folder: TempDir,
+}
+
+impl<'a> Scene<'a> {
+    /// A life, from beginning to end.
+    fn new(options: &'a Options, seed: u64, library: &'a Path) -> Self {
+        let mut rng = Rng::new(seed);
+        let journal = (*rng.pick(&["wal", "wal", "delete", "truncate", "persist"])).to_owned();
+        let journal = options.journal.clone().unwrap_or(journal);
+        let wal = journal == "wal";
+        let plan = Plan {
+            page_size: *rng.pick(&[512, 1024, 4096]),
+            wal_limit: *rng.pick(&[None, Some(0), Some(40_000), Some(400_000)]),
+            synchronous: *rng.pick(&[1, 2]),
+            // With less SQLite promises no sound database in the rollback modes.
+            application: if wal { *rng.pick(&[1, 2]) } else { 2 },
+            steps: 20 + rng.below(60),
+            journal,
+        };
+        let folder = TempDir::new().expect("folder");
+        let live = folder.path().canonicalize().expect("folder").join("live");
+        fs::create_dir_all(live.join("app.db-rewind")).expect("folder");
+        let path = live.join(NAME);
+        let mut creator = Peer::process("creator", &options.binary);
+        creator.open(&path, 0);
+        creator.must(&format!("pragma page_size={}; pragma journal_mode={}", plan.page_size, plan.journal));
+        creator.must(SCHEMA);
+        creator.ask(Request::Close).ok();
+        let before = Files::from([(NAME.to_owned(), fs::read(&path).expect("database"))]);
+        let life = Life {
+            path: path.clone(),
+            seed: rng.bits(),
+            number: 0,
+            journal: plan.journal.clone(),
+            wal_limit: plan.wal_limit,
+            synchronous: plan.synchronous,
+            application: plan.application,
+            steps: Some(plan.steps),
+            // In the rollback modes a plain transaction that is rolled back may leave other bytes in free pages, which
+            // may be pages of a mark (`rust/sqlite/tests/rollback_free_pages.rs`).
+            interludes: wal,
+            company: false,
+            marks: "{}".to_owned(),
+        };
+        let trace = folder.path().join("trace");
+        let status = Command::new(&options.binary)
+            .arg("record")
+            .arg(serde_json::to_string(&life).expect("JSON"))
+            .env("LD_PRELOAD", library)
+            .env("CUT_FOLDER", &live)
+            .env("CUT_TRACE", &trace)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .status()
+            .expect("child");
+        assert!(status.success(), "the recorded life of seed {seed:#x} ended with {status}");
+        // The guard of a rewind may have a header before its records are there, as SQLite's own journals may (`recovery.md`,
+        // "Power cut, `normal`").
+        let ordered = !wal && plan.synchronous < 2;
+        let disk = Disk::new(before, trace::load(&trace).expect("trace"), ordered);
+        let events = events(&disk.entries);
+        fs::write(folder.path().join("boot"), format!("{:032x}\n", rng.bits())).expect("boot id");
+        let eye = Eye::new(Peer::process("eye", &options.binary), &path, wal);
+        Self { options, library, rng, plan, live, disk, events, eye, folder }
+    }
+
+    /// One cut of it. An error comes with what was cut.
+    fn cut(&mut self, summary: &mut Summary) -> Result<(), (String, String)> {
+        let at = self.moment();
+        let cut = self.disk.cut(at, &mut self.rng, NAME);
+        let syncs = Syncs {
+            wal: self.plan.journal == "wal",
+            deletes: self.plan.journal == "delete",
+            application: self.plan.application,
+            recording: self.plan.synchronous,
+        };
+        let allowed = Allowed::after(&self.events, at, syncs);
+        match &allowed.last {
+            Some(Event::Try(Step::Rewind(..))) => summary.in_rewind += 1,
+            Some(Event::Try(Step::Commit(..))) => summary.in_commit += 1,
+            _ => {}
+        }
+        let told = format!("{} after {:?}", cut.told, allowed.last);
+        if self.options.verbose {
+            eprintln!("{told}");
+        }
+        self.lay_out(&cut);
+        self.examine(&cut, &allowed, summary).map_err(|text| (told, text))
+    }
+
+    /// Anywhere, in the midst of a rewind, where the recording ends, or while somebody else writes.
+    fn moment(&mut self) -> usize {
+        let choice = self.rng.below(10);
+        let stretches = self.events.windows(2).filter(|pair| match pair[0].1 {
+            Event::Try(Step::Rewind(..)) => choice < 3,
+            // The recording has ended with all that it can tell.
+            Event::Try(Step::Reopen) => matches!(choice, 3 | 4),
+            Event::Did(Step::Commit(ref head), _) => choice == 5 && head.starts_with("plain"),
+            _ => false,
+        });
+        let stretches: Vec<_> = stretches.map(|pair| (pair[0].0 + 1, pair[1].0 + 1)).collect();
+        let first = self.disk.entries.iter().position(|entry| entry.file > 0).unwrap_or(0) + 1;
+        let (from, to) = match stretches.is_empty() {
+            true => (first, self.disk.entries.len()),
+            false => *self.rng.pick(&stretches),
+        };
+        from + self.rng.index(to - from + 1)
+    }
+
+    /// Makes the folder what the disk is. The database stays the same file, as it would.
+    fn lay_out(&self, cut: &Cut) {
+        let store = self.live.join("app.db-rewind");
+        let _gone = fs::remove_dir_all(&store);
+        fs::create_dir(&store).expect("store");
+        for entry in fs::read_dir(&self.live).expect("folder").map(|entry| entry.expect("entry").path()) {
+            if entry.is_file() && !entry.ends_with(NAME) {
+                fs::remove_file(entry).expect("removed");
+            }
+        }
+        for (name, content) in &cut.files {
+            let mut file = fs::File::create(self.live.join(name)).expect("file");
+            let used = content.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+            file.write_all(&content[..used]).expect("written");
+            file.set_len(content.len() as u64).expect("length");
+        }
+    }
+
+    fn examine(&mut self, cut: &Cut, allowed: &Allowed, summary: &mut Summary) -> Result<(), String> {
+        let path = self.live.join(NAME);
+        let mut plain = Peer::process("plain", &self.options.binary);
+        let mut recorder = self.recorder(cut);
+        let recording_first = self.rng.chance(70);
+        let mut attached = true;
+        if recording_first {
+            attached = self.attach(&mut recorder, summary)?;
+        }
+        match plain.open_as(&path, 10_000, None, true) {
+            Answer::Done => {}
+            other => return Err(format!("plain SQLite cannot open it: {other:?}")),
+        }
+        check(&mut plain)?;
+        let found = self.eye.state();
+        allowed.judge(&found)?;
+        if !recording_first {
+            plain.ask(Request::Close).ok();
+            attached = self.attach(&mut recorder, summary)?;
+            plain.open_as(&path, 10_000, None, true).ok();
+        }
+        if !attached {
+            return Ok(());
+        }
+        if self.eye.state() != found {
+            return Err("beginning to record has changed the state".to_owned());
+        }
+        let rows = match recorder.ask(Request::Marks) {
+            Answer::Rows { rows } => rows,
+            other => return Err(format!("marks: {other:?}")),
+        };
+        let mut goals: Vec<(Vec<String>, State)> = Vec::new();
+        for row in rows {
+            let state = allowed.mark(&row)?.clone();
+            goals.push((row, state));
+        }
+        while !goals.is_empty() {
+            let (row, state) = goals.swap_remove(self.rng.index(goals.len()));
+            self.go(&mut plain, &mut recorder, &row, &state, summary)?;
+        }
+        self.work_again(&mut recorder)?;
+        // Closing would wait until the times have settled.
+        recorder.kill();
+        Ok(())
+    }
+
+    /// A process on the machine after its restart.
+    fn recorder(&self, cut: &Cut) -> Peer {
+        use std::os::unix::fs::MetadataExt;
+        let inode = fs::metadata(self.live.join(NAME)).expect("database").ino();
+        let [a, b, c, d] = cut.times;
+        let times = format!("{inode} {a} {b} {c} {d}");
+        let boot = self.folder.path().join("boot");
+        let environment = [
+            ("LD_PRELOAD", self.library.as_os_str()),
+            ("CUT_BOOT", boot.as_os_str()),
+            ("CUT_TIMES", OsStr::new(&times)),
+        ];
+        Peer::process_in("recorder", &self.options.binary, &environment)
+    }
+
+    /// Begins to record again; `false` when that is refused for a reason that may be.
+    fn attach(&self, recorder: &mut Peer, summary: &mut Summary) -> Result<bool, String> {
+        let path = self.live.join(NAME).to_str().expect("UTF-8").to_owned();
+        let options = Recording {
+            wal: self.plan.journal == "wal",
+            wal_limit: self.plan.wal_limit,
+            limit: None,
+            synchronous: self.plan.synchronous,
+            store: None,
+        };
+        match recorder.ask(Request::Attach { path, options }) {
+            Answer::Done => Ok(true),
+            Answer::Failed { code, text } if code == "DBR015" => {
+                if self.options.verbose {
+                    eprintln!("  {text}");
+                }
+                *summary.refused.entry(code).or_default() += 1;
+                Ok(false)
+            }
+            other => Err(format!("recording does not begin again: {other:?}")),
+        }
+    }
+
+    fn go(
+        &mut self,
+        plain: &mut Peer,
+        recorder: &mut Peer,
+        row: &[String],
+        state: &State,
+        summary: &mut Summary,
+    ) -> Result<(), String> {
+        let (name, lost) = (row[0].clone(), row[3] == "lost");
+        let before = self.eye.state();
+        let answer = recorder.ask(Request::Rewind { to: Goal::Name(name.clone()), timeout: 5000 });
+        let after = self.eye.state();
+        match answer {
+            Answer::Rewound { .. } if !lost => {
+                if after != *state {
+                    return Err(format!("{name} is {state:?}, found {after:?}"));
+                }
+                check(plain)?;
+                summary.kept += 1;
+                summary.rewinds += 1;
+            }
+            other if lost && other.is_dbr(11) => {
+                if before != after {
+                    return Err(format!("a refused rewind changed {before:?} to {after:?}"));
+                }
+                summary.lost += 1;
+            }
+            other => return Err(format!("{row:?}: {other:?}")),
+        }
+        Ok(())
+    }
+
+    /// Recording goes on as if nothing had been.
+    fn work_again(&mut self, recorder: &mut Peer) -> Result<(), String> {
+        let name = "after the cut".to_owned();
+        let then = self.eye.state();
+        match recorder.ask(Request::Mark { name: name.clone() }) {
+            Answer::Lsn { .. } => {}
+            other => return Err(format!("a new mark: {other:?}")),
+        }
+        recorder.open(&self.live.join(NAME), 5000);
+        change(recorder, &mut self.rng, "after").map_err(|refused| format!("a commit: {refused:?}"))?;
+        recorder.must("commit");
+        recorder.ask(Request::Close).ok();
+        match recorder.ask(Request::Rewind { to: Goal::Name(name), timeout: 5000 }) {
+            Answer::Rewound { .. } => {}
+            other => return Err(format!("back to where it began: {other:?}")),
+        }
+        let found = self.eye.state();
+        if found == then { Ok(()) } else { Err(format!("it was {then:?}, found {found:?}")) }
+    }
+}

@@ -1,0 +1,34 @@
+//! Power cuts, a few; `make crash` makes thousands.
+
+use std::path::Path;
+
+use dbrewind_testkit::cut::{Options, run};
+use dbrewind_testkit::seed;
+
+fn campaign(own: u64, journal: &str) {
+    let summary = run(&Options {
+        cuts: seed::rounds(120),
+        each: 15,
+        seed: seed::base(own),
+        binary: Path::new(env!("CARGO_BIN_EXE_crash")).to_owned(),
+        journal: Some(journal.to_owned()),
+        verbose: false,
+    });
+    eprintln!("{summary:#?}");
+    assert!(summary.rewinds > 0, "nothing was compared");
+}
+
+#[test]
+fn the_power_goes_in_wal_mode() {
+    campaign(0x6357, "wal");
+}
+
+#[test]
+fn the_power_goes_in_delete_mode() {
+    campaign(0x6344, "delete");
+}
+
+#[test]
+fn the_power_goes_in_persist_mode() {
+    campaign(0x6350, "persist");
+}
