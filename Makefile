@@ -36,6 +36,8 @@ test-rust:
 
 test-python: package
 	@.ci/prepare checks
+	@.ci/prepare shell
+	cargo build --package dbrewind-extension
 	$(PYTHON) -m pytest
 
 lint: package

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use dbrewind_core::{Engine as EraEngine, Lsn};
 
-use super::engine::{Present, Rollback};
+use super::buffers::Buffers;
+use super::engine::Rollback;
 use super::file_id::{self, FileId};
+use super::present::Present;
 use super::recorder::Recorder;
 use super::registry::{self, Hook};
-use super::rewind::Buffers;
 use super::two_copies;
 use crate::engine::{SharedHistory, locked};
 use crate::error::Error;
@@ -16,45 +17,56 @@ use crate::ffi::{HostFile, LockLevel, SqliteApi, shim};
 use crate::options::OpenOptions;
 use crate::wal::notes::{ANCHOR, AnchorNote};
 
-/// See [`Rollback::open`].
-pub(super) fn open(
-    api: SqliteApi,
-    path: &Path,
-    history: SharedHistory,
-    block: u32,
-    options: &OpenOptions,
-    hook: Hook,
-) -> Result<Rollback, Error> {
-    refuse_two_copies(api, path)?;
-    let mut engine = make(api, path, history, block, options, None)?;
-    let lock = engine.store.lock_object(engine.object, options.timeout)?;
-    engine.under_shared(options.timeout, |engine, present| {
-        engine.check_journal_mode(&present)?;
-        keep_or_begin(engine, &present)?;
-        // Still under the lock: no write falls between the look and the recording.
-        engine.record(hook)
-    })?;
-    drop(lock);
-    Ok(engine)
-}
+impl Rollback {
+    /// Begins to record the database at `path`, an absolute path without links, into an object whose key
+    /// size is `block`.
+    ///
+    /// # Errors
+    /// `DBR017` two copies of SQLite have the file open, `DBR013` not a database, `DBR004` somebody held it
+    /// exclusively all the time. Nothing is recorded then.
+    pub(crate) fn open(
+        api: SqliteApi,
+        path: &Path,
+        history: SharedHistory,
+        block: u32,
+        options: &OpenOptions,
+        hook: Hook,
+    ) -> Result<Self, Error> {
+        refuse_two_copies(api, path)?;
+        let mut engine = make(api, path, history, block, options, None)?;
+        let lock = engine.store.lock_object(engine.object, options.timeout)?;
+        engine.under_shared(options.timeout, |engine, present| {
+            engine.check_journal_mode(&present)?;
+            keep_or_begin(engine, &present)?;
+            // Still under the lock: no write falls between the look and the recording.
+            engine.record(hook)
+        })?;
+        drop(lock);
+        Ok(engine)
+    }
 
-/// See [`Rollback::adopt`].
-pub(super) fn adopt(
-    api: SqliteApi,
-    path: &Path,
-    history: SharedHistory,
-    block: u32,
-    options: &OpenOptions,
-    hook: Hook,
-    file: HostFile,
-) -> Result<Rollback, Error> {
-    let mut engine = make(api, path, history, block, options, Some(file))?;
-    let present = engine.present()?;
-    engine.check_journal_mode(&present)?;
-    engine.begin_era(&present, false)?;
-    engine.record(hook)?;
-    let _ = engine.file.unlock(LockLevel::None);
-    Ok(engine)
+    /// Goes on with a history that comes from WAL mode. `file` has EXCLUSIVE on the database, which is in a
+    /// rollback mode by now and holds the newest recorded moment; it is given back. The object's lock is held.
+    ///
+    /// # Errors
+    /// The next attach finds the history interrupted.
+    pub(crate) fn adopt(
+        api: SqliteApi,
+        path: &Path,
+        history: SharedHistory,
+        block: u32,
+        options: &OpenOptions,
+        hook: Hook,
+        file: HostFile,
+    ) -> Result<Self, Error> {
+        let mut engine = make(api, path, history, block, options, Some(file))?;
+        let present = engine.present()?;
+        engine.check_journal_mode(&present)?;
+        engine.begin_era(&present, false)?;
+        engine.record(hook)?;
+        let _ = engine.file.unlock(LockLevel::None);
+        Ok(engine)
+    }
 }
 
 /// Refuses when two copies of SQLite in this process may have the file open.

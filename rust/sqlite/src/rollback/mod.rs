@@ -5,9 +5,11 @@
 //! and behind a genuine rollback journal.
 
 mod attach;
+mod buffers;
 mod content;
 mod differences;
 mod engine;
+mod era;
 mod file_id;
 mod guard;
 mod header;
@@ -18,12 +20,14 @@ mod join;
 mod journal;
 mod lock_wait;
 mod page_set;
+mod present;
 mod recorder;
 mod registers;
 mod registry;
 mod rewind;
 mod settle;
 mod two_copies;
+mod under_lock;
 mod watched;
 
 pub(crate) use attach::refuse_two_copies;

@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use dbrewind_core::{Extent, Kind, Lsn, Plan, Timestamp};
 
+use super::buffers::reusable;
 use super::differences::Differences;
-use super::engine::{Present, Rollback};
+use super::engine::Rollback;
 use super::guard::{self, Guard};
 use super::header::Header;
 use super::in_flight::InFlight;
 use super::intent::{self, Intent};
 use super::journal;
 use super::lock_wait::{self, Wait};
+use super::present::Present;
 use super::settle;
 use crate::counters;
 use crate::engine::{Change, locked};
@@ -245,21 +247,6 @@ impl Rollback {
         registers.set_in_flight(None);
         Ok(())
     }
-}
-
-/// Memory that one rewind leaves to the next: fresh pages cost more than what is written to them.
-#[derive(Default, Debug)]
-pub(super) struct Buffers {
-    images: Vec<u8>,
-    journal: Vec<u8>,
-    /// The spare guard cannot be moved to the journal's place.
-    no_spare: bool,
-}
-
-/// Keeps a buffer, unless it is large.
-fn reusable(mut buffer: Vec<u8>) -> Vec<u8> {
-    buffer.clear();
-    if buffer.capacity() > 8 << 20 { Vec::new() } else { buffer }
 }
 
 /// How long the file is at the target. Blocks tell it exactly, unless the pages are smaller than they.

@@ -1,0 +1,16 @@
+/// Memory that one rewind leaves to the next: fresh pages cost more than what is written to them.
+#[derive(Default, Debug)]
+pub(super) struct Buffers {
+    /// For images.
+    pub(super) images: Vec<u8>,
+    /// For the guard.
+    pub(super) journal: Vec<u8>,
+    /// The spare guard cannot be moved to the journal's place.
+    pub(super) no_spare: bool,
+}
+
+/// Keeps a buffer, unless it is large.
+pub(super) fn reusable(mut buffer: Vec<u8>) -> Vec<u8> {
+    buffer.clear();
+    if buffer.capacity() > 8 << 20 { Vec::new() } else { buffer }
+}

@@ -1,0 +1,93 @@
+//! What the file holds against what the records say: settled changes, new eras, anchors.
+
+use dbrewind_core::{Engine as EraEngine, EraBody, Head, Kind, Lsn, Timestamp};
+
+use super::engine::Rollback;
+use super::file_id;
+use super::present::Present;
+use super::settle;
+use crate::engine::locked;
+use crate::error::Error;
+use crate::wal::header::Checksum;
+use crate::wal::notes::{ANCHOR, AnchorNote, FileState};
+
+impl Rollback {
+    /// Records what came of a change whose process died. `None`: somebody wrote unrecorded.
+    pub(super) fn settle(&mut self, present: &Present) -> Result<Option<()>, Error> {
+        let registers = self.registers();
+        let in_flight = registers.in_flight();
+        let Some(outcome) = settle::outcome(in_flight, registers.counter(), present.counter()) else {
+            return Ok(None);
+        };
+        if in_flight.is_some() {
+            let extent = self.extent(present.size);
+            settle::append(&self.store, self.object, outcome, extent)
+                .map_err(|code| Error::Stopped { code })?;
+            registers.raise_counter(present.counter());
+            registers.raise_cookie(present.cookie());
+            registers.set_in_flight(None);
+        }
+        Ok(Some(()))
+    }
+
+    /// Begins an era with what is there. Under a lock that keeps writers out, and the object's.
+    pub(super) fn begin_era(&mut self, present: &Present, broken: bool) -> Result<Lsn, Error> {
+        let highest = {
+            let mut history = locked(&self.history);
+            history.catch_up()?;
+            history.timeline.highest().max(self.store.last_lsn(self.object))
+        };
+        let lsn = highest.next().ok_or_else(|| Error::internal("the LSNs are used up"))?;
+        let extent = self.extent(present.size);
+        self.store.raise_last_lsn(self.object, lsn);
+        let body = EraBody { time: Timestamp::now(), extent, broken };
+        let head =
+            Head { kind: Kind::Era, flags: 0, object: self.object, key: EraEngine::Rollback.key(), lsn };
+        self.store.append(head, &[&body.encode()])?;
+        let registers = self.registers();
+        // First of all: with the other words in place everybody goes on recording.
+        registers.set_boundary(lsn, extent.get());
+        registers.begin(present.counter(), present.cookie());
+        registers.set_in_flight(None);
+        self.store.clear_broken(self.object);
+        self.append_anchor(present, lsn)?;
+        Ok(lsn)
+    }
+
+    /// Notes what the file looks like at this moment, for an attach that finds no registers.
+    pub(super) fn append_anchor(&self, present: &Present, lsn: Lsn) -> Result<(), Error> {
+        let note = AnchorNote {
+            file: FileState {
+                device: self.id.device,
+                inode: self.id.inode,
+                size: present.size,
+                modified: 0,
+                changed: file_id::born(&self.path),
+            },
+            counter: present.counter(),
+            salt: [0; 8],
+            frame: 0,
+            checksum: Checksum(0, 0),
+            back_filled: 0,
+            attempted: 0,
+            under_way: false,
+            settled: false,
+            all_back_filled: true,
+        };
+        self.store.append(self.head(Kind::Note, ANCHOR, lsn), &[&note.encode()])?;
+        Ok(())
+    }
+
+    /// Whom else the file shows: for the text of DBR001.
+    pub(super) fn not_attached(&self, present: &Present) -> Error {
+        let (found, known) = (present.counter(), self.registers().counter());
+        let who = super::holders::open_elsewhere(self.id)
+            .map_or_else(String::new, |who| format!("; it is open in {who}"));
+        let what = format!(
+            "its change counter is {found}, the newest recorded change left {known}{who}. A connection that \
+             was opened before the recording, or another VFS, or another program wrote to it. Earlier marks \
+             are lost"
+        );
+        Error::NotAttached { what }
+    }
+}
