@@ -160,6 +160,25 @@ fn others_checkpoint_before_the_takeover() {
     assert_eq!(scene.image(), start);
 }
 
+/// The application itself checkpoints with the very next statements, faster than anybody could take over.
+#[test]
+fn a_checkpoint_right_after_the_switch() {
+    for how in ["passive", "full", "restart", "truncate"] {
+        for _ in 0..5 {
+            let mut scene = Scene::new("delete");
+            scene.fill(20);
+            scene.mark("start").ok();
+            let start = scene.image();
+            let _busy = scene.app.sql(&format!(
+                "pragma journal_mode=wal; pragma synchronous=off; pragma wal_autocheckpoint=1; delete from t where id > 5; \
+                 pragma wal_checkpoint({how}); delete from t where id > 3; pragma wal_checkpoint({how})"
+            ));
+            scene.rewind("start").ok();
+            assert_eq!(scene.image(), start, "{how}");
+        }
+    }
+}
+
 /// The recording in another process goes over as well.
 #[test]
 fn two_recordings_follow() {
@@ -410,4 +429,70 @@ fn page_size_and_wal() {
     scene.leave_wal().ok();
     scene.rewind("small").ok();
     assert_eq!(scene.image(), small);
+}
+
+/// Killed between two steps of a change, the process leaves a sound database; marks are exact or refused.
+#[cfg(feature = "fault")]
+#[test]
+fn killed_between_the_steps() {
+    const PLACES: [(&str, bool); 9] = [
+        ("rollback commit: not numbered", false),
+        ("rollback commit: not recorded", false),
+        ("rollback commit: registers not raised", false),
+        ("switch to wal: no era yet", false),
+        ("switch to wal: era begun", false),
+        ("wal checkpoint: bases saved", true),
+        ("wal checkpoint: pages written", true),
+        ("wal end: wal removed", true),
+        ("wal end: page 1 written", true),
+    ];
+    let mut kept = 0;
+    for (place, leaving) in PLACES {
+        let mut scene = Scene::new(if leaving { "wal" } else { "delete" });
+        scene.fill(50);
+        scene.mark("start").ok();
+        let start = scene.image();
+        scene.recorder.ask(Request::Detach).ok();
+        if leaving {
+            scene.app.open_as(&scene.path, 200, None, true).ok();
+            scene.fill(50);
+        }
+        let end = scene.image();
+        scene.app.ask(Request::Close).ok();
+        let mut child = Peer::faulty("recording process", Path::new(BINARY), &format!("1 {place}"));
+        let path = scene.name();
+        let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            if leaving {
+                child.ask(Request::LeaveWal { path, options: options(false) })
+            } else {
+                child.ask(Request::Attach { path: path.clone(), options: options(false) });
+                child.open(Path::new(&path), 200);
+                child.sql("pragma journal_mode=wal");
+                child.ask(Request::Now);
+                child.ask(Request::Now)
+            }
+        }));
+        assert!(died.is_err(), "{place} was not passed: {died:?}");
+        child.kill();
+        assert_eq!(scene.image(), end, "{place}: plain SQLite finds the newest state");
+        scene.attach(false).ok();
+        let answer = scene.rewind("start");
+        match answer {
+            Answer::Rewound { .. } => {
+                kept += 1;
+                assert_eq!(scene.image(), start, "{place}");
+            }
+            other => {
+                assert!(other.is_dbr(11), "{place}: {other:?}");
+                assert_eq!(scene.image(), end, "{place}");
+            }
+        }
+        scene.mark("anew").ok();
+        let anew = scene.image();
+        scene.app.open(&scene.path, 200);
+        scene.fill(10);
+        scene.rewind("anew").ok();
+        assert_eq!(scene.image(), anew, "{place}");
+    }
+    eprintln!("{kept} of {} kept", PLACES.len());
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::protocol::{Answer, Goal, Request};
-use crate::workload::{MIXTURE, Schema, sql};
+use crate::workload::{MIXTURE, Schema, Work, sql};
 use crate::world::{Busy, Moment, World};
 
 /// Runs one world for some rounds.
@@ -108,7 +108,7 @@ impl World {
                 format!("begin; {step}; insert into s.x(b) values('{n}'), (zeroblob({})); commit", n % 9000);
         }
         // Whoever waits here waits for a lock that this very thread would have to give back.
-        let alone = quiet && work != crate::workload::Work::Checkpoint;
+        let alone = quiet && work != Work::Checkpoint;
         step.insert_str(0, &format!("pragma busy_timeout={}; ", if alone { 5000 } else { 0 }));
         let answer = self.members[index].peer.sql(&step);
         let outcome =
@@ -120,6 +120,9 @@ impl World {
         } else {
             answer.ok();
         }
+        // Only one that is larger than the cache has written to the file.
+        let undone = outcome != "done" || step.contains("; rollback;");
+        self.undone |= !self.setup.is_wal() && work == Work::Spill && undone;
     }
 
     /// Marks, rewinds, or something else that recordings can do.
@@ -143,7 +146,7 @@ impl World {
         let name = format!("mark {}", self.rng.below(40));
         let recorder = self.any_recorder(file);
         let answer = self.record(file, recorder, Request::Mark { name: name.clone() });
-        let wal = self.setup.is_wal();
+        let (wal, undone) = (self.setup.is_wal(), self.undone);
         if self.files[file].marks.contains_key(&name) {
             assert!(answer.is_dbr(23), "the name exists: {answer:?}");
             return;
@@ -151,7 +154,7 @@ impl World {
         match answer {
             Answer::Lsn { lsn } => {
                 let moments = &mut self.files[file].moments;
-                moments.push(Moment { lsn, image, wal, lost: false, left: false });
+                moments.push(Moment { lsn, image, wal, undone, lost: false, left: false });
                 let index = moments.len() - 1;
                 self.files[file].marks.insert(name, index);
             }
@@ -170,7 +173,14 @@ impl World {
         let image = self.image(file);
         let recorder = self.any_recorder(file);
         let Answer::Lsn { lsn } = self.record(file, recorder, Request::Now) else { panic!("no LSN") };
-        self.files[file].moments.push(Moment { lsn, image, wal: true, lost: false, left: false });
+        self.files[file].moments.push(Moment {
+            lsn,
+            image,
+            wal: true,
+            undone: false,
+            lost: false,
+            left: false,
+        });
     }
 
     fn rewind(&mut self, file: usize) {
@@ -198,7 +208,7 @@ impl World {
                 assert!(!target.lost, "went to a lost moment");
                 assert!(!blocked || method == "nothing", "went past an open transaction");
                 // A transaction that was rolled back makes no new moment, but may have changed free pages.
-                let difference = if method == "nothing" {
+                let difference = if method == "nothing" || target.undone {
                     target.image.without_free_pages().difference(&after.without_free_pages())
                 } else {
                     target.image.difference(&after)
@@ -219,6 +229,7 @@ impl World {
                     lsn: undo,
                     image: before,
                     wal: self.setup.is_wal(),
+                    undone: self.undone,
                     lost: false,
                     left: method != "nothing",
                 });

@@ -55,6 +55,12 @@ impl Peer {
         Self::spawn(name, Command::new(binary).arg("serve").envs(environment.iter().copied()))
     }
 
+    /// The same, killed when it passes a place of `DBREWIND_FAULT_AT` (feature `fault`).
+    #[must_use]
+    pub fn faulty(name: &str, binary: &Path, at: &str) -> Self {
+        Self::spawn(name, Command::new(binary).arg("serve").env("DBREWIND_FAULT_AT", at))
+    }
+
     /// Python's SQLite, or `None` where there is no Python with `sqlite3.Connection.serialize`.
     #[must_use]
     pub fn python(name: &str) -> Option<Self> {
