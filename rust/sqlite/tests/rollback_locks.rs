@@ -123,7 +123,11 @@ fn zombie_connection() {
     let (held, done) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let other = world.connect();
+            // As Python opens it; one without a mutex cannot be looked at from another thread.
+            let flags =
+                rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_FULL_MUTEX;
+            let other =
+                rusqlite::Connection::open_with_flags_and_vfs(world.path(), flags, c"dbrewind").unwrap();
             let mut statement = other.prepare("select id from t").unwrap();
             let mut rows = statement.query([]).unwrap();
             rows.next().unwrap();
@@ -131,10 +135,11 @@ fn zombie_connection() {
             done.wait();
         });
         held.wait();
-        let text = busy_text(&db.rewind(&Target::from("m"), SHORT).unwrap_err());
+        let refused = db.rewind(&Target::from("m"), SHORT);
+        done.wait();
+        let text = busy_text(&refused.unwrap_err());
         let whole = "another connection of this process is reading (statement: select id from t)";
         assert!(text.contains(whole), "{text}");
-        done.wait();
     });
     assert_eq!(world.count(&c), 400);
     db.rewind(&Target::from("m"), None).unwrap();
