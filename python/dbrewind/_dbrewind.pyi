@@ -38,6 +38,7 @@ __all__ = [
     "StoreVersionError",
     "TwoSqlitesError",
     "UnreachableError",
+    "UnsafeJournalWarning",
     "UnsupportedError",
     "VerifyFailedError",
     "__version__",
@@ -190,6 +191,9 @@ class Rewound:
     @property
     def method(self) -> Literal["moved", "written", "nothing"]:
         """moved: one frame was written, whatever differs; written: each differing page was; nothing: it was there."""
+
+class UnsafeJournalWarning(UserWarning):
+    """A connection works without a journal on disk: a kill would tear the database."""
 
 class Error(Exception):
     """Root of all errors of this package. The text says what happened, why, and what to do."""

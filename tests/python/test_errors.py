@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -383,3 +384,18 @@ def test_a_path_in_bytes(tmp_path: Path, connect: Connect, name: bytes) -> None:
         app.execute("DELETE FROM users")
         db.rewind("seeded")
         assert app.execute("SELECT count(*) FROM users").fetchone() == (100,)
+
+
+@pytest.mark.parametrize("mode", ["off", "memory"])
+def test_a_connection_without_a_journal_is_warned_of_once(tmp_path: Path, mode: str) -> None:
+    path = create(tmp_path / "app.db", "delete")
+    with dbrewind.open(path) as db, closing(sqlite3.connect(path, isolation_level=None)) as app:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            db.mark("safe")
+        app.execute(f"PRAGMA journal_mode = {mode}")
+        with pytest.warns(dbrewind.UnsafeJournalWarning, match="OFF or MEMORY"):
+            db.mark("unsafe")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            db.rewind("safe")

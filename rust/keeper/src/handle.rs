@@ -113,6 +113,16 @@ impl Handle {
         }
     }
 
+    /// Whether a connection of this process works on the database with `journal_mode` OFF or MEMORY.
+    #[must_use]
+    pub fn is_unguarded(&self) -> bool {
+        match self {
+            Self::Inside(database) => database.is_unguarded(),
+            // It serves WAL mode alone.
+            Self::Keeper(_) => false,
+        }
+    }
+
     /// Names the newest commit.
     ///
     /// # Errors

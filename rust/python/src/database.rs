@@ -1,6 +1,6 @@
 use std::fmt::Write;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use dbrewind_core::Code;
 use dbrewind_keeper::{Choice, Error, Handle};
@@ -9,7 +9,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
-use crate::error::{raise, with_code};
+use crate::error::{raise, warn_of_unsafe_journal, with_code};
 use crate::lsn::PyLsn;
 use crate::mark::PyMark;
 use crate::open::seconds;
@@ -22,6 +22,8 @@ use crate::signals::detached;
 pub(crate) struct PyDatabase {
     handle: Arc<Handle>,
     path: Arc<str>,
+    /// Set when the warning was issued.
+    warned: OnceLock<()>,
 }
 
 impl PyDatabase {
@@ -34,11 +36,20 @@ impl PyDatabase {
             // Nobody is left who could act on an error; in a forked child it is the expected one.
             let _ = args.py().detach(|| closer.close());
         };
-        let database = Bound::new(py, Self { handle, path })?;
+        let database = Bound::new(py, Self { handle, path, warned: OnceLock::new() })?;
         let close = PyCFunction::new_closure(py, None, None, close)?;
         // Objects that are still referred to when Python ends are not collected; `finalize` runs then, too.
         py.import("weakref")?.call_method1("finalize", (&database, close))?;
+        database.get().warn(py)?;
         Ok(database)
+    }
+
+    /// Warns once of a connection that a kill would turn into damage.
+    fn warn(&self, py: Python<'_>) -> PyResult<()> {
+        if self.handle.is_unguarded() && self.warned.set(()).is_ok() {
+            return warn_of_unsafe_journal(py);
+        }
+        Ok(())
     }
 
     /// Runs one call of the engine without the interpreter lock, and with an ear for signals.
@@ -107,6 +118,7 @@ impl PyDatabase {
 
     /// Name the present moment.
     pub(crate) fn mark(&self, py: Python<'_>, name: &str) -> PyResult<PyMark> {
+        self.warn(py)?;
         Ok(PyMark::of(&self.path, self.run(py, |handle| handle.mark(name))?))
     }
 
@@ -128,6 +140,7 @@ impl PyDatabase {
         let py = to.py();
         let target = self.target(to)?;
         let timeout = timeout.map(|given| seconds(py, given)).transpose()?;
+        self.warn(py)?;
         let done = self.run(py, |handle| handle.rewind(&target, timeout))?;
         Ok(PyRewound::of(&self.path, &done))
     }

@@ -5,12 +5,13 @@ use std::fmt::Display;
 use dbrewind_core::Code;
 use pyo3::exceptions::{
     PyException, PyFileNotFoundError, PyLookupError, PyOSError, PyPermissionError, PyTimeoutError,
-    PyValueError,
+    PyUserWarning, PyValueError,
 };
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType};
 
+static UNSAFE_JOURNAL: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 static CLASSES: PyOnceLock<Vec<(Code, Py<PyType>)>> = PyOnceLock::new();
 
 /// Makes the classes and puts them into the module.
@@ -19,6 +20,18 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let doc = "Root of all errors of this package. The text says what happened, why, and what to do.";
     let root = class(py, "Error", (py.get_type::<PyException>(),).into_pyobject(py)?, doc, Code::Internal)?;
     module.add("Error", &root)?;
+
+    let dict = PyDict::new(py);
+    dict.set_item("__module__", "dbrewind")?;
+    dict.set_item(
+        "__doc__",
+        "A connection works without a journal on disk: a kill would tear the database.",
+    )?;
+    let bases = (py.get_type::<PyUserWarning>(),);
+    let warning =
+        py.get_type::<PyType>().call1(("UnsafeJournalWarning", bases, dict))?.cast_into::<PyType>()?;
+    module.add("UnsafeJournalWarning", &warning)?;
+    let _ = UNSAFE_JOURNAL.set(py, warning.unbind());
 
     let mut classes = Vec::with_capacity(Code::ALL.len());
     // What ends a wait in Python is a signal handler's own exception.
@@ -64,6 +77,14 @@ fn class<'py>(
     dict.set_item("__doc__", doc)?;
     dict.set_item("code", code.text())?;
     Ok(py.get_type::<PyType>().call1((name, bases, dict))?.cast_into::<PyType>()?)
+}
+
+/// Issues the warning of `journal_mode` OFF and MEMORY.
+pub(crate) fn warn_of_unsafe_journal(py: Python<'_>) -> PyResult<()> {
+    let Some(class) = UNSAFE_JOURNAL.get(py) else { return Ok(()) };
+    let text = c"a connection of this process works with journal_mode OFF or MEMORY: if it is killed inside a \
+                 transaction, the database is torn and its marks are lost; use DELETE, TRUNCATE, PERSIST or WAL";
+    PyErr::warn(py, class.bind(py), text, 1)
 }
 
 /// The exception for an error of the engine.

@@ -13,6 +13,7 @@ use crate::mark::{Mark, MarkState};
 use crate::opening;
 use crate::options::OpenOptions;
 use crate::rewound::Rewound;
+use crate::rollback::{FileId, is_unguarded};
 use crate::slot::Slot;
 use crate::switch::Context;
 use crate::target::Target;
@@ -116,6 +117,13 @@ impl Database {
     #[must_use]
     pub fn journal(&self) -> JournalMode {
         self.slot.journal()
+    }
+
+    /// Whether a connection of this process works on the database with `journal_mode` OFF or MEMORY: when it is
+    /// killed inside a transaction, the file is torn, as SQLite's manual says, and its marks are lost with it.
+    #[must_use]
+    pub fn is_unguarded(&self) -> bool {
+        FileId::of(&self.path).is_ok_and(is_unguarded)
     }
 
     /// Names the newest commit.

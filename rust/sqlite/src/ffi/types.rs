@@ -136,6 +136,7 @@ pub(crate) const SQLITE_SHM_EXCLUSIVE: c_int = 8;
 
 pub(crate) const SQLITE_SYNC_NORMAL: c_int = 2;
 
+pub(crate) const SQLITE_FCNTL_PRAGMA: c_int = 14;
 pub(crate) const SQLITE_FCNTL_HAS_MOVED: c_int = 20;
 pub(crate) const SQLITE_FCNTL_SYNC: c_int = 21;
 pub(crate) const SQLITE_FCNTL_COMMIT_PHASETWO: c_int = 22;

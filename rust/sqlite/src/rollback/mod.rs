@@ -37,5 +37,5 @@ pub(crate) use file_id::FileId;
 pub(crate) use header::Header;
 pub(crate) use join::begin as join_recordings;
 pub(crate) use journal::{is_hot, path_for as journal_path};
-pub(crate) use registry::{Hook, give_back, take_handover};
+pub(crate) use registry::{Hook, give_back, is_unguarded, take_handover};
 pub(crate) use watched::Watched;

@@ -237,6 +237,13 @@ pub(super) fn holding(file: FileId) -> Vec<(bool, i32, Option<String>)> {
     holding.collect()
 }
 
+/// Whether a connection of this process has set `journal_mode` to OFF or MEMORY.
+pub(crate) fn is_unguarded(file: FileId) -> bool {
+    let files = files();
+    let entry = files.as_ref().and_then(|all| all.get(&file));
+    entry.is_some_and(|entry| entry.open.iter().any(|open| open.is_unguarded()))
+}
+
 /// How many handles of ours are recording this file.
 pub(crate) fn handles(file: FileId) -> usize {
     files().as_ref().and_then(|all| all.get(&file)).map_or(0, |entry| entry.attachments)

@@ -28,6 +28,8 @@ pub(crate) struct Watched {
     /// A dead process's journal is being played back.
     playing_back: AtomicBool,
     recorded: AtomicBool,
+    /// The connection works without a journal on disk: a kill within a transaction tears the file.
+    unguarded: AtomicBool,
     /// The last commit switched to WAL mode.
     switched: AtomicBool,
     /// Between the two halves of a handover, which are in one callback.
@@ -58,6 +60,7 @@ impl Watched {
             journal: journal::path_for(path),
             playing_back: AtomicBool::new(false),
             recorded: AtomicBool::new(false),
+            unguarded: AtomicBool::new(false),
             switched: AtomicBool::new(false),
             handover: Mutex::new(None),
             recorder: Mutex::new(None),
@@ -117,6 +120,21 @@ impl Watched {
     pub(crate) fn syncing(&self) {
         // Relaxed: as in `is_playing_back`.
         self.playing_back.store(false, Ordering::Relaxed);
+    }
+
+    /// The connection sets a pragma.
+    pub(crate) fn pragma(&self, name: &str, value: &str) {
+        if name.eq_ignore_ascii_case("journal_mode") {
+            let without = ["off", "memory"].iter().any(|mode| value.eq_ignore_ascii_case(mode));
+            // Relaxed: advice for a warning.
+            self.unguarded.store(without, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the connection has set `journal_mode` to OFF or MEMORY.
+    pub(super) fn is_unguarded(&self) -> bool {
+        // Relaxed: as in `pragma`.
+        self.unguarded.load(Ordering::Relaxed)
     }
 
     /// SQLite's commit is done; its EXCLUSIVE lock is still held.

@@ -199,6 +199,16 @@ unsafe extern "C" fn file_control(file: *mut sqlite3_file, op: c_int, argument: 
         if op == types::SQLITE_FCNTL_SYNC {
             inner.watched.syncing();
         }
+        if op == types::SQLITE_FCNTL_PRAGMA && !argument.is_null() {
+            // Three strings: room for an answer, the pragma's name, and its argument, which may be null.
+            let strings = argument.cast::<*const c_char>();
+            let text = |place: *const c_char| {
+                if place.is_null() { None } else { CStr::from_ptr(place).to_str().ok() }
+            };
+            if let (Some(name), Some(value)) = (text(*strings.add(1)), text(*strings.add(2))) {
+                inner.watched.pragma(name, value);
+            }
+        }
         if op == types::SQLITE_FCNTL_PDB
             && let (Some(place), Some(api)) = (NonNull::new(argument.cast::<*mut sqlite3>()), inner.api)
         {
