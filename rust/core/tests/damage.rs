@@ -153,6 +153,18 @@ fn a_missing_or_damaged_control_file_is_made_anew() {
 }
 
 #[test]
+fn a_truncated_control_file_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = written(dir.path());
+    let control = dir.path().join("control");
+    for len in [0, 56, 4096, 20480] {
+        fs::OpenOptions::new().write(true).open(&control).unwrap().set_len(len).unwrap();
+        let store = Store::open(dir.path(), &OPTIONS).unwrap();
+        assert_eq!(store.last_lsn(records[0].head.object), Lsn::new(17), "{len} bytes left");
+    }
+}
+
+#[test]
 fn a_control_file_lost_while_somebody_works_is_made_anew() {
     let dir = tempfile::tempdir().unwrap();
     let records = written(dir.path());

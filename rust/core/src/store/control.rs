@@ -22,13 +22,15 @@ impl Control {
     /// Opens or creates the file, and reads its header: `None` when there is no usable one.
     pub(crate) fn open(path: &Path) -> io::Result<(Self, Option<ControlHeader>)> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        if file.metadata()?.len() < u64::from(LEN) {
+        let whole = file.metadata()?.len() >= u64::from(LEN);
+        if !whole {
             map::reserve_room(&file, u64::from(LEN))?;
         }
         let mut bytes = [0; HEADER_LEN];
         file.read_exact_at(&mut bytes, 0)?;
         let words = Mapping::new(&file, LEN)?;
-        Ok((Self { file, words }, ControlHeader::decode(&bytes)))
+        // The header of a file that was cut shorter would vouch for words that are gone.
+        Ok((Self { file, words }, ControlHeader::decode(&bytes).filter(|_| whole)))
     }
 
     /// Writes the header.
