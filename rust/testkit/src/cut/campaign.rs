@@ -218,7 +218,7 @@ impl<'a> Scene<'a> {
             _ => false,
         });
         let stretches: Vec<_> = stretches.map(|pair| (pair[0].0 + 1, pair[1].0 + 1)).collect();
-        let first = self.disk.entries.iter().position(|entry| entry.file > 0).unwrap_or(0) + 1;
+        let first = self.disk.opened(NAME) + 1;
         let (from, to) = match stretches.is_empty() {
             true => (first, self.disk.entries.len()),
             false => *self.rng.pick(&stretches),

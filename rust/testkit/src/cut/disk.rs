@@ -50,6 +50,12 @@ impl Disk {
         Self { entries, before, ordered }
     }
 
+    /// Where a file that was there before is opened first.
+    pub(super) fn opened(&self, name: &str) -> usize {
+        let first = |entry: &Entry| entry.op == Op::Known && entry.text() == name;
+        self.entries.iter().position(first).expect("a file that was opened")
+    }
+
     /// The power goes before this entry.
     pub(super) fn cut(&self, at: usize, rng: &mut Rng, database: &str) -> Cut {
         let sector = *rng.pick(&[512, 4096]);
