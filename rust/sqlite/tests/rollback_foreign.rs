@@ -165,3 +165,61 @@ fn empty_file() {
     assert_eq!(world.count(&c), 50);
     world.check(&c);
 }
+
+/// A connection that was open before the shim is left alone: no method of it is replaced, and it works on as before.
+#[test]
+fn late_hijack() {
+    for mode in MODES {
+        let world = World::new(mode, 4096);
+        let old = world.connect_by("unix");
+        world.fill(&old, 0..10);
+        let half = {
+            let mut statement = old.prepare("select id from t").unwrap();
+            let mut rows = statement.query([]).unwrap();
+            rows.next().unwrap();
+            let db = world.record();
+            db.mark("m").unwrap();
+            // In the midst of a statement, over the beginning of the recording.
+            let mut rest = 0;
+            while rows.next().unwrap().is_some() {
+                rest += 1;
+            }
+            drop(rows);
+            db.close().unwrap();
+            rest
+        };
+        assert_eq!(half, 9, "{mode}");
+        world.fill(&old, 10..500);
+        old.execute_batch("vacuum").unwrap();
+        world.check(&old);
+        assert_eq!(world.count(&old), 500, "{mode}");
+    }
+}
+
+/// `immutable=1` promises SQLite that nobody writes: such a reader takes no lock and sees what it has in its cache.
+/// It keeps nobody from rewinding, and a new one sees the state it is opened on.
+#[test]
+fn immutable_nolock() {
+    for mode in MODES {
+        let world = World::new(mode, 4096);
+        let db = world.record();
+        let c = world.connect();
+        world.fill(&c, 0..300);
+        db.mark("m").unwrap();
+        world.fill(&c, 300..600);
+        let open = || {
+            let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_URI;
+            let name = format!("file:{}?immutable=1", world.path().display());
+            rusqlite::Connection::open_with_flags(name, flags).unwrap()
+        };
+        let early = open();
+        let mut statement = early.prepare("select id from t").unwrap();
+        let mut rows = statement.query([]).unwrap();
+        rows.next().unwrap();
+        db.rewind(&Target::from("m"), Some(std::time::Duration::ZERO)).unwrap();
+        drop(rows);
+        assert_eq!(world.count(&open()), 300, "{mode}");
+        assert_eq!(world.count(&c), 300, "{mode}");
+        world.check(&c);
+    }
+}
