@@ -256,3 +256,40 @@ fn mmap_follows() {
         }
     }
 }
+
+/// SQLITE_FCNTL_CHUNK_SIZE: the file is longer than page 1 says.
+#[test]
+#[allow(unsafe_code, reason = "a file control has no safe wrapper")]
+fn preallocated_chunks_come_back() {
+    for (page, later) in [(512, 512), (1024, 1024), (4096, 512), (4096, 4096)] {
+        let world = World::new("delete", page);
+        let db = world.record();
+        let c = world.connect();
+        let mut chunk: std::ffi::c_int = 32_768;
+        // SAFETY: this control reads one int.
+        let code = unsafe {
+            rusqlite::ffi::sqlite3_file_control(c.handle(), c"main".as_ptr(), 6, (&raw mut chunk).cast())
+        };
+        assert_eq!(code, 0);
+        if page != later {
+            c.execute_batch(&format!("pragma page_size = {later}; vacuum")).unwrap();
+        }
+        world.fill(&c, 0..40);
+        let length = || std::fs::metadata(world.path()).unwrap().len();
+        assert_eq!(length() % 32_768, 0, "the chunks are in effect");
+        db.mark("m").unwrap();
+        let (marked, size) = (db.digest().unwrap(), length());
+        world.fill(&c, 40..200);
+        c.execute("delete from t where id < 20", []).unwrap();
+        let (left, size_left) = (db.digest().unwrap(), length());
+        let done = db.rewind(&Target::from("m"), None).unwrap();
+        assert_eq!((db.digest().unwrap() == marked, length()), (true, size), "{page} {later}");
+        assert_eq!(world.plain("pragma integrity_check"), "ok");
+        world.check(&c);
+        db.rewind(&Target::Lsn(done.undo), None).unwrap();
+        assert_eq!((db.digest().unwrap() == left, length()), (true, size_left), "{page} {later}");
+        assert_eq!(world.plain("pragma integrity_check"), "ok");
+        world.fill(&c, 300..310);
+        world.check(&c);
+    }
+}

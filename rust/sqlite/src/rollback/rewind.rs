@@ -249,16 +249,12 @@ impl Rollback {
     }
 }
 
-/// How long the file is at the target. Blocks tell it exactly, unless the pages are smaller than they.
+/// How long the file is at the target. Blocks tell it exactly, unless the pages are smaller than they: then page 1
+/// tells where in the last block it ends. A file that was longer by whole blocks was allocated ahead.
 fn target_size(then: &Header, extent: Extent, block: u32) -> u64 {
-    let blocks = extent.get() * u64::from(block);
-    match then.pages {
-        Some(pages) if then.page_size < block => {
-            let exact = u64::from(pages) * u64::from(then.page_size);
-            if exact <= blocks { exact } else { blocks }
-        }
-        _ => blocks,
-    }
+    let block = u64::from(block);
+    let told = then.pages.map(|pages| u64::from(pages) * u64::from(then.page_size));
+    told.filter(|told| told.div_ceil(block) == extent.get()).unwrap_or(extent.get() * block)
 }
 
 /// Why a rewind stopped.
