@@ -74,6 +74,9 @@ impl Timeline {
             Kind::Object | Kind::End => {}
         }
         self.highest = self.highest.max(head.lsn);
+        if !matches!(head.kind, Kind::After | Kind::Cut) {
+            self.highest_said = self.highest_said.max(head.lsn);
+        }
         Ok(())
     }
 

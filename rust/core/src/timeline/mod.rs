@@ -72,6 +72,8 @@ pub struct Timeline {
     object: ObjectId,
     cursor: Cursor,
     highest: Lsn,
+    /// The same without after-images and cuts.
+    highest_said: Lsn,
     /// Those that can be reached, ascending.
     eras: Vec<EraLog>,
     /// Those that can be reached, ascending.
@@ -93,6 +95,7 @@ impl Timeline {
             object,
             cursor: Cursor::default(),
             highest: Lsn::ORIGIN,
+            highest_said: Lsn::ORIGIN,
             eras: Vec::new(),
             rewinds: Vec::new(),
             left: BTreeSet::new(),
@@ -113,6 +116,13 @@ impl Timeline {
     #[must_use]
     pub fn highest(&self) -> Lsn {
         self.highest
+    }
+
+    /// The highest LSN in any record but after-images and cuts, which may be of a transaction that never committed: if this
+    /// is not above [`last`](Self::last), nothing is said of what came after it, not even by a mark or a note.
+    #[must_use]
+    pub fn highest_said(&self) -> Lsn {
+        self.highest_said
     }
 
     /// The present era, or `None` before the first.

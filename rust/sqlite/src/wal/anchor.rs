@@ -87,8 +87,9 @@ impl Core {
         let history = locked(&self.history);
         let Some(note) = history.timeline.notes(ANCHOR).last() else { return Ok(Kept::Lost) };
         let anchor = AnchorNote::decode(&note.body).ok_or_else(|| damaged_note("anchor", note.lsn))?;
-        // Nothing is recorded, not even by a mark, of what came after the anchor.
-        let newest = note.lsn == self.tailed && history.timeline.highest() <= self.tailed;
+        // Nothing is recorded, not even by a mark, of what came after the anchor; but for images of a transaction that did
+        // not commit, which are taken back.
+        let newest = note.lsn == self.tailed && history.timeline.highest_said() <= self.tailed;
         drop(history);
         if !self.is_untouched(&anchor)? {
             return Ok(Kept::Lost);
