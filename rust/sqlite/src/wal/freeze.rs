@@ -8,7 +8,7 @@ use super::core::{Core, Frozen};
 use super::index::{IndexHeader, UNUSED_MARK};
 use super::locks::{CKPT, READ4};
 use crate::error::Error;
-use crate::ffi::{HostFile, LockLevel, ShmLock};
+use crate::ffi::{HostFile, ShmLock};
 
 /// The read slot the freeze is on.
 pub(crate) const SLOT: u8 = 4;
@@ -17,7 +17,8 @@ pub(crate) const SLOT: u8 = 4;
 pub(crate) const TOUCH: &CStr = c"SELECT count(*) FROM sqlite_schema";
 
 impl Core {
-    /// Takes the freeze: SHARED on the database, on CKPT and on READ4 with its mark at what is back-filled.
+    /// Takes the freeze: SHARED on CKPT and on READ4 with its mark at what is back-filled. SHARED on the database has been
+    /// there since [`Core::open`], and stays.
     ///
     /// From here on the back-filled count, the generation and the `-wal` file stay.
     pub(crate) fn freeze(&mut self, timeout: Duration) -> Result<(), Error> {
@@ -29,8 +30,6 @@ impl Core {
     }
 
     fn freeze_steps(&mut self, timeout: Duration) -> Result<(), Error> {
-        HostFile::retry_patiently(timeout, || self.file.lock(LockLevel::Shared))
-            .map_err(Error::vfs("lock the database"))?;
         // A checkpointer that is at work finishes first.
         HostFile::retry_patiently(timeout, || self.file.shm_lock(CKPT, 1, ShmLock::Shared))
             .map_err(Error::vfs("lock the wal-index against checkpoints"))?;
