@@ -9,8 +9,7 @@ pub(super) struct Buffers {
     pub(super) no_spare: bool,
 }
 
-/// Keeps a buffer, unless it is large.
-pub(super) fn reusable(mut buffer: Vec<u8>) -> Vec<u8> {
-    buffer.clear();
+/// Keeps a buffer, whatever is in it, unless it is large.
+pub(super) fn reusable(buffer: Vec<u8>) -> Vec<u8> {
     if buffer.capacity() > 8 << 20 { Vec::new() } else { buffer }
 }

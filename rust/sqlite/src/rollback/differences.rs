@@ -33,8 +33,9 @@ pub(super) struct Differences {
     changed: Vec<u64>,
     /// What is to be written, ascending.
     runs: Vec<Run>,
-    /// The bytes of the runs.
+    /// The bytes of the runs: so many of them, behind which is what an earlier rewind left.
     held: Vec<u8>,
+    used: usize,
     /// Changed blocks that are in no run, `None` for zeros.
     later: Vec<(u64, Option<Location>)>,
     /// Block 1 as it is, and as it is to become.
@@ -60,9 +61,8 @@ impl Differences {
         own: Lsn,
         block: u32,
         bridge: bool,
-        mut held: Vec<u8>,
+        held: Vec<u8>,
     ) -> Self {
-        held.clear();
         let block = block as usize;
         Self {
             store,
@@ -73,6 +73,7 @@ impl Differences {
             changed: Vec::new(),
             runs: Vec::new(),
             held,
+            used: 0,
             later: Vec::new(),
             first_now: vec![0; block],
             first: vec![0; block],
@@ -159,12 +160,14 @@ impl Differences {
         let offset = self.offset(first);
         let len = usize::try_from(last + 1 - first).unwrap_or(1) * self.block;
         // What is to be written is put together where it was read.
-        let start = self.held.len();
+        let start = self.used;
         let mut held = std::mem::take(&mut self.held);
-        held.resize(start + len, 0);
+        if held.len() < start + len {
+            held.resize(start + len, 0);
+        }
         let mut image = std::mem::take(&mut self.scratch);
         let mut runs = Vec::new();
-        let result = held.get_mut(start..).map_or(Ok(()), |span| {
+        let result = held.get_mut(start..start + len).map_or(Ok(()), |span| {
             read_padded(file, span, offset).map_err(Error::vfs("read the database"))?;
             for &(key, at) in group {
                 self.load(at, &mut image)?;
@@ -188,8 +191,7 @@ impl Differences {
             }
             Ok(())
         });
-        let end = runs.last().map_or(start, |run| run.start + run.len);
-        held.truncate(end);
+        self.used = runs.last().map_or(start, |run| run.start + run.len);
         self.held = held;
         self.scratch = image;
         self.runs.extend(runs);
