@@ -8,7 +8,6 @@ use dbrewind_sqlite::Target;
 use support::World;
 
 #[test]
-#[ignore = "known defect: pages are not captured when they become free"]
 fn free_pages_of_a_foreign_rollback() {
     let world = World::new("delete", 1024);
     let database = world.record();

@@ -120,9 +120,6 @@ impl World {
         } else {
             answer.ok();
         }
-        // Only one that is larger than the cache has written to the file.
-        let undone = outcome != "done" || step.contains("; rollback;");
-        self.undone |= !self.setup.is_wal() && work == Work::Spill && undone;
     }
 
     /// Marks, rewinds, or something else that recordings can do.
@@ -146,7 +143,7 @@ impl World {
         let name = format!("mark {}", self.rng.below(40));
         let recorder = self.any_recorder(file);
         let answer = self.record(file, recorder, Request::Mark { name: name.clone() });
-        let (wal, undone) = (self.setup.is_wal(), self.undone);
+        let wal = self.setup.is_wal();
         if self.files[file].marks.contains_key(&name) {
             assert!(answer.is_dbr(23), "the name exists: {answer:?}");
             return;
@@ -154,7 +151,7 @@ impl World {
         match answer {
             Answer::Lsn { lsn } => {
                 let moments = &mut self.files[file].moments;
-                moments.push(Moment { lsn, image, wal, undone, lost: false, left: false });
+                moments.push(Moment { lsn, image, wal, lost: false, left: false });
                 let index = moments.len() - 1;
                 self.files[file].marks.insert(name, index);
             }
@@ -173,14 +170,7 @@ impl World {
         let image = self.image(file);
         let recorder = self.any_recorder(file);
         let Answer::Lsn { lsn } = self.record(file, recorder, Request::Now) else { panic!("no LSN") };
-        self.files[file].moments.push(Moment {
-            lsn,
-            image,
-            wal: true,
-            undone: false,
-            lost: false,
-            left: false,
-        });
+        self.files[file].moments.push(Moment { lsn, image, wal: true, lost: false, left: false });
     }
 
     fn rewind(&mut self, file: usize) {
@@ -207,8 +197,8 @@ impl World {
             Answer::Rewound { undo, method, .. } => {
                 assert!(!target.lost, "went to a lost moment");
                 assert!(!blocked || method == "nothing", "went past an open transaction");
-                // A transaction that was rolled back makes no new moment, but may have changed free pages.
-                let difference = if method == "nothing" || target.undone {
+                // Of pages in a cache that mean nothing the file may say something else.
+                let difference = if method == "nothing" {
                     target.image.without_free_pages().difference(&after.without_free_pages())
                 } else {
                     target.image.difference(&after)
@@ -229,7 +219,6 @@ impl World {
                     lsn: undo,
                     image: before,
                     wal: self.setup.is_wal(),
-                    undone: self.undone,
                     lost: false,
                     left: method != "nothing",
                 });

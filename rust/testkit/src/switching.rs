@@ -31,7 +31,6 @@ impl World {
             assert_eq!(mode, [["wal"]], "{schema}");
         }
         self.setup.journal = "wal";
-        self.undone = false;
         self.lose_other_sizes();
         for _ in 0..self.rng.below(4) {
             self.work();
@@ -43,7 +42,6 @@ impl World {
         self.note("recording ends, and begins with journal=wal");
         self.detach();
         self.setup.journal = "wal";
-        self.undone = false;
         self.attach_again();
         self.lose_other_sizes();
     }

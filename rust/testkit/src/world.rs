@@ -77,9 +77,6 @@ pub struct Moment {
     pub image: Image,
     /// Recorded in WAL mode, in which every commit can be gone to.
     pub wal: bool,
-    /// A transaction was rolled back before it, in a rollback mode: it may have left free pages as they were never
-    /// committed, which makes no moment of its own.
-    pub undone: bool,
     /// Recording was interrupted since: a rewind to it must be refused.
     pub lost: bool,
     /// A rewind left it: going back there is promised in every mode.
@@ -135,8 +132,6 @@ pub struct World {
     pub files: Vec<File>,
     /// Connections to the first database.
     pub members: Vec<Member>,
-    /// See [`Moment::undone`].
-    pub undone: bool,
     /// What happened, for the report of a failure.
     pub history: Vec<String>,
     reader: Peer,
@@ -191,7 +186,6 @@ impl World {
             setup,
             files,
             members,
-            undone: false,
             history: Vec::new(),
             reader: Peer::thread("reader"),
             scratch,

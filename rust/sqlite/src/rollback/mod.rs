@@ -11,6 +11,7 @@ mod differences;
 mod engine;
 mod era;
 mod file_id;
+mod free_list;
 mod guard;
 mod header;
 mod holders;

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use dbrewind_core::{Code, CommitBody, Extent, Head, Key, Kind, Lsn, ObjectId, Store, Timestamp};
 
 use super::content::{Content, read_padded};
+use super::free_list::FreeList;
 use super::header::{self, Header};
 use super::in_flight::InFlight;
 use super::journal;
@@ -37,6 +38,8 @@ struct State {
     extent: u64,
     /// The blocks that have an image above the boundary.
     captured: PageSet,
+    /// Blocks of pages that were free at the boundary already, as far as the first trunk of the list names them.
+    free: PageSet,
     transaction: Option<Transaction>,
     image: Vec<u8>,
 }
@@ -52,6 +55,10 @@ struct Transaction {
     /// A process died during a change, and nobody has settled yet what came of it: the counter that the
     /// file had when this transaction began to write.
     unsettled: Option<u32>,
+    /// The blocks that it has written.
+    written: PageSet,
+    /// The first trunk of the free list, as its newest page 1 says.
+    first_trunk: u32,
     /// Page 1 says WAL after it.
     wal: bool,
     /// Recording has stopped: nothing of this transaction is recorded.
@@ -59,9 +66,23 @@ struct Transaction {
 }
 
 impl Transaction {
+    /// One that has written nothing yet.
+    fn at(lsn: Lsn) -> Self {
+        Self {
+            lsn,
+            counters: None,
+            cookie: None,
+            unsettled: None,
+            written: PageSet::default(),
+            first_trunk: 0,
+            wal: false,
+            deaf: false,
+        }
+    }
+
     /// One of which nothing is recorded.
     fn deaf() -> Self {
-        Self { lsn: Lsn::default(), counters: None, cookie: None, unsettled: None, wal: false, deaf: true }
+        Self { deaf: true, ..Self::at(Lsn::default()) }
     }
 }
 
@@ -93,10 +114,17 @@ impl Recorder {
         let mut state = self.state();
         if self.begin(&mut state, file, journal) {
             let block = u64::from(self.block);
-            self.capture(&mut state, file, offset / block + 1, last / block + 1);
+            let blocks = offset / block + 1..=last / block + 1;
+            self.capture(&mut state, file, *blocks.start(), *blocks.end());
+            if let Some(transaction) = &mut state.transaction {
+                blocks.for_each(|key| transaction.written.insert(key));
+            }
         }
         if offset == 0 && bytes.len() >= Header::LEN {
             let counter = header::number(bytes, header::COUNTER);
+            if let Some(transaction) = &mut state.transaction {
+                transaction.first_trunk = header::number(bytes, header::FIRST_TRUNK);
+            }
             Self::page_one(&mut state, counter, Header::parse(bytes));
         }
     }
@@ -132,6 +160,7 @@ impl Recorder {
             // No mark can be set while a transaction writes: it needs a SHARED lock.
             state.captured.clear();
             state.boundary = boundary;
+            state.free = self.first_free(file);
         }
         state.extent = extent;
         let mut lsn = self.store.last_lsn(self.object).next();
@@ -148,8 +177,7 @@ impl Recorder {
         }
         let deaf = deaf || lsn.is_none();
         let lsn = lsn.unwrap_or_default();
-        state.transaction =
-            Some(Transaction { lsn, counters: None, cookie: None, unsettled, wal: false, deaf });
+        state.transaction = Some(Transaction { unsettled, deaf, ..Transaction::at(lsn) });
         !deaf
     }
 
@@ -205,6 +233,43 @@ impl Recorder {
         }
     }
 
+    /// The blocks of the first trunk's leaves. What else is free already is found again when it matters, and then saved
+    /// without need.
+    fn first_free(&self, file: &mut dyn Content) -> PageSet {
+        let mut free = PageSet::default();
+        let mut first = true;
+        if let Ok(Some(list)) = FreeList::read(file)
+            && let Ok(leaves) = list.leaves(file, |_| std::mem::take(&mut first))
+        {
+            leaves.iter().flat_map(|leaf| list.blocks(*leaf, self.block)).for_each(|key| free.insert(key));
+        }
+        free
+    }
+
+    /// Saves the pages that the transaction has made free: from now on anybody may overwrite them without a trace.
+    /// `Err`: they are not saved, and recording has stopped.
+    fn capture_freed(&self, file: &mut dyn Content) -> Result<(), Code> {
+        let mut state = self.state();
+        let block = self.block;
+        let Some(transaction) = &state.transaction else { return Ok(()) };
+        if transaction.first_trunk == 0 || transaction.deaf {
+            return Ok(());
+        }
+        let read = FreeList::read(file).map_err(|_| Code::Io)?;
+        let Some(list) = read else { return Ok(()) };
+        let written = |page| list.blocks(page, block).any(|key| transaction.written.contains(key));
+        let leaves = list.leaves(file, written).map_err(|_| Code::Io)?;
+        for key in leaves.into_iter().flat_map(|leaf| list.blocks(leaf, block)) {
+            if !state.free.contains(key) {
+                self.capture(&mut state, file, key, key);
+            }
+        }
+        match state.transaction.as_ref().is_some_and(|transaction| transaction.deaf) {
+            true => Err(self.store.broken(self.object).unwrap_or(Code::Io)),
+            false => Ok(()),
+        }
+    }
+
     /// A page 1 is about to be written.
     fn page_one(state: &mut State, counter: u32, header: Option<Header>) {
         let Some(transaction) = &mut state.transaction else { return };
@@ -220,7 +285,12 @@ impl Recorder {
     /// The transaction is committed; the EXCLUSIVE lock is still held. Nothing happens if it wrote nothing.
     /// Answers whether it was recorded and the database is in WAL mode now.
     pub(crate) fn committed(&self, file: &mut dyn Content) -> bool {
+        let freed = self.capture_freed(file);
         let Some(transaction) = self.state().transaction.take() else { return false };
+        if let Err(code) = freed {
+            self.store.set_broken(self.object, code);
+            return false;
+        }
         if transaction.deaf {
             return false;
         }
@@ -292,14 +362,29 @@ impl Recorder {
     }
 
     /// The connection lowers its lock: what was not committed has been rolled back, or a hot journal was
-    /// played back.
-    pub(crate) fn rolled_back(&self) {
-        if let Some(transaction) = self.state().transaction.take()
-            && !transaction.deaf
-            && transaction.unsettled.is_none()
-        {
-            self.registers().set_in_flight(None);
+    /// played back. If it has written to free pages, which are not restored, what is there now is a moment of its own.
+    pub(crate) fn rolled_back(&self, file: &mut dyn Content) {
+        let Some(transaction) = self.state().transaction.take() else { return };
+        if transaction.deaf || transaction.unsettled.is_some() {
+            return;
         }
+        match self.record_remains(&transaction, file) {
+            Ok(()) => self.registers().set_in_flight(None),
+            Err(code) => self.store.set_broken(self.object, code),
+        }
+    }
+
+    /// See [`Recorder::rolled_back`].
+    fn record_remains(&self, transaction: &Transaction, file: &mut dyn Content) -> Result<(), Code> {
+        let Some(list) = FreeList::read(file).map_err(|_| Code::Io)? else { return Ok(()) };
+        let leaves = list.leaves(file, |_| true).map_err(|_| Code::Io)?;
+        let mut blocks = leaves.iter().flat_map(|leaf| list.blocks(*leaf, self.block));
+        if !blocks.any(|key| transaction.written.contains(key)) {
+            return Ok(());
+        }
+        let size = file.size().map_err(|_| Code::Io)?;
+        let extent = Extent::new(size.div_ceil(u64::from(self.block)));
+        settle::append(&self.store, self.object, Outcome::Commit, extent)
     }
 
     /// Our own code failed: recording cannot be relied on any more.

@@ -234,6 +234,7 @@ impl Rollback {
         work.write_in_place(&mut self.file, bytes, course.present.size, self.synchronous)
             .map_err(Halted::After)?;
         fault::place("rollback rewind: written in place");
+        work.save_freed(&mut self.file).map_err(Halted::After)?;
         let failed = |source| Error::Io { action: "remove the journal of", path: self.path.clone(), source };
         // It may be gone even so.
         guard.remove().map_err(|source| Halted::After(failed(source).at_either()))?;

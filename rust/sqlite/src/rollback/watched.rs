@@ -145,11 +145,11 @@ impl Watched {
     }
 
     /// The connection is about to lower its lock to this level: what was not committed by now is rolled back.
-    pub(crate) fn unlocking(&self, to: i32, vfs: HostVfs) {
+    pub(crate) fn unlocking(&self, file: &mut dyn Content, to: i32, vfs: HostVfs) {
         // Relaxed: only this connection changes its level, one thread at a time.
         let level = self.level.load(Ordering::Relaxed);
         if level > SHARED {
-            self.with(Recorder::rolled_back);
+            self.with(|recorder| recorder.rolled_back(file));
         }
         // Relaxed: as in `is_playing_back`.
         if self.switched.swap(false, Ordering::Relaxed) && (level, to) == (EXCLUSIVE, SHARED) {

@@ -155,9 +155,7 @@ impl<'a> Scene<'a> {
             synchronous: plan.synchronous,
             application: plan.application,
             steps: Some(plan.steps),
-            // In the rollback modes a plain transaction that is rolled back may leave other bytes in free pages, which
-            // may be pages of a mark (`rust/sqlite/tests/rollback_free_pages.rs`).
-            interludes: wal,
+            interludes: true,
             company: false,
             marks: "{}".to_owned(),
         };

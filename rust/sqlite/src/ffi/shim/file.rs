@@ -241,7 +241,8 @@ unsafe extern "C" fn unlock(file: *mut sqlite3_file, level: c_int) -> c_int {
     unsafe {
         let inner = inner(file);
         if inner.watched.is_recorded() {
-            guarded(&inner.watched, || inner.watched.unlocking(level, inner.vfs));
+            let mut real = RealFile::new(inner.real);
+            guarded(&inner.watched, || inner.watched.unlocking(&mut real, level, inner.vfs));
         }
         let code = match (*(*inner.real.as_ptr()).pMethods).xUnlock {
             Some(call) => call(inner.real.as_ptr(), level),
