@@ -81,12 +81,21 @@ impl Mapping {
 
     /// Has the system make the pages of a range present and writable. Best effort, content stays.
     pub(crate) fn populate(&self, range: Range<u32>) {
+        self.advise(range, memmap2::Advice::PopulateWrite);
+    }
+
+    /// Has the system make the pages of a range present for reading: a call that writes to them finds them there.
+    pub(crate) fn load(&self, range: Range<u32>) {
+        self.advise(range, memmap2::Advice::PopulateRead);
+    }
+
+    fn advise(&self, range: Range<u32>, advice: memmap2::Advice) {
         const PAGE: u32 = 4096;
         let from = range.start - range.start % PAGE;
         let to = range.end.min(self.len);
         if from < to {
             let (from, len) = (from as usize, (to - from) as usize);
-            let _ = self.map.advise_range(memmap2::Advice::PopulateWrite, from, len);
+            let _ = self.map.advise_range(advice, from, len);
         }
     }
 

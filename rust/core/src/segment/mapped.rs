@@ -30,6 +30,11 @@ impl Segment {
         self.mapping.populate(range);
     }
 
+    /// Has the system make pages present for reading, see [`Mapping::load`].
+    pub(crate) fn load(&self, range: Range<u32>) {
+        self.mapping.load(range);
+    }
+
     /// Waits until a range is on disk.
     pub(crate) fn sync(&self, range: Range<u32>) -> io::Result<()> {
         self.mapping.sync(range)

@@ -2,6 +2,7 @@ use crate::error::AppendError;
 use crate::format::record;
 use crate::ring::{self, Appended};
 use crate::segment::Segment;
+use crate::store::populate::{Pages, STEP};
 use crate::store::{Head, Location, Store};
 use crate::sync::Ordering;
 
@@ -47,8 +48,8 @@ impl Store {
             );
             match outcome {
                 Appended::At(at) => {
-                    if segment.wants_pages(at, super::populate::STEP) {
-                        inner.populate.ask(segment, at);
+                    if segment.wants_pages(at, STEP) {
+                        inner.populate.ask(segment, at, Pages::Mapped);
                     }
                     return Ok(Location::new(id, at));
                 }

@@ -7,6 +7,7 @@ use crate::map;
 use crate::ring::{self, Appended, Region};
 use crate::segment::{Segment, file_name};
 use crate::store::handle::Inner;
+use crate::store::populate::{Pages, STEP};
 use crate::store::{Head, Location, Store};
 use crate::sync::Ordering;
 
@@ -100,7 +101,12 @@ impl Store {
             },
         );
         match outcome {
-            Appended::At(_) => Ok((count, last)),
+            Appended::At(at) => {
+                if segment.wants_pages(at, STEP) {
+                    inner.populate.ask(segment, at, Pages::Written);
+                }
+                Ok((count, last))
+            }
             Appended::Full => {
                 let len = bodies.first().map_or(0, |body| u32::try_from(body.len()).unwrap_or(u32::MAX));
                 inner.roll(id, len)?;

@@ -5,7 +5,8 @@ const MIB: u64 = 1024 * 1024;
 pub struct StoreOptions {
     /// Size of the first segment of a new store. Default 4 MiB; rounded up to 4 KiB.
     pub first_segment: u64,
-    /// Each segment has twice the size of the one before it, up to this. Default 64 MiB, at most 1 GiB.
+    /// Each segment has twice the size of the one before it, up to this. Default 256 MiB, at most 1 GiB. On a disk with
+    /// less room it becomes as long as there is room for.
     pub max_segment: u64,
     /// Size of all segments together. An append that would need more answers
     /// [`AppendError::Full`](crate::AppendError::Full). Default 16 GiB.
@@ -14,6 +15,6 @@ pub struct StoreOptions {
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { first_segment: 4 * MIB, max_segment: 64 * MIB, limit: 16 * 1024 * MIB }
+        Self { first_segment: 4 * MIB, max_segment: 256 * MIB, limit: 16 * 1024 * MIB }
     }
 }

@@ -7,8 +7,10 @@ use crate::segment::Segment;
 
 /// How far a segment is filled between two wishes, in bytes.
 pub(super) const STEP: u32 = 2 << 20;
-/// How far ahead of the log pages are made present.
+/// How far ahead of the log pages are made present at first, and at most: twice as far whenever the log gets there
+/// before them.
 const AHEAD: u32 = 8 << 20;
+const FARTHEST: u32 = 128 << 20;
 /// How many at once: a store that is closed waits for one such piece at most.
 const PIECE: u32 = 1 << 19;
 
@@ -29,15 +31,27 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Wish {
-    /// Which segment, and where the log is in it.
-    at: Option<(Arc<Segment>, u32)>,
+    /// Which segment, where the log is in it, and for whom.
+    at: Option<(Arc<Segment>, u32, Pages)>,
+    /// For whom the newest were.
+    newest: Pages,
     stop: bool,
+}
+
+/// Who is going to write to the pages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Pages {
+    /// A processor, through the mapping.
+    #[default]
+    Mapped,
+    /// The system, in a call: then they need not be written to now, which would bring zeros to the disk.
+    Written,
 }
 
 impl Populate {
     /// Has pages made present from here on. Starts the thread if there is none.
     #[cold]
-    pub(super) fn ask(&self, segment: &Arc<Segment>, at: u32) {
+    pub(super) fn ask(&self, segment: &Arc<Segment>, at: u32, pages: Pages) {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if thread.is_none() {
             let shared = Arc::clone(&self.shared);
@@ -46,13 +60,13 @@ impl Populate {
             *thread = builder.spawn(move || shared.run()).ok();
         }
         drop(thread);
-        self.shared.set(|wish| wish.at = Some((Arc::clone(segment), at)));
+        self.shared.set(|wish| wish.at = Some((Arc::clone(segment), at, pages)));
     }
 
     /// Has pages of a new segment made present, if there is a thread to do it.
     pub(super) fn ask_if_running(&self, segment: &Arc<Segment>) {
         if self.thread.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
-            self.shared.set(|wish| wish.at = Some((Arc::clone(segment), 0)));
+            self.shared.set(|wish| wish.at = Some((Arc::clone(segment), 0, wish.newest)));
         }
     }
 
@@ -75,9 +89,10 @@ impl Shared {
     fn run(&self) {
         map::block_signals();
         let mut done = (0, 0);
+        let mut ahead = AHEAD;
         loop {
             let mut wish = self.wish.lock().unwrap_or_else(PoisonError::into_inner);
-            let (segment, at) = loop {
+            let (segment, at, pages) = loop {
                 if wish.stop {
                     return;
                 }
@@ -86,15 +101,23 @@ impl Shared {
                     None => wish = self.changed.wait(wish).unwrap_or_else(PoisonError::into_inner),
                 }
             };
+            wish.newest = pages;
             drop(wish);
-            let mut from = if done.0 == segment.id() { at.max(done.1) } else { at };
-            let to = at.saturating_add(AHEAD).min(segment.size());
+            let known = done.0 == segment.id();
+            if known && at >= done.1 {
+                ahead = (ahead * 2).min(FARTHEST);
+            }
+            let mut from = if known { at.max(done.1) } else { at };
+            let to = at.saturating_add(ahead).min(segment.size());
             while from < to && !self.wish.lock().unwrap_or_else(PoisonError::into_inner).stop {
                 let next = from.saturating_add(PIECE).min(to);
-                segment.populate(from..next);
+                match pages {
+                    Pages::Mapped => segment.populate(from..next),
+                    Pages::Written => segment.load(from..next),
+                }
                 from = next;
             }
-            done = (segment.id(), to);
+            done = (segment.id(), from);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::format::segment::HEADER_LEN;
 use crate::format::span;
 use crate::map::Held;
 use crate::ring::Region;
-use crate::segment;
+use crate::segment::{self, Segment};
 use crate::store::StoreOptions;
 use crate::store::handle::Inner;
 use crate::store::locks;
@@ -29,14 +29,28 @@ impl Inner {
             let segment = if self.dir.join(segment::file_name(next)).try_exists().unwrap_or(true) {
                 segment::open(&self.dir, next, &self.id)?
             } else {
-                let size = self.size_of_next(full, len)?;
-                segment::create(&self.dir, next, size, &self.id)?
+                self.create_next(next, self.size_of_next(full, len)?, len)?
             };
             let segment = self.map(segment, next)?;
             self.populate.ask_if_running(segment);
         }
         self.move_on_to(next);
         Ok(())
+    }
+
+    /// Makes a segment of this size, or of the largest half, quarter and so on that the disk has room for; not below
+    /// the first one's, so that the last pages of the disk are left to others.
+    fn create_next(&self, id: u32, mut size: u32, len: u32) -> Result<Segment, AppendError> {
+        loop {
+            match segment::create(&self.dir, id, size, &self.id) {
+                Err(OpenError::Full { .. })
+                    if u64::from(size / 2) >= needed(len).max(self.options.first_segment) =>
+                {
+                    size = (size / 2).next_multiple_of(PAGE as u32);
+                }
+                made => return Ok(made?),
+            }
+        }
     }
 
     fn size_of_next(&self, full: u32, len: u32) -> Result<u32, AppendError> {
@@ -51,9 +65,14 @@ impl Inner {
     }
 }
 
+/// Bytes of a segment with room for a body of this length, and hardly more.
+fn needed(len: u32) -> u64 {
+    (HEADER_LEN as u64 + span(len)).next_multiple_of(PAGE)
+}
+
 /// Size of a segment that follows one of `before` bytes, when all together have `total`.
 fn next_size(options: &StoreOptions, before: u64, total: u64, len: u32) -> Result<u32, AppendError> {
-    let needed = (HEADER_LEN as u64 + span(len)).next_multiple_of(PAGE);
+    let needed = needed(len);
     let longest = options.max_segment - options.max_segment % PAGE;
     if needed > longest {
         let max = longest.saturating_sub(HEADER_LEN as u64 + span(0));
