@@ -14,7 +14,7 @@ use crate::error::Error;
 /// Pause while there is more to do.
 const BRIEF: Duration = Duration::from_micros(20);
 /// Pause while commits come in.
-const ACTIVE: Duration = Duration::from_micros(200);
+const ACTIVE: Duration = Duration::from_micros(50);
 /// Longest pause while none come.
 const IDLE: Duration = Duration::from_millis(5);
 /// How long it takes after the last commit to be called idle.
