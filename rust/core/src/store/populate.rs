@@ -1,5 +1,6 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crate::map;
 use crate::ring::Region;
@@ -11,6 +12,9 @@ pub(super) const STEP: u32 = 2 << 20;
 /// before them.
 const AHEAD: u32 = 8 << 20;
 const FARTHEST: u32 = 128 << 20;
+/// With so much present the rest waits until nothing was appended for a while.
+const MARGIN: u32 = 4 << 20;
+const QUIET: Duration = Duration::from_millis(3);
 /// How many at once: a store that is closed waits for one such piece at most.
 const PIECE: u32 = 1 << 19;
 
@@ -96,10 +100,20 @@ impl Shared {
                 if wish.stop {
                     return;
                 }
-                match wish.at.take() {
-                    Some(found) => break found,
-                    None => wish = self.changed.wait(wish).unwrap_or_else(PoisonError::into_inner),
+                let Some(found) = wish.at.take() else {
+                    wish = self.changed.wait(wish).unwrap_or_else(PoisonError::into_inner);
+                    continue;
+                };
+                if done.0 != found.0.id() || found.1.saturating_add(MARGIN) >= done.1 {
+                    break found;
                 }
+                // There is enough for now: not while somebody needs the processor for what he appends.
+                let pause = self.changed.wait_timeout(wish, QUIET).unwrap_or_else(PoisonError::into_inner);
+                wish = pause.0;
+                if wish.at.is_none() && pause.1.timed_out() {
+                    break found;
+                }
+                wish.at.get_or_insert(found);
             };
             wish.newest = pages;
             drop(wish);

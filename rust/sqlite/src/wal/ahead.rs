@@ -18,7 +18,7 @@ use crate::fault;
 /// A transaction with fewer frames than this is left until it commits.
 const WORTH_IT: usize = 16;
 /// Frames that are copied before other calls get a turn.
-const AT_ONCE: usize = 128;
+const AT_ONCE: usize = 256;
 /// When a frame that does not continue the chain is looked at again at first, and how long between looks at most: its
 /// writer may be in the midst of it.
 const SOON: Duration = Duration::from_micros(100);
