@@ -16,6 +16,8 @@ from second_process import SecondProcess
 SETUP = """
 import os, signal, sqlite3, sys, threading, time
 import dbrewind
+# A job in the background of a shell starts with Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 path, engine = sys.argv[1:]
 db = dbrewind.open(path, engine=engine, timeout=600)
 db.mark("seeded")
