@@ -57,8 +57,8 @@ bench: package
 	@PYTHONPATH=benches $(PYTHON) -m compare $(if $(QUICK),--quick) $(BENCH_ARGS)
 	@$(if $(QUICK)$(BENCH_ARGS),,PYTHONPATH=benches $(PYTHON) -m compare.readme)
 
-# CRASH_ARGS: --kills N, --cuts N, --faults N, --seed S, --journal MODE, --verbose: one of the three. The seed of a
-# failure is printed.
+# CRASH_ARGS: --kills N or --cuts N, --seed S, --journal MODE, --verbose. With --faults N lives end at named steps, after
+# at most N passes, beside --kills. The seed of a failure is printed.
 crash:
 	cargo build --release --package dbrewind-tests --features fault --bin crash
 ifdef CRASH_ARGS

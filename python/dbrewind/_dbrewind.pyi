@@ -73,8 +73,8 @@ def open(
     - `engine`: "inside" records with this process's own SQLite, "keeper" in a helper process (WAL mode only), "auto"
       prefers the first.
 
-    Errors: FileMissingError, NotADatabaseError, NotWritableError, UnreachableError, UnsupportedError,
-    StoreDamagedError, StoreVersionError, InvalidArgumentError, BusyError.
+    Errors: FileMissingError, NotADatabaseError, NotWritableError, UnreachableError, TwoSqlitesError, UnsupportedError,
+    StoreDamagedError, StoreVersionError, StoreFullError, InvalidArgumentError, BusyError, KeeperFailedError.
     """
 
 def keeper_main() -> int:
@@ -125,7 +125,7 @@ class Database:
         Equal digests mean equal databases. Reads the whole file.
         """
     def close(self) -> None:
-        """Stop recording. Marks stay valid until somebody writes. Closing twice is allowed."""
+        """Stop recording. Marks stay valid until somebody writes unrecorded. Closing twice is allowed."""
     def __enter__(self) -> Self: ...
     def __exit__(
         self,
