@@ -159,9 +159,11 @@ class Mark:
     """A named moment."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name."""
     @property
-    def lsn(self) -> Lsn: ...
+    def lsn(self) -> Lsn:
+        """The moment that it names."""
     @property
     def time(self) -> datetime:
         """When it was made, in UTC."""
