@@ -37,6 +37,20 @@ def test_missing_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(("database", "folder"), [(0o600, 0o700), (0o640, 0o750), (0o644, 0o755)])
+def test_the_store_is_open_to_no_more_users_than_the_database(
+    tmp_path: Path, database: int, folder: int
+) -> None:
+    path = create(tmp_path / "app.db", "wal")
+    path.chmod(database)
+    before = os.umask(0)
+    try:
+        dbrewind.open(path).close()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "app.db-rewind").stat().st_mode & 0o777 == folder
+
+
 def test_not_a_database(tmp_path: Path) -> None:
     (tmp_path / "app.db").write_text("id,name\n" * 200)
     with pytest.raises(dbrewind.NotADatabaseError) as caught:

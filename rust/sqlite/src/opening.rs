@@ -1,6 +1,7 @@
 //! From a path to an engine: which file, which journal mode, which store.
 
 use std::ffi::CStr;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -27,6 +28,19 @@ pub(crate) struct Opened {
 /// The page size of a database that has no page yet.
 const DEFAULT_PAGE: u32 = 4096;
 
+/// Makes the store's folder, if there is none: not open to more users than the database, since it holds old pages. A
+/// failure is met again by whoever opens the store.
+fn make_folder(store: &Path, database: &Path) {
+    let Ok(found) = std::fs::metadata(database) else { return };
+    let mode = found.permissions().mode() & 0o666;
+    // Who may read may look into the folder; its owner may do everything.
+    let mode = mode | (mode & 0o444) >> 2 | 0o700;
+    let parent = store.parent().map(std::fs::create_dir_all);
+    if matches!(parent, Some(Ok(()))) {
+        let _ = std::fs::DirBuilder::new().mode(mode).create(store);
+    }
+}
+
 /// See [`crate::Database::open`].
 ///
 /// `hook`: what to call when somebody switches the database to WAL mode.
@@ -44,6 +58,7 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions, hook: Hoo
     let store_path = options.store.clone().unwrap_or_else(|| beside(&path));
     // The working directory may change.
     let store_path = std::path::absolute(&store_path).unwrap_or(store_path);
+    make_folder(&store_path, &path);
     let store = Store::open(&store_path, &StoreOptions { limit: options.limit, ..Default::default() })?;
     let name = name_in(&store, &path)?;
     let recorded = latest_block(&store, &name)?;

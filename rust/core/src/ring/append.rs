@@ -68,9 +68,10 @@ pub(super) fn reserve<R: Region>(region: &R, from: u32, owner: Owner, len: u32) 
         let mine = Word::reserved(place, owner, if fits { len } else { left - HEADER });
         let word = region.word(at).ok_or(Appended::Damaged(at))?;
         // Swap at once instead of looking first: a look at a page never touched would fault it in for
-        // reading, and the swap would fault again. Relaxed: a reserved word publishes nothing, and of a
-        // foreign record only the length is used, which is in the word itself.
-        match word.compare_exchange(Word::FREE.raw(), mine.raw(), Ordering::Relaxed, Ordering::Relaxed) {
+        // reading, and the swap would fault again. Relaxed: a reserved word publishes nothing.
+        // Acquire on failure: partner of the release in `commit`; behind the first record of a batch stand words
+        // that were written before it counted.
+        match word.compare_exchange(Word::FREE.raw(), mine.raw(), Ordering::Relaxed, Ordering::Acquire) {
             Ok(_) if fits => return Ok(at),
             Ok(_) => {
                 let mut rest = [0; REST];

@@ -19,7 +19,7 @@ pub(crate) fn create(dir: &Path, id: u32, size: u32, store: &[u8; 16]) -> Result
     made.map_err(|(action, source)| {
         let _ = fs::remove_file(&temporary);
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                 OpenError::Full { path: dir.to_path_buf() }
             }
             _ => OpenError::Io { action, path, source },

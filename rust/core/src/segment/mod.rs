@@ -9,5 +9,5 @@ mod table;
 pub(crate) use create::create;
 pub(crate) use file_name::{TEMPORARY, file_name, id_of};
 pub(crate) use mapped::Segment;
-pub(crate) use open::{header, open};
+pub(crate) use open::{header, open, open_file};
 pub(crate) use table::Table;

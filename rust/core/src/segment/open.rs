@@ -30,6 +30,11 @@ pub(crate) fn open(dir: &Path, id: u32, store: &[u8; 16]) -> Result<Segment, Ope
     Ok(Segment::new(id, mapping))
 }
 
+/// Opens the file of a segment of this store, to write to it.
+pub(crate) fn open_file(dir: &Path, id: u32, store: &[u8; 16]) -> Option<File> {
+    checked(dir, id).ok().filter(|(_, header)| header.store == *store).map(|(file, _)| file)
+}
+
 fn checked(dir: &Path, id: u32) -> Result<(File, SegmentHeader), OpenError> {
     let path = dir.join(file_name(id));
     let io = |action| {

@@ -1,11 +1,11 @@
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::AppendError;
 use crate::format::{record, span};
 use crate::map;
 use crate::ring::{self, Appended, Region};
-use crate::segment::{Segment, file_name};
+use crate::segment::{self, Segment};
 use crate::store::handle::Inner;
 use crate::store::populate::{Pages, STEP};
 use crate::store::{Head, Location, Store};
@@ -29,8 +29,8 @@ impl BatchFile {
         match &*kept {
             Some((known, file)) if *known == id => Some(Arc::clone(file)),
             _ => {
-                let path = inner.dir.join(file_name(id));
-                let file = Arc::new(OpenOptions::new().write(true).open(path).ok()?);
+                // The folder at that path may be another store's by now.
+                let file = Arc::new(segment::open_file(&inner.dir, id, &inner.id)?);
                 *kept = Some((id, Arc::clone(&file)));
                 Some(file)
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use crate::error::{AppendError, OpenError};
 use crate::format::segment::HEADER_LEN;
 use crate::format::span;
-use crate::map::Held;
+use crate::map::{self, Held};
 use crate::ring::Region;
 use crate::segment::{self, Segment};
 use crate::store::StoreOptions;
@@ -38,19 +38,15 @@ impl Inner {
         Ok(())
     }
 
-    /// Makes a segment of this size, or of the largest half, quarter and so on that the disk has room for; not below
-    /// the first one's, so that the last pages of the disk are left to others.
-    fn create_next(&self, id: u32, mut size: u32, len: u32) -> Result<Segment, AppendError> {
-        loop {
-            match segment::create(&self.dir, id, size, &self.id) {
-                Err(OpenError::Full { .. })
-                    if u64::from(size / 2) >= needed(len).max(self.options.first_segment) =>
-                {
-                    size = (size / 2).next_multiple_of(PAGE as u32);
-                }
-                made => return Ok(made?),
-            }
-        }
+    /// Makes a segment of this size, or a smaller one where that would take more than half of the room on disk; not
+    /// below the first one's size, so that the last pages of the disk are left to others.
+    fn create_next(&self, id: u32, size: u32, len: u32) -> Result<Segment, AppendError> {
+        // Asked before: an attempt that fails takes all the room there is for a moment.
+        let half = map::free_room(&self.dir).map_or(u64::MAX, |free| free / 2);
+        let least = needed(len).max(self.options.first_segment);
+        let size = u64::from(size).min(half.max(least));
+        let size = u32::try_from(size - size % PAGE).unwrap_or(u32::MAX);
+        Ok(segment::create(&self.dir, id, size, &self.id)?)
     }
 
     fn size_of_next(&self, full: u32, len: u32) -> Result<u32, AppendError> {

@@ -25,7 +25,6 @@ impl SqliteApi {
     /// The copy of SQLite that has loaded this library as an extension, the newest if there were several.
     #[must_use]
     pub fn loaded() -> Option<Self> {
-        crate::rollback::join_recordings();
         *LOADED.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

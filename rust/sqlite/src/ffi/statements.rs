@@ -88,9 +88,8 @@ impl Opener {
         Self { place, api }
     }
 
-    /// The text of a statement that it is in the midst of, if that can be known without waiting. `mine`: it is the
-    /// calling thread that uses it.
-    pub(crate) fn busy_statement(&self, mine: bool) -> Option<String> {
+    /// The text of a statement that it is in the midst of, if that can be known without waiting.
+    pub(crate) fn busy_statement(&self) -> Option<String> {
         let api = self.api.statements?;
         if self.api.shares_caches() {
             // The handle may be of a connection that is closed already.
@@ -98,14 +97,14 @@ impl Opener {
         }
         // SAFETY: as long as the file is not closed its b-tree stands, and so does the place; without a shared cache the
         // connection in it outlives the b-tree. Its mutex keeps its other threads from finalizing statements meanwhile;
-        // without a mutex (its user promised to use it from one thread at a time) that must be this thread.
+        // without a mutex nobody knows who uses it now.
         unsafe {
             let connection = *self.place.as_ptr();
             if connection.is_null() {
                 return None;
             }
             let mutex = (api.db_mutex)(connection);
-            if (mutex.is_null() && !mine) || (api.mutex_try)(mutex) != types::SQLITE_OK {
+            if mutex.is_null() || (api.mutex_try)(mutex) != types::SQLITE_OK {
                 return None;
             }
             let mut statement = (api.next_stmt)(connection, std::ptr::null_mut());

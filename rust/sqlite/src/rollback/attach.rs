@@ -62,7 +62,8 @@ impl Rollback {
         let mut engine = make(api, path, history, block, options, Some(file))?;
         let present = engine.present()?;
         engine.check_journal_mode(&present)?;
-        engine.begin_era(&present, false)?;
+        let era = engine.begin_era(&present, false)?;
+        engine.save_free(era)?;
         engine.record(hook)?;
         let _ = engine.file.unlock(LockLevel::None);
         Ok(engine)

@@ -2,8 +2,10 @@
 
 use dbrewind_core::{Engine as EraEngine, EraBody, Head, Kind, Lsn, Timestamp};
 
+use super::content::read_padded;
 use super::engine::Rollback;
 use super::file_id;
+use super::free_list::FreeList;
 use super::present::Present;
 use super::settle;
 use crate::engine::locked;
@@ -46,12 +48,28 @@ impl Rollback {
         self.store.append(head, &[&body.encode()])?;
         let registers = self.registers();
         // First of all: with the other words in place everybody goes on recording.
+        registers.leave_wal_era();
         registers.set_boundary(lsn, extent.get());
         registers.begin(present.counter(), present.cookie());
         registers.set_in_flight(None);
         self.store.clear_broken(self.object);
         self.append_anchor(present, lsn)?;
         Ok(lsn)
+    }
+
+    /// Saves the pages that are free at the beginning of an era: moments of the era before may need them, and from now
+    /// on anybody may overwrite them without a trace. Under a lock that keeps writers out.
+    pub(super) fn save_free(&mut self, era: Lsn) -> Result<(), Error> {
+        let read = || Error::vfs("read the database");
+        let lsn = era.next().ok_or_else(|| Error::internal("the LSNs are used up"))?;
+        let Some(list) = FreeList::read(&mut self.file).map_err(read())? else { return Ok(()) };
+        let leaves = list.leaves(&mut self.file, |_| true).map_err(read())?;
+        let mut image = vec![0; self.block as usize];
+        for key in leaves.into_iter().flat_map(|leaf| list.blocks(leaf, self.block)) {
+            read_padded(&mut self.file, &mut image, (key - 1) * u64::from(self.block)).map_err(read())?;
+            self.store.append(self.head(Kind::Before, key, lsn), &[&image])?;
+        }
+        Ok(())
     }
 
     /// Notes what the file looks like at this moment, for an attach that finds no registers.

@@ -145,8 +145,10 @@ impl Recorder {
             return !transaction.deaf;
         }
         let mut versions = [0; 2];
-        if read_padded(file, &mut versions, header::VERSIONS).is_ok() && versions == [2, 2] {
-            // Back-filled from a WAL, whose era knows no before-images.
+        let wal = read_padded(file, &mut versions, header::VERSIONS).is_ok() && versions == [2, 2];
+        if wal || self.registers().in_wal_era() {
+            // Back-filled from a WAL, whose era knows no before-images; or the mode was changed back by somebody who does
+            // not record, which the next attach notices.
             state.transaction = Some(Transaction::deaf());
             return false;
         }

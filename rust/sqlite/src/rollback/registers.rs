@@ -11,6 +11,8 @@ const COOKIE: usize = 1;
 const IN_FLIGHT: usize = 3;
 const BOUNDARY: usize = 4;
 const EXTENT: usize = 5;
+/// The WAL engine's newest run.
+const RUN: usize = 6;
 
 /// The registers of one database.
 #[derive(Clone, Copy)]
@@ -45,6 +47,16 @@ impl<'a> Registers<'a> {
     pub(crate) fn begin(self, counter: u32, cookie: u32) {
         self.store.set_register(self.object, COUNTER, u64::from(counter));
         self.raise_cookie(cookie);
+    }
+
+    /// Whether the present era is one of the WAL engine.
+    pub(crate) fn in_wal_era(self) -> bool {
+        self.store.register(self.object, RUN) != 0
+    }
+
+    /// The present era is one of before-images.
+    pub(crate) fn leave_wal_era(self) {
+        self.store.set_register(self.object, RUN, 0);
     }
 
     /// The highest schema cookie ever seen.

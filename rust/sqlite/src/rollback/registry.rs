@@ -232,7 +232,7 @@ pub(super) fn holding(file: FileId) -> Vec<(bool, i32, Option<String>)> {
         files().as_ref().and_then(|all| all.get(&file)).map_or_else(Vec::new, |entry| entry.open.clone());
     let holding = open.iter().filter_map(|watched| {
         let (level, mine) = watched.held();
-        (level > 0).then(|| (mine, level, watched.busy_statement(mine)))
+        (level > 0).then(|| (mine, level, watched.busy_statement()))
     });
     holding.collect()
 }

@@ -207,14 +207,10 @@ impl Watched {
         *self.opener.lock().unwrap_or_else(PoisonError::into_inner) = opener;
     }
 
-    /// The text of a statement that the connection is in the midst of; `mine` if the calling thread uses it.
-    pub(super) fn busy_statement(&self, mine: bool) -> Option<String> {
+    /// The text of a statement that the connection is in the midst of.
+    pub(super) fn busy_statement(&self) -> Option<String> {
         // Held meanwhile: the connection cannot go away.
-        self.opener
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_ref()
-            .and_then(|opener| opener.busy_statement(mine))
+        self.opener.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Opener::busy_statement)
     }
 
     /// The connection has closed the file.

@@ -54,6 +54,8 @@ struct Stale {
 pub(crate) struct Beyond {
     copied: Option<Ahead>,
     stale: Option<Stale>,
+    /// Nothing more is copied behind this end of the WAL: an append failed.
+    given_up: Option<u32>,
 }
 
 /// The frames behind one, as far as they are a transaction's that goes on there.
@@ -92,13 +94,18 @@ impl Core {
     }
 
     fn void_ahead(&mut self) -> Result<(), Error> {
-        self.store.append(self.head(Kind::Void, 0, self.tailed), &[])?;
+        // What another process has recorded before it died may not be announced: the records themselves tell.
+        let last = locked(&self.history).timeline.last();
+        self.store.append(self.head(Kind::Void, 0, last), &[])?;
         fault::place("wal tail: taken back");
         Ok(locked(&self.history).catch_up()?)
     }
 
     /// Whether it is worth looking behind the WAL's end: a cheap guess, without any lock but the core's.
     pub(crate) fn something_ahead(&mut self, header: &IndexHeader) -> bool {
+        if self.beyond.given_up == Some(header.max_frame) {
+            return false;
+        }
         let last = self.beyond.copied.map_or(header.max_frame, |ahead| ahead.frame);
         let mut next = [0; FrameHeader::LEN];
         let there = self.wal.read_some(last + 1, &mut next).is_ok_and(|len| len == next.len());
@@ -141,6 +148,10 @@ impl Core {
                 at,
                 widest: verified.widest.max(widest),
             });
+            if appended.is_err() {
+                // The drain meets it again and says so. Until then nobody tries to make room again and again.
+                self.beyond.given_up = Some(header.max_frame);
+            }
             result = appended.map(|_| ()).map_err(Error::from);
         }
         self.buffer = buffer;

@@ -97,6 +97,8 @@ impl Core {
         fault::place("wal tail: one frame");
         if let Some((lsn, pages)) = stretch.commit {
             (self.tailed, self.extent) = (lsn, pages);
+            // At once: whoever comes after a kill here goes by it.
+            self.store.raise_last_lsn(self.object, lsn);
         }
         Ok(())
     }

@@ -110,7 +110,11 @@ impl World {
 }
 
 fn flags() -> rusqlite::OpenFlags {
-    rusqlite::OpenFlags::default()
+    // With a mutex, as Python opens them.
+    rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE
+        | rusqlite::OpenFlags::SQLITE_OPEN_CREATE
+        | rusqlite::OpenFlags::SQLITE_OPEN_URI
+        | rusqlite::OpenFlags::SQLITE_OPEN_FULL_MUTEX
 }
 
 /// An `sqlite3` shell that runs until it is dropped, or killed.
