@@ -38,9 +38,7 @@ def test_missing_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("database", "folder"), [(0o600, 0o700), (0o640, 0o750), (0o644, 0o755)])
-def test_the_store_is_open_to_no_more_users_than_the_database(
-    tmp_path: Path, database: int, folder: int
-) -> None:
+def test_the_store_is_open_to_no_more_users_than_the_database(tmp_path: Path, database: int, folder: int) -> None:
     path = create(tmp_path / "app.db", "wal")
     path.chmod(database)
     before = os.umask(0)
