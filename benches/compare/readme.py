@@ -18,7 +18,7 @@ BEGIN, END = "<!-- bench: begin.", "<!-- bench: end -->"
 def table(record: Message, name: str) -> str:
     """The resets of one record as a short table, in milliseconds at p50."""
     resets = [cell for cell in record["cells"] if not cell["not_run"]]
-    # The others are in the record: a table of thirteen columns is none.
+    # The other settings are in the record.
     settings = [name for name in dict.fromkeys(cell["setting"] for cell in resets) if name.endswith("/OFF")]
     columns = [
         (setting, workload, megabytes)
