@@ -49,8 +49,8 @@ lint: package
 	$(BIN)/mypy
 	$(PYTHON) -m mypy.stubtest dbrewind --mypy-config-file pyproject.toml
 
-# QUICK=1 shows in a minute that everything runs; BENCH_ARGS selects a part (benches/README.md). Only a whole run
-# changes the table of README.md.
+# QUICK=1 shows in a minute that everything runs; BENCH_ARGS selects a part (benches/README.md). Of themselves
+# only whole runs change the table of README.md.
 # A rival whose package cannot be installed is reported in the result.
 bench: package
 	-@$(PYTHON) -m pip install --disable-pip-version-check --quiet -r benches/compare/requirements.txt
