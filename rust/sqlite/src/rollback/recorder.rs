@@ -57,8 +57,8 @@ struct Transaction {
     unsettled: Option<u32>,
     /// The blocks that it has written.
     written: PageSet,
-    /// The first trunk of the free list, as its newest page 1 says.
-    first_trunk: u32,
+    /// Where the first trunk of the free list begins, as its newest page 1 says.
+    first_trunk: Option<u64>,
     /// Page 1 says WAL after it.
     wal: bool,
     /// Recording has stopped: nothing of this transaction is recorded.
@@ -74,7 +74,7 @@ impl Transaction {
             cookie: None,
             unsettled: None,
             written: PageSet::default(),
-            first_trunk: 0,
+            first_trunk: None,
             wal: false,
             deaf: false,
         }
@@ -121,11 +121,7 @@ impl Recorder {
             }
         }
         if offset == 0 && bytes.len() >= Header::LEN {
-            let counter = header::number(bytes, header::COUNTER);
-            if let Some(transaction) = &mut state.transaction {
-                transaction.first_trunk = header::number(bytes, header::FIRST_TRUNK);
-            }
-            Self::page_one(&mut state, counter, Header::parse(bytes));
+            Self::page_one(&mut state, bytes);
         }
     }
 
@@ -254,7 +250,9 @@ impl Recorder {
         let mut state = self.state();
         let block = self.block;
         let Some(transaction) = &state.transaction else { return Ok(()) };
-        if transaction.first_trunk == 0 || transaction.deaf {
+        // Most transactions leave the list alone, and cost no look at it.
+        let trunk = transaction.first_trunk.map(|at| at / u64::from(block) + 1);
+        if transaction.deaf || !trunk.is_some_and(|key| transaction.written.contains(key)) {
             return Ok(());
         }
         let read = FreeList::read(file).map_err(|_| Code::Io)?;
@@ -273,8 +271,12 @@ impl Recorder {
     }
 
     /// A page 1 is about to be written.
-    fn page_one(state: &mut State, counter: u32, header: Option<Header>) {
+    fn page_one(state: &mut State, bytes: &[u8]) {
         let Some(transaction) = &mut state.transaction else { return };
+        let (counter, header) = (header::number(bytes, header::COUNTER), Header::parse(bytes));
+        let first = u64::from(header::number(bytes, header::FIRST_TRUNK)).checked_sub(1);
+        transaction.first_trunk =
+            header.zip(first).map(|(header, before)| before * u64::from(header.page_size));
         // A version of the file format that nobody knows: the counter that this leaves is not a known one, and
         // from then on every look at it refuses.
         transaction.deaf |= header.is_some_and(|header| !matches!(header.versions, [1, 1] | [2, 2]));
