@@ -95,6 +95,8 @@ impl Core {
         }
         self.append_all(&records, buffer)?;
         fault::place("wal tail: one frame");
+        let failed = |source| Error::Io { action: "record", path: self.path.clone(), source };
+        fault::failure("wal tail: one frame").map_err(failed)?;
         if let Some((lsn, pages)) = stretch.commit {
             (self.tailed, self.extent) = (lsn, pages);
             // At once: whoever comes after a kill here goes by it.

@@ -1,12 +1,12 @@
 //! The disk fails in the middle of a rewind or of a new generation: nothing comes back later, and the next call goes on.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test panics")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dbrewind_core::{Lsn, Store, StoreOptions};
+use dbrewind_core::{Code, Lsn, Store, StoreOptions};
 use rusqlite::Connection;
 
 use super::core::Core;
@@ -27,6 +27,10 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::with(StoreOptions::default())
+    }
+
+    fn with(store: StoreOptions) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("app.db");
         let app = Connection::open(&path).unwrap();
@@ -34,14 +38,19 @@ impl Scene {
             "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; CREATE TABLE t(x)",
         )
         .unwrap();
-        let store = Store::open(&dir.path().join("store"), &StoreOptions::default()).unwrap();
-        let object = store.object("app", 4096).unwrap();
-        let history = Arc::new(Mutex::new(History::new(store, object, 4096)));
-        let options =
-            OpenOptions { timeout: TIMEOUT, synchronous: Synchronous::Full, ..OpenOptions::default() };
-        let mut core = Core::open(SqliteApi::bundled(), &path, 4096, history, &options).unwrap();
-        core.attach().unwrap();
+        let core = record(&path, &store);
         Self { dir, app, core }
+    }
+
+    /// Another recording, as of another process.
+    fn second(&self) -> Core {
+        record(&self.path(), &StoreOptions::default())
+    }
+
+    /// Begins a transaction of this many frames, which SQLite writes to the WAL before it commits.
+    fn begin_long(&self, frames: usize) {
+        let long = format!("PRAGMA cache_size=5; BEGIN; INSERT INTO t VALUES(zeroblob({}))", frames * 4096);
+        self.app.execute_batch(&long).unwrap();
     }
 
     fn path(&self) -> PathBuf {
@@ -85,6 +94,16 @@ impl Scene {
         let check: String = self.app.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
         assert_eq!(check, "ok");
     }
+}
+
+fn record(path: &Path, store: &StoreOptions) -> Core {
+    let store = Store::open(&path.with_file_name("store"), store).unwrap();
+    let object = store.object("app", 4096).unwrap();
+    let history = Arc::new(Mutex::new(History::new(store, object, 4096)));
+    let options = OpenOptions { timeout: TIMEOUT, synchronous: Synchronous::Full, ..OpenOptions::default() };
+    let mut core = Core::open(SqliteApi::bundled(), path, 4096, history, &options).unwrap();
+    core.attach().unwrap();
+    core
 }
 
 fn rows(app: &Connection) -> Vec<String> {
@@ -195,8 +214,7 @@ fn a_restart_that_failed_halfway_is_healed_by_the_next_call() {
             scene.core.drain_to(&header, u32::MAX).unwrap();
             if ahead {
                 // A transaction that is rolled back, but had its frames copied.
-                let long = "PRAGMA cache_size=5; BEGIN; INSERT INTO t VALUES(zeroblob(400000))";
-                scene.app.execute_batch(long).unwrap();
+                scene.begin_long(100);
                 scene.core.copy_ahead(&header).unwrap();
                 scene.app.execute_batch("ROLLBACK").unwrap();
                 let mut history = locked(&scene.core.history);
@@ -215,4 +233,71 @@ fn a_restart_that_failed_halfway_is_healed_by_the_next_call() {
         moments.push((scene.now(), scene.rows()));
         scene.check(&moments);
     }
+}
+
+/// The holder has recorded a commit and a part of the next one, and dies before it says how far it came. Another
+/// recording takes that part back, and knows that the commit before it stays.
+#[test]
+fn a_holder_killed_in_the_midst_of_a_drain_leaves_a_log_that_others_go_on_with() {
+    let mut scene = Scene::new();
+    let mut moments = three_moments(&mut scene);
+    scene.core.drain_all(TIMEOUT).unwrap();
+    let mut other = scene.second();
+    assert!(other.holder.is_none());
+    scene.insert("four");
+    // More than is read at once.
+    scene.begin_long(400);
+    scene.app.execute_batch("COMMIT; DELETE FROM t WHERE x NOT IN ('one', 'two', 'three', 'four')").unwrap();
+    fault::fail("wal tail: one frame", 1);
+    assert!(scene.core.drain_all(TIMEOUT).is_err());
+    {
+        let mut history = locked(&scene.core.history);
+        history.catch_up().unwrap();
+        assert!(history.timeline.last() > other.tailed, "no commit was recorded");
+        assert!(history.timeline.ahead().is_some(), "no part of a transaction was recorded");
+        assert_eq!(other.store.last_lsn(other.object), other.tailed, "the commit was announced");
+    }
+    scene.core.let_go();
+    // Beside a holder that is no more.
+    other.rewind(moments[1].0, TIMEOUT).unwrap();
+    assert_eq!(scene.rows(), ["one", "two"]);
+    other.attach().unwrap();
+    drop(std::mem::replace(&mut scene.core, other));
+    scene.insert("five");
+    moments.push((scene.now(), scene.rows()));
+    scene.check(&moments);
+}
+
+/// Where the store has no room, frames of a running transaction are not tried again and again: once, and then when
+/// it has committed, which tells.
+#[test]
+fn a_full_store_is_not_asked_for_room_again_and_again() {
+    let mut scene = Scene::with(StoreOptions { limit: 4 << 20, ..StoreOptions::default() });
+    scene.insert("one");
+    scene.core.drain_all(TIMEOUT).unwrap();
+    scene.begin_long(2000);
+    let header = scene.core.header().unwrap();
+    let mut tries = 0;
+    {
+        let _lock = scene.core.lock_object(TIMEOUT).unwrap();
+        while scene.core.something_ahead(&header) && tries < 100 {
+            tries += 1;
+            match scene.core.copy_ahead(&header) {
+                Ok(more) => assert!(more, "it ended before the store was full"),
+                Err(error) => assert_eq!(error.code(), Code::StoreFull, "{error}"),
+            }
+        }
+    }
+    assert!(tries < 20, "it does not give up");
+    assert!(!scene.core.something_ahead(&header));
+    // What was committed before is there, and nothing has stopped yet.
+    assert_eq!(scene.core.store.broken(scene.core.object), None);
+    scene.app.execute_batch("ROLLBACK").unwrap();
+    // Another end of the WAL, another try.
+    scene.insert("four");
+    scene.begin_long(2000);
+    let header = scene.core.header().unwrap();
+    assert!(scene.core.something_ahead(&header));
+    scene.app.execute_batch("COMMIT").unwrap();
+    assert_eq!(scene.core.drain_all(TIMEOUT).unwrap_err().code(), Code::StoreFull);
 }
