@@ -96,6 +96,8 @@ impl Core {
     /// Becomes the holder if nobody is: freezes the WAL and finds out whether history was kept. Another
     /// holder's history is joined as it is.
     pub(crate) fn attach(&mut self) -> Result<(), Error> {
+        // Whatever the call before met: no call begins with a freeze that is none.
+        self.let_go_if_adrift();
         if self.holder.is_some() {
             return Ok(());
         }

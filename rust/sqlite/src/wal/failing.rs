@@ -301,3 +301,22 @@ fn a_full_store_is_not_asked_for_room_again_and_again() {
     scene.app.execute_batch("COMMIT").unwrap();
     assert_eq!(scene.core.drain_all(TIMEOUT).unwrap_err().code(), Code::StoreFull);
 }
+
+/// A writer died while it published, SQLite recovers, and then the freeze cannot be had again: it ends, and the next call
+/// attaches.
+#[test]
+fn a_freeze_that_is_not_got_back_after_a_recovery_ends() {
+    let mut scene = Scene::new();
+    let mut moments = three_moments(&mut scene);
+    scene.core.drain_all(TIMEOUT).unwrap();
+    scene.core.index.invalidate(&mut scene.core.file);
+    fault::fail("wal recovery: lock again", 1);
+    assert!(scene.core.moment().is_err());
+    moments.push((scene.now(), scene.rows()));
+    // Refused, as it is while we hold CKPT.
+    let busy = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+    assert_eq!(scene.app.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], busy).unwrap(), 1);
+    scene.insert("four");
+    moments.push((scene.now(), scene.rows()));
+    scene.check(&moments);
+}

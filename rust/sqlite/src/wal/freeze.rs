@@ -8,6 +8,7 @@ use super::core::{Core, Frozen};
 use super::index::{IndexHeader, UNUSED_MARK};
 use super::locks::{CKPT, READ4};
 use crate::error::Error;
+use crate::fault;
 use crate::ffi::{HostFile, ShmLock};
 
 /// The read slot the freeze is on.
@@ -133,12 +134,22 @@ impl Core {
             .and_then(|connection| connection.execute(TOUCH))
             .map_err(Error::sqlite("recover the wal-index"));
         if let Some(frozen) = self.frozen {
-            let timeout = self.timeout;
-            HostFile::retry(timeout, || self.file.shm_lock(CKPT, 1, ShmLock::Shared))
-                .map_err(Error::vfs("lock the wal-index against checkpoints"))?;
+            let held = self.hold_against_checkpoints();
+            // Without it the freeze is none: it ends with the call.
+            self.adrift |= held.is_err();
+            held?;
             self.keep_back_filled(frozen.back_filled)?;
         }
         read.map(|_| ())
+    }
+
+    /// Takes SHARED on CKPT again after a moment without it.
+    fn hold_against_checkpoints(&mut self) -> Result<(), Error> {
+        let timeout = self.timeout;
+        let failed = |source| Error::Io { action: "lock", path: self.path.clone(), source };
+        fault::failure("wal recovery: lock again").map_err(failed)?;
+        HostFile::retry(timeout, || self.file.shm_lock(CKPT, 1, ShmLock::Shared))
+            .map_err(Error::vfs("lock the wal-index against checkpoints"))
     }
 
     /// Has the wal-index say that these frames are in the database file, after a recovery that forgot. The freeze
