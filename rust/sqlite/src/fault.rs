@@ -1,5 +1,5 @@
 //! Named places at which a test can end the process, as SIGKILL would: the boundaries between the steps in
-//! `docs/recovery.md`. Compiled out without the feature `fault`.
+//! `rust/docs/recovery.md`. Compiled out without the feature `fault`.
 
 /// Ends the process here if it is this place's turn: `DBREWIND_FAULT_AT` is `n`, the n-th place that is passed,
 /// or `n name`, the n-th time that the place of this name is. With `0` no place is; each tells its name once.

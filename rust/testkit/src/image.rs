@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Bytes of page 1 that move forward in a rewind: journal mode versions, change counter, schema cookie,
-/// version-valid-for (`docs/format.md`, "Bytes that move forward").
+/// version-valid-for (`rust/docs/format.md`, "Bytes that move forward").
 pub const MOVING: [std::ops::Range<usize>; 4] = [18..20, 24..28, 40..44, 92..96];
 
 /// All pages of a database at one moment.
