@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dbrewind._dbrewind import (
-        BinlogUnsuitableError,
         BusyError,
-        CannotUndoError,
         ClosedError,
         Database,
         Error,
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
         NotADatabaseError,
         NotAttachedError,
         NotWritableError,
-        PollutedError,
-        ProductionError,
         Rewound,
         StoreDamagedError,
         StoreFullError,
@@ -46,15 +42,12 @@ if TYPE_CHECKING:
         UnreachableError,
         UnsafeJournalWarning,
         UnsupportedError,
-        VerifyFailedError,
         __version__,
         open,  # noqa: A004 - dbrewind.open reads like gzip.open
     )
 
 __all__ = [
-    "BinlogUnsuitableError",
     "BusyError",
-    "CannotUndoError",
     "ClosedError",
     "Database",
     "Error",
@@ -73,8 +66,6 @@ __all__ = [
     "NotADatabaseError",
     "NotAttachedError",
     "NotWritableError",
-    "PollutedError",
-    "ProductionError",
     "Rewound",
     "StoreDamagedError",
     "StoreFullError",
@@ -83,7 +74,6 @@ __all__ = [
     "UnreachableError",
     "UnsafeJournalWarning",
     "UnsupportedError",
-    "VerifyFailedError",
     "__version__",
     "open",
 ]

@@ -9,9 +9,7 @@ from typing import Literal, final
 from typing_extensions import Self
 
 __all__ = [
-    "BinlogUnsuitableError",
     "BusyError",
-    "CannotUndoError",
     "ClosedError",
     "Database",
     "Error",
@@ -30,8 +28,6 @@ __all__ = [
     "NotADatabaseError",
     "NotAttachedError",
     "NotWritableError",
-    "PollutedError",
-    "ProductionError",
     "Rewound",
     "StoreDamagedError",
     "StoreFullError",
@@ -40,7 +36,6 @@ __all__ = [
     "UnreachableError",
     "UnsafeJournalWarning",
     "UnsupportedError",
-    "VerifyFailedError",
     "__version__",
     "keeper_main",
     "open",
@@ -214,21 +209,6 @@ class MarkNotFoundError(Error, LookupError):
 
 class BusyError(Error, TimeoutError):
     """DBR004: Somebody else holds what is needed."""
-
-class BinlogUnsuitableError(Error):
-    """DBR005: The server's binary log cannot be used."""
-
-class CannotUndoError(Error):
-    """DBR006: This change cannot be undone."""
-
-class ProductionError(Error):
-    """DBR007: Refused: this looks like production."""
-
-class PollutedError(Error):
-    """DBR008: The database was changed from outside."""
-
-class VerifyFailedError(Error):
-    """DBR009: The state after the rewind is not the expected one."""
 
 class StoreFullError(Error, OSError):
     """DBR010: The store cannot grow."""
