@@ -112,18 +112,20 @@ def _take_back(db: Database, before: set[str]) -> None:
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, None]:
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, Any, None]:
     """Give the askers of `dbrewind_db` one type, whatever an override returned."""
     outcome = yield
     if fixturedef.argname != "dbrewind_db" or outcome.excinfo is not None:
         return
-    value = _understand(outcome.get_result())
+    value = _understand(outcome.get_result(), _worker(request.config))
     if fixturedef.cached_result is not None:
         fixturedef.cached_result = (value, fixturedef.cached_result[1], None)
     outcome.force_result(value)
 
 
-def _understand(value: Any) -> DatabaseUnderTest:
+def _understand(value: Any, worker: str) -> DatabaseUnderTest:
     if isinstance(value, DatabaseUnderTest):
         return value
     if hasattr(value, "rewind") and hasattr(value, "digest"):  # a Database, without importing its class
@@ -134,9 +136,9 @@ def _understand(value: Any) -> DatabaseUnderTest:
             raise pytest.UsageError(f"dbrewind_db: {url!r} is not a SQLite database")
         return DatabaseUnderTest(_file(url.database, value))
     if isinstance(value, os.PathLike):
-        return DatabaseUnderTest(_for_worker(_file(os.fspath(value), value)))
+        return DatabaseUnderTest(_for_worker(_file(os.fspath(value), value), worker))
     if isinstance(value, str):
-        return DatabaseUnderTest(_for_worker(_file(_path_of_url(value) if "://" in value else value, value)))
+        return DatabaseUnderTest(_for_worker(_file(_path_of_url(value) if "://" in value else value, value), worker))
     raise pytest.UsageError(
         f"dbrewind_db: expected a URL, a path, an Engine or a dbrewind.Database, not {type(value).__name__}"
     )
@@ -156,8 +158,16 @@ def _file(name: str | None, value: object) -> Path:
     return Path(name).absolute()
 
 
-def _for_worker(path: Path) -> Path:
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
+def _worker(config: pytest.Config) -> str:
+    """The name of this worker of pytest-xdist, or nothing.
+
+    Not from the environment: a run of pytest that a worker starts inherits that, and is no worker.
+    """
+    name: str = getattr(config, "workerinput", {}).get("workerid", "")
+    return name
+
+
+def _for_worker(path: Path, worker: str) -> Path:
     return path.with_name(f"{path.stem}-{worker}{path.suffix}") if worker else path
 
 

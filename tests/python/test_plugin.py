@@ -205,6 +205,15 @@ def test_workers_of_xdist_have_a_file_each(pytester: pytest.Pytester) -> None:
     assert sorted(path.name for path in pytester.path.glob("*.db")) == ["test-gw0.db", "test-gw1.db"]
 
 
+def test_a_run_inside_of_a_worker_is_no_worker(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a worker starts inherits its environment: the file that the run was told to use is the one it uses."""
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw7")
+    pytester.makeconftest(CONFTEST + OVERRIDE.format(body="return 'sqlite:///test.db'"))
+    pytester.makepyfile(TESTS)
+    run(pytester).assert_outcomes(passed=9)
+    assert [path.name for path in pytester.path.glob("*.db")] == ["test.db"]
+
+
 def test_a_transaction_left_open_is_named(pytester: pytest.Pytester) -> None:
     create(pytester.path / "test.db", "wal")
     body = "import dbrewind\n    yield dbrewind.open('test.db', timeout=0.1)"
