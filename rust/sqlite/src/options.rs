@@ -40,7 +40,7 @@ pub struct OpenOptions {
     /// Rollback modes: whether our VFS becomes the default one, so that connections opened from now on are
     /// recorded without naming it. Default `true`.
     pub default_vfs: bool,
-    /// The journal mode to set at open; `None` leaves the database's own. Default [`Journal::Wal`].
+    /// The journal mode to set at open. Default `None`: the database keeps its own.
     pub journal: Option<Journal>,
     /// WAL mode: when the `-wal` file is larger than this (bytes), our checkpoint also passes the frames of
     /// hot marks, which are archived by that. Default 64 MiB.
@@ -56,7 +56,7 @@ impl Default for OpenOptions {
             timeout: Duration::from_secs(5),
             synchronous: Synchronous::default(),
             default_vfs: true,
-            journal: Some(Journal::Wal),
+            journal: None,
             wal_limit: 64 * 1024 * 1024,
             limit: 16 * 1024 * 1024 * 1024,
         }
