@@ -52,6 +52,7 @@ def open(
     journal: Literal["wal", "delete"] | None = None,
     default_vfs: bool = True,
     engine: Literal["auto", "keeper", "inside"] = "auto",
+    limit: int | None = None,
 ) -> Database:
     """Attach to a database file and record it from now on, until `close`.
 
@@ -67,6 +68,9 @@ def open(
       are recorded. With False only those opened with `?vfs=dbrewind` are.
     - `engine`: "inside" records with this process's own SQLite, "keeper" in a helper process (WAL mode only), "auto"
       prefers the first.
+    - `limit`: the most bytes that the store may have, at least 1 MiB. It belongs to the store: it holds for everybody
+      who records into it, now and later, until somebody opens it with another one. None leaves it as it is, 16 GiB in a
+      new store. A store that would have to grow past it records no more (StoreFullError); the application goes on.
 
     Errors: FileMissingError, NotADatabaseError, NotWritableError, UnreachableError, TwoSqlitesError, UnsupportedError,
     StoreDamagedError, StoreVersionError, StoreFullError, InvalidArgumentError, BusyError, KeeperFailedError.
@@ -167,7 +171,10 @@ class Mark:
         """Length of the database then."""
     @property
     def state(self) -> Literal["hot", "archived", "lost"]:
-        """hot: a rewind costs the same for any change; archived: it costs what differs; lost: refused with DBR011."""
+        """hot: a rewind costs the same for any change; archived: it costs what differs; lost: it is refused.
+
+        A mark is lost when recording was interrupted after it (DBR011), or has stopped, as for a full store (DBR010).
+        """
 
 @final
 class Rewound:

@@ -19,7 +19,7 @@ mod types;
 pub use error::{AppendError, Code, LockError, OpenError, ReadError, SyncError};
 pub use format::{BodyError, CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
 pub use interrupt::{Patience, Refused, interruptible, lock_patiently};
-pub use store::{Cursor, Head, HolderLock, Location, ObjectLock, Record, Store, StoreOptions};
+pub use store::{Cursor, Head, HolderLock, Location, ObjectLock, Record, Room, Store, StoreOptions};
 pub use timeline::{
     Era, MarkEntry, NoteEntry, Plan, PlanError, RewindEntry, Source, Timeline, TimelineError, Unreachable,
 };

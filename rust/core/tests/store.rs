@@ -348,6 +348,36 @@ fn a_busy_store_asks_for_pages_ahead_and_closes() {
 }
 
 #[test]
+fn the_limit_that_was_set_last_holds_for_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let one = Store::open(dir.path(), &StoreOptions { limit: 20 << 10, ..SMALL }).unwrap();
+    let two = Store::open(dir.path(), &SMALL).unwrap();
+    let object = one.object("/a.db", 4096).unwrap();
+    let fill = |store: &Store| (0..1000).find_map(|_| store.append(head(object, 1, 1), &[&[5; 1000]]).err());
+    assert_eq!(fill(&one).unwrap().code(), Code::StoreFull, "its own, as nobody has set one");
+    two.set_limit(100 << 10);
+    let text = fill(&one).unwrap().to_string();
+    assert!(text.contains("its limit is 102400") && text.contains("limit=204800"), "{text}");
+    assert_eq!(fill(&two).unwrap().code(), Code::StoreFull);
+    let room = one.room();
+    assert_eq!((room.limit, room.used), (100 << 10, 100 << 10));
+    assert!(room.on_disk > 0);
+    drop((one, two));
+    let later = Store::open(dir.path(), &SMALL).unwrap();
+    assert_eq!(fill(&later).unwrap().code(), Code::StoreFull);
+    later.set_limit(1 << 20);
+    later.append(head(object, 1, 1), &[&[5; 1000]]).unwrap();
+}
+
+#[test]
+fn the_first_segment_is_within_the_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = StoreOptions { limit: 1 << 20, ..StoreOptions::default() };
+    let store = Store::open(dir.path(), &options).unwrap();
+    assert_eq!(store.room().used, 1 << 20);
+}
+
+#[test]
 fn impossible_sizes_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     for options in

@@ -13,7 +13,7 @@ use crate::{host, keeper};
 
 /// Attach to a database file and record it from now on, until `close`.
 #[pyfunction]
-#[pyo3(signature = (path, *, store=None, timeout=5.0, synchronous="normal", journal=None, default_vfs=true, engine="auto"))]
+#[pyo3(signature = (path, *, store=None, timeout=5.0, synchronous="normal", journal=None, default_vfs=true, engine="auto", limit=None))]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python function")]
 pub(crate) fn open<'py>(
     py: Python<'py>,
@@ -24,6 +24,7 @@ pub(crate) fn open<'py>(
     journal: Option<&str>,
     default_vfs: bool,
     engine: &str,
+    limit: Option<i64>,
 ) -> PyResult<Bound<'py, PyDatabase>> {
     let path = file_name(path)?;
     if path == Path::new("") || path == Path::new(":memory:") {
@@ -47,6 +48,7 @@ pub(crate) fn open<'py>(
             Some(other) => return Err(not_one_of(py, "journal", other, r#""wal", "delete" or None"#)),
         },
         default_vfs,
+        limit: limit.map(|bytes| limit_of(py, bytes)).transpose()?,
         ..OpenOptions::default()
     };
     let choice = match engine {
@@ -70,6 +72,14 @@ fn file_name(given: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
 pub(crate) fn seconds(py: Python<'_>, timeout: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(timeout).map_err(|_| {
         let text = format!("timeout must be a number of seconds, 0 or more, not {timeout}");
+        with_code(py, Code::InvalidArgument, text)
+    })
+}
+
+/// What is too low, the engine says.
+fn limit_of(py: Python<'_>, bytes: i64) -> PyResult<u64> {
+    u64::try_from(bytes).map_err(|_| {
+        let text = format!("limit must be a number of bytes, 1048576 (1 MiB) or more, not {bytes}");
         with_code(py, Code::InvalidArgument, text)
     })
 }

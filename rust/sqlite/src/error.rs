@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dbrewind_core::{
-    AppendError, Code, LockError, Lsn, MarkNameError, OpenError, PlanError, ReadError, Refused, SyncError,
-    TimelineError, Timestamp, Unreachable,
+    AppendError, Code, LockError, Lsn, MarkNameError, OpenError, PlanError, ReadError, Refused, Room, Store,
+    SyncError, TimelineError, Timestamp, Unreachable,
 };
 
 use crate::ffi::VfsError;
@@ -140,10 +140,12 @@ pub enum Error {
     #[error("this process is a fork of the one that opened the recording; open one of its own here")]
     Forked,
     /// Recording has stopped, for the reason of the code.
-    #[error("recording has stopped: {}; {}", code.title(), code.explanation())]
+    #[error("recording has stopped: {why}")]
     Stopped {
         /// The reason.
         code: Code,
+        /// The reason in words, and what helps.
+        why: String,
     },
     /// SQLite, or its VFS, refused.
     #[error("cannot {action}: {source}{}", source.help())]
@@ -233,7 +235,7 @@ impl Error {
             Self::Unsupported { .. } => Code::Unsupported,
             Self::Closed => Code::Closed,
             Self::Forked => Code::Forked,
-            Self::Stopped { code } => *code,
+            Self::Stopped { code, .. } => *code,
             Self::Sqlite { source, .. } => source.code(),
             Self::Io { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => Code::FileMissing,
@@ -293,6 +295,16 @@ impl Error {
         let outcome =
             "the database is at the target or as it was, nothing in between; the next call finds out which";
         Self::Late { outcome, source: self.into() }
+    }
+
+    /// Recording into this store has stopped.
+    pub(crate) fn stopped(store: &Store, code: Code) -> Self {
+        let why = if code == Code::StoreFull {
+            full(store.dir(), store.room())
+        } else {
+            format!("{}; {}", code.title(), code.explanation())
+        };
+        Self::Stopped { code, why }
     }
 
     /// A defect, with what was found.
@@ -359,6 +371,25 @@ impl SqliteCode {
             _ => "",
         }
     }
+}
+
+/// Which of the two bounds is the narrower one, and what to do.
+fn full(store: &Path, room: Room) -> String {
+    let Room { used, limit, on_disk } = room;
+    let store = store.display();
+    let (found, help) = if limit.saturating_sub(used) <= on_disk {
+        let more = limit.max(used).saturating_mul(2);
+        (
+            format!("the store in {store} has {used} bytes, and its limit is {limit}"),
+            format!("close it, open it again with a higher limit, such as limit={more}, and set new marks"),
+        )
+    } else {
+        (
+            format!("the disk of the store in {store} is full"),
+            "free some of it, close the recording, open it again, and set new marks".to_owned(),
+        )
+    };
+    format!("{found}. What the application writes is no longer recorded, and earlier marks are lost; {help}")
 }
 
 fn did_you_mean(nearest: Option<&str>) -> String {

@@ -28,6 +28,19 @@ pub(crate) struct Opened {
 /// The page size of a database that has no page yet.
 const DEFAULT_PAGE: u32 = 4096;
 
+/// The lowest limit of a store, in bytes: anything below is a mistake in the unit.
+const LOWEST_LIMIT: u64 = 1 << 20;
+
+/// Opens the store, and gives it its limit.
+fn open_store(folder: &Path, limit: Option<u64>) -> Result<Store, Error> {
+    let default = StoreOptions::default();
+    let store = Store::open(folder, &StoreOptions { limit: limit.unwrap_or(default.limit), ..default })?;
+    if let Some(limit) = limit {
+        store.set_limit(limit);
+    }
+    Ok(store)
+}
+
 /// Makes the store's folder, if there is none: not open to more users than the database, since it holds old pages. A
 /// failure is met again by whoever opens the store.
 fn make_folder(store: &Path, database: &Path) {
@@ -46,6 +59,10 @@ fn make_folder(store: &Path, database: &Path) {
 /// `hook`: what to call when somebody switches the database to WAL mode.
 pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions, hook: Hook) -> Result<Opened, Error> {
     refuse_memory(path)?;
+    if let Some(limit) = options.limit.filter(|limit| *limit < LOWEST_LIMIT) {
+        let what = format!("limit must be a number of bytes, {LOWEST_LIMIT} (1 MiB) or more, not {limit}");
+        return Err(Error::Invalid { what });
+    }
     let path = std::fs::canonicalize(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => Error::FileMissing { path: path.to_owned() },
         _ => Error::Io { action: "look at", path: path.to_owned(), source },
@@ -59,7 +76,7 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions, hook: Hoo
     // The working directory may change.
     let store_path = std::path::absolute(&store_path).unwrap_or(store_path);
     make_folder(&store_path, &path);
-    let store = Store::open(&store_path, &StoreOptions { limit: options.limit, ..Default::default() })?;
+    let store = open_store(&store_path, options.limit)?;
     let name = name_in(&store, &path)?;
     let recorded = latest_block(&store, &name)?;
     let wanted = match (options.journal, header.map(|header| header.versions)) {

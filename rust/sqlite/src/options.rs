@@ -45,8 +45,9 @@ pub struct OpenOptions {
     /// WAL mode: when the `-wal` file is larger than this (bytes), our checkpoint also passes the frames of
     /// hot marks, which are archived by that. Default 64 MiB.
     pub wal_limit: u64,
-    /// Limit of the whole store, in bytes. Default 16 GiB.
-    pub limit: u64,
+    /// Limit of the whole store, in bytes, at least 1 MiB. It is the store's: it holds for all who record into it, now and
+    /// later, until somebody opens it with another one. Default `None`: it stays as it is, 16 GiB in a new store.
+    pub limit: Option<u64>,
 }
 
 impl Default for OpenOptions {
@@ -58,7 +59,7 @@ impl Default for OpenOptions {
             default_vfs: true,
             journal: None,
             wal_limit: 64 * 1024 * 1024,
-            limit: 16 * 1024 * 1024 * 1024,
+            limit: None,
         }
     }
 }

@@ -168,7 +168,7 @@ fn a_store_that_fills_up_in_a_rewind_is_never_wrong() {
         let world = World::new();
         let app = world.connect();
         insert(&app, "seed");
-        let options = OpenOptions { limit: 4 << 20, ..World::options() };
+        let options = OpenOptions { limit: Some(4 << 20), ..World::options() };
         let database = world.record_with(&options);
         app.execute("INSERT INTO t VALUES(-1, zeroblob(4000000))", []).unwrap();
         app.execute("DELETE FROM t WHERE id = -1", []).unwrap();

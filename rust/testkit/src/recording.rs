@@ -29,7 +29,7 @@ fn attach_as(path: &Path, recording: &Recording, journal: Option<Journal>) -> Re
         },
         journal,
         wal_limit: recording.wal_limit.unwrap_or(default.wal_limit),
-        limit: recording.limit.unwrap_or(default.limit),
+        limit: recording.limit,
         ..default
     };
     Database::open(SqliteApi::bundled(), path, &options)

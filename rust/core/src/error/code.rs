@@ -68,7 +68,7 @@ codes! {
     // 5 to 9 are set aside: for servers with a binary log (5, 6), for guards of a test harness (7, 8, 9).
     10 "DBR010" StoreFull: "The store cannot grow",
         "The disk is full, or the store has reached its limit. Writes of the application go on, unrecorded. \
-         Free space or raise the limit, then open the recording again.";
+         Free space, or raise the limit (limit=), then open the recording again.";
     11 "DBR011" MarkLost: "The mark can no longer be reached",
         "Recording was interrupted after this mark, so what lies between is not known. Set a new mark.";
     12 "DBR012" FileMissing: "A file is missing",

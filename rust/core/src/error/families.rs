@@ -19,11 +19,13 @@ pub enum OpenError {
         /// The system's own error.
         source: io::Error,
     },
-    /// The disk has no room for the first segment, or the limit is below its size.
-    #[error("no room for the store in {}; free space, or raise the limit", path.display())]
+    /// The disk has no room for a segment, or the limit is too low.
+    #[error("the store in {} cannot grow: {why}", path.display())]
     Full {
         /// The store's folder.
         path: PathBuf,
+        /// Which of the two, and what helps.
+        why: String,
     },
     /// Bytes of the store are not what was written.
     #[error("the store is damaged: {} {what}; remove the folder to record anew", path.display())]
@@ -91,9 +93,11 @@ impl OpenError {
 #[non_exhaustive]
 pub enum AppendError {
     /// The disk is full, or the store has reached its limit.
-    #[error("the store cannot grow: {why}; free space or raise the limit")]
+    #[error("the store in {} cannot grow: {why}", path.display())]
     Full {
-        /// Which of the two, with its number.
+        /// The store's folder.
+        path: PathBuf,
+        /// Which of the two, and what helps.
         why: String,
     },
     /// The record is longer than a segment may be.

@@ -23,6 +23,8 @@ pub(crate) const CURRENT: u32 = 128;
 pub(crate) const HINT: u32 = 192;
 /// Offset of the hint up to where the log is on disk.
 pub(crate) const SYNCED: u32 = 320;
+/// Offset of the limit of the whole store, in bytes; 0: nobody has set one.
+pub(crate) const LIMIT: u32 = 384;
 const SLOTS_AT: u32 = 4096;
 const SLOT_LEN: u32 = 16;
 const OBJECTS_AT: u32 = 20480;

@@ -20,7 +20,10 @@ pub(crate) fn create(dir: &Path, id: u32, size: u32, store: &[u8; 16]) -> Result
         let _ = fs::remove_file(&temporary);
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-                OpenError::Full { path: dir.to_path_buf() }
+                OpenError::Full {
+                    path: dir.to_path_buf(),
+                    why: "there is no room left on its disk; free some".to_owned(),
+                }
             }
             _ => OpenError::Io { action, path, source },
         }

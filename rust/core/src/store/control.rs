@@ -120,6 +120,16 @@ impl Control {
         }
     }
 
+    /// The limit that was set for the store, in bytes.
+    pub(crate) fn limit(&self) -> Option<u64> {
+        Some(self.get(Some(control::LIMIT))).filter(|limit| *limit > 0)
+    }
+
+    /// Sets the limit for everybody.
+    pub(crate) fn set_limit(&self, bytes: u64) {
+        self.set(Some(control::LIMIT), bytes);
+    }
+
     /// Takes note of a new owner of a slot, whose lock it has. Earlier owners count as dead from here on.
     pub(crate) fn take_slot(&self, slot: u16, pid: u32) -> Owner {
         let at = control::slot_at(slot);

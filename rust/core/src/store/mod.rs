@@ -21,3 +21,4 @@ pub use handle::Store;
 pub use locks::{HolderLock, ObjectLock};
 pub use options::StoreOptions;
 pub use record::{Cursor, Head, Location, Record};
+pub use roll::Room;

@@ -104,11 +104,13 @@ impl Inner {
     /// Makes the last segment the current one, and the first segment if there is none.
     fn settle(&self, last: u32) -> Result<(), OpenError> {
         let (id, segment) = if last == 0 {
-            if self.options.first_segment > self.options.limit {
-                return Err(OpenError::Full { path: self.dir.clone() });
+            let limit = self.limit();
+            let first = self.options.first_segment.min(limit - limit % SMALLEST);
+            if first == 0 {
+                return Err(OpenError::Full { path: self.dir.clone(), why: super::roll::at_limit(0, limit) });
             }
             // `rounded` compared it with LONGEST.
-            let size = u32::try_from(self.options.first_segment).unwrap_or(u32::MAX);
+            let size = u32::try_from(first).unwrap_or(u32::MAX);
             (1, segment::create(&self.dir, 1, size, &self.id)?)
         } else {
             (last, segment::open(&self.dir, last, &self.id)?)

@@ -8,8 +8,8 @@ pub struct StoreOptions {
     /// Each segment has twice the size of the one before it, up to this. Default 256 MiB, at most 1 GiB. On a disk with
     /// less room it becomes as long as there is room for.
     pub max_segment: u64,
-    /// Size of all segments together. An append that would need more answers
-    /// [`AppendError::Full`](crate::AppendError::Full). Default 16 GiB.
+    /// Size of all segments together, unless [`Store::set_limit`](crate::Store::set_limit) has set another one. An append
+    /// that would need more answers [`AppendError::Full`](crate::AppendError::Full). Default 16 GiB.
     pub limit: u64,
 }
 

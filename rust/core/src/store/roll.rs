@@ -7,20 +7,64 @@ use crate::format::span;
 use crate::map::{self, Held};
 use crate::ring::Region;
 use crate::segment::{self, Segment};
-use crate::store::StoreOptions;
 use crate::store::handle::Inner;
 use crate::store::locks;
+use crate::store::{Store, StoreOptions};
 
 /// How long to wait for somebody who creates a segment: far more than that takes on a slow disk.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 const PAGE: u64 = 4096;
 
+/// How large a store is, and how large it may become.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Room {
+    /// Bytes of all segments together.
+    pub used: u64,
+    /// Most bytes that they may have.
+    pub limit: u64,
+    /// Bytes that the disk has left for this user.
+    pub on_disk: u64,
+}
+
+impl Store {
+    /// Limits the size of all segments together, for all who have the store open and who open it later, until somebody
+    /// sets another limit: in bytes. What there is already stays; the present segment is filled to its end.
+    ///
+    /// The limit is lost with the control file; that of [`StoreOptions`] holds then, as in a store that never had one.
+    pub fn set_limit(&self, bytes: u64) {
+        if !self.inner.forked() {
+            self.inner.control.set_limit(bytes);
+        }
+    }
+
+    /// How large the store is, and how large it may become.
+    #[must_use]
+    pub fn room(&self) -> Room {
+        let size =
+            |id| fs::metadata(self.inner.dir.join(segment::file_name(id))).map_or(0, |found| found.len());
+        Room {
+            used: (1..=self.inner.control.current()).map(size).sum(),
+            limit: self.inner.limit(),
+            on_disk: map::free_room(&self.inner.dir).unwrap_or(u64::MAX),
+        }
+    }
+}
+
 impl Inner {
+    /// The limit of the whole store, in bytes.
+    pub(super) fn limit(&self) -> u64 {
+        self.control.limit().unwrap_or(self.options.limit)
+    }
+
+    fn full(&self, why: impl Into<String>) -> AppendError {
+        AppendError::Full { path: self.dir.clone(), why: why.into() }
+    }
+
     /// Moves on to the segment after a full one: somebody else's, or a new one with room for a body of
     /// this length.
     #[cold]
     pub(super) fn roll(&self, full: u32, len: u32) -> Result<(), AppendError> {
-        let next = full.checked_add(1).ok_or(AppendError::Full { why: "it has no more numbers".into() })?;
+        let next = full.checked_add(1).ok_or_else(|| self.full("it has no more numbers"))?;
         if self.segments.get(next).is_none() {
             let io = |source| AppendError::Io { action: "lock the store for a new segment", source };
             let lock = Held::take(&self.lock_path(), locks::CREATE, PATIENCE).map_err(io)?;
@@ -57,7 +101,11 @@ impl Inner {
             total +=
                 found.map_err(|source| AppendError::Io { action: "look at the segments", source })?.len();
         }
-        next_size(&self.options, before, total, len)
+        let limit = self.limit();
+        match next_size(&StoreOptions { limit, ..self.options.clone() }, before, total, len)? {
+            Some(size) => Ok(size),
+            None => Err(self.full(at_limit(total, limit))),
+        }
     }
 }
 
@@ -66,8 +114,15 @@ fn needed(len: u32) -> u64 {
     (HEADER_LEN as u64 + span(len)).next_multiple_of(PAGE)
 }
 
-/// Size of a segment that follows one of `before` bytes, when all together have `total`.
-fn next_size(options: &StoreOptions, before: u64, total: u64, len: u32) -> Result<u32, AppendError> {
+/// Why a store of `total` bytes cannot grow, and what to write to let it.
+pub(super) fn at_limit(total: u64, limit: u64) -> String {
+    let more = limit.saturating_mul(2);
+    format!("it has {total} bytes, and its limit is {limit}; open it with a higher one, such as limit={more}")
+}
+
+/// Size of a segment that follows one of `before` bytes, when all together have `total`; `None`: there is none within
+/// the limit.
+fn next_size(options: &StoreOptions, before: u64, total: u64, len: u32) -> Result<Option<u32>, AppendError> {
     let needed = needed(len);
     let longest = options.max_segment - options.max_segment % PAGE;
     if needed > longest {
@@ -77,17 +132,16 @@ fn next_size(options: &StoreOptions, before: u64, total: u64, len: u32) -> Resul
     let left = options.limit.saturating_sub(total);
     let left = left - left % PAGE;
     if needed > left {
-        let why = format!("it has {total} bytes, its limit is {}", options.limit);
-        return Err(AppendError::Full { why });
+        return Ok(None);
     }
     let size = (2 * before).clamp(needed, longest).min(left);
-    u32::try_from(size).map_err(|_| AppendError::TooLong { len: u64::from(len), max: longest })
+    u32::try_from(size).map(Some).map_err(|_| AppendError::TooLong { len: u64::from(len), max: longest })
 }
 
 impl From<OpenError> for AppendError {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::Full { path } => Self::Full { why: format!("no room on disk for {}", path.display()) },
+            OpenError::Full { path, why } => Self::Full { path, why },
             OpenError::Io { action, source, .. } => Self::Io { action, source },
             other => Self::Damaged { what: other.to_string() },
         }
@@ -102,24 +156,24 @@ mod tests {
 
     #[test]
     fn segments_double_up_to_the_longest() {
-        assert_eq!(next_size(&OPTIONS, 8192, 8192, 10).unwrap(), 16384);
-        assert_eq!(next_size(&OPTIONS, 1 << 16, 1 << 16, 10).unwrap(), 1 << 16);
+        assert_eq!(next_size(&OPTIONS, 8192, 8192, 10).unwrap(), Some(16384));
+        assert_eq!(next_size(&OPTIONS, 1 << 16, 1 << 16, 10).unwrap(), Some(1 << 16));
     }
 
     #[test]
     fn a_long_record_gets_a_long_segment() {
-        assert_eq!(next_size(&OPTIONS, 4096, 4096, 20000).unwrap(), 20480);
+        assert_eq!(next_size(&OPTIONS, 4096, 4096, 20000).unwrap(), Some(20480));
         assert!(matches!(next_size(&OPTIONS, 4096, 4096, 1 << 16), Err(AppendError::TooLong { .. })));
         let longest = (1 << 16) - 104;
-        assert_eq!(next_size(&OPTIONS, 4096, 4096, longest).unwrap(), 1 << 16);
+        assert_eq!(next_size(&OPTIONS, 4096, 4096, longest).unwrap(), Some(1 << 16));
         assert!(next_size(&OPTIONS, 4096, 4096, longest + 1).is_err());
     }
 
     #[test]
     fn the_limit_holds_and_is_used_up() {
         let limit = OPTIONS.limit;
-        assert_eq!(next_size(&OPTIONS, 1 << 16, limit - 8192, 10).unwrap(), 8192);
-        assert!(matches!(next_size(&OPTIONS, 1 << 16, limit - 4095, 10), Err(AppendError::Full { .. })));
-        assert!(matches!(next_size(&OPTIONS, 1 << 16, limit + 1, 10), Err(AppendError::Full { .. })));
+        assert_eq!(next_size(&OPTIONS, 1 << 16, limit - 8192, 10).unwrap(), Some(8192));
+        assert_eq!(next_size(&OPTIONS, 1 << 16, limit - 4095, 10).unwrap(), None);
+        assert_eq!(next_size(&OPTIONS, 1 << 16, limit + 1, 10).unwrap(), None);
     }
 }

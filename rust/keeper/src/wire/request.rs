@@ -160,7 +160,7 @@ fn put_options(out: &mut Vec<u8>, options: &OpenOptions) {
         Some(Journal::Delete) => 2,
     });
     put_u64(out, *wal_limit);
-    put_u64(out, *limit);
+    put_option(out, *limit, put_u64);
 }
 
 fn take_options(fields: &mut Fields<'_>) -> Result<OpenOptions, WireError> {
@@ -181,7 +181,7 @@ fn take_options(fields: &mut Fields<'_>) -> Result<OpenOptions, WireError> {
             found => return Err(WireError::Value { what: "a journal mode", found: found.into() }),
         },
         wal_limit: fields.u64()?,
-        limit: fields.u64()?,
+        limit: fields.option(Fields::u64)?,
     })
 }
 
@@ -210,7 +210,7 @@ mod tests {
                 default_vfs: false,
                 journal: [None, Some(Journal::Wal), Some(Journal::Delete)][journal as usize],
                 wal_limit: number,
-                limit: !number,
+                limit: (number % 2 == 0).then_some(!number),
             }),
         });
         prop_oneof![

@@ -65,7 +65,7 @@ impl Rollback {
         self.check_journal_mode(present)?;
         if let Some(code) = self.store.broken(self.object) {
             // What stopped it would stop it again; who opens the recording anew has seen to that.
-            return Err(Error::Stopped { code });
+            return Err(Error::stopped(&self.store, code));
         }
         if self.settle(present)?.is_none() {
             self.begin_era(present, true)?;
@@ -113,7 +113,7 @@ impl Engine for Rollback {
 
     fn now(&mut self) -> Result<Lsn, Error> {
         if let Some(code) = self.store.broken(self.object) {
-            return Err(Error::Stopped { code });
+            return Err(Error::stopped(&self.store, code));
         }
         let started = Instant::now();
         let checked = self.under_shared(Duration::ZERO, |engine, present| {
@@ -168,7 +168,7 @@ impl Engine for Rollback {
     fn drain(&mut self, _timeout: Duration) -> Result<(), Error> {
         // A commit is in the store before SQLite's COMMIT returns.
         match self.store.broken(self.object) {
-            Some(code) => Err(Error::Stopped { code }),
+            Some(code) => Err(Error::stopped(&self.store, code)),
             None => Ok(()),
         }
     }

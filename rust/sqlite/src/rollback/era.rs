@@ -24,7 +24,7 @@ impl Rollback {
         if in_flight.is_some() {
             let extent = self.extent(present.size);
             settle::append(&self.store, self.object, outcome, extent)
-                .map_err(|code| Error::Stopped { code })?;
+                .map_err(|code| Error::stopped(&self.store, code))?;
             registers.raise_counter(present.counter());
             registers.raise_cookie(present.cookie());
             registers.set_in_flight(None);

@@ -98,7 +98,7 @@ impl Rollback {
         like: &Metadata,
     ) -> Result<Change, Halted> {
         if let Some(code) = self.store.broken(self.object) {
-            return Err(Error::Stopped { code }.into());
+            return Err(Error::stopped(&self.store, code).into());
         }
         if self.settle(&present)?.is_none() {
             return Err(self.not_attached(&present).into());
@@ -240,7 +240,7 @@ impl Rollback {
         guard.remove().map_err(|source| Halted::After(failed(source).at_either()))?;
         fault::place("rollback rewind: guard removed");
         settle::append_rewind(&self.store, self.object, work.own(), intent)
-            .map_err(|code| Halted::Before(Error::Stopped { code }.at_target()))?;
+            .map_err(|code| Halted::Before(Error::stopped(&self.store, code).at_target()))?;
         fault::place("rollback rewind: recorded");
         let registers = self.registers();
         registers.raise_counter(intent.counter);

@@ -182,7 +182,7 @@ impl Core {
         if self.file.has_moved().map_err(Error::vfs("look whether the database was moved"))? {
             return Err(Error::FileReplaced { path: self.path.clone() });
         }
-        self.store.broken(self.object).map_or(Ok(()), |code| Err(Error::Stopped { code }))
+        self.store.broken(self.object).map_or(Ok(()), |code| Err(Error::stopped(&self.store, code)))
     }
 
     /// The LSN of the WAL's end.

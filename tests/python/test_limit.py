@@ -1,0 +1,81 @@
+"""A store at its limit: the application goes on, the error names what to type, and marks say that they are lost."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+import dbrewind
+
+Connect = Callable[[Path], sqlite3.Connection]
+
+
+def outgrow(db: dbrewind.Database, app: sqlite3.Connection) -> dbrewind.StoreFullError:
+    """Change and mark until the store is full."""
+    for turn in range(100):
+        app.execute("UPDATE orders SET note = hex(randomblob(1000))")
+        try:
+            db.mark(f"turn {turn}")
+        except dbrewind.StoreFullError as error:
+            return error
+    raise AssertionError("the store is not full")
+
+
+def assert_works(path: Path, app: sqlite3.Connection, limit: int, engine: Literal["inside", "keeper"]) -> None:
+    with dbrewind.open(path, limit=limit, engine=engine) as db:
+        db.mark("anew")
+        digest = db.digest()
+        app.execute("UPDATE orders SET note = hex(randomblob(1000))")
+        db.rewind("anew")
+        assert db.digest() == digest
+
+
+def test_the_error_says_what_to_type(app_db: Path, connect: Connect) -> None:
+    db = dbrewind.open(app_db, limit=1 << 20)
+    app = connect(app_db)
+    db.mark("seeded")
+    assert "lost" not in [mark.state for mark in db.marks()]
+    error = outgrow(db, app)
+    assert error.code == "DBR010"
+    assert isinstance(error, OSError)
+    found = re.search(r"\bits limit is 1048576\b.*\blimit=(\d+)", str(error))
+    assert found, error
+    assert {mark.state for mark in db.marks()} == {"lost"}
+    app.execute("DELETE FROM users")
+    with pytest.raises(dbrewind.StoreFullError, match="earlier marks are lost"):
+        db.rewind("seeded")
+    assert app.execute("SELECT count(*) FROM users").fetchone() == (0,)
+    with suppress(dbrewind.StoreFullError):
+        db.close()
+    app.close()
+    assert_works(app_db, connect(app_db), int(found[1]), "inside")
+
+
+def test_the_keeper_has_the_limit_too(wal_db: Path, connect: Connect) -> None:
+    db = dbrewind.open(wal_db, limit=1 << 20, engine="keeper")
+    app = connect(wal_db)
+    db.mark("seeded")
+    assert "limit=2097152" in str(outgrow(db, app))
+    assert {mark.state for mark in db.marks()} == {"lost"}
+    with suppress(dbrewind.StoreFullError):
+        db.close()
+    assert_works(wal_db, app, 2097152, "keeper")
+
+
+@pytest.mark.parametrize("limit", [0, -1, 16, (1 << 20) - 1])
+def test_a_limit_that_cannot_be(wal_db: Path, limit: int) -> None:
+    with pytest.raises(dbrewind.InvalidArgumentError, match=rf"\[DBR022\] limit must .* 1048576 \(1 MiB\).* {limit}$"):
+        dbrewind.open(wal_db, limit=limit)
+    assert not wal_db.with_name("app.db-rewind").exists()
+
+
+@pytest.mark.parametrize("limit", ["1 GiB", 1.5e9])
+def test_a_limit_of_a_wrong_type(wal_db: Path, limit: Any) -> None:
+    with pytest.raises(TypeError):
+        dbrewind.open(wal_db, limit=limit)
