@@ -190,7 +190,7 @@ impl Database {
         }
     }
 
-    /// All marks, oldest first.
+    /// All marks, oldest first. Once recording has stopped, all of them are lost: the next recording begins anew.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -199,10 +199,14 @@ impl Database {
             let marks: Vec<(Mark, bool)> = {
                 let mut history = locked(&self.history);
                 history.catch_up()?;
+                let stopped = history.store.broken(history.object).is_some();
                 let marks = history.timeline.marks().map(|mark| {
                     let name = mark.name.to_string();
                     let pages = mark.extent.get();
-                    (Mark { name, lsn: mark.lsn, time: mark.time, pages, state: MarkState::Lost }, mark.lost)
+                    (
+                        Mark { name, lsn: mark.lsn, time: mark.time, pages, state: MarkState::Lost },
+                        mark.lost || stopped,
+                    )
                 });
                 marks.collect()
             };

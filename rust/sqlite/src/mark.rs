@@ -7,7 +7,7 @@ pub enum MarkState {
     Hot,
     /// Its state is in the store: a rewind takes time for what differs.
     Archived,
-    /// Recording was interrupted after it: a rewind to it is refused.
+    /// Recording was interrupted after it, or has stopped: a rewind to it is refused.
     Lost,
 }
 
