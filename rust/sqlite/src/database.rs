@@ -9,11 +9,12 @@ use dbrewind_core::{DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName
 use crate::engine::{Engine, SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::SqliteApi;
+use crate::file::FileId;
 use crate::mark::{Mark, MarkState};
 use crate::opening;
 use crate::options::OpenOptions;
 use crate::rewound::Rewound;
-use crate::rollback::{FileId, is_unguarded};
+use crate::rollback::is_unguarded;
 use crate::slot::Slot;
 use crate::switch::Context;
 use crate::target::Target;

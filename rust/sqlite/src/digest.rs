@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::wal::forget_moving;
+use crate::file::forget_moving;
 
 /// xxh3-128 over the extent (u64, little-endian) and all pages in order, moving bytes of page 1 as zeros.
 pub(crate) struct Digester {

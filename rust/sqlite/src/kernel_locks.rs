@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::rollback::FileId;
+use crate::file::FileId;
 
 /// How often the list is read when nothing is found. One reading in some hundred leaves out a lock that is held all
 /// the time: the kernel hands the list over in pieces of 4 KiB, and finds its place again by counting, while others

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use dbrewind_core::{Cursor, Kind, Location, ObjectId, Store};
 
 use crate::error::Error;
-use crate::rollback::FileId;
+use crate::file::FileId;
 use crate::wal::notes::{ANCHOR, AnchorNote};
 
 /// The name of the database that the store's folder is named after, whatever that is.

@@ -11,10 +11,12 @@ use crate::database::JournalMode;
 use crate::engine::{Engine, History, SharedHistory};
 use crate::error::Error;
 use crate::ffi::{Connection, HostFile, LockLevel, SqliteApi, VfsError, shim};
+use crate::file::Header;
 use crate::naming::{beside, name_in};
+use crate::objects::{latest_block, lost_marks};
 use crate::options::{Journal, OpenOptions};
-use crate::rollback::{Header, Hook, Rollback, is_hot, journal_path};
-use crate::switch::{enter_wal, latest_block, leave_wal, lost_marks};
+use crate::rollback::{Hook, Rollback, is_hot, journal_path};
+use crate::switch::{enter_wal, leave_wal};
 use crate::wal::WalEngine;
 
 /// What [`open`] found and made.

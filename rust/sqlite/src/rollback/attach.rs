@@ -6,7 +6,6 @@ use dbrewind_core::{Engine as EraEngine, Lsn};
 
 use super::buffers::Buffers;
 use super::engine::Rollback;
-use super::file_id::{self, FileId};
 use super::present::Present;
 use super::recorder::Recorder;
 use super::registry::{self, Hook};
@@ -14,6 +13,7 @@ use super::two_copies;
 use crate::engine::{SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::{HostFile, LockLevel, SqliteApi, shim};
+use crate::file::{self, FileId};
 use crate::options::OpenOptions;
 use crate::wal::notes::{ANCHOR, AnchorNote};
 
@@ -181,7 +181,7 @@ struct Known {
 fn is_kept(engine: &mut Rollback, present: &Present, known: &Known) -> Result<bool, Error> {
     let Some((at, anchor)) = &known.anchor else { return Ok(false) };
     // The number of a deleted file is soon given to the next one; a birth of 0 is unknown.
-    let births = (anchor.file.changed, file_id::born(&engine.path));
+    let births = (anchor.file.changed, file::born(&engine.path));
     let same_file = (anchor.file.device, anchor.file.inode) == (engine.id.device, engine.id.inode)
         && (births.0 == births.1 || births.0 == 0 || births.1 == 0);
     if !known.rollback || !same_file || engine.store.broken(engine.object).is_some() {

@@ -2,12 +2,12 @@
 
 use dbrewind_core::{Extent, Head, Key, Kind, Location, Lsn, ObjectId, Source, Store};
 
-use super::content::read_padded;
 use super::free_list::FreeList;
-use super::header::Header;
 use crate::error::Error;
 use crate::fault;
 use crate::ffi::HostFile;
+use crate::file::Header;
+use crate::file::read_padded;
 use crate::options::Synchronous;
 
 /// Runs up to this many bytes are held in memory until they are written; other images are read again.

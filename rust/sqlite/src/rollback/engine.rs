@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 use dbrewind_core::{Code, Extent, Head, Key, Kind, Lsn, ObjectId, Store};
 
 use super::buffers::Buffers;
-use super::content::read_padded;
-use super::file_id::FileId;
 use super::present::Present;
-use super::registers::Registers;
 use super::registry::{self, Attachment};
 use crate::database::JournalMode;
 use crate::digest::Digester;
 use crate::engine::{Change, Engine, Moment, SharedHistory};
 use crate::error::Error;
 use crate::ffi::{Connection, HostFile, HostVfs, SqliteApi, shim};
+use crate::file::FileId;
+use crate::file::read_padded;
 use crate::options::Synchronous;
+use crate::registers::Registers;
 
 /// Records and rewinds one database in a rollback journal mode.
 pub(crate) struct Rollback {
@@ -90,7 +90,7 @@ impl Engine for Rollback {
     fn left(&mut self) -> bool {
         // Without a lock, hence a hint only.
         let mut versions = [0; 2];
-        let read = read_padded(&mut self.file, &mut versions, super::header::VERSIONS);
+        let read = read_padded(&mut self.file, &mut versions, crate::file::VERSIONS);
         read.is_ok() && versions == [2, 2] && self.check_same_file().is_ok()
     }
 

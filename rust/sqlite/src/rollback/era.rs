@@ -2,14 +2,14 @@
 
 use dbrewind_core::{Engine as EraEngine, EraBody, Head, Kind, Lsn, Timestamp};
 
-use super::content::read_padded;
 use super::engine::Rollback;
-use super::file_id;
 use super::free_list::FreeList;
 use super::present::Present;
 use super::settle;
 use crate::engine::locked;
 use crate::error::Error;
+use crate::file;
+use crate::file::read_padded;
 use crate::wal::header::Checksum;
 use crate::wal::notes::{ANCHOR, AnchorNote, FileState};
 
@@ -80,7 +80,7 @@ impl Rollback {
                 inode: self.id.inode,
                 size: present.size,
                 modified: 0,
-                changed: file_id::born(&self.path),
+                changed: file::born(&self.path),
             },
             counter: present.counter(),
             salt: [0; 8],

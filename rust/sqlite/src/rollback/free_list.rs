@@ -2,9 +2,9 @@
 //! cut off, leaves them changed. A moment at which such a page was in use needs its content saved before that,
 //! when the page becomes free.
 
-use super::content::{Content, read_padded};
-use super::header::{self, Header};
 use crate::ffi::VfsError;
+use crate::file::{self, Header};
+use crate::file::{Content, read_padded};
 
 /// The list as page 1 of the file says.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ impl FreeList {
         read_padded(file, &mut page, 0)?;
         let Some(found) = Header::parse(&page) else { return Ok(None) };
         let pages = file.size()? / u64::from(found.page_size);
-        let first = header::number(&page, header::FIRST_TRUNK);
+        let first = file::number(&page, file::FIRST_TRUNK);
         Ok(Some(Self { page_size: found.page_size, pages, first }))
     }
 
@@ -51,10 +51,10 @@ impl FreeList {
                 break;
             }
             read_padded(file, &mut trunk, (next - 1) * u64::from(self.page_size))?;
-            let count = header::number(&trunk, 4).min(self.page_size / 4 - 2) as usize;
-            let named = (0..count).map(|leaf| u64::from(header::number(&trunk, 8 + 4 * leaf)));
+            let count = file::number(&trunk, 4).min(self.page_size / 4 - 2) as usize;
+            let named = (0..count).map(|leaf| u64::from(file::number(&trunk, 8 + 4 * leaf)));
             leaves.extend(named.filter(|page| (2..=self.pages).contains(page)));
-            next = u64::from(header::number(&trunk, 0));
+            next = u64::from(file::number(&trunk, 0));
         }
         Ok(leaves)
     }

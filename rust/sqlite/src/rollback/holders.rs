@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::file_id::FileId;
 use super::registry::{self, HeldHere};
+use crate::file::FileId;
 use crate::kernel_locks::{self, HeldLock};
 
 const PENDING: u64 = 0x4000_0000;

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use dbrewind_core::{Engine as EraEngine, Store, StoreOptions, Timeline};
 
-use super::file_id::FileId;
 use super::recorder::Recorder;
+use crate::file::FileId;
 use crate::naming::{beside, name_in};
-use crate::switch::latest_block;
+use crate::objects::latest_block;
 use crate::sync::{AtomicBool, Ordering};
 use crate::wal::notes::{ANCHOR, AnchorNote};
 

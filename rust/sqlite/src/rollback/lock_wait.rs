@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use dbrewind_core::Patience;
 
-use super::file_id::FileId;
 use super::holders::Doing;
 use super::{holders, registry};
 use crate::error::Error;
 use crate::ffi::{HostFile, LockLevel, VfsError};
+use crate::file::FileId;
 
 /// How long an operation waits for locks altogether.
 #[derive(Debug)]

@@ -6,16 +6,12 @@
 
 mod attach;
 mod buffers;
-mod content;
 mod differences;
 mod engine;
 mod era;
-mod file_id;
 mod free_list;
 mod guard;
-mod header;
 mod holders;
-mod in_flight;
 mod intent;
 mod join;
 mod journal;
@@ -23,7 +19,6 @@ mod lock_wait;
 mod page_set;
 mod present;
 mod recorder;
-mod registers;
 mod registry;
 mod rewind;
 mod settle;
@@ -32,10 +27,7 @@ mod under_lock;
 mod watched;
 
 pub(crate) use attach::refuse_two_copies;
-pub(crate) use content::{Content, read_padded};
 pub(crate) use engine::Rollback;
-pub(crate) use file_id::FileId;
-pub(crate) use header::Header;
 pub(crate) use join::begin as join_recordings;
 pub(crate) use journal::{is_hot, path_for as journal_path};
 pub(crate) use registry::{Hook, give_back, is_unguarded, take_handover};

@@ -1,4 +1,4 @@
-use super::header::Header;
+use crate::file::Header;
 
 /// The database file under a lock: nobody writes, and no hot journal is waiting.
 #[derive(Clone, Copy, Debug)]

@@ -5,16 +5,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dbrewind_core::{Code, CommitBody, Extent, Head, Key, Kind, Lsn, ObjectId, Store, Timestamp};
 
-use super::content::{Content, read_padded};
 use super::free_list::FreeList;
-use super::header::{self, Header};
-use super::in_flight::InFlight;
 use super::journal;
 use super::page_set::PageSet;
-use super::registers::Registers;
 use super::settle::{self, Outcome};
 use crate::fault;
 use crate::ffi::HostVfs;
+use crate::file::{self, Header};
+use crate::file::{Content, read_padded};
+use crate::in_flight::InFlight;
+use crate::registers::Registers;
 use crate::switch::Handover;
 
 /// Saves the images of one database file for all connections of this process.
@@ -141,7 +141,7 @@ impl Recorder {
             return !transaction.deaf;
         }
         let mut versions = [0; 2];
-        let wal = read_padded(file, &mut versions, header::VERSIONS).is_ok() && versions == [2, 2];
+        let wal = read_padded(file, &mut versions, file::VERSIONS).is_ok() && versions == [2, 2];
         if wal || self.registers().in_wal_era() {
             // Back-filled from a WAL, whose era knows no before-images; or the mode was changed back by somebody who does
             // not record, which the next attach notices.
@@ -167,7 +167,7 @@ impl Recorder {
         if registers.in_flight().is_some() {
             // Its outcome gets the next LSN, once this transaction turns out to be none that repairs it.
             let mut counter = [0; 4];
-            let read = read_padded(file, &mut counter, header::COUNTER as u64);
+            let read = read_padded(file, &mut counter, file::COUNTER as u64);
             unsettled = read.is_ok().then_some(u32::from_be_bytes(counter));
             lsn = lsn.and_then(Lsn::next);
         } else if !deaf {
@@ -273,8 +273,8 @@ impl Recorder {
     /// A page 1 is about to be written.
     fn page_one(state: &mut State, bytes: &[u8]) {
         let Some(transaction) = &mut state.transaction else { return };
-        let (counter, header) = (header::number(bytes, header::COUNTER), Header::parse(bytes));
-        let first = u64::from(header::number(bytes, header::FIRST_TRUNK)).checked_sub(1);
+        let (counter, header) = (file::number(bytes, file::COUNTER), Header::parse(bytes));
+        let first = u64::from(file::number(bytes, file::FIRST_TRUNK)).checked_sub(1);
         transaction.first_trunk =
             header.zip(first).map(|(header, before)| before * u64::from(header.page_size));
         // A version of the file format that nobody knows: the counter that this leaves is not a known one, and

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dbrewind_core::Store;
 
-use super::file_id::FileId;
 use super::join;
 use super::recorder::Recorder;
 use super::watched::Watched;
+use crate::file::FileId;
 use crate::switch::Handover;
 
 #[derive(Default)]

@@ -11,8 +11,6 @@ use super::buffers::reusable;
 use super::differences::Differences;
 use super::engine::Rollback;
 use super::guard::{self, Guard};
-use super::header::Header;
-use super::in_flight::InFlight;
 use super::intent::{self, Intent};
 use super::journal;
 use super::lock_wait::{self, Wait};
@@ -23,6 +21,8 @@ use crate::engine::{Change, locked};
 use crate::error::Error;
 use crate::fault;
 use crate::ffi::LockLevel;
+use crate::file::Header;
+use crate::in_flight::InFlight;
 use crate::options::Synchronous;
 use crate::rewound::Method;
 

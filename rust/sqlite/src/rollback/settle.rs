@@ -4,9 +4,9 @@ use dbrewind_core::{
     Code, CommitBody, Cursor, Extent, Head, Key, Kind, Lsn, ObjectId, RewindBody, Store, Timestamp,
 };
 
-use super::in_flight::InFlight;
 use super::intent::{self, Intent};
-use super::registers::Registers;
+use crate::in_flight::InFlight;
+use crate::registers::Registers;
 
 /// What must be recorded of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

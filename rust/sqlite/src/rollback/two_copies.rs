@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::file_id::FileId;
 use super::{holders, registry};
+use crate::file::FileId;
 
 /// Every build of SQLite has this in it: the first bytes of a database.
 const SIGN: &[u8] = b"SQLite format 3\0";

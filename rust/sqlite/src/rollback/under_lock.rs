@@ -3,15 +3,15 @@
 use std::fs::Metadata;
 use std::time::Duration;
 
-use super::content::read_padded;
 use super::engine::Rollback;
-use super::file_id::FileId;
-use super::header::Header;
 use super::journal;
 use super::lock_wait::{self, Wait};
 use super::present::Present;
 use crate::error::Error;
 use crate::ffi::{Connection, LockLevel};
+use crate::file::FileId;
+use crate::file::Header;
+use crate::file::read_padded;
 
 impl Rollback {
     /// Runs `body` under a SHARED lock, with no hot journal about; gives the lock back in any case.

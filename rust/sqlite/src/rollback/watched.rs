@@ -2,13 +2,13 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::content::Content;
-use super::file_id::FileId;
 use super::join;
 use super::journal;
 use super::recorder::Recorder;
 use super::registry;
 use crate::ffi::{HostVfs, Opener};
+use crate::file::Content;
+use crate::file::FileId;
 use crate::switch::Handover;
 use crate::sync::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 

@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use dbrewind_core::Engine as EraEngine;
 
-use super::lost_marks;
 use crate::engine::{Engine, History, SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::SqliteApi;
+use crate::file::FileId;
 use crate::naming::name_in;
+use crate::objects::lost_marks;
 use crate::opening;
 use crate::options::OpenOptions;
-use crate::rollback::{self, FileId};
+use crate::rollback;
 use crate::wal::WalEngine;
 
 /// What it takes to open an engine once more.

@@ -6,7 +6,7 @@ use dbrewind_core::{HolderLock, ObjectId, Store};
 
 use crate::error::Error;
 use crate::ffi::{HostFile, HostVfs, LockLevel, ShmLock};
-use crate::rollback::{Content, Header, read_padded};
+use crate::file::{Content, Header, read_padded};
 use crate::wal::{READ4, WalFile, WalIndex};
 
 /// A handle on a database that has just been switched to WAL mode. As long as it lives nobody can bring a

@@ -1,13 +1,11 @@
 //! A database that changes from a rollback journal mode to WAL, or back, while its history goes on
 //! (`recovery.md`, "A change of journal mode").
 
-mod carry;
 mod enter;
 mod follow;
 mod handover;
 mod leave;
 
-pub(crate) use carry::{latest_block, lost_marks};
 pub(crate) use enter::enter_wal;
 pub(crate) use follow::{Context, follow};
 pub(crate) use handover::{Handover, NotAdopted};

@@ -16,13 +16,13 @@ use super::header::WalHeader;
 use super::index::{IndexHeader, WalIndex};
 use super::locks::WRITE;
 use super::notes::{INTENT, IntentNote};
-use super::page_one;
 use super::rewind::next_lsn;
 use super::runs::Runs;
 use crate::engine::{SharedHistory, locked};
 use crate::error::Error;
 use crate::fault;
 use crate::ffi::{Connection, HostFile, HostVfs, LockLevel, SqliteApi, shim};
+use crate::file;
 use crate::options::{OpenOptions, Synchronous};
 
 impl Core {
@@ -306,8 +306,8 @@ impl Core {
         let mut below = ours.clone();
         self.wal.read_page(1, &mut ours)?;
         self.read_below(1, &mut below)?;
-        page_one::forget_moving(&mut ours);
-        page_one::forget_moving(&mut below);
+        file::forget_moving(&mut ours);
+        file::forget_moving(&mut below);
         let same = first.page == 1 && u64::from(first.commit) == self.extent && ours == below;
         // If the first transaction changed nothing, its frame stands for the last moment itself, which is hot then.
         let frame = u32::from(same);

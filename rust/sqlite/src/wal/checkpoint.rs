@@ -204,7 +204,7 @@ impl Core {
         let mut now = vec![0; self.page_size as usize];
         self.read_start(1, old.max_frame, &mut now)?;
         let present =
-            super::page_one::PageOne::read(&now).ok_or_else(|| Error::internal("page 1 has 100 bytes"))?;
+            crate::file::PageOne::read(&now).ok_or_else(|| Error::internal("page 1 has 100 bytes"))?;
         let one = self.fresh_page_one(now, present, old.pages)?;
         let [a, b, c, d, ..] = frozen.salt;
         let [p, q, r, s] = u32::from_be_bytes([a, b, c, d]).wrapping_add(1).to_be_bytes();

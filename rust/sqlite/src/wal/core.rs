@@ -13,11 +13,11 @@ use super::file::WalFile;
 use super::header::Salt;
 use super::index::{IndexHeader, WalIndex};
 use super::notes::{RUN, RunNote};
-use super::page_one::PageOne;
 use super::runs::Runs;
 use crate::engine::{SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::{HostFile, SqliteApi};
+use crate::file::PageOne;
 use crate::options::Synchronous;
 
 /// Registers of the object (`format.md`).

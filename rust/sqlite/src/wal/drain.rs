@@ -8,9 +8,9 @@ use dbrewind_core::{AppendError, Code, CommitBody, Extent, Head, Kind, Lsn, Time
 use super::core::Core;
 use super::header::FrameHeader;
 use super::index::IndexHeader;
-use super::page_one::PageOne;
 use crate::error::Error;
 use crate::fault;
+use crate::file::PageOne;
 
 /// Bytes of the WAL that are read at once. One frame where tests end the process between frames.
 const CHUNK: usize = if cfg!(feature = "fault") { 1 } else { 512 * 1024 };

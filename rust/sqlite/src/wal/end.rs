@@ -1,9 +1,9 @@
 //! The end of WAL mode, under EXCLUSIVE on the database file: nobody else is in it.
 
 use super::core::Core;
-use super::page_one::{self, PageOne};
 use crate::error::Error;
 use crate::fault;
+use crate::file::{self, PageOne};
 use crate::options::Synchronous;
 
 impl Core {
@@ -28,7 +28,7 @@ impl Core {
         self.read_below(1, &mut start)?;
         let one = PageOne::read(&start).ok_or_else(|| Error::internal("page 1 has 100 bytes"))?;
         let counter = self.counter_above(&[one.counter]);
-        page_one::move_forward(&mut start, [1, 1], counter, one.cookie, header.pages);
+        file::move_forward(&mut start, [1, 1], counter, one.cookie, header.pages);
         self.file.write(&start, 0).map_err(Error::vfs("write page 1"))?;
         if durable {
             self.file.sync().map_err(Error::vfs("sync the database"))?;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::core::Core;
 use crate::error::Error;
 use crate::ffi::{HostFile, ShmLock, VfsError};
+use crate::file::FileId;
 use crate::kernel_locks::{self, HeldLock};
-use crate::rollback::FileId;
 
 /// Lock numbers in the wal-index.
 pub(crate) const WRITE: u8 = 0;

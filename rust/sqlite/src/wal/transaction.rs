@@ -5,11 +5,11 @@ use dbrewind_core::{Key, Source};
 use super::core::{Core, HIGHEST_CHANGE, HIGHEST_COOKIE, HIGHEST_COUNTER};
 use super::header::{ByteOrder, Checksum, FrameHeader, Salt};
 use super::index::IndexHeader;
-use super::page_one::{self, PageOne};
 use crate::counters;
 use crate::error::Error;
+use crate::file::Header;
+use crate::file::{self, PageOne};
 use crate::options::Synchronous;
-use crate::rollback::Header;
 
 /// Images up to this many bytes are held in memory; more are checked in a first pass and read again.
 const HELD: usize = 64 * 1024 * 1024;
@@ -65,7 +65,7 @@ impl Core {
         let then = PageOne::read(&image).ok_or_else(|| Error::internal("page 1 has 100 bytes"))?;
         let counter = self.counter_above(&[now.counter, then.counter]);
         let cookie = self.cookie_for(then.cookie, now.cookie)?;
-        page_one::move_forward(&mut image, now.modes, counter, cookie, pages);
+        file::move_forward(&mut image, now.modes, counter, cookie, pages);
         Ok(FreshPageOne { image, counter, cookie })
     }
 

@@ -2,7 +2,7 @@ use std::ptr::NonNull;
 
 use super::super::host_file::{VfsError, span};
 use super::super::types::sqlite3_file;
-use crate::rollback::Content;
+use crate::file::Content;
 
 /// The wrapped file behind one of ours, for the length of one callback.
 #[derive(Debug)]

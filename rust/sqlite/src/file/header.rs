@@ -6,7 +6,7 @@ pub(crate) const VERSIONS: u64 = 18;
 pub(crate) const COUNTER: usize = 24;
 const PAGES: usize = 28;
 /// Where the number of the free list's first trunk is.
-pub(super) const FIRST_TRUNK: usize = 32;
+pub(crate) const FIRST_TRUNK: usize = 32;
 const COOKIE: usize = 40;
 /// The change counter for which the length in the header holds.
 const VALID_FOR: usize = 92;

@@ -3,8 +3,8 @@
 
 use dbrewind_core::{Lsn, ObjectId, Store};
 
-use super::in_flight::InFlight;
 use crate::counters;
+use crate::in_flight::InFlight;
 
 const COUNTER: usize = 0;
 const COOKIE: usize = 1;
