@@ -1,4 +1,4 @@
-//! The shared words of a database, by name. All processes that record it read and write them; within the
+//! The shared words of a database in its store, by name. All processes that record it read and write them; within the
 //! rollback modes each is changed only under a lock on the database file that excludes its readers.
 
 use dbrewind_core::{Lsn, ObjectId, Store};
@@ -6,13 +6,23 @@ use dbrewind_core::{Lsn, ObjectId, Store};
 use crate::counters;
 use crate::in_flight::InFlight;
 
-const COUNTER: usize = 0;
-const COOKIE: usize = 1;
-const IN_FLIGHT: usize = 3;
-const BOUNDARY: usize = 4;
-const EXTENT: usize = 5;
-/// The WAL engine's newest run.
-const RUN: usize = 6;
+/// Which word is what (`format.md`).
+mod number {
+    /// The highest change counter ever; its wraps above.
+    pub(super) const COUNTER: usize = 0;
+    /// The highest schema cookie ever.
+    pub(super) const COOKIE: usize = 1;
+    /// WAL: the highest change number of a wal-index header; its wraps above.
+    pub(super) const INDEX_CHANGE: usize = 2;
+    /// Rollback modes: the change that is being made.
+    pub(super) const IN_FLIGHT: usize = 3;
+    /// Rollback modes: the newest moment to keep.
+    pub(super) const BOUNDARY: usize = 4;
+    /// Rollback modes: the length of the database at it.
+    pub(super) const EXTENT: usize = 5;
+    /// WAL: the stamp of the newest run; 0 in an era of before-images.
+    pub(super) const NEWEST_RUN: usize = 6;
+}
 
 /// The registers of one database.
 #[derive(Clone, Copy)]
@@ -27,69 +37,104 @@ impl<'a> Registers<'a> {
         Self { store, object }
     }
 
+    fn get(self, number: usize) -> u64 {
+        self.store.register(self.object, number)
+    }
+
+    fn set(self, number: usize, to: u64) {
+        self.store.set_register(self.object, number, to);
+    }
+
+    fn raise(self, number: usize, to: u64) {
+        self.store.raise_register(self.object, number, to);
+    }
+
     /// The change counter that the file had after the last change we know of; the highest ever.
     pub(crate) fn counter(self) -> u32 {
-        counters::low(self.store.register(self.object, COUNTER))
+        counters::low(self.get(number::COUNTER))
     }
 
     /// A counter that no change has given the file yet, ahead of the newest by `step`. `there`: the one in the file.
     pub(crate) fn counter_above(self, there: u32, step: u32) -> u32 {
-        counters::above(counters::seen(self.store.register(self.object, COUNTER), there), step)
+        self.counter_above_all(&[there], step)
     }
 
-    /// A recorded change gave the file this counter.
+    /// The same, ahead of all of these, too.
+    pub(crate) fn counter_above_all(self, these: &[u32], step: u32) -> u32 {
+        let known = self.get(number::COUNTER);
+        counters::above(these.iter().fold(known, |known, number| counters::seen(known, *number)), step)
+    }
+
+    /// A change gave the file this counter.
     pub(crate) fn raise_counter(self, to: u32) {
-        let known = self.store.register(self.object, COUNTER);
-        self.store.raise_register(self.object, COUNTER, counters::seen(known, to));
+        self.raise(number::COUNTER, counters::seen(self.get(number::COUNTER), to));
     }
 
     /// An era begins with a file that has this counter and this cookie.
     pub(crate) fn begin(self, counter: u32, cookie: u32) {
-        self.store.set_register(self.object, COUNTER, u64::from(counter));
+        self.set(number::COUNTER, u64::from(counter));
         self.raise_cookie(cookie);
-    }
-
-    /// Whether the present era is one of the WAL engine.
-    pub(crate) fn in_wal_era(self) -> bool {
-        self.store.register(self.object, RUN) != 0
-    }
-
-    /// The present era is one of before-images.
-    pub(crate) fn leave_wal_era(self) {
-        self.store.set_register(self.object, RUN, 0);
     }
 
     /// The highest schema cookie ever seen.
     pub(crate) fn cookie(self) -> u32 {
         #[expect(clippy::cast_possible_truncation, reason = "only cookies are put there")]
-        let cookie = self.store.register(self.object, COOKIE) as u32;
+        let cookie = self.get(number::COOKIE) as u32;
         cookie
     }
 
     /// A page 1 with this cookie was written.
     pub(crate) fn raise_cookie(self, to: u32) {
-        self.store.raise_register(self.object, COOKIE, u64::from(to));
+        self.raise(number::COOKIE, u64::from(to));
+    }
+
+    /// The next change number of a wal-index header: above every one ever used, also before a recovery zeroed it, and
+    /// above the present header's. It counts as used.
+    pub(crate) fn next_index_change(self, present: u32) -> u32 {
+        let known = counters::seen(self.get(number::INDEX_CHANGE), present);
+        let next = counters::above(known, 1);
+        self.raise(number::INDEX_CHANGE, counters::seen(known, next));
+        next
     }
 
     /// The change that is being made, or was when its process died.
     pub(crate) fn in_flight(self) -> Option<InFlight> {
-        InFlight::from_raw(self.store.register(self.object, IN_FLIGHT))
+        InFlight::from_raw(self.get(number::IN_FLIGHT))
     }
 
     /// Announces a change, or that it is over.
     pub(crate) fn set_in_flight(self, change: Option<InFlight>) {
-        self.store.set_register(self.object, IN_FLIGHT, change.map_or(0, InFlight::raw));
+        self.set(number::IN_FLIGHT, change.map_or(0, InFlight::raw));
     }
 
     /// The newest moment whose state must stay reachable, and the length of the database at it, in keys.
     pub(crate) fn boundary(self) -> (Lsn, u64) {
-        let lsn = Lsn::new(self.store.register(self.object, BOUNDARY));
-        (lsn, self.store.register(self.object, EXTENT))
+        (Lsn::new(self.get(number::BOUNDARY)), self.get(number::EXTENT))
     }
 
     /// From now on keep what this moment needs. Under a lock that keeps writers out.
     pub(crate) fn set_boundary(self, lsn: Lsn, extent: u64) {
-        self.store.set_register(self.object, EXTENT, extent);
-        self.store.raise_register(self.object, BOUNDARY, lsn.get());
+        self.set(number::EXTENT, extent);
+        self.raise(number::BOUNDARY, lsn.get());
+    }
+
+    /// The stamp of the newest run of the WAL. 0: none was ever begun, or the present era is one of before-images.
+    pub(crate) fn newest_run(self) -> u64 {
+        self.get(number::NEWEST_RUN)
+    }
+
+    /// Announces a run: from now on LSNs of frames are counted by it.
+    pub(crate) fn announce_run(self, stamp: u64) {
+        self.set(number::NEWEST_RUN, stamp);
+    }
+
+    /// Whether the present era is one of the WAL engine.
+    pub(crate) fn in_wal_era(self) -> bool {
+        self.newest_run() != 0
+    }
+
+    /// The present era is one of before-images.
+    pub(crate) fn leave_wal_era(self) {
+        self.announce_run(0);
     }
 }

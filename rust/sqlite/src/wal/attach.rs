@@ -9,7 +9,7 @@ use dbrewind_core::{Engine as EraEngine, EraBody, Extent, Kind, Lsn, Timestamp};
 
 use super::ahead::Beyond;
 use super::anchor::Kept;
-use super::core::{Core, NEWEST_RUN, damaged_note};
+use super::core::{Core, damaged_note};
 use super::file::WalFile;
 use super::freeze::TOUCH;
 use super::header::WalHeader;
@@ -195,7 +195,7 @@ impl Core {
         }
         self.store.confirm_boot(self.object);
         // A rewind or checkpoint that was killed before it recorded its run has announced one that will never come.
-        self.store.set_register(self.object, NEWEST_RUN, self.runs.stamp());
+        self.registers().announce_run(self.runs.stamp());
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dbrewind_core::{Key, Kind, Lsn};
 
 use super::content::At;
-use super::core::{Core, Frozen, NEWEST_RUN};
+use super::core::{Core, Frozen};
 use super::header::WalHeader;
 use super::index::UNUSED_MARK;
 use super::locks::{READ0, READ1, READ4, WRITE};
@@ -224,7 +224,7 @@ impl Core {
         // Whoever reads the header from now on must know that LSNs are counted anew.
         self.sequence = wal_header.sequence;
         let note = RunNote { back_filled: 0, ..self.run_note(1, checksum, salt) };
-        self.store.set_register(self.object, NEWEST_RUN, note.stamp(self.tailed.get()));
+        self.registers().announce_run(note.stamp(self.tailed.get()));
         fault::place("wal restart: header invalid");
         let written = self.wal.write_header(&bytes);
         fault::place("wal restart: new header");

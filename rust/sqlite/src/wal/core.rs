@@ -19,12 +19,7 @@ use crate::error::Error;
 use crate::ffi::{HostFile, SqliteApi};
 use crate::file::PageOne;
 use crate::options::Synchronous;
-
-/// Registers of the object (`format.md`).
-pub(crate) const HIGHEST_COUNTER: usize = 0;
-pub(crate) const HIGHEST_COOKIE: usize = 1;
-pub(crate) const HIGHEST_CHANGE: usize = 2;
-pub(crate) const NEWEST_RUN: usize = 6;
+use crate::registers::Registers;
 
 /// What our locks guarantee while they are held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,6 +81,10 @@ impl Core {
         Head { kind, flags: 0, object: self.object, key: Key::new(key), lsn }
     }
 
+    pub(crate) fn registers(&self) -> Registers<'_> {
+        Registers::new(&self.store, self.object)
+    }
+
     /// The object's lock: one rewind, drain or checkpoint at a time, in all processes.
     pub(crate) fn lock_object(&self, timeout: Duration) -> Result<ObjectLock, Error> {
         self.store.lock_object(self.object, timeout).map_err(|error| match error {
@@ -116,7 +115,7 @@ impl Core {
 
     /// Catches up if somebody else appended, or published a run.
     pub(crate) fn refresh(&mut self) -> Result<(), Error> {
-        let run = self.store.register(self.object, NEWEST_RUN);
+        let run = self.registers().newest_run();
         if self.store.last_lsn(self.object) != self.tailed || run != self.runs.stamp() {
             self.catch_up()?;
         }
@@ -127,7 +126,7 @@ impl Core {
     /// then. The object's lock is held, so that its process has died, or failed.
     pub(crate) fn refresh_runs(&mut self) -> Result<(), Error> {
         self.refresh()?;
-        if self.store.register(self.object, NEWEST_RUN) == self.runs.stamp() {
+        if self.registers().newest_run() == self.runs.stamp() {
             return Ok(());
         }
         Err(Error::NotAttached { what: "a rewind by another process was killed".to_owned() })

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dbrewind_core::{Extent, Lsn};
 
-use super::core::{Core, NEWEST_RUN, locked_core};
+use super::core::{Core, locked_core};
 use super::notes::RunNote;
 use super::tail::Tail;
 use crate::database::JournalMode;
@@ -83,12 +83,12 @@ impl Core {
         self.check_recording()?;
         self.attach()?;
         for _ in 0..1000 {
-            let run = self.store.register(self.object, NEWEST_RUN);
+            let run = self.registers().newest_run();
             if run != self.runs.stamp() {
                 // Another process moved the WAL's end; its rewind holds this lock until the run is recorded.
                 let _object = self.lock_object(self.timeout)?;
                 self.catch_up()?;
-                if self.store.register(self.object, NEWEST_RUN) != self.runs.stamp() {
+                if self.registers().newest_run() != self.runs.stamp() {
                     // Its process died before it recorded the run.
                     return Err(Error::NotAttached {
                         what: "a rewind by another process was killed".to_owned(),
@@ -97,7 +97,7 @@ impl Core {
                 continue;
             }
             let header = self.header()?;
-            if self.store.register(self.object, NEWEST_RUN) != run {
+            if self.registers().newest_run() != run {
                 continue;
             }
             if self.holder.is_some() && !self.freeze_holds(&header) {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use dbrewind_core::{Extent, Key, Kind, Lsn, RewindBody, Source, Timestamp};
 
-use super::core::{Core, NEWEST_RUN};
+use super::core::Core;
 use super::header::{Checksum, Salt};
 use super::index::{IndexHeader, UNUSED_MARK};
 use super::locks::{CKPT, READ1, READ4, WRITE};
@@ -60,7 +60,7 @@ impl Core {
         }
         drop(history);
         // Somebody else is in the middle of moving the end.
-        let moving = self.store.register(self.object, NEWEST_RUN) != self.runs.stamp();
+        let moving = self.registers().newest_run() != self.runs.stamp();
         if !moving && to > self.lsn_now(&header)? {
             return Err(Error::NoSuchMoment { lsn: to });
         }
@@ -208,7 +208,7 @@ impl Core {
         fault::place("wal rewind: header invalid");
         // Whoever reads the header from now on must know that LSNs are counted anew.
         let note = self.run_note(k + 1, checksum, header.salt);
-        self.store.set_register(self.object, NEWEST_RUN, note.stamp(lsn.get()));
+        self.registers().announce_run(note.stamp(lsn.get()));
         let written = self.wal.write_frames(k + 1, &frame).and_then(|()| match self.synchronous {
             Synchronous::Full => self.wal.sync(),
             _ => Ok(()),
@@ -218,7 +218,7 @@ impl Core {
             // The old frame back, then the old header: as if nothing had been.
             match self.wal.write_frames(k + 1, &old) {
                 Ok(()) => {
-                    self.store.set_register(self.object, NEWEST_RUN, self.runs.stamp());
+                    self.registers().announce_run(self.runs.stamp());
                     self.index.publish(&mut self.file, header);
                 }
                 // As after a kill: SQLite recovers what is in the file, and the next call finds out what that is.
@@ -319,7 +319,9 @@ impl Core {
     /// Publishes a new end of the WAL.
     pub(crate) fn publish(&mut self, old: &IndexHeader, max_frame: u32, pages: u32, checksum: Checksum) {
         let mut header = *old;
-        header.change = self.next_change(old);
+        // It helps to tell headers apart and need not: the checksum in them sums up all frames, of which each rewind's
+        // has a counter of its own.
+        header.change = self.registers().next_index_change(old.change);
         header.max_frame = max_frame;
         header.pages = pages;
         header.checksum = checksum;
@@ -336,7 +338,7 @@ impl Core {
     pub(crate) fn record_run(&mut self, lsn: Lsn, note: &RunNote) -> Result<(), Error> {
         self.store.append(self.head(Kind::Note, RUN, lsn), &[&note.encode()])?;
         self.runs.push(lsn, note);
-        self.store.set_register(self.object, NEWEST_RUN, self.runs.stamp());
+        self.registers().announce_run(self.runs.stamp());
         Ok(())
     }
 

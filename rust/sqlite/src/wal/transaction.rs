@@ -2,9 +2,8 @@
 
 use dbrewind_core::{Key, Source};
 
-use super::core::{Core, HIGHEST_CHANGE, HIGHEST_COOKIE, HIGHEST_COUNTER};
+use super::core::Core;
 use super::header::{ByteOrder, Checksum, FrameHeader, Salt};
-use super::index::IndexHeader;
 use crate::counters;
 use crate::error::Error;
 use crate::file::Header;
@@ -77,16 +76,14 @@ impl Core {
         if root == present {
             return Ok(now);
         }
-        let highest = u32::try_from(self.store.register(self.object, HIGHEST_COOKIE)).unwrap_or(u32::MAX);
-        let fresh = counters::fresh_cookie(highest.max(then).max(now))?;
+        let fresh = counters::fresh_cookie(self.registers().cookie().max(then).max(now))?;
         self.first_cookies.insert(fresh, root);
         Ok(fresh)
     }
 
     /// A change counter that no page 1 has had, these least of all.
     pub(crate) fn counter_above(&self, these: &[u32]) -> u32 {
-        let known = self.store.register(self.object, HIGHEST_COUNTER);
-        counters::above(these.iter().fold(known, |known, number| counters::seen(known, *number)), 1)
+        self.registers().counter_above_all(these, 1)
     }
 
     /// Remembers the counters of a page 1 that is about to be published.
@@ -96,18 +93,8 @@ impl Core {
 
     /// Remembers numbers of a page 1 that somebody has published.
     pub(crate) fn note_numbers(&self, counter: u32, cookie: u32) {
-        let known = self.store.register(self.object, HIGHEST_COUNTER);
-        self.store.raise_register(self.object, HIGHEST_COUNTER, counters::seen(known, counter));
-        self.store.raise_register(self.object, HIGHEST_COOKIE, u64::from(cookie));
-    }
-
-    /// The next wal-index change number: above every one ever used, also before a recovery zeroed it. It helps to tell
-    /// headers apart and need not: the checksum in them sums up all frames, of which each rewind's has a counter of its own.
-    pub(crate) fn next_change(&self, header: &IndexHeader) -> u32 {
-        let known = counters::seen(self.store.register(self.object, HIGHEST_CHANGE), header.change);
-        let next = counters::above(known, 1);
-        self.store.raise_register(self.object, HIGHEST_CHANGE, counters::seen(known, next));
-        next
+        self.registers().raise_counter(counter);
+        self.registers().raise_cookie(cookie);
     }
 
     /// One page-1 commit frame.
