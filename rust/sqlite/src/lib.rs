@@ -2,6 +2,7 @@
 //!
 //! Links no SQLite: every call goes through the [`SqliteApi`] of the copy that the host uses.
 
+mod checksum;
 mod counters;
 mod database;
 mod digest;
@@ -14,6 +15,7 @@ mod in_flight;
 mod kernel_locks;
 mod mark;
 mod naming;
+mod notes;
 mod objects;
 mod opening;
 mod options;

@@ -7,7 +7,7 @@ use dbrewind_core::{Cursor, Kind, Location, ObjectId, Store};
 
 use crate::error::Error;
 use crate::file::FileId;
-use crate::wal::notes::{ANCHOR, AnchorNote};
+use crate::notes::{anchored_file, tag};
 
 /// The name of the database that the store's folder is named after, whatever that is.
 const BESIDE: &str = ".";
@@ -71,7 +71,7 @@ fn moved_from(
         FileId::of(path).map_err(|source| Error::Io { action: "look at", path: path.to_owned(), source })?;
     let mut newest: BTreeMap<ObjectId, Location> = BTreeMap::new();
     store.scan(&mut Cursor::default(), &mut |head, at, _| {
-        if head.kind == Kind::Note && head.key.get() == ANCHOR {
+        if head.kind == Kind::Note && head.key.get() == tag::ANCHOR {
             newest.insert(head.object, at);
         }
     })?;
@@ -79,8 +79,7 @@ fn moved_from(
     for (object, at) in newest {
         let Some((_, name)) = objects.iter().find(|(known, _)| *known == object) else { continue };
         let gone = place(folder, name).is_some_and(|place| std::fs::symlink_metadata(place).is_err());
-        let note = AnchorNote::decode(&store.read(at)?.body);
-        let same = note.is_some_and(|note| (note.file.device, note.file.inode) == (file.device, file.inode));
+        let same = anchored_file(&store.read(at)?.body) == Some(file);
         if gone && same && found.is_none_or(|(newer, _)| newer < at) {
             found = Some((at, name));
         }

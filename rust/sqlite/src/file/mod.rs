@@ -4,8 +4,10 @@ mod content;
 mod header;
 mod id;
 mod page_one;
+mod state;
 
 pub(crate) use content::{Content, read_padded};
 pub(crate) use header::{COUNTER, FIRST_TRUNK, Header, VERSIONS, number};
 pub(crate) use id::{FileId, born};
 pub(crate) use page_one::{PageOne, forget_moving, move_forward};
+pub(crate) use state::FileState;

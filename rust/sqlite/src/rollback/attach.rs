@@ -14,8 +14,8 @@ use crate::engine::{SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::{HostFile, LockLevel, SqliteApi, shim};
 use crate::file::{self, FileId};
+use crate::notes::{RollbackAnchor, tag};
 use crate::options::OpenOptions;
-use crate::wal::notes::{ANCHOR, AnchorNote};
 
 impl Rollback {
     /// Begins to record the database at `path`, an absolute path without links, into an object whose key
@@ -149,13 +149,13 @@ fn keep_or_begin(engine: &mut Rollback, present: &Present) -> Result<(), Error> 
         let newest = timeline.marks().filter(|mark| !mark.lost).map(|mark| mark.lsn).max();
         let rewind = timeline.rewinds().last().map(|rewind| rewind.lsn);
         let boundary = newest.max(rewind).unwrap_or(era.first).max(era.first);
-        let anchor = timeline.notes(ANCHOR).last();
+        let anchor = timeline.notes(tag::ANCHOR).last();
         Known {
             rollback: era.engine == EraEngine::Rollback,
             last: timeline.last(),
             boundary,
             extent: timeline.extent_at(boundary).unwrap_or_default().get(),
-            anchor: anchor.and_then(|note| Some((note.lsn, AnchorNote::decode(&note.body)?))),
+            anchor: anchor.and_then(|note| Some((note.lsn, RollbackAnchor::decode(&note.body)?))),
         }
     };
     if is_kept(engine, present, &known)? {
@@ -175,15 +175,14 @@ struct Known {
     last: Lsn,
     boundary: Lsn,
     extent: u64,
-    anchor: Option<(Lsn, AnchorNote)>,
+    anchor: Option<(Lsn, RollbackAnchor)>,
 }
 
 fn is_kept(engine: &mut Rollback, present: &Present, known: &Known) -> Result<bool, Error> {
     let Some((at, anchor)) = &known.anchor else { return Ok(false) };
     // The number of a deleted file is soon given to the next one; a birth of 0 is unknown.
-    let births = (anchor.file.changed, file::born(&engine.path));
-    let same_file = (anchor.file.device, anchor.file.inode) == (engine.id.device, engine.id.inode)
-        && (births.0 == births.1 || births.0 == 0 || births.1 == 0);
+    let births = (anchor.born, file::born(&engine.path));
+    let same_file = anchor.file == engine.id && (births.0 == births.1 || births.0 == 0 || births.1 == 0);
     if !known.rollback || !same_file || engine.store.broken(engine.object).is_some() {
         return Ok(false);
     }

@@ -10,8 +10,7 @@ use crate::engine::locked;
 use crate::error::Error;
 use crate::file;
 use crate::file::read_padded;
-use crate::wal::header::Checksum;
-use crate::wal::notes::{ANCHOR, AnchorNote, FileState};
+use crate::notes::{RollbackAnchor, tag};
 
 impl Rollback {
     /// Records what came of a change whose process died. `None`: somebody wrote unrecorded.
@@ -74,25 +73,13 @@ impl Rollback {
 
     /// Notes what the file looks like at this moment, for an attach that finds no registers.
     pub(super) fn append_anchor(&self, present: &Present, lsn: Lsn) -> Result<(), Error> {
-        let note = AnchorNote {
-            file: FileState {
-                device: self.id.device,
-                inode: self.id.inode,
-                size: present.size,
-                modified: 0,
-                changed: file::born(&self.path),
-            },
+        let note = RollbackAnchor {
+            file: self.id,
+            size: present.size,
+            born: file::born(&self.path),
             counter: present.counter(),
-            salt: [0; 8],
-            frame: 0,
-            checksum: Checksum(0, 0),
-            back_filled: 0,
-            attempted: 0,
-            under_way: false,
-            settled: false,
-            all_back_filled: true,
         };
-        self.store.append(self.head(Kind::Note, ANCHOR, lsn), &[&note.encode()])?;
+        self.store.append(self.head(Kind::Note, tag::ANCHOR, lsn), &[&note.encode()])?;
         Ok(())
     }
 

@@ -3,8 +3,10 @@
 
 use dbrewind_core::{Extent, Lsn, Timestamp};
 
+use crate::notes::tag;
+
 /// The tag.
-pub(crate) const TAG: u64 = 4;
+pub(crate) const TAG: u64 = tag::ROLLBACK_INTENT;
 const LEN: usize = 40;
 
 /// A rewind to be. Its own LSN is the record's.

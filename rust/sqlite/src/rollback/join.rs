@@ -8,9 +8,9 @@ use dbrewind_core::{Engine as EraEngine, Store, StoreOptions, Timeline};
 use super::recorder::Recorder;
 use crate::file::FileId;
 use crate::naming::{beside, name_in};
+use crate::notes::{anchored_file, tag};
 use crate::objects::latest_block;
 use crate::sync::{AtomicBool, Ordering};
-use crate::wal::notes::{ANCHOR, AnchorNote};
 
 /// Whether connections of this process join.
 static ON: AtomicBool = AtomicBool::new(false);
@@ -49,7 +49,7 @@ pub(super) fn find(path: &Path, file: FileId) -> Option<Recorder> {
     let mut timeline = Timeline::new(object);
     timeline.catch_up(&store).ok()?;
     let rollback = timeline.era().is_some_and(|era| era.engine == EraEngine::Rollback);
-    let anchor = timeline.notes(ANCHOR).last().and_then(|note| AnchorNote::decode(&note.body))?;
-    let same = (anchor.file.device, anchor.file.inode) == (file.device, file.inode);
+    let anchored = timeline.notes(tag::ANCHOR).last().and_then(|note| anchored_file(&note.body))?;
+    let same = anchored == file;
     (rollback && same && !store.boot_changed(object)).then(|| Recorder::new(store, object, block))
 }

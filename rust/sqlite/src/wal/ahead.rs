@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use dbrewind_core::{Head, Kind, Location};
 
 use super::core::Core;
-use super::header::{Checksum, FrameHeader};
+use super::header::FrameHeader;
 use super::index::IndexHeader;
+use crate::checksum::Checksum;
 use crate::engine::locked;
 use crate::error::Error;
 use crate::fault;

@@ -1,17 +1,17 @@
 //! Whether anything happened to the database while nobody recorded.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use dbrewind_core::{Kind, Lsn, Timestamp};
 
 use super::core::{Core, damaged_note};
-use super::header::{Checksum, Salt};
 use super::index::IndexHeader;
-use super::notes::{ANCHOR, AnchorNote, FileState};
+use crate::checksum::{Checksum, Salt};
 use crate::engine::locked;
 use crate::error::Error;
 use crate::ffi;
+use crate::file::FileState;
+use crate::notes::{WalAnchor, tag};
 
 /// A write at least this much later than another one is sure to have a later time stamp.
 const GRAIN_NS: u64 = 20_000_000;
@@ -24,17 +24,7 @@ pub(crate) fn observe(path: &Path) -> Result<(FileState, bool), Error> {
     let now = Timestamp::now().get();
     let stat = std::fs::metadata(path);
     let stat = stat.map_err(|source| Error::Io { action: "stat", path: path.to_owned(), source })?;
-    let nanoseconds = |seconds: i64, rest: i64| {
-        let seconds = u64::try_from(seconds).unwrap_or(0);
-        seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(rest).unwrap_or(0))
-    };
-    let state = FileState {
-        device: stat.dev(),
-        inode: stat.ino(),
-        size: stat.size(),
-        modified: nanoseconds(stat.mtime(), stat.mtime_nsec()),
-        changed: nanoseconds(stat.ctime(), stat.ctime_nsec()),
-    };
+    let state = FileState::from(&stat);
     let newest = state.modified.max(state.changed);
     // Whole seconds: a file system that keeps no smaller ones.
     let grain = if newest.is_multiple_of(1_000_000_000) { COARSE_NS } else { GRAIN_NS };
@@ -58,7 +48,7 @@ fn observe_settled(path: &Path) -> Result<(FileState, bool), Error> {
         return Ok((state, false));
     }
     let (after, settled) = observe(path)?;
-    let same = (after.device, after.inode, after.size) == (state.device, state.inode, state.size);
+    let same = (after.id, after.size) == (state.id, state.size);
     Ok((after, settled || (same && after.modified == earlier)))
 }
 
@@ -85,8 +75,8 @@ impl Core {
     /// Compares the newest anchor with what is there. The freeze is in place.
     pub(crate) fn compare_anchor(&self, header: &IndexHeader) -> Result<Kept, Error> {
         let history = locked(&self.history);
-        let Some(note) = history.timeline.notes(ANCHOR).last() else { return Ok(Kept::Lost) };
-        let anchor = AnchorNote::decode(&note.body).ok_or_else(|| damaged_note("anchor", note.lsn))?;
+        let Some(note) = history.timeline.notes(tag::ANCHOR).last() else { return Ok(Kept::Lost) };
+        let anchor = WalAnchor::decode(&note.body).ok_or_else(|| damaged_note("anchor", note.lsn))?;
         // Nothing is recorded, not even by a mark, of what came after the anchor; but for images of a transaction that did
         // not commit, which are taken back.
         let newest = note.lsn == self.tailed && history.timeline.highest_said() <= self.tailed;
@@ -104,7 +94,7 @@ impl Core {
             if power_cut && !certain {
                 return Ok(Kept::Lost);
             }
-            let AnchorNote { back_filled, attempted, under_way, .. } = anchor;
+            let WalAnchor { back_filled, attempted, under_way, .. } = anchor;
             let interrupted = under_way.then_some(anchor.frame);
             return Ok(Kept::SameWal { back_filled, attempted, interrupted });
         }
@@ -118,8 +108,8 @@ impl Core {
     /// SHARED, so that it stays like that.
     pub(crate) fn frozen_elsewhere(&self, header: &IndexHeader) -> Result<bool, Error> {
         let history = locked(&self.history);
-        let Some(note) = history.timeline.notes(ANCHOR).last() else { return Ok(false) };
-        let anchor = AnchorNote::decode(&note.body).ok_or_else(|| damaged_note("anchor", note.lsn))?;
+        let Some(note) = history.timeline.notes(tag::ANCHOR).last() else { return Ok(false) };
+        let anchor = WalAnchor::decode(&note.body).ok_or_else(|| damaged_note("anchor", note.lsn))?;
         drop(history);
         let back_filled = self.index.watch().back_filled() <= anchor.back_filled;
         let ended = back_filled && !anchor.under_way;
@@ -127,22 +117,20 @@ impl Core {
     }
 
     /// Whether nobody has written to the database file since the anchor, or only what does not matter.
-    fn is_untouched(&self, anchor: &AnchorNote) -> Result<bool, Error> {
+    fn is_untouched(&self, anchor: &WalAnchor) -> Result<bool, Error> {
         let (state, _) = observe(&self.path)?;
         // Who back-fills says so in the wal-index first, and who makes that anew says so needlessly.
         let told = self.index.attempted() <= anchor.attempted;
         if anchor.under_way {
             // Up to there everything is in the store, bases included: whoever has brought it into the file, how far ever.
             let within = self.index.watch().back_filled() <= anchor.attempted;
-            return Ok(told
-                && within
-                && (state.device, state.inode) == (anchor.file.device, anchor.file.inode));
+            return Ok(told && within && state.id == anchor.file.id);
         }
         // Times that are too young to tell need the wal-index.
         Ok((anchor.settled || told) && state == anchor.file)
     }
 
-    fn anchored_frame(&self, anchor: &AnchorNote, header: &IndexHeader) -> Result<bool, Error> {
+    fn anchored_frame(&self, anchor: &WalAnchor, header: &IndexHeader) -> Result<bool, Error> {
         if header.salt != anchor.salt || anchor.salt != self.runs.salt() || header.max_frame < anchor.frame {
             return Ok(false);
         }
@@ -185,7 +173,7 @@ impl Core {
         let checksum = self.checksum_of(frame, header.salt)?.unwrap_or_default();
         let counter = self.page_one(header.max_frame)?.counter;
         let all_back_filled = self.index.watch().back_filled() >= header.max_frame;
-        let note = AnchorNote {
+        let note = WalAnchor {
             file,
             salt: frozen.salt,
             frame,
@@ -198,7 +186,7 @@ impl Core {
             all_back_filled,
         };
         let lsn = self.tailed.max(Lsn::new(1));
-        self.store.append(self.head(Kind::Note, ANCHOR, lsn), &[&note.encode()])?;
+        self.store.append(self.head(Kind::Note, tag::ANCHOR, lsn), &[&note.encode()])?;
         self.anchor_pending = !settled && !under_way;
         self.anchor_frame = frame;
         Ok(())

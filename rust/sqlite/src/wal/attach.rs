@@ -15,14 +15,16 @@ use super::freeze::TOUCH;
 use super::header::WalHeader;
 use super::index::{IndexHeader, WalIndex};
 use super::locks::WRITE;
-use super::notes::{INTENT, IntentNote};
+use super::notes::IntentNote;
 use super::rewind::next_lsn;
 use super::runs::Runs;
+use crate::checksum::Checksum;
 use crate::engine::{SharedHistory, locked};
 use crate::error::Error;
 use crate::fault;
 use crate::ffi::{Connection, HostFile, HostVfs, LockLevel, SqliteApi, shim};
 use crate::file;
+use crate::notes::tag;
 use crate::options::{OpenOptions, Synchronous};
 
 impl Core {
@@ -243,7 +245,7 @@ impl Core {
     fn finish_intent(&mut self, header: &IndexHeader) -> Result<bool, Error> {
         let (intent, lsn) = {
             let history = locked(&self.history);
-            let Some(note) = history.timeline.notes(INTENT).last() else { return Ok(true) };
+            let Some(note) = history.timeline.notes(tag::WAL_INTENT).last() else { return Ok(true) };
             if history.timeline.rewinds().iter().any(|rewind| rewind.lsn == note.lsn)
                 || note.lsn <= self.tailed
             {
@@ -311,7 +313,7 @@ impl Core {
         let same = first.page == 1 && u64::from(first.commit) == self.extent && ours == below;
         // If the first transaction changed nothing, its frame stands for the last moment itself, which is hot then.
         let frame = u32::from(same);
-        let checksum = if same { first.checksum } else { super::header::Checksum::default() };
+        let checksum = if same { first.checksum } else { Checksum::default() };
         let note = self.run_note(frame, checksum, header.salt);
         self.record_run(self.tailed, &note)?;
         self.store.raise_last_lsn(self.object, self.tailed);

@@ -10,14 +10,15 @@ use dbrewind_core::{Head, HolderLock, Key, Kind, Lsn, ObjectId, ObjectLock, Stor
 
 use super::ahead::Beyond;
 use super::file::WalFile;
-use super::header::Salt;
 use super::index::{IndexHeader, WalIndex};
-use super::notes::{RUN, RunNote};
+use super::notes::RunNote;
 use super::runs::Runs;
+use crate::checksum::Salt;
 use crate::engine::{SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::{HostFile, SqliteApi};
 use crate::file::PageOne;
+use crate::notes::tag;
 use crate::options::Synchronous;
 use crate::registers::Registers;
 
@@ -103,7 +104,7 @@ impl Core {
         history.catch_up()?;
         let timeline = &history.timeline;
         let mut runs = Runs::default();
-        for note in timeline.notes(RUN) {
+        for note in timeline.notes(tag::RUN) {
             let run = RunNote::decode(&note.body);
             runs.push(note.lsn, &run.ok_or_else(|| damaged_note("run", note.lsn))?);
         }

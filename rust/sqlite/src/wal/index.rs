@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::header::{ByteOrder, Checksum, Salt};
+use crate::checksum::{ByteOrder, Checksum, Salt};
 use crate::error::Error;
 use crate::fault;
 use crate::ffi::{self, HostFile, Region};

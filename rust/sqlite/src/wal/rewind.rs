@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 use dbrewind_core::{Extent, Key, Kind, Lsn, RewindBody, Source, Timestamp};
 
 use super::core::Core;
-use super::header::{Checksum, Salt};
 use super::index::{IndexHeader, UNUSED_MARK};
 use super::locks::{CKPT, READ1, READ4, WRITE};
-use super::notes::{INTENT, IntentNote, RUN, RunNote};
+use super::notes::{IntentNote, RunNote};
 use super::transaction::Place;
+use crate::checksum::{Checksum, Salt};
 use crate::engine::{Change, locked};
 use crate::error::Error;
 use crate::fault;
 use crate::ffi::{ShmLock, VfsError};
+use crate::notes::tag;
 use crate::options::Synchronous;
 use crate::rewound::Method;
 
@@ -201,7 +202,7 @@ impl Core {
             last: header.max_frame,
             last_checksum: header.checksum,
         };
-        self.store.append(self.head(Kind::Note, INTENT, lsn), &[&intent.encode()])?;
+        self.store.append(self.head(Kind::Note, tag::WAL_INTENT, lsn), &[&intent.encode()])?;
         fault::place("wal rewind: intent");
         self.note_counters(&one);
         self.index.invalidate(&mut self.file);
@@ -336,7 +337,7 @@ impl Core {
 
     /// Records that LSNs and frames advance together from here.
     pub(crate) fn record_run(&mut self, lsn: Lsn, note: &RunNote) -> Result<(), Error> {
-        self.store.append(self.head(Kind::Note, RUN, lsn), &[&note.encode()])?;
+        self.store.append(self.head(Kind::Note, tag::RUN, lsn), &[&note.encode()])?;
         self.runs.push(lsn, note);
         self.registers().announce_run(self.runs.stamp());
         Ok(())

@@ -2,8 +2,8 @@
 
 use dbrewind_core::Lsn;
 
-use super::header::Salt;
 use super::notes::RunNote;
+use crate::checksum::Salt;
 
 /// From `frame` up to the next piece, frames and LSNs advance together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,7 +72,7 @@ impl Runs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wal::header::Checksum;
+    use crate::checksum::Checksum;
 
     fn note(frame: u32, salt: u8) -> RunNote {
         RunNote { frame, salt: [salt; 8], checksum: Checksum(0, 0), sequence: 0, back_filled: 0 }

@@ -3,7 +3,8 @@
 use dbrewind_core::{Key, Source};
 
 use super::core::Core;
-use super::header::{ByteOrder, Checksum, FrameHeader, Salt};
+use super::header::FrameHeader;
+use crate::checksum::{ByteOrder, Checksum, Salt};
 use crate::counters;
 use crate::error::Error;
 use crate::file::Header;
