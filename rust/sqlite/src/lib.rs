@@ -11,6 +11,7 @@ mod error;
 mod fault;
 mod ffi;
 mod file;
+mod handover;
 mod in_flight;
 mod kernel_locks;
 mod mark;

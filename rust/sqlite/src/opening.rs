@@ -12,10 +12,11 @@ use crate::engine::{Engine, History, SharedHistory};
 use crate::error::Error;
 use crate::ffi::{Connection, HostFile, LockLevel, SqliteApi, VfsError, shim};
 use crate::file::Header;
+use crate::handover::Hook;
 use crate::naming::{beside, name_in};
 use crate::objects::{latest_block, lost_marks};
 use crate::options::{Journal, OpenOptions};
-use crate::rollback::{Hook, Rollback, is_hot, journal_path};
+use crate::rollback::{Rollback, is_hot, journal_path};
 use crate::switch::{enter_wal, leave_wal};
 use crate::wal::WalEngine;
 

@@ -7,8 +7,8 @@ use dbrewind_core::lock_patiently;
 use crate::database::JournalMode;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::rollback::Hook;
-use crate::switch::{Context, follow};
+use crate::handover::Hook;
+use crate::switch::{Context, follow, prepare};
 
 /// Holds an engine from the open to the close of a handle.
 #[derive(Default)]
@@ -91,7 +91,7 @@ impl Slot {
     pub(crate) fn hook(slot: &Arc<Self>) -> Hook {
         let slot = Arc::downgrade(slot);
         let process = std::process::id();
-        Hook::new(move || {
+        Hook::new(prepare, move || {
             let slot = slot.clone();
             let run = move || {
                 if std::process::id() == process

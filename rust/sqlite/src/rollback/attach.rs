@@ -8,12 +8,13 @@ use super::buffers::Buffers;
 use super::engine::Rollback;
 use super::present::Present;
 use super::recorder::Recorder;
-use super::registry::{self, Hook};
+use super::registry;
 use super::two_copies;
 use crate::engine::{SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::{HostFile, LockLevel, SqliteApi, shim};
 use crate::file::{self, FileId};
+use crate::handover::Hook;
 use crate::notes::{RollbackAnchor, tag};
 use crate::options::OpenOptions;
 
@@ -125,7 +126,9 @@ impl Rollback {
     /// Has the shim record from now on. Under a lock that keeps writers out.
     fn record(&mut self, hook: Hook) -> Result<(), Error> {
         let (store, object, block) = (self.store.clone(), self.object, self.block);
-        let attached = registry::attach(self.id, &self.store, hook, || Recorder::new(store, object, block));
+        let prepare = Some(hook.prepare);
+        let attached =
+            registry::attach(self.id, &self.store, hook, || Recorder::new(store, object, block, prepare));
         self.attachment = Some(attached.map_err(|_| Error::Invalid {
             what: "this process records the database already, into another store (or into one that was removed \
                    meanwhile); close that recording first, or use its store"

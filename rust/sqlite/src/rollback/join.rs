@@ -51,5 +51,5 @@ pub(super) fn find(path: &Path, file: FileId) -> Option<Recorder> {
     let rollback = timeline.era().is_some_and(|era| era.engine == EraEngine::Rollback);
     let anchored = timeline.notes(tag::ANCHOR).last().and_then(|note| anchored_file(&note.body))?;
     let same = anchored == file;
-    (rollback && same && !store.boot_changed(object)).then(|| Recorder::new(store, object, block))
+    (rollback && same && !store.boot_changed(object)).then(|| Recorder::new(store, object, block, None))
 }

@@ -30,5 +30,5 @@ pub(crate) use attach::refuse_two_copies;
 pub(crate) use engine::Rollback;
 pub(crate) use join::begin as join_recordings;
 pub(crate) use journal::{is_hot, path_for as journal_path};
-pub(crate) use registry::{Hook, give_back, is_unguarded, take_handover};
+pub(crate) use registry::{give_back, is_unguarded, take_handover};
 pub(crate) use watched::Watched;

@@ -13,9 +13,9 @@ use crate::fault;
 use crate::ffi::HostVfs;
 use crate::file::{self, Header};
 use crate::file::{Content, read_padded};
+use crate::handover::{Handover, Prepare};
 use crate::in_flight::InFlight;
 use crate::registers::Registers;
-use crate::switch::Handover;
 
 /// Saves the images of one database file for all connections of this process.
 ///
@@ -28,6 +28,8 @@ pub(crate) struct Recorder {
     /// Size of a block in bytes: the page size at the first attach. Blocks stay what they are when the page
     /// size changes.
     block: u32,
+    /// `None`: no handle of this process would take a handover.
+    prepare: Option<Prepare>,
     state: Mutex<State>,
 }
 
@@ -88,8 +90,8 @@ impl Transaction {
 
 impl Recorder {
     /// Blocks are `block` bytes each.
-    pub(crate) fn new(store: Store, object: ObjectId, block: u32) -> Self {
-        Self { store, object, block, state: Mutex::default() }
+    pub(crate) fn new(store: Store, object: ObjectId, block: u32, prepare: Option<Prepare>) -> Self {
+        Self { store, object, block, prepare, state: Mutex::default() }
     }
 
     /// The store it writes to.
@@ -315,7 +317,7 @@ impl Recorder {
         if !at_rest || self.store.broken(self.object).is_some() {
             return None;
         }
-        Handover::prepare(vfs, path, (&self.store, self.object), registers.counter())
+        self.prepare?(vfs, path, (&self.store, self.object), registers.counter())
     }
 
     /// Answers whether there is a `COMMIT` now.

@@ -9,7 +9,7 @@ use super::join;
 use super::recorder::Recorder;
 use super::watched::Watched;
 use crate::file::FileId;
-use crate::switch::Handover;
+use crate::handover::{Handover, Hook};
 
 #[derive(Default)]
 struct Entry {
@@ -72,22 +72,6 @@ pub(super) fn remove(watched: &Watched) {
 pub(crate) struct Attachment {
     file: FileId,
     number: u64,
-}
-
-/// What to call, from within a callback of SQLite's, when the database was switched to WAL mode.
-#[derive(Clone)]
-pub(crate) struct Hook(Option<Arc<dyn Fn() + Send + Sync>>);
-
-impl Hook {
-    /// Does nothing.
-    pub(crate) fn none() -> Self {
-        Self(None)
-    }
-
-    /// Must return soon, and take no lock of the database.
-    pub(crate) fn new(run: impl Fn() + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(run)))
-    }
 }
 
 /// The recorder of this file was attached for another store.
@@ -175,11 +159,7 @@ pub(super) fn hand_over(file: FileId, handover: Handover) {
     entry.handover = Some(handover);
     let hooks: Vec<Hook> = entry.hooks.iter().map(|(_, hook)| hook.clone()).collect();
     drop(files);
-    for Hook(hook) in hooks {
-        if let Some(run) = hook {
-            run();
-        }
-    }
+    hooks.iter().for_each(Hook::run);
 }
 
 /// The handover of a file, if there was a switch that nobody has followed yet.

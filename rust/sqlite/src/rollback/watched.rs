@@ -9,7 +9,7 @@ use super::registry;
 use crate::ffi::{HostVfs, Opener};
 use crate::file::Content;
 use crate::file::FileId;
-use crate::switch::Handover;
+use crate::handover::Handover;
 use crate::sync::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 const SHARED: i32 = 1;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use crate::engine::SharedHistory;
 use crate::error::Error;
 use crate::ffi::{HostFile, LockLevel, SqliteApi, VfsError};
+use crate::handover::Hook;
 use crate::options::OpenOptions;
-use crate::rollback::{Hook, Rollback, refuse_two_copies};
+use crate::rollback::{Rollback, refuse_two_copies};
 use crate::wal::Core;
 
 /// Ends WAL mode while nobody else has the database open, and goes on recording in the rollback modes.

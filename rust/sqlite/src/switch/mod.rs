@@ -3,10 +3,10 @@
 
 mod enter;
 mod follow;
-mod handover;
 mod leave;
+mod prepare;
 
 pub(crate) use enter::enter_wal;
 pub(crate) use follow::{Context, follow};
-pub(crate) use handover::{Handover, NotAdopted};
 pub(crate) use leave::leave_wal;
+pub(crate) use prepare::prepare;

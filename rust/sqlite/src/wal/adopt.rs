@@ -12,8 +12,22 @@ use crate::engine::{SharedHistory, locked};
 use crate::error::Error;
 use crate::fault;
 use crate::ffi::{HostFile, ShmLock, SqliteApi};
+use crate::handover::Handover;
 use crate::options::OpenOptions;
-use crate::switch::{Handover, NotAdopted};
+
+/// The WAL engine could not take over.
+#[derive(Debug)]
+pub(crate) struct NotAdopted {
+    pub(crate) error: Error,
+    /// If it still keeps everything as it is.
+    pub(crate) handover: Option<Handover>,
+}
+
+impl NotAdopted {
+    pub(crate) fn new(error: Error, handover: Option<Handover>) -> Box<Self> {
+        Box::new(Self { error, handover })
+    }
+}
 
 impl Core {
     /// Becomes the holder of a WAL that a handover has kept since it was created: the database file is the
@@ -55,7 +69,7 @@ impl Core {
         let Some(header) = header.filter(|header| header.max_frame > 0) else {
             return Err(Error::WalDamaged { what: "it is empty right after a commit".to_owned() });
         };
-        if !Handover::untouched(&self.index) {
+        if !self.index.is_untouched() {
             // Somebody got past the read mark: what was recorded so far ends here.
             self.thaw();
             self.freeze_with_a_frame()?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dbrewind_core::{Extent, Lsn};
 
+use super::adopt::NotAdopted;
 use super::core::{Core, locked_core};
 use super::notes::RunNote;
 use super::tail::Tail;
@@ -13,8 +14,8 @@ use crate::database::JournalMode;
 use crate::engine::{Change, Engine, Moment, SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::SqliteApi;
+use crate::handover::Handover;
 use crate::options::OpenOptions;
-use crate::switch::{Handover, NotAdopted};
 
 /// Records a database in WAL mode.
 #[derive(Debug)]

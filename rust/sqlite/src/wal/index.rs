@@ -350,6 +350,12 @@ impl WalIndex {
         self.watch.0.load(ATTEMPTED)
     }
 
+    /// Whether no frame of a new WAL, whose read mark 4 is held at 0, has been brought into the database file. Some
+    /// versions of SQLite reset read marks in a recovery even while a reader is on them.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.watch.back_filled() == 0 && self.attempted() == 0 && self.watch.read_mark(4) == 0
+    }
+
     /// Sets a slot's read mark. Only under that slot's exclusive lock.
     pub(crate) fn set_read_mark(&self, slot: u8, mark: u32) {
         self.watch.0.store(READ_MARKS + 4 * usize::from(slot), mark);
