@@ -10,6 +10,7 @@ use crate::engine::{Engine, SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::SqliteApi;
 use crate::file::FileId;
+use crate::journal_mode::JournalMode;
 use crate::mark::{Mark, MarkState};
 use crate::opening;
 use crate::options::OpenOptions;
@@ -18,15 +19,6 @@ use crate::rollback::is_unguarded;
 use crate::slot::Slot;
 use crate::switch::Context;
 use crate::target::Target;
-
-/// The family of journal modes a database is recorded in.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum JournalMode {
-    /// `WAL`.
-    Wal,
-    /// `DELETE`, `TRUNCATE`, `PERSIST`, `MEMORY` or `OFF`.
-    Rollback,
-}
 
 /// A database whose changes are recorded for as long as this handle lives.
 ///

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use dbrewind_core::{Extent, Lsn, ObjectId, Store, Timeline, TimelineError};
 
-use crate::database::JournalMode;
 use crate::error::Error;
+use crate::journal_mode::JournalMode;
 use crate::rewound::Method;
 
 /// The records of one database, shared by the facade, the engine and the engine's threads.

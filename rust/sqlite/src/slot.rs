@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dbrewind_core::lock_patiently;
 
-use crate::database::JournalMode;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::handover::Hook;
+use crate::journal_mode::JournalMode;
 use crate::switch::{Context, follow, prepare};
 
 /// Holds an engine from the open to the close of a handle.

@@ -8,13 +8,13 @@ use dbrewind_core::{Code, Extent, Head, Key, Kind, Lsn, ObjectId, Store};
 use super::buffers::Buffers;
 use super::present::Present;
 use super::registry::{self, Attachment};
-use crate::database::JournalMode;
 use crate::digest::Digester;
 use crate::engine::{Change, Engine, Moment, SharedHistory};
 use crate::error::Error;
 use crate::ffi::{Connection, HostFile, HostVfs, SqliteApi, shim};
 use crate::file::FileId;
 use crate::file::read_padded;
+use crate::journal_mode::JournalMode;
 use crate::options::Synchronous;
 use crate::registers::Registers;
 

@@ -8,7 +8,7 @@ use crate::engine::{Engine, SharedHistory};
 use crate::error::Error;
 use crate::ffi::{SqliteApi, shim};
 use crate::handover::Hook;
-use crate::opening;
+use crate::journal_mode::set_journal;
 use crate::options::OpenOptions;
 use crate::rollback::Rollback;
 
@@ -24,7 +24,7 @@ pub(crate) fn enter_wal(
     let quiet = OpenOptions { default_vfs: false, ..options.clone() };
     let rollback = Rollback::open(api, path, Arc::clone(&history), block, &quiet, Hook::silent(prepare))?;
     let mut engine: Box<dyn Engine> = Box::new(rollback);
-    opening::set_journal(api, path, Some(shim::NAME), options, c"PRAGMA journal_mode = WAL", "wal")?;
+    set_journal(api, path, Some(shim::NAME), options, c"PRAGMA journal_mode = WAL", "wal")?;
     follow(&mut engine, &Context { api, path: path.to_owned(), options: options.clone(), history })?;
     Ok(engine)
 }

@@ -10,9 +10,9 @@ use crate::engine::{Engine, History, SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::SqliteApi;
 use crate::file::FileId;
+use crate::journal_mode::{heal, look};
 use crate::naming::name_in;
 use crate::objects::lost_marks;
-use crate::opening;
 use crate::options::OpenOptions;
 use crate::rollback;
 use crate::wal::WalEngine;
@@ -37,9 +37,9 @@ pub(crate) fn follow(engine: &mut Box<dyn Engine>, context: &Context) -> Result<
     let mut handover = rollback::take_handover(id);
     if handover.is_none() {
         // A process may have died in the middle of the switch.
-        opening::heal(*api, path, options)?;
+        heal(*api, path, options)?;
     }
-    let header = match opening::look(api, path, options) {
+    let header = match look(api, path, options) {
         Ok(Some(header)) if header.versions == [2, 2] => header,
         other => {
             rollback::give_back(id, handover);
