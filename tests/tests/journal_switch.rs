@@ -393,6 +393,41 @@ fn wal_left_unrecorded() {
     assert_eq!(rows[0][3], "lost");
 }
 
+/// A process that recorded in a rollback mode has slept through an era of WAL, and the mode was changed back by somebody
+/// who does not record: what it writes then goes unrecorded, since the era knows no images of its kind.
+#[test]
+fn a_recorder_that_slept_through_wal() {
+    let mut scene = Scene::new("delete");
+    scene.fill(200);
+    scene.mark("start").ok();
+    let mut stale = Peer::process("recording process", Path::new(BINARY));
+    let path = scene.name();
+    stale.ask(Request::Attach { path, options: options(false) }).ok();
+    stale.open(&scene.path, 200);
+    stale.must("insert into t(v) values('recorded')");
+    scene.app.ask(Request::Close).ok();
+    scene.recorder.ask(Request::Detach).ok();
+    scene.attach(true).ok();
+    scene.mark("in wal").ok();
+    scene.recorder.ask(Request::Detach).ok();
+    let mut plain = scene.plain();
+    assert_eq!(plain.sql("pragma journal_mode=delete").value(), "delete");
+    plain.ask(Request::Close).ok();
+    stale.must("update t set v = 'unrecorded'");
+    let before = scene.image();
+    scene.attach(false).ok();
+    for name in ["start", "in wal"] {
+        let answer = scene.rewind(name);
+        assert!(answer.is_dbr(11), "{name}: {answer:?}");
+        assert_eq!(scene.image(), before);
+    }
+    // From now on it records again.
+    scene.mark("anew").ok();
+    stale.must("update t set v = 'recorded again'; insert into t(v) values('and more')");
+    scene.rewind("anew").ok();
+    assert_eq!(scene.image(), before);
+}
+
 /// In WAL mode the size of the pages is for ever.
 #[test]
 fn page_size_and_wal() {
