@@ -57,7 +57,7 @@ bench: package
 	@PYTHONPATH=benches $(PYTHON) -m compare $(if $(QUICK),--quick) $(BENCH_ARGS)
 	@$(if $(QUICK)$(BENCH_ARGS),,PYTHONPATH=benches $(PYTHON) -m compare.readme)
 
-# CRASH_ARGS: --kills N or --cuts N, --seed S, --journal MODE, --verbose. With --faults N lives end at named steps, after
+# CRASH_ARGS: --kills N, --cuts N or --appends N, --seed S, --journal MODE, --verbose. With --faults N lives end at named steps, after
 # at most N passes, beside --kills. The seed of a failure is printed.
 crash:
 	cargo build --release --package dbrewind-tests --features fault --bin crash
@@ -67,6 +67,7 @@ else
 	target/release/crash --kills 500
 	target/release/crash --kills 500 --faults 20
 	target/release/crash --cuts 5000
+	target/release/crash --appends 1000
 endif
 
 # Each run draws a new seed and prints it; DBREWIND_SEED replays one.

@@ -8,6 +8,9 @@ mod client;
 pub mod copies;
 mod error;
 mod ffi;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handle;
 mod server;
 mod wire;

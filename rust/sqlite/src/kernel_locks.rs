@@ -82,6 +82,14 @@ pub(crate) fn program(pid: u32) -> String {
     if name.trim().is_empty() { String::new() } else { format!(" ({})", name.trim()) }
 }
 
+/// Reads a list that no kernel wrote.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(list: &str) {
+    let file = FileId { device: 0xfd01, inode: 9876 };
+    let found = found_in(|| list.to_owned(), file, |found| !found.is_empty());
+    assert!(found.iter().all(|lock| lock.is_on(file)));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,9 @@ mod error;
 mod fault;
 mod ffi;
 mod file;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handover;
 mod in_flight;
 mod journal_mode;

@@ -10,7 +10,9 @@
     reason = "a test harness reports by panicking"
 )]
 
+pub mod append;
 pub mod cut;
+pub mod fuzz;
 pub mod image;
 pub mod kill;
 pub mod model;

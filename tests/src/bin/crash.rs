@@ -1,16 +1,16 @@
-//! The kill campaign, the power cuts, and the processes they are done to.
+//! The kill campaigns, the power cuts, and the processes they are done to.
 //!
-//! `crash [--kills N | --cuts N] [--seed S] [--journal MODE] [--faults N] [--verbose]`
+//! `crash [--kills N | --cuts N | --appends N] [--seed S] [--journal MODE] [--faults N] [--verbose]`
 
 use std::process::ExitCode;
 
-use dbrewind_testkit::cut;
 use dbrewind_testkit::kill::{Options, record, run, write};
 use dbrewind_testkit::peer::serve_stdio;
+use dbrewind_testkit::{append, cut};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
-    let mut cuts = None;
+    let (mut cuts, mut appends) = (None, None);
     let mut options = Options {
         kills: 500,
         seed: 0x6b69_6c6c_0000,
@@ -34,6 +34,11 @@ fn main() -> ExitCode {
                 (Ok(life), _) => write(&life),
                 (Err(error), _) => return complain(&error.to_string()),
             },
+            "append" => match serde_json::from_str(&value()) {
+                Ok(life) => append::write(&life),
+                Err(error) => return complain(&error.to_string()),
+            },
+            "--appends" => appends = Some(number(&value())),
             "--kills" => options.kills = number(&value()),
             "--cuts" => cuts = Some(number(&value())),
             "--seed" => options.seed = number(&value()),
@@ -47,6 +52,11 @@ fn main() -> ExitCode {
         let Options { seed, binary, journal, verbose, .. } = options;
         let options = cut::Options { cuts, each: 40, seed, binary, journal, verbose };
         println!("{:#?}", cut::run(&options));
+        return ExitCode::SUCCESS;
+    }
+    if let Some(kills) = appends {
+        let Options { seed, binary, verbose, .. } = options;
+        println!("{:#?}", append::run(&append::Options { kills, seed, binary, verbose }));
         return ExitCode::SUCCESS;
     }
     let summary = run(&options);

@@ -1,6 +1,6 @@
 //! Bytes on disk: parsing and writing, nothing else. The tables are in `rust/docs/format.md`.
 
-mod bytes;
+pub(crate) mod bytes;
 mod commit;
 pub(crate) mod control;
 mod drop;

@@ -53,6 +53,17 @@ fn executable_line(line: &[u8]) -> Option<(Range<usize>, &[u8])> {
     Some((usize::from_str_radix(start, 16).ok()?..usize::from_str_radix(end, 16).ok()?, path))
 }
 
+/// Reads a list of mappings that no kernel wrote.
+#[cfg(feature = "fuzzing")]
+pub(super) fn fuzz(list: &[u8]) {
+    let files = parse(list);
+    for (index, file) in files.iter().enumerate() {
+        assert!(!file.addresses.is_empty());
+        assert!(files.iter().skip(index + 1).all(|other| other.path != file.path), "a file is there twice");
+        let _ = file.contains(0x1000);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

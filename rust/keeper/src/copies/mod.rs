@@ -36,6 +36,12 @@ const WELL_KNOWN: [&str; 16] = [
     "_multiarray_umath.",
 ];
 
+/// Reads a list of mappings that no kernel wrote.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(list: &[u8]) {
+    maps::fuzz(list);
+}
+
 /// One copy of SQLite in this process.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]

@@ -28,6 +28,8 @@ mod watched;
 
 pub(crate) use attach::refuse_two_copies;
 pub(crate) use engine::Rollback;
+#[cfg(feature = "fuzzing")]
+pub(crate) use intent::Intent as RewindIntent;
 pub(crate) use join::begin as join_recordings;
 pub(crate) use journal::{is_hot, path_for as journal_path};
 pub(crate) use registry::{give_back, is_unguarded, take_handover};

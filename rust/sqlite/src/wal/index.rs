@@ -113,6 +113,26 @@ impl IndexHeader {
     }
 }
 
+#[cfg(feature = "fuzzing")]
+impl IndexHeader {
+    /// Reads words as they are, and with a right checksum; what is read must be written as something that reads the same.
+    pub(crate) fn fuzz(bytes: &[u8]) {
+        let mut words: Words = [0; 12];
+        for (word, found) in words.iter_mut().zip(bytes.as_chunks::<4>().0) {
+            *word = u32::from_ne_bytes(*found);
+        }
+        for _ in 0..2 {
+            if let Some(header) = Self::decode(&words) {
+                assert_eq!(Self::decode(&header.encode()), Some(header));
+                assert!(header.page_size() <= 65536 + 0xfe00);
+            }
+            let Checksum(a, b) = Self::sum(&words);
+            let [.., x, y] = &mut words;
+            (*x, *y) = (a, b);
+        }
+    }
+}
+
 /// Region 0, which can be watched without any lock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watch(Region);

@@ -1,0 +1,45 @@
+//! The fuzz targets: each takes any bytes, and panics if they were not handled as they must be. libFuzzer runs them
+//! (`make fuzz`, `tests/fuzz`), and a plain test runs them over the committed corpus.
+
+mod damage;
+mod folder;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub use damage::store;
+
+/// A function that takes any bytes.
+pub type Target = fn(&[u8]);
+
+/// All targets, by the name of their corpus.
+pub const TARGETS: [(&str, Target); 5] = [
+    ("format", dbrewind_core::fuzzing::decoders),
+    ("timeline", dbrewind_core::fuzzing::history),
+    ("sqlite", dbrewind_sqlite::fuzzing::decoders),
+    ("keeper", dbrewind_keeper::fuzzing::decoders),
+    ("store", store),
+];
+
+/// The committed inputs of a target, in order of their names.
+///
+/// # Panics
+/// When they cannot be read.
+#[must_use]
+pub fn corpus(root: &Path, target: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let folder =
+        fs::read_dir(root.join(target)).unwrap_or_else(|error| panic!("corpus of {target}: {error}"));
+    let mut files: Vec<PathBuf> = folder.map(|entry| entry.expect("entry").path()).collect();
+    files.sort();
+    files.into_iter().map(|path| (path.clone(), fs::read(&path).expect("input"))).collect()
+}
+
+/// Runs one target over one input.
+///
+/// # Panics
+/// When there is no such target, or it finds something.
+pub fn run(target: &str, data: &[u8]) {
+    let found = TARGETS.iter().find(|(name, _)| *name == target);
+    let (_, target) = found.unwrap_or_else(|| panic!("no target {target}"));
+    target(data);
+}
