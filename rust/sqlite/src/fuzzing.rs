@@ -8,9 +8,7 @@ use crate::file::Header;
 use crate::kernel_locks;
 use crate::notes::{RollbackAnchor, WalAnchor, tag};
 use crate::rollback::RewindIntent;
-use crate::wal::header::{FrameHeader, WalHeader};
-use crate::wal::notes::{IntentNote, RunNote};
-use crate::wal::{IndexHeader, Runs};
+use crate::wal::{FrameHeader, IndexHeader, IntentNote, RunNote, Runs, WalHeader};
 
 /// Hands the bytes after the first to the decoder that the first one chooses. Panics if they are handled wrongly.
 pub fn decoders(data: &[u8]) {

@@ -27,8 +27,12 @@ pub(crate) use core::Core;
 pub(crate) use engine::WalEngine;
 pub(crate) use file::WalFile;
 #[cfg(feature = "fuzzing")]
+pub(crate) use header::{FrameHeader, WalHeader};
+#[cfg(feature = "fuzzing")]
 pub(crate) use index::IndexHeader;
 pub(crate) use index::WalIndex;
 pub(crate) use locks::READ4;
+#[cfg(feature = "fuzzing")]
+pub(crate) use notes::{IntentNote, RunNote};
 #[cfg(feature = "fuzzing")]
 pub(crate) use runs::Runs;
