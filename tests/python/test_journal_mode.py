@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +14,7 @@ import pytest
 
 import dbrewind
 from conftest import create
+from second_process import SecondProcess
 
 Connect = Callable[[Path], sqlite3.Connection]
 
@@ -67,6 +70,70 @@ def test_leaving_wal_needs_the_database_alone(wal_db: Path, connect: Connect) ->
     with pytest.raises(dbrewind.BusyError, match="all must be closed"):
         dbrewind.open(wal_db, journal="delete", timeout=0.05)
     assert app.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def make_history(path: Path) -> None:
+    with dbrewind.open(path) as db:
+        db.mark("start")
+
+
+OTHERS = {
+    "a writer": "BEGIN IMMEDIATE",
+    "a writer in the file": "BEGIN EXCLUSIVE",
+    "a reader": "BEGIN; SELECT * FROM users",
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize("recorded", [False, True], ids=["new", "recorded"])
+def test_entering_wal_waits_and_names_who_is_in_the_way(
+    tmp_path: Path, second: Callable[[Path], SecondProcess], other: str, recorded: bool
+) -> None:
+    path = create(tmp_path / "app.db", "delete")
+    if recorded:
+        make_history(path)
+    stranger = second(path)
+    for statement in OTHERS[other].split(";"):
+        stranger(statement)
+    started = time.monotonic()
+    with pytest.raises(dbrewind.BusyError, match=f"process {stranger.pid} .*waited") as caught:
+        dbrewind.open(path, journal="wal", timeout=0.3)
+    assert time.monotonic() - started >= 0.3, caught.value
+    # As soon as it is out of the way, whenever that is.
+    release = threading.Timer(0.3, stranger, ("COMMIT",))
+    release.start()
+    with dbrewind.open(path, journal="wal", timeout=300) as db:
+        assert db.journal == "wal"
+        assert [(mark.name, mark.state == "lost") for mark in db.marks()] == ([("start", False)] if recorded else [])
+    release.join()
+
+
+def test_entering_wal_names_a_connection_of_this_process(tmp_path: Path, connect: Connect) -> None:
+    path = create(tmp_path / "app.db", "delete")
+    app = connect(path)
+    app.execute("BEGIN IMMEDIATE")
+    with pytest.raises(
+        dbrewind.BusyError, match=r"a connection of this (thread|process .*) has an open write transaction"
+    ):
+        dbrewind.open(path, journal="wal", timeout=0.05)
+
+
+@pytest.mark.parametrize("recorded", [False, True], ids=["new", "recorded"])
+def test_leaving_wal_waits_and_names_who_is_in_the_way(
+    wal_db: Path, second: Callable[[Path], SecondProcess], recorded: bool
+) -> None:
+    if recorded:
+        make_history(wal_db)
+    with ExitStack() as stack:
+        stranger = stack.enter_context(SecondProcess(wal_db))
+        stranger("SELECT * FROM users")
+        with pytest.raises(dbrewind.BusyError, match=f"all must be closed.*process {stranger.pid}"):
+            dbrewind.open(wal_db, journal="delete", timeout=0.3)
+        release = threading.Timer(0.3, stack.close)
+        release.start()
+        with dbrewind.open(wal_db, journal="delete", timeout=300) as db:
+            assert db.journal == "rollback"
+        release.join()
 
 
 def test_another_journal_is_refused(wal_db: Path) -> None:

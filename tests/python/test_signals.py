@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
+import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+import dbrewind
 from conftest import create
 from second_process import SecondProcess
 
@@ -134,3 +138,75 @@ def test_a_signal_during_a_wait(
         child.stdin.write("\n")
         child.stdin.close()
         assert child.wait() == 0
+
+
+OPENING = """
+import os, signal, sys, threading
+import dbrewind
+signal.signal(signal.SIGINT, signal.default_int_handler)
+path, engine, journal = sys.argv[1:]
+print("ready", flush=True)
+sys.stdin.readline()
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    dbrewind.open(path, engine=engine, timeout=600, journal=journal or None)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+sys.stdin.readline()
+with dbrewind.open(path, engine=engine, journal=journal or None) as db:
+    assert [mark.name for mark in db.marks()] == ["seeded"]
+    print("done", flush=True)
+"""
+
+
+@contextmanager
+def opening(path: Path, engine: str, journal: str) -> Generator[Callable[[], str], None, None]:
+    """A process that opens the recording and is interrupted while it does. Each call lets it go on to its next word."""
+    command = [sys.executable, "-c", OPENING, str(path), engine, journal]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+
+        def go_on() -> str:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            child.stdin.write("\n")
+            child.stdin.flush()
+            return child.stdout.readline()
+
+        yield go_on
+        child.stdin.close()
+        assert child.wait() == 0
+
+
+@pytest.mark.parametrize("byte", [0, 1], ids=["opened", "registered"])
+@pytest.mark.parametrize("engine", ["inside", "keeper"])
+def test_ctrl_c_while_somebody_else_opens_the_store(wal_db: Path, engine: str, byte: int) -> None:
+    with dbrewind.open(wal_db) as db:
+        db.mark("seeded")
+        locks = db.store / "locks"
+    # struct flock of 64-bit Linux: type, whence, start, length, pid.
+    write_lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, byte, 1, 0)
+    with locks.open("r+b") as file, opening(wal_db, engine, "") as go_on:
+        fcntl.fcntl(file, 37, write_lock)  # F_OFD_SETLK
+        started = time.monotonic()
+        assert go_on() == "interrupted\n"
+        # It would have given up after 30 s by itself.
+        assert time.monotonic() - started < 25
+        file.close()
+        assert go_on() == "done\n"
+
+
+def test_ctrl_c_while_entering_wal_waits(tmp_path: Path, second: Callable[[Path], SecondProcess]) -> None:
+    path = create(tmp_path / "app.db", "delete")
+    with dbrewind.open(path) as db:
+        db.mark("seeded")
+    stranger = second(path)
+    stranger("BEGIN IMMEDIATE")
+    with opening(path, "inside", "wal") as go_on:
+        assert go_on() == "interrupted\n"
+        assert stranger("PRAGMA journal_mode") == [["delete"]]
+        stranger("ROLLBACK")
+        assert go_on() == "done\n"

@@ -2,12 +2,14 @@
 
 use std::ffi::CStr;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::error::Error;
-use crate::ffi::{Connection, HostFile, LockLevel, SqliteApi, VfsError, shim};
-use crate::file::Header;
+use crate::ffi::types::SQLITE_BUSY;
+use crate::ffi::{Connection, HostFile, SqliteApi, VfsError, shim};
+use crate::file::{FileId, Header};
 use crate::options::OpenOptions;
-use crate::rollback::{is_hot, journal_path};
+use crate::rollback::{Doing, Wait, in_the_way, is_hot, journal_path, lock_shared, open_by};
 
 /// The family of journal modes a database is recorded in.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -29,8 +31,17 @@ pub(crate) fn heal(api: SqliteApi, path: &Path, options: &OpenOptions) -> Result
     let action = "play back the journal that a dead process left";
     let vfs = shim::real_vfs(&api).map(|vfs| vfs.name());
     let connection = Connection::open(api, path, vfs, options.timeout).map_err(Error::sqlite(action))?;
-    connection.execute(c"PRAGMA schema_version").map_err(Error::sqlite(action))?;
-    Ok(())
+    let started = Instant::now();
+    match connection.execute(c"PRAGMA schema_version") {
+        // The journal is a living writer's.
+        Err(code) if code & 0xff == SQLITE_BUSY => {
+            drop(connection);
+            let what = "cannot read the database".to_owned();
+            let holder = in_the_way(path, Doing::Writing);
+            Err(Error::Busy { what, holder, waited: started.elapsed() })
+        }
+        other => other.map(|_| ()).map_err(Error::sqlite(action)),
+    }
 }
 
 /// Reads page 1's header; `None`: the file is empty.
@@ -43,8 +54,9 @@ pub(crate) fn look(api: &SqliteApi, path: &Path, options: &OpenOptions) -> Resul
         }
         other => Error::vfs(action)(other),
     })?;
-    HostFile::retry_patiently(options.timeout, || file.lock(LockLevel::Shared))
-        .map_err(Error::vfs("lock the database for reading"))?;
+    let id =
+        FileId::of(path).map_err(|source| Error::Io { action: "look at", path: path.to_owned(), source })?;
+    lock_shared(&mut file, &Wait::new(id, options.timeout))?;
     if file.size().map_err(Error::vfs(action))? == 0 {
         return Ok(None);
     }
@@ -59,7 +71,7 @@ pub(crate) fn look(api: &SqliteApi, path: &Path, options: &OpenOptions) -> Resul
     })
 }
 
-/// Has SQLite set the journal mode, through a VFS of this name.
+/// Has SQLite set the journal mode, through a VFS of this name. Waits for others as long as the options say.
 pub(crate) fn set_journal(
     api: SqliteApi,
     path: &Path,
@@ -70,7 +82,15 @@ pub(crate) fn set_journal(
 ) -> Result<(), Error> {
     let action = "set the journal mode";
     let connection = Connection::open(api, path, vfs, options.timeout).map_err(Error::sqlite(action))?;
-    match connection.execute(sql).map_err(Error::sqlite(action))?.as_deref() {
+    let started = Instant::now();
+    let answer = match connection.execute(sql) {
+        Err(code) if code & 0xff == SQLITE_BUSY => {
+            drop(connection);
+            return Err(not_alone(&api, path, started.elapsed()));
+        }
+        other => other.map_err(Error::sqlite(action))?,
+    };
+    match answer.as_deref() {
         Some(found) if found == mode => Ok(()),
         other => Err(Error::Unsupported {
             what: format!(
@@ -79,4 +99,19 @@ pub(crate) fn set_journal(
             ),
         }),
     }
+}
+
+/// The journal mode was not set, since somebody else was at the database all the time.
+fn not_alone(api: &SqliteApi, path: &Path, waited: Duration) -> Error {
+    let at_once = OpenOptions { timeout: Duration::ZERO, ..OpenOptions::default() };
+    if matches!(look(api, path, &at_once), Ok(Some(header)) if header.versions == [2, 2]) {
+        let what = "cannot leave WAL mode, since another connection has the database open; all must be closed for this";
+        return Error::Busy { what: what.to_owned(), holder: open_by(path, true), waited };
+    }
+    let writing = shim::real_vfs(api)
+        .and_then(|vfs| HostFile::open(vfs, path).ok())
+        .is_some_and(|mut file| file.reserved_elsewhere().unwrap_or(false));
+    let doing = if writing { Doing::InATransaction } else { Doing::Reading };
+    let what = "cannot set the journal mode, since another connection is in a transaction";
+    Error::Busy { what: what.to_owned(), holder: in_the_way(path, doing), waited }
 }

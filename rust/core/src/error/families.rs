@@ -57,6 +57,12 @@ pub enum OpenError {
         /// How long was waited.
         waited: Duration,
     },
+    /// The caller [asked](crate::interruptible) to end the wait for somebody who is opening the store.
+    #[error("interrupted while the store in {} was locked by somebody else; nothing was changed", path.display())]
+    Interrupted {
+        /// The store's folder.
+        path: PathBuf,
+    },
     /// All writer slots are taken.
     #[error("{max} writers have the store in {} open, the most there can be", path.display())]
     TooManyWriters {
@@ -83,6 +89,7 @@ impl OpenError {
             Self::Damaged { .. } => Code::StoreDamaged,
             Self::Version { .. } => Code::StoreVersion,
             Self::Busy { .. } | Self::TooManyWriters { .. } => Code::Busy,
+            Self::Interrupted { .. } => Code::Interrupted,
             Self::Invalid { .. } => Code::InvalidArgument,
         }
     }
@@ -120,6 +127,9 @@ pub enum AppendError {
         /// What is wrong.
         what: String,
     },
+    /// The caller [asked](crate::interruptible) to end the wait for somebody who registers an object.
+    #[error("interrupted while somebody else registered an object; nothing was changed")]
+    Interrupted,
     /// The store is damaged. Nothing was changed.
     #[error("the store is damaged: {what}")]
     Damaged {
@@ -148,6 +158,7 @@ impl AppendError {
             Self::TooLong { .. } | Self::TooManyObjects { .. } | Self::Invalid { .. } => {
                 Code::InvalidArgument
             }
+            Self::Interrupted => Code::Interrupted,
             Self::Damaged { .. } => Code::StoreDamaged,
             Self::Forked => Code::Forked,
             Self::Io { source, .. } => io_code(source),

@@ -24,6 +24,15 @@ impl Held {
     }
 }
 
+impl Held {
+    /// As [`Held::take`], and fails with `Interrupted` when the calling thread is interrupted.
+    pub(crate) fn take_patiently(path: &Path, byte: u32, timeout: Duration) -> io::Result<Option<Self>> {
+        let file = LockFile::open_existing(path)?;
+        let taken = file.lock_patiently(byte, timeout)?;
+        Ok(taken.then_some(Self { file: Some(file), byte, idle: None }))
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         let Some(file) = self.file.take() else { return };

@@ -101,8 +101,11 @@ impl Store {
     }
 
     fn lock_registration(&self) -> Result<Held, AppendError> {
-        let io = |source| AppendError::Io { action: "lock the objects", source };
-        let lock = Held::take(&self.inner.lock_path(), locks::REGISTER, PATIENCE).map_err(io)?;
+        let io = |source: std::io::Error| match source.kind() {
+            std::io::ErrorKind::Interrupted => AppendError::Interrupted,
+            _ => AppendError::Io { action: "lock the objects", source },
+        };
+        let lock = Held::take_patiently(&self.inner.lock_path(), locks::REGISTER, PATIENCE).map_err(io)?;
         lock.ok_or_else(|| io(std::io::ErrorKind::TimedOut.into()))
     }
 

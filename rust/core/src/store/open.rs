@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -36,8 +37,13 @@ impl Store {
         let generation = Generation::now().map_err(failed("watch for forks in"))?;
         fs::create_dir_all(dir).map_err(failed("create"))?;
         let locks = LockFile::open(&dir.join("locks")).map_err(failed("open the lock file in"))?;
-        if !locks.lock_within(locks::CREATE, PATIENCE).map_err(failed("lock"))? {
-            return Err(OpenError::Busy { path: dir.to_path_buf(), waited: PATIENCE });
+        match locks.lock_patiently(locks::CREATE, PATIENCE) {
+            Ok(true) => {}
+            Ok(false) => return Err(OpenError::Busy { path: dir.to_path_buf(), waited: PATIENCE }),
+            Err(source) if source.kind() == io::ErrorKind::Interrupted => {
+                return Err(OpenError::Interrupted { path: dir.to_path_buf() });
+            }
+            Err(source) => return Err(failed("lock")(source)),
         }
         let folder = Folder::read(dir)?;
         let (control, header) = Control::open(&dir.join("control")).map_err(failed("open control in"))?;

@@ -48,13 +48,15 @@ impl Connection {
     }
 
     /// Runs one statement and returns the first column of the last row, if there was one. While others are in its
-    /// way it is tried again and again, for as long as the connection was opened with.
+    /// way it is tried again and again, for as long as the connection was opened with: SQLite waits for some locks, and
+    /// refuses others at once, such as the one that a change of the journal mode needs.
     ///
     /// # Errors
     /// SQLite's result code; `SQLITE_INTERRUPT` when the calling thread is interrupted.
     pub(crate) fn execute(&self, sql: &CStr) -> Result<Option<String>, c_int> {
         let started = Instant::now();
         let mut patience = Patience::new();
+        let mut pause = Duration::from_micros(20);
         loop {
             let left = self.busy.saturating_sub(started.elapsed());
             let at_once = patience.slice().map_or(left, |slice| left.min(slice));
@@ -64,15 +66,15 @@ impl Connection {
             unsafe { (self.api.busy_timeout)(self.raw.as_ptr(), millis) };
             let began = Instant::now();
             match self.execute_once(sql) {
-                // A refusal without a wait would come again.
-                Err(code)
-                    if code & 0xff == types::SQLITE_BUSY
-                        && at_once < left
-                        && began.elapsed() + Duration::from_millis(1) >= at_once => {}
+                Err(code) if code & 0xff == types::SQLITE_BUSY && started.elapsed() < self.busy => {}
                 other => return other,
             }
             if patience.is_over() {
                 return Err(types::SQLITE_INTERRUPT);
+            }
+            if began.elapsed() < at_once {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(2));
             }
         }
     }

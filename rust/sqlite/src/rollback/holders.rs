@@ -85,6 +85,20 @@ pub(crate) fn describe(file: FileId, here: HeldHere, wanted: Option<Doing>) -> O
     (!holders.is_empty()).then(|| holders.join(", "))
 }
 
+/// As [`describe`], for the file at a path.
+pub(crate) fn in_the_way(path: &Path, wanted: Doing) -> Option<String> {
+    let file = FileId::of(path).ok()?;
+    describe(file, registry::held_here(file), Some(wanted))
+}
+
+/// Who has the file at a path open, in words. `here`: whether this process counts; not when it has a handle of ours.
+pub(crate) fn open_by(path: &Path, here: bool) -> Option<String> {
+    let file = FileId::of(path).ok()?;
+    let here = (here && open_here(file) > 0).then(|| "this process".to_owned());
+    let found: Vec<String> = here.into_iter().chain(open_elsewhere(file)).collect();
+    (!found.is_empty()).then(|| format!("it is open in {}", found.join(", ")))
+}
+
 /// Whether this process has the file open besides our own handles and the connections through the shim.
 fn has_unknown(file: FileId, here: HeldHere) -> bool {
     // One that is about to begin recording has the file open, and is not counted yet.

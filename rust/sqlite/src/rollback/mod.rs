@@ -28,9 +28,11 @@ mod watched;
 
 pub(crate) use attach::refuse_two_copies;
 pub(crate) use engine::Rollback;
+pub(crate) use holders::{Doing, in_the_way, open_by};
 #[cfg(feature = "fuzzing")]
 pub(crate) use intent::Intent as RewindIntent;
 pub(crate) use join::begin as join_recordings;
 pub(crate) use journal::{is_hot, path_for as journal_path};
+pub(crate) use lock_wait::{Wait, shared as lock_shared};
 pub(crate) use registry::{give_back, is_unguarded, take_handover};
 pub(crate) use watched::Watched;

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::ffi::{HostFile, LockLevel, SqliteApi, VfsError};
 use crate::handover::Hook;
 use crate::options::OpenOptions;
-use crate::rollback::{Rollback, refuse_two_copies};
+use crate::rollback::{Rollback, open_by, refuse_two_copies};
 use crate::wal::Core;
 
 /// Ends WAL mode while nobody else has the database open, and goes on recording in the rollback modes.
@@ -31,9 +31,12 @@ pub(crate) fn leave_wal(
     core.header()?;
     HostFile::retry_patiently(options.timeout, || core.file.lock(LockLevel::Exclusive)).map_err(|error| {
         match error {
-            VfsError::Busy => {
-                busy("a connection has the database open in WAL mode; all must be closed for this")
-            }
+            VfsError::Busy => Error::Busy {
+                what: "a connection has the database open in WAL mode; all must be closed for this"
+                    .to_owned(),
+                holder: open_by(path, false),
+                waited: options.timeout,
+            },
             other => Error::vfs("lock the database exclusively")(other),
         }
     })?;

@@ -14,7 +14,7 @@ use super::file::WalFile;
 use super::freeze::TOUCH;
 use super::header::WalHeader;
 use super::index::{IndexHeader, WalIndex};
-use super::locks::WRITE;
+use super::locks::{WRITE, holder_of};
 use super::notes::IntentNote;
 use super::rewind::next_lsn;
 use super::runs::Runs;
@@ -22,6 +22,7 @@ use crate::checksum::Checksum;
 use crate::engine::{SharedHistory, locked};
 use crate::error::Error;
 use crate::fault;
+use crate::ffi::types::SQLITE_BUSY;
 use crate::ffi::{Connection, HostFile, HostVfs, LockLevel, SqliteApi, shim};
 use crate::file;
 use crate::notes::tag;
@@ -159,7 +160,7 @@ impl Core {
 
     /// Has SQLite write page 1 as it is.
     pub(super) fn write_first_frame(&mut self) -> Result<(), Error> {
-        let action = Error::sqlite("write the WAL's first frame");
+        let started = Instant::now();
         let connection = open_connection(self.api, &self.path, self.timeout);
         let write = |connection: Connection| {
             if self.synchronous == Synchronous::Off {
@@ -173,7 +174,15 @@ impl Core {
             connection.execute(&same)?;
             connection.execute(c"COMMIT")
         };
-        connection.and_then(write).map_err(action).map(|_| ())
+        connection.and_then(write).map(|_| ()).map_err(|code| match code & 0xff {
+            SQLITE_BUSY => Error::Busy {
+                what: "cannot write the WAL's first frame, since another connection is in a transaction"
+                    .to_owned(),
+                holder: holder_of(&self.path, WRITE),
+                waited: started.elapsed(),
+            },
+            _ => Error::sqlite("write the WAL's first frame")(code),
+        })
     }
 
     pub(super) fn take_over(&mut self) -> Result<(), Error> {

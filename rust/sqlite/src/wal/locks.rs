@@ -60,7 +60,7 @@ impl Core {
 }
 
 /// Who holds a lock of the wal-index: "process 17 (python3)".
-fn holder_of(database: &Path, lock: u8) -> Option<String> {
+pub(super) fn holder_of(database: &Path, lock: u8) -> Option<String> {
     let mut shm = database.as_os_str().to_owned();
     shm.push("-shm");
     let file = FileId::of(Path::new(&shm)).ok()?;
