@@ -50,6 +50,76 @@ def test_database_and_store_renamed_together(app_db: Path, tmp_path: Path, conne
         assert_kept_or_lost(db, connect)
 
 
+def test_the_database_alone_renamed(app_db: Path, tmp_path: Path, connect: Connect) -> None:
+    record(app_db, connect)
+    moved = app_db.rename(tmp_path / "moved.db")
+    folder, expected = tmp_path / "app.db-rewind", tmp_path / "moved.db-rewind"
+    for _ in range(2):
+        with pytest.raises(dbrewind.FileMissingError) as caught:
+            dbrewind.open(moved)
+        assert caught.value.code == "DBR012"
+        assert f"still in {folder}; rename that folder to {expected} to go on, or remove it" in str(caught.value)
+        assert not expected.exists()
+    folder.rename(expected)
+    with dbrewind.open(moved) as db:
+        assert_kept_or_lost(db, connect)
+
+
+def test_the_database_alone_renamed_and_its_history_given_up(app_db: Path, tmp_path: Path, connect: Connect) -> None:
+    record(app_db, connect)
+    moved = app_db.rename(tmp_path / "moved.db")
+    shutil.rmtree(tmp_path / "app.db-rewind")
+    with dbrewind.open(moved) as db:
+        assert db.marks() == []
+
+
+def test_the_database_alone_renamed_and_its_store_named(app_db: Path, tmp_path: Path, connect: Connect) -> None:
+    record(app_db, connect)
+    moved = app_db.rename(tmp_path / "moved.db")
+    with dbrewind.open(moved, store=tmp_path / "elsewhere") as db:
+        assert db.marks() == []
+
+
+def test_a_new_database_beside_the_store_of_one_that_was_deleted(
+    app_db: Path, tmp_path: Path, connect: Connect
+) -> None:
+    """It may well get the number of the deleted file."""
+    record(app_db, connect)
+    for turn in range(30):
+        app_db.unlink(missing_ok=True)
+        path = create(tmp_path / f"new{turn}.db", "wal" if turn % 2 else "delete")
+        with dbrewind.open(path) as db:
+            assert db.marks() == []
+        path.unlink()
+
+
+def test_a_renamed_copy_is_another_database(app_db: Path, tmp_path: Path, connect: Connect) -> None:
+    record(app_db, connect)
+    copy = Path(shutil.copy(app_db, tmp_path / "copy.db"))
+    app_db.unlink()
+    with dbrewind.open(copy) as db:
+        assert db.marks() == []
+
+
+def test_a_new_database_took_the_place_of_a_renamed_one(app_db: Path, tmp_path: Path, connect: Connect) -> None:
+    """Whose store the folder is now, nobody can tell."""
+    record(app_db, connect)
+    moved = app_db.rename(tmp_path / "moved.db")
+    create(app_db, "wal")
+    with dbrewind.open(moved) as db:
+        assert db.marks() == []
+
+
+def test_what_only_looks_like_a_store_is_passed_over(app_db: Path, tmp_path: Path) -> None:
+    (tmp_path / "a-rewind").mkdir()
+    (tmp_path / "b-rewind").write_text("no folder")
+    (tmp_path / "c-rewind").mkdir()
+    for name in ["locks", "control", "000.seg", "00000001.seg"]:
+        (tmp_path / "c-rewind" / name).write_bytes(b"x" * 5000)
+    with dbrewind.open(app_db) as db:
+        assert db.marks() == []
+
+
 @pytest.mark.parametrize("store", [None, "history", "deep/history"])
 def test_the_folder_of_both_renamed(app_db: Path, tmp_path: Path, connect: Connect, store: str | None) -> None:
     old, new = tmp_path / "old", tmp_path / "new"

@@ -89,6 +89,20 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// The database was renamed, and its store was not.
+    #[error(
+        "{} was recorded under another name, and its history is still in {}; rename that folder to {} to go on, or \
+         remove it to begin anew",
+        path.display(), store.display(), expected.display()
+    )]
+    StoreLeftBehind {
+        /// The database.
+        path: PathBuf,
+        /// Where its store is.
+        store: PathBuf,
+        /// Where it is looked for.
+        expected: PathBuf,
+    },
     /// The file does not begin as an SQLite database does.
     #[error("{} is not an SQLite database: {what}; check the path", path.display())]
     NotADatabase {
@@ -227,7 +241,7 @@ impl Error {
             Self::MarkLost { .. } => Code::MarkLost,
             Self::Busy { .. } => Code::Busy,
             Self::Interrupted => Code::Interrupted,
-            Self::FileMissing { .. } => Code::FileMissing,
+            Self::FileMissing { .. } | Self::StoreLeftBehind { .. } => Code::FileMissing,
             Self::NotADatabase { .. } => Code::NotADatabase,
             Self::NotWritable { .. } => Code::NotWritable,
             Self::FileReplaced { .. } => Code::FileReplaced,

@@ -3,20 +3,83 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use dbrewind_core::{Cursor, Kind, Location, ObjectId, Store};
+use dbrewind_core::{Cursor, Kind, Location, ObjectId, OpenError, Store, StoreOptions};
 
 use crate::error::Error;
-use crate::file::FileId;
+use crate::file::{FileId, born};
 use crate::notes::{anchored_file, tag};
 
 /// The name of the database that the store's folder is named after, whatever that is.
 const BESIDE: &str = ".";
+/// How the name of such a folder ends.
+const ENDING: &str = "-rewind";
 
 /// The folder of the store that nobody asked to be elsewhere.
 pub(crate) fn beside(path: &Path) -> PathBuf {
     let mut beside = path.as_os_str().to_owned();
-    beside.push("-rewind");
+    beside.push(ENDING);
     PathBuf::from(beside)
+}
+
+/// The folder beside a database that was renamed without it: it holds the history of this very file, and there is no
+/// database any more whose store it would be.
+///
+/// Only what is certain counts. The file must have the number that the newest record names, and be older than the store: a
+/// file that got the number of one that was deleted is younger. Where the file system tells no birth, nothing is certain.
+///
+/// # Errors
+/// `DBR026` when a wait for somebody who opens that store is interrupted. Anything else that fails there is no reason not
+/// to begin here.
+pub(crate) fn left_behind(path: &Path) -> Result<Option<PathBuf>, Error> {
+    let (Some(folder), Ok(file), Some(birth)) = (path.parent(), FileId::of(path), birth(path)) else {
+        return Ok(None);
+    };
+    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(None) };
+    for store in entries.flatten().map(|entry| entry.path()) {
+        let Some(database) = place(&store, BESIDE) else { continue };
+        let gone = || std::fs::symlink_metadata(&database).is_err();
+        let older = || birth_of_store(&store).is_some_and(|store| birth <= store);
+        if gone() && older() && knows(&store, file)? {
+            return Ok(Some(store));
+        }
+    }
+    Ok(None)
+}
+
+fn birth(path: &Path) -> Option<u64> {
+    Some(born(path)).filter(|birth| *birth > 0)
+}
+
+fn birth_of_store(store: &Path) -> Option<u64> {
+    // Not to open anything that is no store.
+    std::fs::symlink_metadata(store).ok().filter(std::fs::Metadata::is_dir)?;
+    birth(&store.join("locks"))
+}
+
+/// Whether the history of this file is in the store, under the name of the database that the store is beside.
+fn knows(store: &Path, file: FileId) -> Result<bool, Error> {
+    let store = match Store::open(store, &StoreOptions::default()) {
+        Ok(store) => store,
+        Err(error @ OpenError::Interrupted { .. }) => return Err(error.into()),
+        Err(_) => return Ok(false),
+    };
+    let Ok(objects) = store.objects() else { return Ok(false) };
+    let newest = newest_anchors(&store)?
+        .into_iter()
+        .filter(|(object, _)| objects.iter().any(|(known, name)| known == object && name == BESIDE));
+    let Some(at) = newest.map(|(_, at)| at).max() else { return Ok(false) };
+    Ok(store.read(at).is_ok_and(|record| anchored_file(&record.body) == Some(file)))
+}
+
+/// The newest anchor of each object.
+fn newest_anchors(store: &Store) -> Result<BTreeMap<ObjectId, Location>, Error> {
+    let mut newest = BTreeMap::new();
+    store.scan(&mut Cursor::default(), &mut |head, at, _| {
+        if head.kind == Kind::Note && head.key.get() == tag::ANCHOR {
+            newest.insert(head.object, at);
+        }
+    })?;
+    Ok(newest)
 }
 
 /// The object's name for the database at `path`, which has no links in it (`format.md`).
@@ -51,7 +114,7 @@ fn name_of(folder: &Path, path: &Path) -> String {
 fn place(folder: &Path, name: &str) -> Option<PathBuf> {
     if name == BESIDE {
         let text = folder.to_str()?;
-        return text.strip_suffix("-rewind").map(PathBuf::from);
+        return text.strip_suffix(ENDING).map(PathBuf::from);
     }
     // An absolute path stays what it is.
     folder.parent().map(|parent| parent.join(name))
@@ -69,14 +132,8 @@ fn moved_from(
     }
     let file =
         FileId::of(path).map_err(|source| Error::Io { action: "look at", path: path.to_owned(), source })?;
-    let mut newest: BTreeMap<ObjectId, Location> = BTreeMap::new();
-    store.scan(&mut Cursor::default(), &mut |head, at, _| {
-        if head.kind == Kind::Note && head.key.get() == tag::ANCHOR {
-            newest.insert(head.object, at);
-        }
-    })?;
     let mut found: Option<(Location, &str)> = None;
-    for (object, at) in newest {
+    for (object, at) in newest_anchors(store)? {
         let Some((_, name)) = objects.iter().find(|(known, _)| *known == object) else { continue };
         let gone = place(folder, name).is_some_and(|place| std::fs::symlink_metadata(place).is_err());
         let same = anchored_file(&store.read(at)?.body) == Some(file);

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::ffi::{SqliteApi, shim};
 use crate::handover::Hook;
 use crate::journal_mode::{JournalMode, heal, look, set_journal};
-use crate::naming::{beside, name_in};
+use crate::naming::{beside, left_behind, name_in};
 use crate::objects::{latest_block, lost_marks};
 use crate::options::{Journal, OpenOptions};
 use crate::rollback::Rollback;
@@ -74,6 +74,12 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions, hook: Hoo
     heal(api, &path, options)?;
     let mut header = look(&api, &path, options)?;
     let store_path = options.store.clone().unwrap_or_else(|| beside(&path));
+    if options.store.is_none()
+        && std::fs::symlink_metadata(&store_path).is_err()
+        && let Some(store) = left_behind(&path)?
+    {
+        return Err(Error::StoreLeftBehind { path, store, expected: store_path });
+    }
     // The working directory may change.
     let store_path = std::path::absolute(&store_path).unwrap_or(store_path);
     make_folder(&store_path, &path);
