@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.util
+import json
 import shutil
 import sys
 import time
@@ -12,7 +13,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from . import capture, exactness, gates, machine, report, schedule
+from . import capture, exactness, gates, machine, readme, report, schedule
+from .broken import NOT_RUN, broken
 from .channel import PACKAGE_PARENT, ChildError, Message
 from .connection import Engine, Setting
 from .database import SCRATCH, Size, base
@@ -65,7 +67,13 @@ def main() -> int:
         directory = unfinished
     print(report.write(result, directory, stem))
     print(f"recorded in {directory / stem}.md, .csv and .json", file=sys.stderr)
-    return 1 if _broken(result) else 0
+    if result.cells:
+        # So that a smoke test sees it fail.
+        readme.table(json.loads((directory / f"{stem}.json").read_text()), stem)
+    failures = broken(result, _missing)
+    for failure in failures:
+        print(f"FAILED: {failure}", file=sys.stderr)
+    return 1 if failures else 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -89,8 +97,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         if word not in SETTINGS:
             raise SystemExit(f"unknown setting {word!r}: use some of {', '.join(SETTINGS)}")
         settings.append(SETTINGS[word])
-    default = [name for name in RESETTING if name != "keeper" or not arguments.quick]
-    rivals = arguments.rivals.split(",") if arguments.rivals else default
+    rivals = arguments.rivals.split(",") if arguments.rivals else RESETTING
     for name in rivals:
         if name not in RESETTING:
             raise SystemExit(f"unknown rival {name!r}: use some of {', '.join(RESETTING)}")
@@ -142,7 +149,7 @@ def _flat(result: report.Result) -> None:
                 handles.append(Handle("dbrewind", setting, size, result.options.pinned, "flat"))
             result.flat += schedule.interleave(handles, setting, "small", result.options.quick)
         except ChildError as error:
-            print(f"  NOT RUN: flat {setting}: {error}", file=sys.stderr, flush=True)
+            _failed(result, f"flat {setting}: {error}")
         finally:
             for handle in handles:
                 handle.discard()
@@ -154,14 +161,19 @@ def _marks(result: report.Result) -> None:
         try:
             handle = Handle("dbrewind", setting, capture.BASE, result.options.pinned, "marks")
         except ChildError as error:
-            print(f"  NOT RUN: marks {setting}: {error}", file=sys.stderr, flush=True)
+            _failed(result, f"marks {setting}: {error}")
             continue
         try:
             result.marks[str(setting)] = handle.ask("marks", count=count)["times"]
         except ChildError as error:
-            print(f"  NOT RUN: marks {setting}: {error}", file=sys.stderr, flush=True)
+            _failed(result, f"marks {setting}: {error}")
         finally:
             handle.discard()
+
+
+def _failed(result: report.Result, what: str) -> None:
+    print(f"  NOT RUN: {what}", file=sys.stderr, flush=True)
+    result.failures.append(what)
 
 
 def _megabytes(size: Size) -> int:
@@ -188,7 +200,7 @@ def _exact(name: str, setting: Setting, foreign: bool) -> Message:
     try:
         handle = Handle(name, setting, Size(2), False, "exactness")
     except ChildError as error:
-        return {"failed": [], "notes": [], "refused": f"not run: {error}", "pages": ""}
+        return {"failed": [], "notes": [], "refused": f"{NOT_RUN}{error}", "pages": ""}
     try:
         told = handle.ask("exactness", foreign=foreign)
         handle.ask("close")
@@ -200,26 +212,6 @@ def _exact(name: str, setting: Setting, foreign: bool) -> Message:
         return {"failed": [], "notes": [], "refused": str(error), "pages": ""}
     finally:
         handle.discard()
-
-
-def _broken(result: report.Result) -> bool:
-    """Whether ours did not run or gave a wrong state: what a smoke test fails for, whatever the times are."""
-    cells = [cell for cell in [*result.cells, *result.flat] if cell.rival == "dbrewind"]
-    wrong = [sample for cell in cells for sample in cell.samples if {sample["own"], sample["peer"]} != {"base"}]
-    not_run = [cell.not_run for cell in cells if cell.not_run] + [cost.not_run for cost in result.costs if cost.not_run]
-    for text in not_run:
-        print(f"FAILED: dbrewind: {text}", file=sys.stderr)
-    if wrong:
-        print(f"FAILED: dbrewind left a wrong state in {len(wrong)} rounds, first {wrong[0]}", file=sys.stderr)
-    inexact = []
-    for journal, reports in result.exactness.items():
-        if "dbrewind" in reports:
-            # A rollback mode refuses after a write that bypassed it; without that write it must be exact.
-            report = reports["dbrewind"].get("alone", reports["dbrewind"])
-            inexact += [f"{journal}: {part}" for part in [*report["failed"], report["refused"]] if part]
-    for text in inexact:
-        print(f"FAILED: dbrewind is not exact: {text}", file=sys.stderr)
-    return bool(wrong or not_run or inexact)
 
 
 if __name__ == "__main__":

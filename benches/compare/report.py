@@ -37,6 +37,8 @@ class Result:
     """Seconds for each mark, by setting."""
     versions: dict[str, Message] = field(default_factory=dict)
     gates: list[Gate] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    """Parts that did not run to their end and have no cell that says so."""
 
 
 def write(result: Result, directory: Path, stem: str) -> str:
