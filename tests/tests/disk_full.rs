@@ -90,7 +90,7 @@ fn limit_reached(wal: bool) {
     // With room again recording begins anew; what was not recorded is lost, not guessed.
     app.ask(Request::Close).ok();
     let _tells_why_it_stopped = recorder.ask(Request::Detach);
-    attach(&mut recorder, &path, recording(wal)).ok();
+    attach(&mut recorder, &path, Recording { limit: Some(1 << 30), ..recording(wal) }).ok();
     app.open(&path, 5000);
     let answer = recorder.ask(Request::Rewind { to: Goal::Name("start".into()), timeout: 2000 });
     assert!(answer.is_dbr(11), "{answer:?}");
