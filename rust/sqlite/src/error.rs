@@ -10,6 +10,7 @@ use dbrewind_core::{
 };
 
 use crate::ffi::VfsError;
+use crate::naming::beside;
 
 /// Why an operation failed. Unless a variant says otherwise the database is as it was before the call.
 #[derive(Debug, thiserror::Error)]
@@ -93,15 +94,13 @@ pub enum Error {
     #[error(
         "{} was recorded under another name, and its history is still in {}; rename that folder to {} to go on, or \
          remove it to begin anew",
-        path.display(), store.display(), expected.display()
+        path.display(), store.display(), beside(path).display()
     )]
     StoreLeftBehind {
         /// The database.
         path: PathBuf,
         /// Where its store is.
         store: PathBuf,
-        /// Where it is looked for.
-        expected: PathBuf,
     },
     /// The file does not begin as an SQLite database does.
     #[error("{} is not an SQLite database: {what}; check the path", path.display())]

@@ -78,7 +78,7 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions, hook: Hoo
         && std::fs::symlink_metadata(&store_path).is_err()
         && let Some(store) = left_behind(&path)?
     {
-        return Err(Error::StoreLeftBehind { path, store, expected: store_path });
+        return Err(Error::StoreLeftBehind { path, store });
     }
     // The working directory may change.
     let store_path = std::path::absolute(&store_path).unwrap_or(store_path);
