@@ -280,6 +280,35 @@ fn hazard_power_cut_loses_a_new_segments_header() {
 }
 
 #[test]
+fn images_that_were_taken_back_are_no_sign_of_lost_records() {
+    for (kind, voided) in [(Kind::Before, true), (Kind::After, true), (Kind::Before, false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), &OPTIONS).unwrap();
+        let object = store.object("/a.db", 512).unwrap();
+        let append = |kind, lsn| {
+            let head = Head { kind, flags: 0, object, key: Key::new(1), lsn: Lsn::new(lsn) };
+            store.append(head, &[b"image"]).unwrap();
+        };
+        append(Kind::Commit, 4);
+        append(kind, 5);
+        if voided {
+            append(Kind::Void, 4);
+        }
+        restart(dir.path());
+        drop(store);
+        let store = Store::open(dir.path(), &OPTIONS).unwrap();
+        assert_eq!(store.last_lsn(object), Lsn::new(if voided { 4 } else { 5 }), "{kind:?}");
+        // One that came later was not taken back.
+        let head = Head { kind, flags: 0, object, key: Key::new(1), lsn: Lsn::new(5) };
+        store.append(head, &[b"image"]).unwrap();
+        drop(store);
+        fs::remove_file(dir.path().join("control")).unwrap();
+        let store = Store::open(dir.path(), &OPTIONS).unwrap();
+        assert_eq!(store.last_lsn(object), Lsn::new(5), "{kind:?}");
+    }
+}
+
+#[test]
 fn a_restart_without_loss_keeps_everything_and_is_told_once() {
     let dir = tempfile::tempdir().unwrap();
     let records = written(dir.path());

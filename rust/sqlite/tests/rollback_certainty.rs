@@ -1,6 +1,6 @@
 //! History that is not certain is refused: what others do between our writes, and after our death.
 #![cfg(feature = "bundled")]
-#![allow(clippy::unwrap_used, reason = "a test's helpers")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's helpers")]
 #![allow(unsafe_code, reason = "a VFS that kills can only be written against C")]
 
 #[path = "support/killer.rs"]
@@ -210,6 +210,63 @@ fn closed_beside_an_exclusive_connection() {
         let db = world.record();
         exact_or_refused(&db, digest, mode);
     }
+}
+
+/// Pretends that the machine was started anew: another boot id is in the control file.
+fn restart(world: &World) {
+    let path = world.dir.path().join("a.db-rewind/control");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[32..48].copy_from_slice(&[0xb0; 16]);
+    let hash = xxhash_rust::xxh3::xxh3_64(&bytes[..48]);
+    bytes[48..56].copy_from_slice(&hash.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+}
+
+/// What a transaction saved that was rolled back is no sign of records that a power cut took.
+#[test]
+fn rolled_back_before_a_restart_of_the_machine() {
+    for mode in ["delete", "truncate", "persist", "memory"] {
+        let world = World::new(mode, 1024);
+        let db = world.record();
+        let c = world.connect();
+        world.fill(&c, 0..200);
+        db.mark("m").unwrap();
+        let digest = db.digest().unwrap();
+        world.fill(&c, 200..300);
+        db.mark("n").unwrap();
+        c.execute_batch("pragma cache_size = 5; begin; update t set v = 'x' || v; rollback").unwrap();
+        drop((c, db));
+        restart(&world);
+        let db = world.record();
+        assert!(exact_or_refused(&db, digest, mode), "{mode}: lost without need");
+    }
+}
+
+/// Whether one that was cut off would have been committed, nobody knows: only a rollback that was seen counts.
+#[test]
+fn cut_off_by_a_restart_of_the_machine() {
+    let (mut kept, mut refused) = (0, 0);
+    for calls in 0.. {
+        let world = World::new("delete", 1024);
+        let db = world.record();
+        let c = world.connect();
+        world.fill(&c, 0..200);
+        db.mark("m").unwrap();
+        let digest = db.digest().unwrap();
+        drop((c, db));
+        let was_killed = killed("child_writes", &world, calls);
+        restart(&world);
+        let db = world.record();
+        if exact_or_refused(&db, digest, &format!("{calls}")) {
+            kept += 1
+        } else {
+            refused += 1
+        }
+        if !was_killed {
+            break;
+        }
+    }
+    assert!(refused > 3 && kept > 1, "{kept} {refused}");
 }
 
 /// A new file with the name, the inode and the change counter of the old one is still another file.

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -14,7 +13,7 @@ use crate::store::control::Control;
 use crate::store::handle::Inner;
 use crate::store::objects::Objects;
 use crate::store::populate::Populate;
-use crate::store::recover::Folder;
+use crate::store::recover::{Folder, Newest};
 use crate::store::roll::PATIENCE;
 use crate::store::walk::InFlight;
 use crate::store::{Location, Store, StoreOptions, locks};
@@ -148,11 +147,9 @@ impl Inner {
 impl Inner {
     /// Finds each object's largest LSN in the log, for a control file that does not know them.
     fn find_last_lsns(&self) -> Result<(), OpenError> {
-        let mut newest = BTreeMap::new();
-        let walked = self.walk(&mut Location::default(), InFlight::Skip, &mut |head, _, _| {
-            let newest: &mut u64 = newest.entry(head.object.get()).or_default();
-            *newest = head.lsn.get().max(*newest);
-        });
+        let mut newest = Newest::default();
+        let walked =
+            self.walk(&mut Location::default(), InFlight::Skip, &mut |head, _, _| newest.take(&head));
         walked.map_err(|error| self.unreadable(error))?;
         self.raise_last_lsns(&newest);
         Ok(())

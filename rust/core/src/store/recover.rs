@@ -10,9 +10,37 @@ use crate::format::{HEADER, Kind, Place};
 use crate::map;
 use crate::ring::{self, Region, Step};
 use crate::segment::{self, Segment, TEMPORARY, file_name};
+use crate::store::Head;
 use crate::store::handle::Inner;
 use crate::store::walk::head_at;
 use crate::sync::Ordering;
+
+/// Each object's largest LSNs in the log.
+#[derive(Debug, Default)]
+pub(super) struct Newest(BTreeMap<u32, Said>);
+
+#[derive(Debug, Default)]
+struct Said {
+    /// Of images that no `VOID` behind them has taken back.
+    images: u64,
+    /// Of all other records.
+    others: u64,
+}
+
+impl Newest {
+    /// Takes note of a record, in log order.
+    pub(super) fn take(&mut self, head: &Head) {
+        let said = self.0.entry(head.object.get()).or_default();
+        let of_its_kind = match head.kind {
+            Kind::After | Kind::Before | Kind::Cut => &mut said.images,
+            _ => &mut said.others,
+        };
+        *of_its_kind = head.lsn.get().max(*of_its_kind);
+        if head.kind == Kind::Void {
+            said.images = said.images.min(head.lsn.get());
+        }
+    }
+}
 
 /// The segments that are there.
 #[derive(Debug)]
@@ -76,7 +104,7 @@ impl Inner {
     /// Nobody who reserved a record before the restart is alive, and whether it had been committed
     /// cannot be known: the log ends there as well.
     pub(super) fn check_all(&self, folder: &Folder) -> Result<u32, OpenError> {
-        let mut newest = BTreeMap::new();
+        let mut newest = Newest::default();
         for id in 1..=folder.last {
             let segment = segment::open(&self.dir, id, &self.id)?;
             let segment = self.map(segment, id)?;
@@ -110,18 +138,18 @@ impl Inner {
     }
 
     /// Announces what was found in the log.
-    pub(super) fn raise_last_lsns(&self, newest: &BTreeMap<u32, u64>) {
-        for (object, lsn) in newest {
+    pub(super) fn raise_last_lsns(&self, newest: &Newest) {
+        for (object, said) in &newest.0 {
             if let Some(word) = self.control.object(*object, 0) {
                 // Release: partner of `Store::last_lsn`.
-                word.fetch_max(*lsn, Ordering::Release);
+                word.fetch_max(said.images.max(said.others), Ordering::Release);
             }
         }
     }
 }
 
 /// Where a segment's log ends, and whether it goes on in the next segment. Notes each object's largest LSN.
-fn check(segment: &Segment, newest: &mut BTreeMap<u32, u64>) -> (u32, bool) {
+fn check(segment: &Segment, newest: &mut Newest) -> (u32, bool) {
     let mut at = Segment::FIRST;
     let mut body = Vec::new();
     loop {
@@ -136,8 +164,7 @@ fn check(segment: &Segment, newest: &mut BTreeMap<u32, u64>) -> (u32, bool) {
                     if !there || !record::intact(&rest, place, len, &body) {
                         return (at, false);
                     }
-                    let newest = newest.entry(head.object.get()).or_default();
-                    *newest = head.lsn.get().max(*newest);
+                    newest.take(&head);
                 }
                 at = next;
             }

@@ -57,6 +57,8 @@ struct Transaction {
     /// A process died during a change, and nobody has settled yet what came of it: the counter that the
     /// file had when this transaction began to write.
     unsettled: Option<u32>,
+    /// An image of it is in the store.
+    saved: bool,
     /// The blocks that it has written.
     written: PageSet,
     /// Where the first trunk of the free list begins, as its newest page 1 says.
@@ -75,6 +77,7 @@ impl Transaction {
             counters: None,
             cookie: None,
             unsettled: None,
+            saved: false,
             written: PageSet::default(),
             first_trunk: None,
             wal: false,
@@ -228,6 +231,7 @@ impl Recorder {
                 transaction.deaf = true;
                 return self.store.set_broken(self.object, error.code());
             }
+            transaction.saved = true;
             state.captured.insert(key);
             fault::place("rollback capture");
         }
@@ -386,11 +390,23 @@ impl Recorder {
         let leaves = list.leaves(file, |_| true).map_err(|_| Code::Io)?;
         let mut blocks = leaves.iter().flat_map(|leaf| list.blocks(*leaf, self.block));
         if !blocks.any(|key| transaction.written.contains(key)) {
+            self.take_back(transaction);
             return Ok(());
         }
         let size = file.size().map_err(|_| Code::Io)?;
         let extent = Extent::new(size.div_ceil(u64::from(self.block)));
         settle::append(&self.store, self.object, Outcome::Commit, extent)
+    }
+
+    /// Says that no commit belongs to the images of a transaction: without a commit behind them they would be a sign, after a
+    /// power cut, of records that it took.
+    fn take_back(&self, transaction: &Transaction) {
+        if transaction.saved {
+            let lsn = self.store.last_lsn(self.object);
+            let head = Head { kind: Kind::Void, flags: 0, object: self.object, key: Key::new(0), lsn };
+            // Not said, it is lost after a power cut, and nothing else is different.
+            let _ = self.store.append(head, &[]);
+        }
     }
 
     /// Our own code failed: recording cannot be relied on any more.
