@@ -40,7 +40,7 @@ impl RunNote {
 
     pub(crate) fn decode(body: &[u8]) -> Option<Self> {
         let mut fields = Fields(body);
-        let (frame, _reserved) = (fields.u32()?, fields.u32()?);
+        let (frame, reserved) = (fields.u32()?, fields.u32()?);
         let note = Self {
             frame,
             salt: fields.array()?,
@@ -49,7 +49,7 @@ impl RunNote {
             back_filled: fields.u32()?,
         };
         fields.end()?;
-        Some(note)
+        (reserved == 0).then_some(note)
     }
 }
 
@@ -105,6 +105,9 @@ mod tests {
         let last_checksum = Checksum(7, 8);
         let intent = IntentNote { from: 1, target: 2, frame: 3, checksum: sum, last: 9, last_checksum };
         assert_eq!(IntentNote::decode(&intent.encode()), Some(intent));
+        let mut reserved = run.encode();
+        reserved[5] = 1;
+        assert_eq!(RunNote::decode(&reserved), None, "reserved bytes are checked");
         for body in [run.encode(), intent.encode()] {
             let short = &body[..body.len() - 1];
             assert!(RunNote::decode(short).is_none());

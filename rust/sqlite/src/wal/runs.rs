@@ -48,10 +48,10 @@ impl Runs {
         self.stamp
     }
 
-    /// The LSN of a frame. `None`: from before we recorded.
+    /// The LSN of a frame. `None`: from before we recorded, or past the last LSN there can be.
     pub(crate) fn lsn_of(&self, frame: u32) -> Option<Lsn> {
         let piece = self.pieces.iter().rfind(|piece| piece.frame <= frame)?;
-        Some(Lsn::new(piece.lsn + u64::from(frame - piece.frame)))
+        piece.lsn.checked_add(u64::from(frame - piece.frame)).map(Lsn::new)
     }
 
     /// The frame of an LSN, not beyond `max_frame`. `None`: not in the present WAL.
@@ -76,6 +76,15 @@ mod tests {
 
     fn note(frame: u32, salt: u8) -> RunNote {
         RunNote { frame, salt: [salt; 8], checksum: Checksum(0, 0), sequence: 0, back_filled: 0 }
+    }
+
+    #[test]
+    fn a_run_at_the_end_of_the_number_space_has_no_frames_past_it() {
+        let mut runs = Runs::default();
+        runs.push(Lsn::new(u64::MAX - 1), &note(5, 1));
+        assert_eq!(runs.lsn_of(6), Some(Lsn::new(u64::MAX)));
+        assert_eq!(runs.lsn_of(7), None);
+        assert_eq!(runs.frame_of(Lsn::new(u64::MAX), u32::MAX), Some(6));
     }
 
     #[test]
