@@ -13,6 +13,7 @@
 pub mod append;
 pub mod cut;
 pub mod fuzz;
+pub mod golden;
 pub mod image;
 pub mod kill;
 pub mod model;

@@ -12,4 +12,4 @@ mod words;
 pub use decoders::decoders;
 pub use forge::{Forged, forge_control_header, forge_record, forge_segment_header, forge_word};
 pub use history::{history, questions};
-pub use words::given_up;
+pub use words::{FORMAT_VERSION, end, given_up};

@@ -1,9 +1,17 @@
 use std::path::Path;
 use std::{fs, io};
 
-use crate::format::segment::HEADER_LEN;
-use crate::format::{Place, State, Word, bytes, span};
+use crate::format::{Place, State, Word, bytes, segment as segment_header, span};
 use crate::segment;
+
+/// Version of the format that this program writes.
+pub const FORMAT_VERSION: u32 = segment_header::VERSION;
+
+/// Where the log of a segment ends, given all of its bytes. `None` when it goes on in the next one, or is damaged.
+#[must_use]
+pub fn end(log: &[u8], segment: u32) -> Option<usize> {
+    walk(log, segment, |_| {})
+}
 
 /// How many records of a store were reserved, then given up, since their writers had died. Nobody may have it open.
 ///
@@ -16,20 +24,21 @@ pub fn given_up(dir: &Path) -> io::Result<u64> {
         if !path.exists() {
             break;
         }
-        let log = fs::read(path)?;
-        let mut at = HEADER_LEN;
-        while let Some(raw) = bytes::u64_at(&log, at) {
-            let place = Place { segment: id, offset: u32::try_from(at).unwrap_or(u32::MAX) };
-            let len = match Word::from_raw(raw).state(place) {
-                Some(State::Committed { len } | State::Reserved { len, .. }) => len,
-                Some(State::Aborted { len }) => {
-                    count += 1;
-                    len
-                }
-                Some(State::Free) | None => break,
-            };
-            at += usize::try_from(span(len)).unwrap_or(usize::MAX);
-        }
+        walk(&fs::read(path)?, id, |state| count += u64::from(matches!(state, State::Aborted { .. })));
     }
     Ok(count)
+}
+
+fn walk(log: &[u8], segment: u32, mut visit: impl FnMut(State)) -> Option<usize> {
+    let mut at = segment_header::HEADER_LEN;
+    loop {
+        let raw = bytes::u64_at(log, at)?;
+        let place = Place { segment, offset: u32::try_from(at).ok()? };
+        let state = Word::from_raw(raw).state(place)?;
+        visit(state);
+        let (State::Reserved { len, .. } | State::Committed { len } | State::Aborted { len }) = state else {
+            return Some(at);
+        };
+        at = at.checked_add(usize::try_from(span(len)).ok()?)?;
+    }
 }

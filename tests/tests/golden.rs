@@ -1,0 +1,119 @@
+//! Stores written by the version that introduced their format: every later one reads them, byte for byte.
+//!
+//! They are written once, by `cargo test -p dbrewind-tests --test golden -- --ignored`, and never changed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use dbrewind_core::fuzzing::FORMAT_VERSION;
+use dbrewind_sqlite::{Database, MarkState, OpenOptions, SqliteApi};
+use dbrewind_testkit::golden::{DATABASE, STATES, STORE, STORY, copy, digest, entries, tell, write};
+use dbrewind_testkit::image::Image;
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")
+}
+
+/// All golden folders of all versions.
+fn folders() -> Vec<PathBuf> {
+    let versions = entries(&golden()).into_iter().filter(|path| path.is_dir());
+    versions.flat_map(|version| entries(&version)).collect()
+}
+
+/// Does something with a copy of each golden folder; the folder itself stays as it is.
+fn with_copies(act: impl Fn(&Path)) {
+    let folders = folders();
+    assert!(folders.len() >= 3);
+    for folder in folders {
+        let before = digest(&folder);
+        let scratch = tempfile::tempdir().unwrap();
+        copy(&folder, scratch.path());
+        act(scratch.path());
+        assert_eq!(digest(&folder), before, "{}", folder.display());
+    }
+}
+
+/// Without the bytes of a database that move forward, whatever moment it is at.
+fn still(state: Vec<u8>) -> Vec<u8> {
+    if state.starts_with(b"SQLite format 3\0") { Image::of_bytes(512, state).bytes } else { state }
+}
+
+fn story(folder: &Path) -> String {
+    fs::read_to_string(folder.join(STORY)).unwrap()
+}
+
+fn lines_equal(found: &str, expected: &str) {
+    for (found, expected) in found.lines().zip(expected.lines()) {
+        assert_eq!(found, expected);
+    }
+    assert_eq!(found.lines().count(), expected.lines().count());
+}
+
+#[test]
+fn this_version_of_the_format_has_golden_stores() {
+    assert!(golden().join(FORMAT_VERSION.to_string()).is_dir(), "version {FORMAT_VERSION} has none");
+}
+
+#[test]
+fn records_marks_moments_and_states_are_what_they_were() {
+    with_copies(|folder| {
+        // The first time the machine was started anew since, the second time it was not.
+        for _ in 0..2 {
+            let told = tell(&folder.join(STORE), &folder.join(DATABASE)).unwrap();
+            lines_equal(&(told.history + &told.registers), &story(folder));
+            let mut seen = Vec::new();
+            for (lsn, state) in told.states {
+                let expected = fs::read(folder.join(STATES).join(lsn.to_string())).unwrap();
+                assert!(still(state) == still(expected), "{}: the state at {lsn}", folder.display());
+                seen.push(lsn.to_string());
+            }
+            for path in entries(&folder.join(STATES)) {
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                // One whose mark was dropped is there to be looked at only.
+                assert!(seen.contains(&name) || story(folder).contains("Drop"), "nobody goes to {name}");
+            }
+        }
+    });
+}
+
+#[test]
+fn without_the_control_file_the_history_is_the_same() {
+    with_copies(|folder| {
+        fs::remove_file(folder.join(STORE).join("control")).unwrap();
+        let told = tell(&folder.join(STORE), &folder.join(DATABASE)).unwrap();
+        lines_equal(&told.history, &story(folder).replace(&told_registers(folder), ""));
+    });
+}
+
+fn told_registers(folder: &Path) -> String {
+    story(folder).lines().filter(|line| line.contains("registers")).map(|line| format!("{line}\n")).collect()
+}
+
+/// The copy is another file, so nothing in it can be gone to; but it is listed, and the database stays as it is.
+#[test]
+fn the_adapter_lists_the_marks_of_a_copy() {
+    with_copies(|folder| {
+        let path = folder.join(DATABASE);
+        let before = fs::read(&path).unwrap();
+        if !before.starts_with(b"SQLite format 3\0") {
+            return;
+        }
+        let options = OpenOptions { store: Some(folder.join(STORE)), ..OpenOptions::default() };
+        let database = Database::open(SqliteApi::bundled(), &path, &options).unwrap();
+        let marks = database.marks().unwrap();
+        assert!(marks.len() >= 5);
+        for mark in marks {
+            assert_eq!(mark.state, MarkState::Lost);
+            let told = format!("name: MarkName({:?}), lsn: Lsn({})", mark.name, mark.lsn);
+            assert!(story(folder).contains(&told), "{told}");
+        }
+        database.close().unwrap();
+        assert!(still(fs::read(&path).unwrap()) == still(before), "the database was changed");
+    });
+}
+
+#[test]
+#[ignore = "writes the golden stores of a new version of the format"]
+fn write_the_golden_stores_of_this_version() {
+    write(&golden().join(FORMAT_VERSION.to_string()));
+}
