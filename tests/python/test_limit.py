@@ -17,13 +17,16 @@ Connect = Callable[[Path], sqlite3.Connection]
 
 
 def outgrow(db: dbrewind.Database, app: sqlite3.Connection) -> dbrewind.StoreFullError:
-    """Change and mark until the store is full."""
+    """Change and mark until the store is full. It may be the mark that finds out, before any change went unrecorded."""
     for turn in range(100):
         app.execute("UPDATE orders SET note = hex(randomblob(1000))")
         try:
             db.mark(f"turn {turn}")
-        except dbrewind.StoreFullError as error:
-            return error
+        except dbrewind.StoreFullError:
+            app.execute("UPDATE orders SET note = hex(randomblob(1000))")
+            with pytest.raises(dbrewind.StoreFullError) as caught:
+                db.rewind("seeded")
+            return caught.value
     raise AssertionError("the store is not full")
 
 
