@@ -77,6 +77,12 @@ def test_a_rival_whose_package_is_not_installed_is_no_error() -> None:
     assert broken(run, missing) == []
 
 
+def test_ours_must_be_there() -> None:
+    run = result()
+    run.cells[0].not_run = "ModuleNotFoundError"
+    assert len(broken(run, lambda rival: f"the package of {rival} is not installed")) == 1
+
+
 def test_what_a_rival_does_not_restore_is_no_error() -> None:
     run = result()
     run.cells[1].samples = [{**GOOD, "own": "work"}]

@@ -18,7 +18,8 @@ pub enum Error {
     Failed(#[from] Failure),
     /// The engine cannot run where it has to.
     #[error(
-        "{what}; use journal_mode=WAL with the keeper, or load dbrewind as an extension into the SQLite that writes"
+        "{what}; open it with journal=\"wal\" and let the keeper record it, or load dbrewind's extension into the SQLite \
+         that writes, and record the database from another process"
     )]
     Unreachable {
         /// What is missing.

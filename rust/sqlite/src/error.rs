@@ -26,7 +26,10 @@ pub enum Error {
         what: String,
     },
     /// This SQLite cannot be reached.
-    #[error("{what}; use journal_mode=WAL, or load dbrewind as an extension into the SQLite that writes")]
+    #[error(
+        "{what}; open it with journal=\"wal\", or load dbrewind's extension into the SQLite that writes, and record the \
+         database from another process"
+    )]
     Unreachable {
         /// What is missing.
         what: String,

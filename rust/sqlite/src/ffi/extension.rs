@@ -1,7 +1,6 @@
 //! The way into a SQLite whose symbols nobody can look up: it hands its functions to a loaded extension.
 
 use std::ffi::{c_int, c_void};
-use std::sync::{Mutex, PoisonError};
 
 use super::api::SqliteApi;
 use super::types::{self, BusyTimeout, Close, Exec, LibVersionNumber, OpenV2, VfsFind, VfsRegister};
@@ -18,16 +17,7 @@ mod place {
     pub(super) const VFS_REGISTER: usize = 142;
 }
 
-/// The newest copy of SQLite that loaded us.
-static LOADED: Mutex<Option<SqliteApi>> = Mutex::new(None);
-
 impl SqliteApi {
-    /// The copy of SQLite that has loaded this library as an extension, the newest if there were several.
-    #[must_use]
-    pub fn loaded() -> Option<Self> {
-        *LOADED.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// # Safety
     /// `routines` is the `sqlite3_api_routines` that SQLite passes to an extension.
     unsafe fn from_routines(routines: *const c_void) -> Option<Self> {
@@ -58,9 +48,9 @@ impl SqliteApi {
     }
 }
 
-/// The body of an extension's entry point: makes our VFS the default one of the SQLite that calls, has
-/// connections from then on write into the recording of another process, and remembers it for
-/// [`SqliteApi::loaded`]. Answers `SQLITE_OK_LOAD_PERMANENTLY`, since the VFS stays.
+/// The body of an extension's entry point: makes our VFS the default one of the SQLite that calls, and has
+/// connections from then on write into the recording of another process. Answers `SQLITE_OK_LOAD_PERMANENTLY`,
+/// since the VFS stays.
 ///
 /// # Safety
 /// `routines` is what SQLite passed to the entry point.
@@ -73,7 +63,6 @@ pub unsafe fn extension_init(routines: *const c_void) -> c_int {
             _ => types::SQLITE_ERROR,
         })?;
         crate::rollback::join_recordings();
-        *LOADED.lock().unwrap_or_else(PoisonError::into_inner) = Some(api);
         Ok(types::SQLITE_OK_LOAD_PERMANENTLY)
     };
     match std::panic::catch_unwind(init) {
