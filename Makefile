@@ -29,8 +29,10 @@ test: test-rust test-python
 test-rust:
 	@.ci/prepare build
 	@.ci/prepare shell
+	@.ci/prepare zstd
 	cargo build --package dbrewind-extension
 	cargo test --workspace
+	cargo test --package dbrewind-core --features fault --test sealing_killed
 	cargo test --package dbrewind-tests --features fault --test faults
 	RUSTFLAGS='--cfg loom' cargo test --package dbrewind-core --release --test loom --target-dir target/loom
 

@@ -6,6 +6,7 @@
 //! a page or a row is, only the adapters know.
 
 mod error;
+mod fault;
 mod format;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -13,16 +14,19 @@ pub mod fuzzing;
 mod interrupt;
 mod map;
 mod ring;
+mod seal;
 mod segment;
 mod store;
 mod sync;
 mod timeline;
 mod types;
 
-pub use error::{AppendError, Code, LockError, OpenError, ReadError, SyncError};
+pub use error::{AppendError, Code, LockError, OpenError, ReadError, SealError, SyncError};
 pub use format::{BodyError, CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
 pub use interrupt::{Patience, Refused, interruptible, lock_patiently};
-pub use store::{Cursor, Head, HolderLock, Location, ObjectLock, Record, Room, Store, StoreOptions};
+pub use store::{
+    Cursor, Head, HolderLock, Location, ObjectLock, Record, Room, SealedSegment, Store, StoreOptions,
+};
 pub use timeline::{
     Era, MarkEntry, NoteEntry, Plan, PlanError, RewindEntry, Source, Timeline, TimelineError, Unreachable,
 };

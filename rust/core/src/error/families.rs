@@ -300,6 +300,41 @@ impl SyncError {
     }
 }
 
+/// Why a segment was not sealed. Everything is as it was, and can be read as before.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// The segment's bytes are not what was written, or the sealed file did not say the same.
+    #[error("the store is damaged: {what}")]
+    Damaged {
+        /// Where, what was found and what was expected.
+        what: String,
+    },
+    /// The process was forked since the store was opened.
+    #[error("this process is a fork of the one that opened the store; open the store again in it")]
+    Forked,
+    /// The operating system refused; a full disk, perhaps.
+    #[error("cannot {action}: {source}")]
+    Io {
+        /// What was tried, a verb and its object.
+        action: &'static str,
+        /// The system's own error.
+        source: io::Error,
+    },
+}
+
+impl SealError {
+    /// The stable number of this error.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Damaged { .. } => Code::StoreDamaged,
+            Self::Forked => Code::Forked,
+            Self::Io { source, .. } => io_code(source),
+        }
+    }
+}
+
 /// The operating system's refusals that have a number of their own.
 fn io_code(error: &io::Error) -> Code {
     match error.kind() {

@@ -4,4 +4,4 @@ mod code;
 mod families;
 
 pub use code::Code;
-pub use families::{AppendError, LockError, OpenError, ReadError, SyncError};
+pub use families::{AppendError, LockError, OpenError, ReadError, SealError, SyncError};

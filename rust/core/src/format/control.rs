@@ -25,6 +25,8 @@ pub(crate) const HINT: u32 = 192;
 pub(crate) const SYNCED: u32 = 320;
 /// Offset of the limit of the whole store, in bytes; 0: nobody has set one.
 pub(crate) const LIMIT: u32 = 384;
+/// Offset of the hint up to which segments are sealed.
+pub(crate) const SEALED: u32 = 448;
 const SLOTS_AT: u32 = 4096;
 const SLOT_LEN: u32 = 16;
 const OBJECTS_AT: u32 = 20480;

@@ -105,6 +105,21 @@ impl Mapping {
         self.map.flush_range(range.start as usize, to.saturating_sub(range.start) as usize)
     }
 
+    /// Lets go of the file: from now on there are zeros in its place, which nobody else sees, and what is written is
+    /// lost. Borrowed words stay valid.
+    pub(crate) fn let_go(&self) -> io::Result<()> {
+        let (at, len) = (self.map.as_mut_ptr().cast(), self.len as usize);
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        let kind = libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: the range is this mapping's own, from its beginning, and stays mapped and accessible throughout: the
+        // system puts the new pages in place of the old ones in one step. Everybody accesses it as memory that somebody
+        // else may write.
+        match unsafe { libc::mmap(at, len, access, kind, -1, 0) } {
+            libc::MAP_FAILED => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    }
+
     #[inline]
     fn has(&self, at: u32, len: usize) -> bool {
         usize::try_from(self.len)

@@ -13,7 +13,9 @@ pub(crate) use fork::Generation;
 pub(crate) use held::{Held, IdleLockFiles};
 pub(crate) use lock_file::LockFile;
 pub(crate) use mapping::Mapping;
-pub(crate) use os_linux::{block_signals, boot_id, free_room, random, reserve_room, write_parts, zero};
+pub(crate) use os_linux::{
+    block_signals, boot_id, free_room, lower_priority, random, reserve_room, write_parts, zero,
+};
 
 #[cfg(target_endian = "big")]
 compile_error!("the log's words are little-endian and used in place");

@@ -172,6 +172,13 @@ pub(super) fn at_fork(
     }
 }
 
+/// Lets all other threads come first.
+pub(crate) fn lower_priority() {
+    // On Linux 0 is the calling thread, not its process.
+    // SAFETY: takes no pointers. If it is refused, the thread runs as any other.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) };
+}
+
 /// Leaves the signals of the process to its other threads.
 pub(crate) fn block_signals() {
     // SAFETY: an all-zero set is a valid value; `sigfillset` and `pthread_sigmask` get pointers to it

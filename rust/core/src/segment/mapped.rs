@@ -4,7 +4,7 @@ use std::ops::Range;
 use crate::format::segment::HEADER_LEN;
 use crate::map::Mapping;
 use crate::ring::Region;
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
 /// A segment, mapped.
 #[derive(Debug)]
@@ -13,6 +13,7 @@ pub(crate) struct Segment {
     mapping: Mapping,
     /// The next record past this offset asks for more pages ahead.
     ask_at: AtomicU32,
+    gone: AtomicBool,
 }
 
 impl Segment {
@@ -22,22 +23,45 @@ impl Segment {
     const ASK_FIRST: u32 = 1 << 20;
 
     pub(super) fn new(id: u32, mapping: Mapping) -> Self {
-        Self { id, mapping, ask_at: AtomicU32::new(Self::ASK_FIRST) }
+        Self { id, mapping, ask_at: AtomicU32::new(Self::ASK_FIRST), gone: AtomicBool::new(false) }
     }
 
     /// Has the system make pages present, see [`Mapping::populate`].
     pub(crate) fn populate(&self, range: Range<u32>) {
-        self.mapping.populate(range);
+        if !self.is_gone() {
+            self.mapping.populate(range);
+        }
     }
 
     /// Has the system make pages present for reading, see [`Mapping::load`].
     pub(crate) fn load(&self, range: Range<u32>) {
-        self.mapping.load(range);
+        if !self.is_gone() {
+            self.mapping.load(range);
+        }
     }
 
     /// Waits until a range is on disk.
     pub(crate) fn sync(&self, range: Range<u32>) -> io::Result<()> {
         self.mapping.sync(range)
+    }
+
+    /// Lets go of the file, which was sealed. What others still read here are zeros, which [`is_gone`](Self::is_gone)
+    /// tells them, and what they append is lost, of which they learn likewise.
+    pub(crate) fn let_go(&self) -> io::Result<()> {
+        // SeqCst, and then a system call that stops every thread which has the old pages: whoever meets the
+        // zeros sees the flag.
+        self.gone.store(true, Ordering::SeqCst);
+        self.mapping.let_go()
+    }
+
+    /// Whether what was read here until now may be zeros instead of what stands in the log, and what was appended may
+    /// be lost.
+    #[inline]
+    pub(crate) fn is_gone(&self) -> bool {
+        // Acquire: everything that was read before comes before the look at the flag, which is set before
+        // there are zeros.
+        fence(Ordering::Acquire);
+        self.gone.load(Ordering::Relaxed)
     }
 
     /// Whether the log has come so far that pages should be asked for; then sets the next such place.

@@ -1,4 +1,4 @@
-use crate::error::AppendError;
+use crate::error::{AppendError, ReadError};
 use crate::format::record;
 use crate::ring::{self, Appended};
 use crate::segment::Segment;
@@ -48,6 +48,9 @@ impl Store {
             );
             match outcome {
                 Appended::At(at) => {
+                    if segment.is_gone() && !self.has(Location::new(id, at), head, body)? {
+                        continue;
+                    }
                     if segment.wants_pages(at, STEP) {
                         inner.populate.ask(segment, at, Pages::Mapped);
                     }
@@ -55,11 +58,25 @@ impl Store {
                 }
                 Appended::Full => inner.roll(id, len)?,
                 Appended::Aborted => inner.reclaim_slot(),
+                Appended::Damaged(_) if segment.is_gone() => {}
                 Appended::Damaged(at) => {
                     let what = format!("no record stands at {}", Location::new(id, at));
                     return Err(AppendError::Damaged { what });
                 }
             }
+        }
+    }
+
+    /// Whether the log has this very record at this place: what a thread has to ask that was stopped within an append while
+    /// the log went on, and the segment was sealed.
+    #[cold]
+    pub(super) fn has(&self, at: Location, head: Head, body: &[&[u8]]) -> Result<bool, AppendError> {
+        match self.read(at) {
+            Ok(found) => Ok(found.head == head && found.body == body.concat()),
+            Err(ReadError::NoRecord { .. }) => Ok(false),
+            Err(ReadError::Forked) => Err(AppendError::Forked),
+            Err(ReadError::Io { action, source }) => Err(AppendError::Io { action, source }),
+            Err(other) => Err(AppendError::Damaged { what: other.to_string() }),
         }
     }
 }

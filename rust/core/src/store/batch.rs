@@ -38,6 +38,14 @@ impl BatchFile {
     }
 }
 
+impl BatchFile {
+    /// Closes the file of a segment that was sealed.
+    pub(super) fn let_go(&self, id: u32) {
+        let mut kept = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.take_if(|(known, _)| *known == id);
+    }
+}
+
 impl Store {
     /// Appends records, in this order; answers the place of the last one. No record is ever seen without those
     /// before it.
@@ -96,12 +104,22 @@ impl Store {
                 rest
             },
             |at, parts| {
+                if segment.is_gone() {
+                    // The place is none, and the file may be read by others.
+                    return false;
+                }
                 let written = file.map(|file| map::write_parts(&file, u64::from(at), parts));
                 matches!(written, Some(Ok(()))) || copy(segment, at, parts)
             },
         );
         match outcome {
             Appended::At(at) => {
+                let newest = piece.last().filter(|_| segment.is_gone());
+                if let Some((head, body)) = newest
+                    && !self.has(last, *head, &[body])?
+                {
+                    return self.append_some(records);
+                }
                 if segment.wants_pages(at, STEP) {
                     inner.populate.ask(segment, at, Pages::Written);
                 }
@@ -116,6 +134,7 @@ impl Store {
                 inner.reclaim_slot();
                 self.append_some(records)
             }
+            Appended::Damaged(_) if segment.is_gone() => self.append_some(records),
             Appended::Damaged(at) => {
                 let what = format!("no record stands at {}", Location::new(id, at));
                 Err(AppendError::Damaged { what })

@@ -84,6 +84,11 @@ impl Control {
         }
     }
 
+    /// Something that changes whenever anybody appends.
+    pub(crate) fn tail(&self) -> u64 {
+        self.get(Some(control::HINT))
+    }
+
     /// Says that the next record will be here.
     #[inline]
     pub(crate) fn raise_hint(&self, segment: u32, offset: u32) {
@@ -99,6 +104,7 @@ impl Control {
         self.set(Some(control::CURRENT), 0);
         self.set(Some(control::HINT), 0);
         self.set(Some(control::SYNCED), 0);
+        self.set(Some(control::SEALED), 0);
     }
 
     /// The machine was started anew: every object's history has to be compared again.
@@ -128,6 +134,23 @@ impl Control {
     /// Sets the limit for everybody.
     pub(crate) fn set_limit(&self, bytes: u64) {
         self.set(Some(control::LIMIT), bytes);
+    }
+
+    /// Up to which segment all are sealed, and their raw files gone.
+    pub(crate) fn sealed(&self) -> u32 {
+        hint::decode(self.get(Some(control::SEALED))).map_or(0, |(segment, _)| segment)
+    }
+
+    /// Says that all segments up to this one are sealed.
+    pub(crate) fn raise_sealed(&self, segment: u32) {
+        if let Some(word) = self.words.word(control::SEALED) {
+            word.fetch_max(hint::encode(segment, 0), Ordering::Relaxed);
+        }
+    }
+
+    /// Says it, whatever was said before. The caller has looked at the folder, and has the creation lock.
+    pub(crate) fn set_sealed(&self, segment: u32) {
+        self.set(Some(control::SEALED), if segment == 0 { 0 } else { hint::encode(segment, 0) });
     }
 
     /// Takes note of a new owner of a slot, whose lock it has. Earlier owners count as dead from here on.

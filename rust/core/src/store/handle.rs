@@ -4,12 +4,14 @@ use std::sync::{Arc, Mutex};
 use crate::error::OpenError;
 use crate::format::Owner;
 use crate::map::{Generation, IdleLockFiles, LockFile};
-use crate::segment::{self, Segment, Table};
+use crate::seal::Recent;
+use crate::segment::{Segment, Table};
 use crate::store::StoreOptions;
 use crate::store::batch::BatchFile;
 use crate::store::control::Control;
 use crate::store::objects::Objects;
 use crate::store::populate::Populate;
+use crate::store::sealer::Sealer;
 use crate::sync::{AtomicU32, Ordering};
 
 /// A store of change records, open in this process.
@@ -53,6 +55,10 @@ pub(super) struct Inner {
     pub(super) objects: Mutex<Objects>,
     pub(super) populate: Populate,
     pub(super) batch_file: BatchFile,
+    pub(super) recent: Recent,
+    /// Up to which segment sealed ones have been let go of.
+    pub(super) let_go: AtomicU32,
+    pub(super) sealer: Sealer,
 }
 
 const _: () = {
@@ -82,17 +88,6 @@ impl Inner {
 
     pub(super) fn lock_path(&self) -> PathBuf {
         self.dir.join("locks")
-    }
-
-    /// A segment, mapped now if it was not yet. `None` when nobody has announced it.
-    pub(super) fn segment(&self, id: u32) -> Result<Option<&Arc<Segment>>, OpenError> {
-        if let Some(found) = self.segments.get(id) {
-            return Ok(Some(found));
-        }
-        if id == 0 || id > self.control.current() {
-            return Ok(None);
-        }
-        self.map(segment::open(&self.dir, id, &self.id)?, id).map(Some)
     }
 
     /// Adds a segment to those that are mapped.
@@ -133,6 +128,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         if !self.forked() {
             self.populate.stop();
+            self.sealer.stop();
         }
     }
 }

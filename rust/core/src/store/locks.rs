@@ -9,6 +9,8 @@ use crate::types::ObjectId;
 pub(super) const CREATE: u32 = 0;
 /// Held while registering an object. Taken before `CREATE`, never after it.
 pub(super) const REGISTER: u32 = 1;
+/// Held while sealing a segment. Taken before `CREATE`, never after it.
+pub(super) const SEAL: u32 = 2;
 const SLOTS_AT: u32 = 0x1000;
 const OBJECTS_AT: u32 = 0x1_0000;
 const HOLDERS_AT: u32 = 0x2_0000;

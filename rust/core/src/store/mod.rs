@@ -3,6 +3,7 @@
 mod append;
 mod batch;
 mod control;
+mod form;
 mod handle;
 mod locks;
 mod objects;
@@ -14,6 +15,8 @@ mod record;
 mod recover;
 mod registers;
 mod roll;
+mod seal;
+mod sealer;
 mod sync;
 mod walk;
 
@@ -22,3 +25,4 @@ pub use locks::{HolderLock, ObjectLock};
 pub use options::StoreOptions;
 pub use record::{Cursor, Head, Location, Record};
 pub use roll::Room;
+pub use seal::SealedSegment;

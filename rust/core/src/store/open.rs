@@ -7,6 +7,7 @@ use crate::error::{OpenError, ReadError};
 use crate::format::Owner;
 use crate::format::control::{ControlHeader, SLOTS};
 use crate::map::{self, Generation, IdleLockFiles, LockFile};
+use crate::seal::Recent;
 use crate::segment::{self, Segment, Table};
 use crate::store::batch::BatchFile;
 use crate::store::control::Control;
@@ -15,6 +16,7 @@ use crate::store::objects::Objects;
 use crate::store::populate::Populate;
 use crate::store::recover::{Folder, Newest};
 use crate::store::roll::PATIENCE;
+use crate::store::sealer::Sealer;
 use crate::store::walk::InFlight;
 use crate::store::{Location, Store, StoreOptions, locks};
 use crate::sync::AtomicU32;
@@ -44,7 +46,8 @@ impl Store {
             }
             Err(source) => return Err(failed("lock")(source)),
         }
-        let folder = Folder::read(dir)?;
+        let sealing = locks.locked_elsewhere(locks::SEAL, 1).map_err(failed("look at the locks of"))?;
+        let folder = Folder::read(dir, sealing)?;
         let (control, header) = Control::open(&dir.join("control")).map_err(failed("open control in"))?;
         // A control file of some other store is as good as none.
         let header = header.filter(|header| folder.store.is_none_or(|store| store == header.store));
@@ -83,17 +86,21 @@ impl Store {
             objects: Mutex::new(Objects::default()),
             populate: Populate::default(),
             batch_file: BatchFile::default(),
+            recent: Recent::default(),
+            let_go: AtomicU32::new(0),
+            sealer: Sealer::default(),
         };
         if boot_changed {
-            let last = inner.check_all(&folder)?;
-            inner.settle(last)?;
+            inner.check_all(&folder)?;
+            inner.settle(&folder)?;
         } else {
-            inner.settle(folder.last)?;
+            inner.settle(&folder)?;
             inner.check_end()?;
             if header.is_none() {
                 inner.find_last_lsns()?;
             }
         }
+        inner.control.set_sealed(folder.sealed_upto());
         if boot_changed || header.is_none() {
             // Before the header, after which nobody sees the change any more.
             inner.control.forget_confirmed();
@@ -107,8 +114,9 @@ impl Store {
 
 impl Inner {
     /// Makes the last segment the current one, and the first segment if there is none.
-    fn settle(&self, last: u32) -> Result<(), OpenError> {
-        let (id, segment) = if last == 0 {
+    fn settle(&self, folder: &Folder) -> Result<(), OpenError> {
+        let last = folder.last;
+        let (id, segment) = if last == 0 || folder.is_sealed(last) {
             let limit = self.limit();
             let first = self.options.first_segment.min(limit - limit % SMALLEST);
             if first == 0 {
@@ -116,7 +124,7 @@ impl Inner {
             }
             // `rounded` compared it with LONGEST.
             let size = u32::try_from(first).unwrap_or(u32::MAX);
-            (1, segment::create(&self.dir, 1, size, &self.id)?)
+            (last + 1, segment::create(&self.dir, last + 1, size, &self.id)?)
         } else {
             (last, segment::open(&self.dir, last, &self.id)?)
         };

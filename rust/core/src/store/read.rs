@@ -2,6 +2,8 @@ use crate::error::ReadError;
 use crate::format::record::{self, REST};
 use crate::format::{HEADER, Kind, Place};
 use crate::ring::{self, Region, Step};
+use crate::segment::Segment;
+use crate::store::form::Form;
 use crate::store::walk::{Bad, InFlight};
 use crate::store::{Cursor, Head, Location, Record, Store};
 
@@ -29,8 +31,23 @@ impl Store {
         }
         let none = || ReadError::NoRecord { what: at.to_string() };
         let place = Place { segment: u32::try_from(at.segment().get()).unwrap_or(0), offset: at.offset() };
-        let segment = inner.segment(place.segment)?.ok_or_else(none)?;
-        let len = match ring::step(&**segment, place.offset) {
+        loop {
+            let segment = match inner.form(place.segment)?.ok_or_else(none)? {
+                Form::Raw(segment) => segment,
+                Form::Sealed(sealed) => {
+                    return sealed.read(place.offset, &inner.recent.frames, out)?.ok_or_else(none);
+                }
+            };
+            let read = Self::read_raw(segment, at, place, out);
+            if !segment.is_gone() {
+                return read;
+            }
+        }
+    }
+
+    fn read_raw(segment: &Segment, at: Location, place: Place, out: &mut Vec<u8>) -> Result<Head, ReadError> {
+        let none = || ReadError::NoRecord { what: at.to_string() };
+        let len = match ring::step(segment, place.offset) {
             Step::Committed { len, .. } => len,
             Step::Damaged => return Err(Bad::Word.at(at)),
             _ => return Err(none()),
@@ -69,6 +86,7 @@ impl Store {
         if self.inner.forked() {
             return Err(ReadError::Forked);
         }
+        self.inner.let_go_of_sealed();
         let mut next = from.next();
         let walked = self.inner.walk(&mut next, InFlight::Stop, visit);
         *from = Cursor::at(next);

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
@@ -9,6 +9,7 @@ use crate::format::segment::HEADER_LEN;
 use crate::format::{HEADER, Kind, Place};
 use crate::map;
 use crate::ring::{self, Region, Step};
+use crate::seal::{self, Sealed};
 use crate::segment::{self, Segment, TEMPORARY, file_name};
 use crate::store::Head;
 use crate::store::handle::Inner;
@@ -49,43 +50,90 @@ pub(super) struct Folder {
     pub(super) last: u32,
     /// The store they belong to.
     pub(super) store: Option<[u8; 16]>,
+    /// Those that are sealed.
+    sealed: BTreeSet<u32>,
 }
 
 impl Folder {
     /// Looks at a store's folder, removes what was not finished, and checks the headers. The caller has
-    /// the creation lock.
-    pub(super) fn read(dir: &Path) -> Result<Self, OpenError> {
+    /// the creation lock; `sealing` says whether somebody is sealing.
+    pub(super) fn read(dir: &Path, sealing: bool) -> Result<Self, OpenError> {
         let failed = |action| move |source| OpenError::Io { action, path: dir.to_path_buf(), source };
-        let mut ids = Vec::new();
+        let (mut raw, mut sealed) = (BTreeSet::new(), BTreeSet::new());
         for entry in fs::read_dir(dir).map_err(failed("list"))? {
             let name = entry.map_err(failed("list"))?.file_name();
             let Some(name) = name.to_str() else { continue };
             if let Some(id) = segment::id_of(name) {
-                ids.push(id);
+                raw.insert(id);
+            } else if let Some(id) = segment::sealed_id_of(name) {
+                sealed.insert(id);
+            } else if let Some(name_of) = name.strip_suffix(TEMPORARY)
+                && segment::sealed_id_of(name_of).is_some()
+            {
+                if !sealing {
+                    fs::remove_file(dir.join(name)).map_err(failed("remove an unfinished segment in"))?;
+                }
             } else if name.strip_suffix(TEMPORARY).and_then(segment::id_of).is_some() {
                 fs::remove_file(dir.join(name)).map_err(failed("remove an unfinished segment in"))?;
             }
         }
-        ids.sort_unstable();
-        let mut folder = Self { last: 0, store: None };
+        for id in raw.intersection(&sealed.clone()) {
+            if let Some(useless) = settle_both(dir, *id)? {
+                sealed.remove(&useless);
+            }
+        }
+        let ids: BTreeSet<u32> = raw.union(&sealed).copied().collect();
+        let mut folder = Self { last: 0, store: None, sealed };
         for id in ids {
             if id != folder.last + 1 {
                 let path = dir.join(file_name(folder.last + 1));
                 return Err(OpenError::Damaged { path, what: "is missing".into() });
             }
-            if never_written(dir, id) {
+            let is_sealed = folder.sealed.contains(&id);
+            if !is_sealed && never_written(dir, id) {
                 // The power went before the header was on disk. Later ones, if any, are missed then.
                 continue;
             }
-            let header = segment::header(dir, id)?;
-            if folder.store.is_some_and(|store| store != header.store) {
+            let (name, store) = match is_sealed {
+                true => (segment::sealed_name(id), seal::header(dir, id)?.store),
+                false => (file_name(id), segment::header(dir, id)?.store),
+            };
+            if folder.store.is_some_and(|known| known != store) {
                 let what = "belongs to another store than the segment before it".into();
-                return Err(OpenError::Damaged { path: dir.join(file_name(id)), what });
+                return Err(OpenError::Damaged { path: dir.join(name), what });
             }
-            folder = Self { last: id, store: Some(header.store) };
+            (folder.last, folder.store) = (id, Some(store));
         }
         Ok(folder)
     }
+
+    /// Whether a segment is sealed.
+    pub(super) fn is_sealed(&self, id: u32) -> bool {
+        self.sealed.contains(&id)
+    }
+
+    /// Up to which segment all are sealed.
+    pub(super) fn sealed_upto(&self) -> u32 {
+        (1..).zip(&self.sealed).take_while(|(place, id)| place == *id).last().map_or(0, |(place, _)| place)
+    }
+}
+
+/// Ends a hand-over that was interrupted: of a segment and its sealed file the latter stays, if it is whole. Answers
+/// the segment if not.
+fn settle_both(dir: &Path, id: u32) -> Result<Option<u32>, OpenError> {
+    let whole = seal::header(dir, id).and_then(|header| Sealed::open(dir, id, &header.store));
+    let (name, useless) = match whole {
+        Ok(_) => (file_name(id), None),
+        Err(OpenError::Damaged { .. }) => (segment::sealed_name(id), Some(id)),
+        Err(other) => return Err(other),
+    };
+    let path = dir.join(name);
+    fs::remove_file(&path).map_err(|source| OpenError::Io {
+        action: "end an interrupted sealing: remove",
+        path,
+        source,
+    })?;
+    Ok(useless)
 }
 
 /// Whether a segment has no header at all: zeros, or nothing.
@@ -99,13 +147,21 @@ fn never_written(dir: &Path, id: u32) -> bool {
 
 impl Inner {
     /// Checks every record after a restart of the machine, and ends the log at the first one of the last
-    /// segment that is not whole. Answers the last segment.
+    /// segment that is not whole.
     ///
     /// Nobody who reserved a record before the restart is alive, and whether it had been committed
     /// cannot be known: the log ends there as well.
-    pub(super) fn check_all(&self, folder: &Folder) -> Result<u32, OpenError> {
+    pub(super) fn check_all(&self, folder: &Folder) -> Result<(), OpenError> {
         let mut newest = Newest::default();
         for id in 1..=folder.last {
+            if folder.is_sealed(id) {
+                // Was on disk before it counted.
+                let sealed = Sealed::open(&self.dir, id, &self.id)?;
+                for (head, ..) in sealed.index().after(0) {
+                    newest.take(&head);
+                }
+                continue;
+            }
             let segment = segment::open(&self.dir, id, &self.id)?;
             let segment = self.map(segment, id)?;
             let (end, whole) = check(segment, &mut newest);
@@ -134,7 +190,7 @@ impl Inner {
                 source,
             })?;
         }
-        Ok(folder.last)
+        Ok(())
     }
 
     /// Announces what was found in the log.

@@ -1,4 +1,5 @@
 use std::fs;
+use std::io;
 use std::time::Duration;
 
 use crate::error::{AppendError, OpenError};
@@ -40,8 +41,7 @@ impl Store {
     /// How large the store is, and how large it may become.
     #[must_use]
     pub fn room(&self) -> Room {
-        let size =
-            |id| fs::metadata(self.inner.dir.join(segment::file_name(id))).map_or(0, |found| found.len());
+        let size = |id| self.inner.len_on_disk(id).unwrap_or(0);
         Room {
             used: (1..=self.inner.control.current()).map(size).sum(),
             limit: self.inner.limit(),
@@ -54,6 +54,13 @@ impl Inner {
     /// The limit of the whole store, in bytes.
     pub(super) fn limit(&self) -> u64 {
         self.control.limit().unwrap_or(self.options.limit)
+    }
+
+    /// Bytes of a segment, sealed or not. Between its two forms it is one of them.
+    fn len_on_disk(&self, id: u32) -> io::Result<u64> {
+        let found = fs::metadata(self.dir.join(segment::file_name(id)));
+        let found = found.or_else(|_| fs::metadata(self.dir.join(segment::sealed_name(id))));
+        found.map(|found| found.len())
     }
 
     fn full(&self, why: impl Into<String>) -> AppendError {
@@ -69,6 +76,15 @@ impl Inner {
             let io = |source| AppendError::Io { action: "lock the store for a new segment", source };
             let lock = Held::take(&self.lock_path(), locks::CREATE, PATIENCE).map_err(io)?;
             let _lock = lock.ok_or_else(|| io(std::io::ErrorKind::TimedOut.into()))?;
+            let current = self.control.current();
+            if current > next {
+                // Others are far ahead; what comes next may be sealed by now, the last one is not.
+                if self.segments.get(current).is_none() {
+                    self.map(segment::open(&self.dir, current, &self.id)?, current)?;
+                }
+                self.move_on_to(current);
+                return Ok(());
+            }
             // By its name, not by the announcement: whoever made it may have died before announcing it.
             let segment = if self.dir.join(segment::file_name(next)).try_exists().unwrap_or(true) {
                 segment::open(&self.dir, next, &self.id)?
@@ -79,6 +95,7 @@ impl Inner {
             self.populate.ask_if_running(segment);
         }
         self.move_on_to(next);
+        self.let_go_of_sealed();
         Ok(())
     }
 
@@ -97,9 +114,8 @@ impl Inner {
         let before = self.segments.get(full).map_or(0, |s| u64::from(s.size()));
         let mut total = 0;
         for id in 1..=full {
-            let found = fs::metadata(self.dir.join(segment::file_name(id)));
-            total +=
-                found.map_err(|source| AppendError::Io { action: "look at the segments", source })?.len();
+            let found = self.len_on_disk(id);
+            total += found.map_err(|source| AppendError::Io { action: "look at the segments", source })?;
         }
         let limit = self.limit();
         match next_size(&StoreOptions { limit, ..self.options.clone() }, before, total, len)? {

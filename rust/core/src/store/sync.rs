@@ -4,6 +4,7 @@ use std::io;
 use crate::error::{ReadError, SyncError};
 use crate::ring::Region;
 use crate::segment::Segment;
+use crate::store::form::Form;
 use crate::store::walk::InFlight;
 use crate::store::{Location, Store};
 
@@ -18,6 +19,7 @@ impl Store {
             return Err(SyncError::Forked);
         }
         let io = |action| move |source| SyncError::Io { action, source };
+        inner.let_go_of_sealed();
         let known = inner.control.synced();
         let (first, from) = known.unwrap_or((1, Segment::FIRST));
         // Only up to the first record in flight can be called done: it will be written after this.
@@ -25,7 +27,12 @@ impl Store {
         inner.walk(&mut done, InFlight::Stop, &mut |_, _, _| {}).map_err(unreadable)?;
         let last = inner.control.current();
         for id in first..=last {
-            let Some(segment) = inner.segment(id).map_err(|e| unreadable(e.into()))? else { break };
+            let segment = match inner.form(id).map_err(|e| unreadable(e.into()))? {
+                None => break,
+                // Was on disk before it counted.
+                Some(Form::Sealed(_)) => continue,
+                Some(Form::Raw(segment)) => segment,
+            };
             let from = if id == first { from } else { 0 };
             let to =
                 if id == last { inner.control.hint(id).unwrap_or(segment.size()) } else { segment.size() };

@@ -6,6 +6,7 @@ use crate::format::segment::VERSION;
 use crate::format::{Kind, Place};
 use crate::ring::{self, Region, Step};
 use crate::segment::Segment;
+use crate::store::form::Form;
 use crate::store::handle::Inner;
 use crate::store::{Head, Location};
 
@@ -46,45 +47,21 @@ impl Inner {
         let mut waiting_since = None;
         loop {
             let id = u32::try_from(from.segment().get()).unwrap_or(0).max(1);
-            let Some(segment) = self.segment(id)? else { return Ok(()) };
-            let mut at = from.offset().max(Segment::FIRST);
-            let over = loop {
-                let here = Location::new(id, at);
-                *from = here;
-                match ring::step(&**segment, at) {
-                    Step::Committed { len, next } => {
-                        let head = head_at(segment, at).map_err(|e| e.at(here))?;
-                        at = next;
-                        waiting_since = None;
-                        *from = Location::new(id, at);
-                        if head.kind != Kind::End {
-                            visit(head, here, len);
-                        }
+            let over = match self.form(id)? {
+                None => return Ok(()),
+                Some(Form::Sealed(sealed)) => {
+                    for (head, at, len, behind) in sealed.index().after(from.offset()) {
+                        *from = Location::new(id, behind);
+                        visit(head, Location::new(id, at), len);
                     }
-                    Step::Aborted { next } => at = next,
-                    Step::Reserved { owner, len, next } => {
-                        if self.dead(owner) {
-                            // Whoever was faster, a reaper or the writer: look again.
-                            ring::abort(&**segment, Place { segment: id, offset: at }, owner, len);
-                        } else if in_flight == InFlight::Skip {
-                            at = next;
-                        } else if !wait(&mut waiting_since) {
-                            break false;
-                        }
+                    true
+                }
+                Some(Form::Raw(segment)) => {
+                    match self.walk_raw(segment, from, in_flight, &mut waiting_since, visit)? {
+                        Stopped::Over => true,
+                        Stopped::Here => false,
+                        Stopped::Gone => continue,
                     }
-                    Step::Over => break true,
-                    Step::Free => {
-                        // A segment is announced only after the one before it was filled: look again
-                        // after having seen the announcement.
-                        if self.control.current() > id && ring::step(&**segment, at) == Step::Free {
-                            let what = format!("the log ends at {here}, though segment {} follows", id + 1);
-                            return Err(ReadError::Damaged { what });
-                        }
-                        if self.control.current() <= id {
-                            break false;
-                        }
-                    }
-                    Step::Damaged => return Err(Bad::Word.at(here)),
                 }
             };
             let Some(next) = id.checked_add(1).filter(|next| over && *next <= self.control.current()) else {
@@ -93,6 +70,72 @@ impl Inner {
             *from = Location::new(next, Segment::FIRST);
         }
     }
+
+    fn walk_raw(
+        &self,
+        segment: &Segment,
+        from: &mut Location,
+        in_flight: InFlight,
+        waiting_since: &mut Option<Instant>,
+        visit: &mut dyn FnMut(Head, Location, u32),
+    ) -> Result<Stopped, ReadError> {
+        let id = segment.id();
+        let mut at = from.offset().max(Segment::FIRST);
+        loop {
+            let here = Location::new(id, at);
+            *from = here;
+            let step = ring::step(segment, at);
+            let head = matches!(step, Step::Committed { .. }).then(|| head_at(segment, at));
+            if segment.is_gone() {
+                return Ok(Stopped::Gone);
+            }
+            match step {
+                Step::Committed { len, next } => {
+                    let head = head.unwrap_or(Err(Bad::Word)).map_err(|e| e.at(here))?;
+                    at = next;
+                    *waiting_since = None;
+                    *from = Location::new(id, at);
+                    if head.kind != Kind::End {
+                        visit(head, here, len);
+                    }
+                }
+                Step::Aborted { next } => at = next,
+                Step::Reserved { owner, len, next } => {
+                    if self.dead(owner) {
+                        // Whoever was faster, a reaper or the writer: look again.
+                        ring::abort(segment, Place { segment: id, offset: at }, owner, len);
+                    } else if in_flight == InFlight::Skip {
+                        at = next;
+                    } else if !wait(waiting_since) {
+                        return Ok(Stopped::Here);
+                    }
+                }
+                Step::Over => return Ok(Stopped::Over),
+                Step::Free => {
+                    if self.control.current() <= id {
+                        return Ok(Stopped::Here);
+                    }
+                    // A segment is announced only after the one before it was filled: look again
+                    // after having seen the announcement.
+                    if ring::step(segment, at) == Step::Free && !segment.is_gone() {
+                        let what = format!("the log ends at {here}, though segment {} follows", id + 1);
+                        return Err(ReadError::Damaged { what });
+                    }
+                }
+                Step::Damaged => return Err(Bad::Word.at(here)),
+            }
+        }
+    }
+}
+
+/// Why a walk through a segment ended.
+enum Stopped {
+    /// The log goes on in the next one.
+    Over,
+    /// The log ends here, or what comes next is in flight.
+    Here,
+    /// The segment was sealed, and the mapping let go of: go on in the sealed file.
+    Gone,
 }
 
 /// The header of a committed record, without a look at its body.

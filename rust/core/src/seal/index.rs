@@ -1,0 +1,189 @@
+//! What a sealed segment has: every record, found by place in the log, or by object and key.
+
+use std::ops::{Range, RangeInclusive};
+
+use crate::format::{HEADER, Kind};
+use crate::store::Head;
+use crate::types::{Key, Lsn, ObjectId};
+
+/// A frame of bodies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Frame {
+    /// Offset in the file.
+    pub(super) at: u64,
+    /// Length in the file.
+    pub(super) packed: u32,
+    /// Length of its content.
+    pub(super) plain: u32,
+    /// xxh3-64 of its content.
+    pub(super) hash: u64,
+    /// Number of its first record.
+    pub(super) first: u32,
+}
+
+/// Records of one object, class and key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Group {
+    /// The object.
+    pub(super) object: u32,
+    /// Whether they are images; else they are moments.
+    pub(super) image: bool,
+    /// The key.
+    pub(super) key: u64,
+    /// Number of its first record.
+    pub(super) first: u32,
+}
+
+impl Group {
+    fn order(&self) -> (u32, bool, u64) {
+        (self.object, self.image, self.key)
+    }
+}
+
+/// A record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Entry {
+    /// When.
+    pub(super) lsn: u64,
+    /// Index of its group.
+    pub(super) group: u32,
+    /// Offset in the segment that was sealed.
+    pub(super) offset: u32,
+    /// Length of the body.
+    pub(super) len: u32,
+    /// Where its bytes begin in its frame's content.
+    pub(super) start: u32,
+    /// How many bytes those are.
+    pub(super) stored: u32,
+    /// What it says.
+    pub(super) kind: Kind,
+    /// Bits of the kind.
+    pub(super) flags: u8,
+    /// Whether the bytes are runs against the record before it, in the same frame; else the body itself.
+    pub(super) runs: bool,
+}
+
+/// All of it, sorted by object, class, key, LSN and offset.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    pub(super) frames: Vec<Frame>,
+    pub(super) groups: Vec<Group>,
+    pub(super) entries: Vec<Entry>,
+    /// Numbers of the records in log order.
+    pub(super) in_log: Vec<u32>,
+}
+
+/// Whether records of this kind are images, for which keys are looked up; everything else tells of moments.
+pub(super) fn is_image(kind: Kind) -> bool {
+    matches!(kind, Kind::After | Kind::Before | Kind::Base | Kind::Cut)
+}
+
+impl Index {
+    /// The record at this offset of the segment.
+    pub(super) fn find(&self, offset: u32) -> Option<u32> {
+        let number = *self.in_log.get(self.position(offset))?;
+        (self.entry(number)?.offset == offset).then_some(number)
+    }
+
+    /// How many records stand before this offset.
+    fn position(&self, offset: u32) -> usize {
+        self.in_log.partition_point(|&number| self.entry(number).is_some_and(|entry| entry.offset < offset))
+    }
+
+    /// The records at or after an offset, in log order: head, offset, length of the body, offset behind it.
+    pub(crate) fn after(&self, offset: u32) -> impl Iterator<Item = (Head, u32, u32, u32)> {
+        let numbers = self.in_log.get(self.position(offset)..).unwrap_or_default();
+        numbers.iter().filter_map(|&number| {
+            let entry = self.entry(number)?;
+            let behind = u64::from(entry.offset) + crate::format::span(entry.len);
+            Some((self.head(entry)?, entry.offset, entry.len, u32::try_from(behind).unwrap_or(u32::MAX)))
+        })
+    }
+
+    /// How many records there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Bytes of memory that it takes, about.
+    pub(super) fn weight(&self) -> usize {
+        self.entries.len() * (size_of::<Entry>() + 4)
+            + self.groups.len() * size_of::<Group>()
+            + self.frames.len() * size_of::<Frame>()
+    }
+
+    pub(super) fn entry(&self, number: u32) -> Option<&Entry> {
+        self.entries.get(number as usize)
+    }
+
+    pub(super) fn head(&self, entry: &Entry) -> Option<Head> {
+        let group = self.groups.get(entry.group as usize)?;
+        Some(Head {
+            kind: entry.kind,
+            flags: entry.flags,
+            object: ObjectId::new(group.object),
+            key: Key::new(group.key),
+            lsn: Lsn::new(entry.lsn),
+        })
+    }
+
+    /// The frame of a record, and which one it is.
+    pub(super) fn frame_of(&self, number: u32) -> Option<(u32, &Frame)> {
+        let at = self.frames.partition_point(|frame| frame.first <= number).checked_sub(1)?;
+        Some((u32::try_from(at).ok()?, self.frames.get(at)?))
+    }
+
+    /// The records that make the body of this one, first the one that stands whole.
+    pub(super) fn chain(&self, number: u32) -> RangeInclusive<u32> {
+        let mut first = number;
+        while first > 0 && self.entry(first).is_some_and(|entry| entry.runs) {
+            first -= 1;
+        }
+        first..=number
+    }
+
+    /// Keys of an object that have images here, ascending, and how many.
+    pub(crate) fn keys(&self, object: ObjectId) -> impl Iterator<Item = (Key, u32)> {
+        let from = self.groups.partition_point(|group| group.order() < (object.get(), true, 0));
+        let groups = self.groups.iter().enumerate().skip(from);
+        let groups = groups.take_while(move |(_, group)| group.object == object.get() && group.image);
+        groups.map(|(at, group)| (Key::new(group.key), self.members(at).len() as u32))
+    }
+
+    /// The images of a key, ascending by LSN, equal ones in log order: head, offset.
+    pub(crate) fn versions(&self, object: ObjectId, key: Key) -> impl Iterator<Item = (Head, u32)> {
+        let sought = (object.get(), true, key.get());
+        let found = self.groups.binary_search_by_key(&sought, Group::order);
+        let members = found.map_or(0..0, |at| self.members(at));
+        let entries = members.filter_map(|number| self.entry(number));
+        entries.filter_map(|entry| Some((self.head(entry)?, entry.offset)))
+    }
+
+    fn members(&self, group: usize) -> Range<u32> {
+        let all = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        let first = |at: usize| self.groups.get(at).map_or(all, |group| group.first);
+        first(group)..first(group + 1)
+    }
+
+    /// Puts the records in log order; `None` if two of them overlap, or one is not in a segment of this size.
+    pub(super) fn sort_log(&mut self, size: u64) -> Option<()> {
+        let count = u32::try_from(self.entries.len()).ok()?;
+        let entries = &self.entries;
+        let offset = |number: u32| entries.get(number as usize).map_or(0, |entry| entry.offset);
+        let mut in_log: Vec<u32> = (0..count).collect();
+        in_log.sort_unstable_by_key(|&number| offset(number));
+        let mut end = crate::format::segment::HEADER_LEN as u64;
+        for &number in &in_log {
+            let entry = entries.get(number as usize)?;
+            let from = u64::from(entry.offset);
+            if from < end || !from.is_multiple_of(8) {
+                return None;
+            }
+            end = from + crate::format::span(entry.len);
+        }
+        self.in_log = in_log;
+        (end <= size).then_some(())
+    }
+}
+
+const _: () = assert!(size_of::<Entry>() == 32 && HEADER == 40);

@@ -1,0 +1,21 @@
+//! Closed segments, made small: the file they become, and how it is read.
+//!
+//! `rust/docs/sealing.md` has the layout, why it is that one, and the steps by which a sealed file takes a
+//! segment's place; those steps are in `store/sealing`.
+
+mod columns;
+mod frame;
+mod header;
+mod index;
+mod recent;
+mod runs;
+mod sealed;
+mod varint;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use recent::Recent;
+pub(crate) use sealed::{Sealed, header};
+pub(crate) use write::{Found, Origin, sort, write};

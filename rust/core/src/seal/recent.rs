@@ -1,0 +1,80 @@
+//! What was read of sealed segments last, kept for the next reader.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Sealed;
+
+/// Bytes of indexes that are kept; one at least.
+const INDEXES: usize = 64 << 20;
+/// How many frames are kept, and how many bytes of them; one at least.
+const FRAMES: usize = 64;
+const CONTENT: usize = 4 << 20;
+
+/// Sealed segments that are open.
+#[derive(Debug, Default)]
+pub(crate) struct Recent {
+    /// The one that was used last is the last one.
+    open: Mutex<Vec<Arc<Sealed>>>,
+    /// Content of their frames.
+    pub(crate) frames: Frames,
+}
+
+impl Recent {
+    /// The segment, if it is open.
+    pub(crate) fn get(&self, id: u32) -> Option<Arc<Sealed>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = open.iter().rposition(|sealed| sealed.id() == id)?;
+        let found = open.remove(at);
+        open.push(Arc::clone(&found));
+        Some(found)
+    }
+
+    /// Keeps a segment, in place of those that were not used for longest.
+    pub(crate) fn put(&self, sealed: Sealed) -> Arc<Sealed> {
+        let sealed = Arc::new(sealed);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|other| other.id() != sealed.id());
+        open.push(Arc::clone(&sealed));
+        let mut weight: usize = open.iter().map(|sealed| sealed.index().weight()).sum();
+        while open.len() > 1 && weight > INDEXES {
+            weight -= open.remove(0).index().weight();
+        }
+        sealed
+    }
+}
+
+#[derive(Debug)]
+struct Kept {
+    segment: u32,
+    frame: u32,
+    content: Arc<Vec<u8>>,
+}
+
+/// Content of frames, checked.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    /// The one that was used last is the last one.
+    kept: Mutex<Vec<Kept>>,
+}
+
+impl Frames {
+    pub(super) fn get(&self, segment: u32, frame: u32) -> Option<Arc<Vec<u8>>> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = kept.iter().rposition(|it| (it.segment, it.frame) == (segment, frame))?;
+        let found = kept.remove(at);
+        let content = Arc::clone(&found.content);
+        kept.push(found);
+        Some(content)
+    }
+
+    pub(super) fn put(&self, segment: u32, frame: u32, content: Vec<u8>) -> Arc<Vec<u8>> {
+        let content = Arc::new(content);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push(Kept { segment, frame, content: Arc::clone(&content) });
+        let mut bytes: usize = kept.iter().map(|it| it.content.len()).sum();
+        while kept.len() > 1 && (kept.len() > FRAMES || bytes > CONTENT) {
+            bytes -= kept.remove(0).content.len();
+        }
+        content
+    }
+}

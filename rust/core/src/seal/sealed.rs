@@ -1,0 +1,159 @@
+//! A sealed file, open for reading.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::columns::{self, content_hash};
+use super::frame::unpack;
+use super::header::{BadSeal, EMPTY_TABLE, FRONT, Header, INDEX_MAGIC, SKIPPED, VERSION, skipped};
+use super::index::Index;
+use super::recent::Frames;
+use super::runs;
+use crate::error::{OpenError, ReadError};
+use crate::segment::{LONGEST, sealed_name};
+use crate::store::{Head, Location};
+
+/// A sealed segment: its index in memory, its bodies in the file.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    id: u32,
+    path: PathBuf,
+    file: File,
+    index: Index,
+}
+
+/// Reads and checks the header of a sealed file.
+pub(crate) fn header(dir: &Path, id: u32) -> Result<Header, OpenError> {
+    checked(&dir.join(sealed_name(id)), id).map(|(_, header)| header)
+}
+
+impl Sealed {
+    /// Opens a sealed segment of this store, and reads its index.
+    pub(crate) fn open(dir: &Path, id: u32, store: &[u8; 16]) -> Result<Self, OpenError> {
+        Self::open_at(dir.join(sealed_name(id)), id, store)
+    }
+
+    /// As [`Sealed::open`], by another name.
+    pub(crate) fn open_at(path: PathBuf, id: u32, store: &[u8; 16]) -> Result<Self, OpenError> {
+        let (file, header) = checked(&path, id)?;
+        let damaged = |what: &str| OpenError::Damaged { path: path.clone(), what: what.to_owned() };
+        if header.store != *store {
+            return Err(damaged("belongs to another store"));
+        }
+        let index = index(&file, &header, &path)?;
+        Ok(Self { id, path, file, index })
+    }
+
+    /// The segment's number.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// What it has.
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Reads the record at an offset of the segment; `None` if there is none.
+    ///
+    /// The buffer's old content is replaced; after an error its content is anything.
+    pub(crate) fn read(
+        &self,
+        offset: u32,
+        frames: &Frames,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Head>, ReadError> {
+        let Some(number) = self.index.find(offset) else { return Ok(None) };
+        let damaged = |what: &str| {
+            let at = Location::new(self.id, offset);
+            ReadError::Damaged { what: format!("{}: the record at {at} {what}", self.path.display()) }
+        };
+        let lost = || damaged("is not in the index");
+        let (frame_number, frame) = self.index.frame_of(number).ok_or_else(lost)?;
+        let content = match frames.get(self.id, frame_number) {
+            Some(content) => content,
+            None => {
+                let mut packed = Vec::new();
+                let len = frame.packed as usize;
+                packed.try_reserve_exact(len).map_err(|_| damaged("is in a frame that is too long"))?;
+                packed.resize(len, 0);
+                self.file
+                    .read_exact_at(&mut packed, frame.at)
+                    .map_err(|source| ReadError::Io { action: "read a sealed segment", source })?;
+                let mut plain = Vec::new();
+                let whole = unpack(&packed, frame.plain as usize, &mut plain);
+                if whole.is_none() || content_hash(&plain) != frame.hash {
+                    return Err(damaged("is in a frame that does not match its hash"));
+                }
+                frames.put(self.id, frame_number, plain)
+            }
+        };
+        let mut head = None;
+        for part in self.index.chain(number) {
+            let entry = self.index.entry(part).ok_or_else(lost)?;
+            let (from, len) = (entry.start as usize, entry.stored as usize);
+            let stored = content.get(from..).and_then(|rest| rest.get(..len)).ok_or_else(lost)?;
+            if entry.runs {
+                runs::apply(stored, out).ok_or_else(|| damaged("has runs past its end"))?;
+            } else {
+                out.clear();
+                out.extend_from_slice(stored);
+            }
+            head = self.index.head(entry);
+        }
+        head.map(Some).ok_or_else(lost)
+    }
+}
+
+fn checked(path: &Path, id: u32) -> Result<(File, Header), OpenError> {
+    let io = |action| move |source| OpenError::Io { action, path: path.to_path_buf(), source };
+    let damaged = |what: String| OpenError::Damaged { path: path.to_path_buf(), what };
+    let file = File::open(path).map_err(io("open"))?;
+    let len = file.metadata().map_err(io("look at"))?.len();
+    if len < FRONT as u64 {
+        return Err(damaged(format!("has {len} bytes, less than a header of {FRONT}")));
+    }
+    let mut bytes = [0; FRONT];
+    file.read_exact_at(&mut bytes, 0).map_err(io("read"))?;
+    let header = Header::decode(&bytes).map_err(|bad| bad.of(path))?;
+    if header.id != u64::from(id) {
+        return Err(damaged(format!("says that it is segment {}, its name says {id}", header.id)));
+    }
+    if header.file_len != len {
+        return Err(damaged(format!("has {len} bytes, its header says {}", header.file_len)));
+    }
+    if header.size > LONGEST || !header.size.is_multiple_of(8) {
+        return Err(damaged(format!("is of a segment of impossible {} bytes", header.size)));
+    }
+    Ok((file, header))
+}
+
+fn index(file: &File, header: &Header, path: &Path) -> Result<Index, OpenError> {
+    let damaged = |what: &str| OpenError::Damaged { path: path.to_path_buf(), what: what.to_owned() };
+    let io = |source| OpenError::Io { action: "read the index of", path: path.to_path_buf(), source };
+    let least = (SKIPPED + EMPTY_TABLE) as u64;
+    let room = header.file_len.checked_sub(header.index_at).filter(|room| *room >= least);
+    let room = room.filter(|_| header.index_at >= FRONT as u64);
+    let room = room.ok_or_else(|| damaged("has no room for its index"))?;
+    let mut front = [0; SKIPPED];
+    file.read_exact_at(&mut front, header.index_at).map_err(io)?;
+    let len = front.last_chunk().map_or(0, |len| u32::from_le_bytes(*len));
+    if front != skipped(INDEX_MAGIC, len) || u64::from(len) > room - least {
+        return Err(damaged("has no index where its header says"));
+    }
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len as usize).map_err(|_| damaged("has too long an index"))?;
+    bytes.resize(len as usize, 0);
+    file.read_exact_at(&mut bytes, header.index_at + SKIPPED as u64).map_err(io)?;
+    columns::decode(&bytes, header.index_at, header.size).map_err(|bad| bad.of(path))
+}
+
+impl BadSeal {
+    fn of(self, path: &Path) -> OpenError {
+        match self {
+            Self::Version(found) => OpenError::Version { path: path.to_path_buf(), found, known: VERSION },
+            Self::Malformed(what) => OpenError::Damaged { path: path.to_path_buf(), what: what.to_owned() },
+        }
+    }
+}

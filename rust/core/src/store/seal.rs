@@ -1,0 +1,287 @@
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::error::{OpenError, ReadError, SealError};
+use crate::fault;
+use crate::format::record::{self, REST};
+use crate::format::{HEADER, Kind, Place};
+use crate::map::Held;
+use crate::ring::{self, Region, Step};
+use crate::seal::{self, Found, Origin, Recent, Sealed};
+use crate::segment::{Segment, TEMPORARY, file_name, sealed_name};
+use crate::store::form::Form;
+use crate::store::handle::Inner;
+use crate::store::roll::PATIENCE;
+use crate::store::walk::head_at;
+use crate::store::{Head, Location, Store, locks};
+use crate::types::{Key, ObjectId, SegmentId};
+
+/// A segment that was sealed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SealedSegment {
+    /// Which one.
+    pub segment: SegmentId,
+    /// How many records it has.
+    pub records: u64,
+    /// Bytes it took on disk before.
+    pub before: u64,
+    /// Bytes it takes now.
+    pub after: u64,
+}
+
+impl Store {
+    /// Seals the oldest segment that is not sealed, if the log has left it: rewrites it so that it takes a fraction of the
+    /// room. Every place and every cursor stays good. Answers `None` when there is nothing to do now, or when another
+    /// process is doing it.
+    ///
+    /// Takes about a second for 256 MiB, in which others append and read as ever.
+    ///
+    /// # Errors
+    /// See [`SealError`]. Everything is as it was then.
+    pub fn seal_some(&self) -> Result<Option<SealedSegment>, SealError> {
+        self.inner.seal_next(&mut || true)
+    }
+
+    /// The keys of an object that have images in a sealed segment, ascending, and how many each; `None` when the segment is
+    /// not sealed. Reads the segment's index only.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn sealed_keys(
+        &self,
+        segment: SegmentId,
+        object: ObjectId,
+    ) -> Result<Option<Vec<(Key, u32)>>, ReadError> {
+        Ok(self.sealed(segment)?.map(|sealed| sealed.index().keys(object).collect()))
+    }
+
+    /// The images of a key in a sealed segment, ascending by LSN; `None` when the segment is not
+    /// sealed. Reads the segment's index only.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn sealed_versions(
+        &self,
+        segment: SegmentId,
+        object: ObjectId,
+        key: Key,
+    ) -> Result<Option<Vec<(Head, Location)>>, ReadError> {
+        let Some(sealed) = self.sealed(segment)? else { return Ok(None) };
+        let versions = sealed.index().versions(object, key);
+        let places = versions.map(|(head, at)| (head, Location::new(sealed.id(), at)));
+        Ok(Some(places.collect()))
+    }
+
+    fn sealed(&self, segment: SegmentId) -> Result<Option<std::sync::Arc<Sealed>>, ReadError> {
+        if self.inner.forked() {
+            return Err(ReadError::Forked);
+        }
+        self.inner.let_go_of_sealed();
+        let id = u32::try_from(segment.get()).unwrap_or(0);
+        Ok(match self.inner.form(id)? {
+            Some(Form::Sealed(sealed)) => Some(sealed),
+            Some(Form::Raw(_)) | None => None,
+        })
+    }
+}
+
+impl Inner {
+    /// As [`Store::seal_some`]; gives up, with `None`, when `go_on` says no.
+    pub(super) fn seal_next(
+        &self,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<SealedSegment>, SealError> {
+        if self.forked() {
+            return Err(SealError::Forked);
+        }
+        let io = |action| move |source| SealError::Io { action, source };
+        let lock =
+            Held::take(&self.lock_path(), locks::SEAL, Duration::ZERO).map_err(io("lock for sealing"))?;
+        let Some(_lock) = lock else { return Ok(None) };
+        let id = self.first_raw()?;
+        self.let_go_of_sealed();
+        if id >= self.control.current() {
+            return Ok(None);
+        }
+        let Some(Form::Raw(segment)) = self.form(id)? else { return Ok(None) };
+        let Some(records) = self.settled(segment)? else { return Ok(None) };
+        let count = records.len() as u64;
+        fault::place("seal: begun");
+        let temporary = self.dir.join(sealed_name(id) + TEMPORARY);
+        let made = self.make(&temporary, segment, records, go_on);
+        let after = match made {
+            Ok(len) => len,
+            Err(error) => {
+                let _ = fs::remove_file(&temporary);
+                return match error {
+                    SealError::Io { source, .. } if source.kind() == io::ErrorKind::Interrupted => Ok(None),
+                    other => Err(other),
+                };
+            }
+        };
+        fs::rename(&temporary, self.dir.join(sealed_name(id))).map_err(io("rename a sealed segment"))?;
+        fault::place("seal: renamed");
+        self.drop_raw(id)?;
+        self.let_go_of_sealed();
+        let before = u64::from(segment.size());
+        Ok(Some(SealedSegment { segment: SegmentId::new(u64::from(id)), records: count, before, after }))
+    }
+
+    /// The oldest segment that is not sealed. Ends the hand-over of those that are, if a sealer was killed. The caller has
+    /// the sealing lock.
+    fn first_raw(&self) -> Result<u32, SealError> {
+        let mut id = self.control.sealed().saturating_add(1);
+        while self.dir.join(sealed_name(id)).exists() {
+            if self.dir.join(file_name(id)).exists() {
+                let whole = Sealed::open(&self.dir, id, &self.id);
+                whole.map_err(|error| SealError::Damaged { what: error.to_string() })?;
+                self.drop_raw(id)?;
+            } else {
+                self.control.raise_sealed(id);
+            }
+            id = id.saturating_add(1);
+        }
+        Ok(id)
+    }
+
+    /// Removes a segment whose sealed file is there.
+    fn drop_raw(&self, id: u32) -> Result<(), SealError> {
+        let io = |action| move |source| SealError::Io { action, source };
+        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(io("sync the store's folder"))?;
+        fault::place("seal: folder synced");
+        let lock = Held::take(&self.lock_path(), locks::CREATE, PATIENCE).map_err(io("lock the store"))?;
+        let _lock = lock.ok_or_else(|| io("lock the store")(io::ErrorKind::TimedOut.into()))?;
+        match fs::remove_file(self.dir.join(file_name(id))) {
+            // Whoever opened the store meanwhile found both.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(io("remove a segment that was sealed")(error));
+            }
+            _ => {}
+        }
+        fault::place("seal: segment removed");
+        self.control.raise_sealed(id);
+        Ok(())
+    }
+
+    /// The records of a closed segment; `None` when one is in flight.
+    fn settled(&self, segment: &Segment) -> Result<Option<Vec<Found>>, SealError> {
+        let mut records = Vec::new();
+        let mut at = Segment::FIRST;
+        loop {
+            let place = Place { segment: segment.id(), offset: at };
+            match ring::step(segment, at) {
+                Step::Committed { len, next } => {
+                    let head = head_at(segment, at).map_err(|bad| damaged(place, &format!("{bad:?}")))?;
+                    if head.kind != Kind::End {
+                        records.push(Found { head, offset: at, len });
+                    }
+                    at = next;
+                }
+                Step::Aborted { next } => at = next,
+                Step::Reserved { owner, len, .. } => {
+                    if !self.dead(owner) {
+                        return Ok(None);
+                    }
+                    ring::abort(segment, place, owner, len);
+                }
+                Step::Over => return Ok(Some(records)),
+                Step::Free => return Err(damaged(place, "the log ends, though a segment follows")),
+                Step::Damaged => return Err(damaged(place, "it is not a record")),
+            }
+        }
+    }
+
+    /// Makes the sealed file of a segment under a temporary name, on disk and compared. Answers its length.
+    fn make(
+        &self,
+        path: &Path,
+        segment: &Segment,
+        records: Vec<Found>,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<u64, SealError> {
+        let io = |action| move |source| SealError::Io { action, source };
+        let origin = Origin { store: self.id, id: segment.id(), size: segment.size() };
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
+        let file = file.map_err(io("create a sealed segment"))?;
+        let mut bad = None;
+        let mut body = |found: &Found, out: &mut Vec<u8>| {
+            read_body(segment, found, out).map_err(|error| {
+                bad = Some(error);
+                io::Error::from(io::ErrorKind::InvalidData)
+            })
+        };
+        let written = seal::write(&file, origin, records.clone(), &mut body, go_on);
+        if let Some(error) = bad {
+            return Err(error);
+        }
+        let len = written.map_err(io("write a sealed segment"))?;
+        fault::place("seal: written");
+        file.sync_all().map_err(io("sync a sealed segment"))?;
+        drop(file);
+        fault::place("seal: synced");
+        let sealed = Sealed::open_at(path.to_path_buf(), segment.id(), &self.id);
+        let sealed = sealed.map_err(|error| SealError::Damaged { what: error.to_string() })?;
+        compare(segment, &sealed, records, go_on)?;
+        fault::place("seal: compared");
+        Ok(len)
+    }
+}
+
+/// Reads everything back.
+fn compare(
+    segment: &Segment,
+    sealed: &Sealed,
+    mut records: Vec<Found>,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Result<(), SealError> {
+    let differs =
+        |at: u32| damaged(Place { segment: segment.id(), offset: at }, "it was not sealed as it is");
+    if sealed.index().len() != records.len() {
+        return Err(differs(0));
+    }
+    let recent = Recent::default();
+    let (mut raw, mut read) = (Vec::new(), Vec::new());
+    // As they stand in the file, so that each frame is unpacked once.
+    seal::sort(&mut records);
+    for (number, found) in records.iter().enumerate() {
+        if number % 64 == 0 && !go_on() {
+            let source = io::ErrorKind::Interrupted.into();
+            return Err(SealError::Io { action: "compare a sealed segment", source });
+        }
+        read_body(segment, found, &mut raw)?;
+        let head = sealed.read(found.offset, &recent.frames, &mut read);
+        let head = head.map_err(|error| SealError::Damaged { what: error.to_string() })?;
+        if head != Some(found.head) || raw != read {
+            return Err(differs(found.offset));
+        }
+    }
+    Ok(())
+}
+
+/// A record's body, checked against its hash.
+fn read_body(segment: &Segment, found: &Found, out: &mut Vec<u8>) -> Result<(), SealError> {
+    let place = Place { segment: segment.id(), offset: found.offset };
+    let mut rest = [0; REST];
+    out.resize(found.len as usize, 0);
+    let there = segment.read(found.offset + 8, &mut rest) && segment.read(found.offset + HEADER, out);
+    if there && record::intact(&rest, place, found.len, out) {
+        Ok(())
+    } else {
+        Err(damaged(place, "it does not match its hash"))
+    }
+}
+
+fn damaged(place: Place, what: &str) -> SealError {
+    SealError::Damaged { what: format!("at {}: {what}", Location::new(place.segment, place.offset)) }
+}
+
+impl From<OpenError> for SealError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Io { action, source, .. } => Self::Io { action, source },
+            other => Self::Damaged { what: other.to_string() },
+        }
+    }
+}
