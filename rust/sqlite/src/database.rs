@@ -141,13 +141,7 @@ impl Database {
             let body = MarkBody { time, extent: moment.extent, name: name.clone(), note: &moment.note };
             let at = {
                 let history = locked(&self.history);
-                let head = Head {
-                    kind: Kind::Mark,
-                    flags: 0,
-                    object: history.object,
-                    key: Key::new(0),
-                    lsn: moment.lsn,
-                };
+                let head = Head::new(Kind::Mark, history.object, Key::new(0), moment.lsn);
                 history.store.append(head, &[&body.encode()])?
             };
             if self.read_up_to(at)? {
@@ -227,7 +221,7 @@ impl Database {
             };
             let body = DropBody { time: Timestamp::now(), name: mark.name.clone() };
             let lsn = history.timeline.last().max(mark.lsn);
-            let head = Head { kind: Kind::Drop, flags: 0, object: history.object, key: Key::new(0), lsn };
+            let head = Head::new(Kind::Drop, history.object, Key::new(0), lsn);
             history.store.append(head, &[&body.encode()])?;
             Ok(())
         })

@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dbrewind_core::{Extent, Lsn, ObjectId, Store, Timeline, TimelineError};
+use dbrewind_core::{
+    Engine as EraEngine, EraBody, Extent, Head, Kind, Lsn, ObjectId, Store, Timeline, TimelineError,
+    Timestamp,
+};
 
 use crate::error::Error;
 use crate::journal_mode::JournalMode;
@@ -34,6 +37,30 @@ impl History {
     pub(crate) fn catch_up(&mut self) -> Result<(), TimelineError> {
         self.timeline.catch_up(&self.store)
     }
+
+    /// Begins an era, above all that came before. The file, whose length this is, or the file with what is recorded next,
+    /// holds the state at its LSN. `broken`: something may have been written unrecorded. Under locks that keep writers or
+    /// back-fills out, and the object's.
+    pub(crate) fn begin_era(
+        &mut self,
+        engine: EraEngine,
+        extent: Extent,
+        broken: bool,
+    ) -> Result<Lsn, Error> {
+        self.catch_up()?;
+        let lsn = next_lsn(self.timeline.highest().max(self.store.last_lsn(self.object)))?;
+        // First the number, then the record: a number without a record is a gap, which is harmless.
+        self.store.raise_last_lsn(self.object, lsn);
+        let body = EraBody { time: Timestamp::now(), extent, broken };
+        let head = Head::new(Kind::Era, self.object, engine.key(), lsn);
+        self.store.append(head, &[&body.encode()])?;
+        Ok(lsn)
+    }
+}
+
+/// The LSN after this one.
+pub(crate) fn next_lsn(lsn: Lsn) -> Result<Lsn, Error> {
+    lsn.next().ok_or_else(|| Error::internal("the LSNs are used up"))
 }
 
 /// See [`History`].

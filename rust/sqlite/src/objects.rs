@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use dbrewind_core::{Cursor, Head, Key, Kind, MarkBody, ObjectId, Store, Timeline};
 
+use crate::engine::next_lsn;
 use crate::error::Error;
 
 /// The key size under which the database of this name was recorded last. Reads the heads of all records, as
@@ -48,14 +49,14 @@ pub(crate) fn lost_marks(store: &Store, from: ObjectId, to: ObjectId) -> Result<
     // No LSN means one thing before and another thing after.
     store.raise_last_lsn(to, old.highest().max(store.last_lsn(from)));
     // Above whatever the object knows, and below the era that begins now.
-    let lsn = new.highest().next().ok_or_else(|| Error::internal("the LSNs are used up"))?;
+    let lsn = next_lsn(new.highest())?;
     for mark in old.marks() {
         if new.mark(mark.name.as_str()).is_some() {
             continue;
         }
         let body = MarkBody { time: mark.time, extent: mark.extent, name: mark.name.clone(), note: &[] };
         let lsn = mark.lsn.max(lsn);
-        let head = Head { kind: Kind::Mark, flags: 0, object: to, key: Key::new(0), lsn };
+        let head = Head::new(Kind::Mark, to, Key::new(0), lsn);
         store.append(head, &[&body.encode()])?;
     }
     Ok(())

@@ -264,7 +264,7 @@ fn tear_a_rewind(scene: &Scene) {
     intent.extend_from_slice(b"intended");
     intent.extend_from_slice(&frames.checksum(last));
     let lsn = Lsn::new(two.head.lsn.get() + 1);
-    let head = Head { kind: Kind::Note, flags: 0, object: two.head.object, key: Key::new(3), lsn };
+    let head = Head::new(Kind::Note, two.head.object, Key::new(3), lsn);
     store.append(head, &[&intent]).unwrap();
     frames.file.write_all_at(&[0xaa; 100], frames.start(next) + 24).unwrap();
 }

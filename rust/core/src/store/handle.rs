@@ -28,7 +28,7 @@ use crate::sync::{AtomicU32, Ordering};
 /// # let folder = tempfile::tempdir()?;
 /// let store = Store::open(&folder.path().join("app.db-rewind"), &StoreOptions::default())?;
 /// let object = store.object("/srv/app.db", 4096)?;
-/// let head = Head { kind: Kind::After, flags: 0, object, key: Key::new(1), lsn: Lsn::new(1) };
+/// let head = Head::new(Kind::After, object, Key::new(1), Lsn::new(1));
 /// let at = store.append(head, &[b"a page"])?;
 /// assert_eq!(store.read(at)?.body, b"a page");
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -52,7 +52,7 @@ impl Store {
             return Err(AppendError::TooManyObjects { max: OBJECTS });
         }
         let object = ObjectId::new(used);
-        let head = Head { kind: Kind::Object, flags: 0, object, key: Key::new(0), lsn: Lsn::ORIGIN };
+        let head = Head::new(Kind::Object, object, Key::new(0), Lsn::ORIGIN);
         let body = ObjectBody { key_size, name: name.to_owned() };
         self.append(head, &[&body.encode()])?;
         self.learn(&mut objects)?;
@@ -95,7 +95,7 @@ impl Store {
             Some(found) => return invalid(format!("object {found} is called {name:?} already")),
             None => {}
         }
-        let head = Head { kind: Kind::Object, flags: 0, object, key: Key::new(0), lsn: Lsn::ORIGIN };
+        let head = Head::new(Kind::Object, object, Key::new(0), Lsn::ORIGIN);
         self.append(head, &[&ObjectBody { key_size, name: name.to_owned() }.encode()])?;
         self.learn(&mut objects)
     }

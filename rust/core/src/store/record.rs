@@ -18,6 +18,14 @@ pub struct Head {
     pub lsn: Lsn,
 }
 
+impl Head {
+    /// A head without flags.
+    #[must_use]
+    pub const fn new(kind: Kind, object: ObjectId, key: Key, lsn: Lsn) -> Self {
+        Self { kind, flags: 0, object, key, lsn }
+    }
+}
+
 /// Where a record is. Ordered as the log is; stays valid as long as the store exists.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Location {

@@ -45,7 +45,7 @@ impl Rollback {
     }
 
     pub(super) fn head(&self, kind: Kind, key: u64, lsn: Lsn) -> Head {
-        Head { kind, flags: 0, object: self.object, key: Key::new(key), lsn }
+        Head::new(kind, self.object, Key::new(key), lsn)
     }
 
     pub(super) fn extent(&self, size: u64) -> Extent {

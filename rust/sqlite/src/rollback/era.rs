@@ -1,12 +1,12 @@
 //! What the file holds against what the records say: settled changes, new eras, anchors.
 
-use dbrewind_core::{Engine as EraEngine, EraBody, Head, Kind, Lsn, Timestamp};
+use dbrewind_core::{Engine as EraEngine, Kind, Lsn};
 
 use super::engine::Rollback;
 use super::free_list::FreeList;
 use super::present::Present;
 use super::settle;
-use crate::engine::locked;
+use crate::engine::{locked, next_lsn};
 use crate::error::Error;
 use crate::file;
 use crate::file::read_padded;
@@ -33,18 +33,8 @@ impl Rollback {
 
     /// Begins an era with what is there. Under a lock that keeps writers out, and the object's.
     pub(super) fn begin_era(&mut self, present: &Present, broken: bool) -> Result<Lsn, Error> {
-        let highest = {
-            let mut history = locked(&self.history);
-            history.catch_up()?;
-            history.timeline.highest().max(self.store.last_lsn(self.object))
-        };
-        let lsn = highest.next().ok_or_else(|| Error::internal("the LSNs are used up"))?;
         let extent = self.extent(present.size);
-        self.store.raise_last_lsn(self.object, lsn);
-        let body = EraBody { time: Timestamp::now(), extent, broken };
-        let head =
-            Head { kind: Kind::Era, flags: 0, object: self.object, key: EraEngine::Rollback.key(), lsn };
-        self.store.append(head, &[&body.encode()])?;
+        let lsn = locked(&self.history).begin_era(EraEngine::Rollback, extent, broken)?;
         let registers = self.registers();
         // First of all: with the other words in place everybody goes on recording.
         registers.leave_wal_era();
@@ -60,7 +50,7 @@ impl Rollback {
     /// on anybody may overwrite them without a trace. Under a lock that keeps writers out.
     pub(super) fn save_free(&mut self, era: Lsn) -> Result<(), Error> {
         let read = || Error::vfs("read the database");
-        let lsn = era.next().ok_or_else(|| Error::internal("the LSNs are used up"))?;
+        let lsn = next_lsn(era)?;
         let Some(list) = FreeList::read(&mut self.file).map_err(read())? else { return Ok(()) };
         let leaves = list.leaves(&mut self.file, |_| true).map_err(read())?;
         let mut image = vec![0; self.block as usize];

@@ -219,13 +219,7 @@ impl Recorder {
                 transaction.deaf = true;
                 return self.store.set_broken(self.object, Code::Io);
             }
-            let head = Head {
-                kind: Kind::Before,
-                flags: 0,
-                object: self.object,
-                key: Key::new(key),
-                lsn: transaction.lsn,
-            };
+            let head = Head::new(Kind::Before, self.object, Key::new(key), transaction.lsn);
             if let Err(error) = self.store.append(head, &[&state.image]) {
                 // The application's write is none of our business: it happens unrecorded.
                 transaction.deaf = true;
@@ -353,13 +347,7 @@ impl Recorder {
             self.store.raise_last_lsn(self.object, transaction.lsn);
             fault::place("rollback commit: not recorded");
             let body = CommitBody { time: Timestamp::now(), extent: Extent::new(extent) };
-            let head = Head {
-                kind: Kind::Commit,
-                flags: 0,
-                object: self.object,
-                key: Key::new(0),
-                lsn: transaction.lsn,
-            };
+            let head = Head::new(Kind::Commit, self.object, Key::new(0), transaction.lsn);
             self.store.append(head, &[&body.encode()]).map_err(|error| error.code())?;
             fault::place("rollback commit: registers not raised");
             registers.raise_counter(counter);

@@ -39,13 +39,14 @@ pub(crate) fn outcome(in_flight: Option<InFlight>, known: u32, counter: u32) -> 
 /// Records the outcome. The caller holds a lock that keeps writers out, and clears the register.
 pub(crate) fn append(store: &Store, object: ObjectId, outcome: Outcome, extent: Extent) -> Result<(), Code> {
     let lsn = store.last_lsn(object).next().ok_or(Code::Internal)?;
-    let head = |kind, key, lsn| Head { kind, flags: 0, object, key: Key::new(key), lsn };
     match outcome {
         Outcome::Undone => Ok(()),
         Outcome::Commit => {
             store.raise_last_lsn(object, lsn);
             let body = CommitBody { time: Timestamp::now(), extent };
-            store.append(head(Kind::Commit, 0, lsn), &[&body.encode()]).map_err(|error| error.code())?;
+            store
+                .append(Head::new(Kind::Commit, object, Key::new(0), lsn), &[&body.encode()])
+                .map_err(|error| error.code())?;
             Ok(())
         }
         Outcome::Rewind => {
@@ -65,7 +66,7 @@ pub(crate) fn append_rewind(store: &Store, object: ObjectId, lsn: Lsn, intent: &
     store.raise_last_lsn(object, lsn);
     let body =
         RewindBody { time: intent.time, extent: intent.extent, from: intent.from, note: &intent.encode() };
-    let head = Head { kind: Kind::Rewind, flags: 0, object, key: Key::new(intent.target.get()), lsn };
+    let head = Head::new(Kind::Rewind, object, Key::new(intent.target.get()), lsn);
     store.append(head, &[&body.encode()]).map_err(|error| error.code())?;
     // Both its ends can be reached from now on.
     Registers::new(store, object).set_boundary(lsn, intent.extent.get());

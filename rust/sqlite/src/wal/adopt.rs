@@ -3,11 +3,10 @@
 
 use std::path::Path;
 
-use dbrewind_core::{Engine as EraEngine, EraBody, Extent, Kind, Timestamp};
+use dbrewind_core::{Engine as EraEngine, Extent};
 
 use super::core::{Core, Frozen};
 use super::locks::CKPT;
-use super::rewind::next_lsn;
 use crate::engine::{SharedHistory, locked};
 use crate::error::Error;
 use crate::fault;
@@ -79,14 +78,8 @@ impl Core {
         self.attempted = 0;
         self.catch_up()?;
         self.learn(&header)?;
-        let first = {
-            let history = locked(&self.history);
-            next_lsn(history.timeline.highest().max(self.store.last_lsn(self.object)))?
-        };
-        let body = EraBody { time: Timestamp::now(), extent: Extent::new(self.extent), broken: false };
         fault::place("switch to wal: no era yet");
-        self.store.append(self.head(Kind::Era, EraEngine::Wal.key().get(), first), &[&body.encode()])?;
-        self.store.raise_last_lsn(self.object, first);
+        locked(&self.history).begin_era(EraEngine::Wal, Extent::new(self.extent), false)?;
         fault::place("switch to wal: era begun");
         self.catch_up()?;
         if !self.resume_below(&header)? {

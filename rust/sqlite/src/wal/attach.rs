@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{Engine as EraEngine, EraBody, Extent, Kind, Lsn, Timestamp};
+use dbrewind_core::{Engine as EraEngine, Extent, Kind, Lsn};
 
 use super::ahead::Beyond;
 use super::anchor::Kept;
@@ -16,7 +16,6 @@ use super::header::WalHeader;
 use super::index::{IndexHeader, WalIndex};
 use super::locks::{WRITE, holder_of};
 use super::notes::IntentNote;
-use super::rewind::next_lsn;
 use super::runs::Runs;
 use crate::checksum::Checksum;
 use crate::engine::{SharedHistory, locked};
@@ -333,17 +332,13 @@ impl Core {
 
     /// History begins here. What was before is lost, if there was anything.
     pub(crate) fn begin_era(&mut self, header: &IndexHeader) -> Result<(), Error> {
-        let (highest, before) = {
-            let history = locked(&self.history);
-            let timeline = &history.timeline;
-            let seen = self.store.last_lsn(self.object).max(timeline.highest());
-            (seen, timeline.era().is_some() || seen > Lsn::ORIGIN)
-        };
-        let first = next_lsn(highest)?;
         let pages = u64::from(header.pages);
-        let body = EraBody { time: Timestamp::now(), extent: Extent::new(pages), broken: before };
-        self.store.append(self.head(Kind::Era, EraEngine::Wal.key().get(), first), &[&body.encode()])?;
-        self.store.raise_last_lsn(self.object, first);
+        let first = {
+            let mut history = locked(&self.history);
+            let seen = history.timeline.highest().max(self.store.last_lsn(self.object));
+            let before = history.timeline.era().is_some() || seen > Lsn::ORIGIN;
+            history.begin_era(EraEngine::Wal, Extent::new(pages), before)?
+        };
         fault::place("wal attach: era begun");
         // What is in the WAL but not in the database file yet is from before the era, too.
         let mut newest = BTreeMap::new();

@@ -79,7 +79,7 @@ pub(crate) fn locked_core(core: &Mutex<Core>) -> MutexGuard<'_, Core> {
 impl Core {
     /// A record of this object.
     pub(crate) fn head(&self, kind: Kind, key: u64, lsn: Lsn) -> Head {
-        Head { kind, flags: 0, object: self.object, key: Key::new(key), lsn }
+        Head::new(kind, self.object, Key::new(key), lsn)
     }
 
     pub(crate) fn registers(&self) -> Registers<'_> {

@@ -10,7 +10,7 @@ use super::locks::{CKPT, READ1, READ4, WRITE};
 use super::notes::{IntentNote, RunNote};
 use super::transaction::Place;
 use crate::checksum::{Checksum, Salt};
-use crate::engine::{Change, locked};
+use crate::engine::{Change, locked, next_lsn};
 use crate::error::Error;
 use crate::fault;
 use crate::ffi::{ShmLock, VfsError};
@@ -350,8 +350,4 @@ impl Core {
         (self.tailed, self.extent) = (lsn, pages);
         Ok(())
     }
-}
-
-pub(crate) fn next_lsn(lsn: Lsn) -> Result<Lsn, Error> {
-    lsn.next().ok_or_else(|| Error::internal("no LSN is left"))
 }
