@@ -3,7 +3,7 @@
 use dbrewind_core::{Engine as EraEngine, Kind, Lsn};
 
 use super::engine::Rollback;
-use super::free_list::FreeList;
+use super::free_list::free_blocks;
 use super::present::Present;
 use super::settle;
 use crate::engine::{locked, next_lsn};
@@ -51,10 +51,9 @@ impl Rollback {
     pub(super) fn save_free(&mut self, era: Lsn) -> Result<(), Error> {
         let read = || Error::vfs("read the database");
         let lsn = next_lsn(era)?;
-        let Some(list) = FreeList::read(&mut self.file).map_err(read())? else { return Ok(()) };
-        let leaves = list.leaves(&mut self.file, |_| true).map_err(read())?;
+        let free = free_blocks(&mut self.file, self.block, |_| true).map_err(read())?;
         let mut image = vec![0; self.block as usize];
-        for key in leaves.into_iter().flat_map(|leaf| list.blocks(leaf, self.block)) {
+        for key in free {
             read_padded(&mut self.file, &mut image, (key - 1) * u64::from(self.block)).map_err(read())?;
             self.store.append(self.head(Kind::Before, key, lsn), &[&image])?;
         }

@@ -2,6 +2,8 @@
 //! cut off, leaves them changed. A moment at which such a page was in use needs its content saved before that,
 //! when the page becomes free.
 
+use std::ops::RangeInclusive;
+
 use crate::ffi::VfsError;
 use crate::file::{self, Header};
 use crate::file::{Content, read_padded};
@@ -27,7 +29,7 @@ impl FreeList {
     }
 
     /// The blocks that a page lies in.
-    pub(super) fn blocks(&self, page: u64, block: u32) -> std::ops::RangeInclusive<u64> {
+    pub(super) fn blocks(&self, page: u64, block: u32) -> RangeInclusive<u64> {
         let start = (page - 1) * u64::from(self.page_size);
         let last = start + u64::from(self.page_size) - 1;
         start / u64::from(block) + 1..=last / u64::from(block) + 1
@@ -58,6 +60,18 @@ impl FreeList {
         }
         Ok(leaves)
     }
+}
+
+/// The blocks in which the list's leaves lie: those of the trunks from the first one on, as long as `wanted` says so of
+/// the blocks that a trunk lies in. None where page 1 is not one.
+pub(super) fn free_blocks(
+    file: &mut dyn Content,
+    block: u32,
+    mut wanted: impl FnMut(RangeInclusive<u64>) -> bool,
+) -> Result<Vec<u64>, VfsError> {
+    let Some(list) = FreeList::read(file)? else { return Ok(Vec::new()) };
+    let leaves = list.leaves(file, |trunk| wanted(list.blocks(trunk, block)))?;
+    Ok(leaves.into_iter().flat_map(|leaf| list.blocks(leaf, block)).collect())
 }
 
 #[cfg(test)]
@@ -99,6 +113,10 @@ mod tests {
         assert_eq!(list.leaves(&mut file, |_| true).unwrap(), [4, 6, 7]);
         assert_eq!(list.leaves(&mut file, |trunk| trunk == 3).unwrap(), [4, 6]);
         assert_eq!(list.leaves(&mut file, |_| false).unwrap(), []);
+        assert_eq!(
+            free_blocks(&mut file, 256, |mut trunk| trunk.any(|key| key == 6)).unwrap(),
+            [7, 8, 11, 12]
+        );
         assert_eq!((list.blocks(3, 1024), list.blocks(3, 512), list.blocks(3, 256)), (2..=2, 3..=3, 5..=6));
     }
 
@@ -110,5 +128,6 @@ mod tests {
         let mut none = file;
         none.0[0] = 0;
         assert!(FreeList::read(&mut none).unwrap().is_none());
+        assert_eq!(free_blocks(&mut none, 512, |_| true).unwrap(), []);
     }
 }

@@ -1,11 +1,12 @@
 //! What a write takes away, saved before it happens.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dbrewind_core::{Code, CommitBody, Extent, Head, Key, Kind, Lsn, ObjectId, Store, Timestamp};
 
-use super::free_list::FreeList;
+use super::free_list::free_blocks;
 use super::journal;
 use super::page_set::PageSet;
 use super::settle::{self, Outcome};
@@ -236,10 +237,8 @@ impl Recorder {
     fn first_free(&self, file: &mut dyn Content) -> PageSet {
         let mut free = PageSet::default();
         let mut first = true;
-        if let Ok(Some(list)) = FreeList::read(file)
-            && let Ok(leaves) = list.leaves(file, |_| std::mem::take(&mut first))
-        {
-            leaves.iter().flat_map(|leaf| list.blocks(*leaf, self.block)).for_each(|key| free.insert(key));
+        if let Ok(found) = free_blocks(file, self.block, |_| std::mem::take(&mut first)) {
+            found.into_iter().for_each(|key| free.insert(key));
         }
         free
     }
@@ -255,11 +254,8 @@ impl Recorder {
         if transaction.deaf || !trunk.is_some_and(|key| transaction.written.contains(key)) {
             return Ok(());
         }
-        let read = FreeList::read(file).map_err(|_| Code::Io)?;
-        let Some(list) = read else { return Ok(()) };
-        let written = |page| list.blocks(page, block).any(|key| transaction.written.contains(key));
-        let leaves = list.leaves(file, written).map_err(|_| Code::Io)?;
-        for key in leaves.into_iter().flat_map(|leaf| list.blocks(leaf, block)) {
+        let written = |mut trunk: RangeInclusive<u64>| trunk.any(|key| transaction.written.contains(key));
+        for key in free_blocks(file, block, written).map_err(|_| Code::Io)? {
             if !state.free.contains(key) {
                 self.capture(&mut state, file, key, key);
             }
@@ -374,10 +370,8 @@ impl Recorder {
 
     /// See [`Recorder::rolled_back`].
     fn record_remains(&self, transaction: &Transaction, file: &mut dyn Content) -> Result<(), Code> {
-        let Some(list) = FreeList::read(file).map_err(|_| Code::Io)? else { return Ok(()) };
-        let leaves = list.leaves(file, |_| true).map_err(|_| Code::Io)?;
-        let mut blocks = leaves.iter().flat_map(|leaf| list.blocks(*leaf, self.block));
-        if !blocks.any(|key| transaction.written.contains(key)) {
+        let free = free_blocks(file, self.block, |_| true).map_err(|_| Code::Io)?;
+        if !free.into_iter().any(|key| transaction.written.contains(key)) {
             self.take_back(transaction);
             return Ok(());
         }
@@ -391,7 +385,7 @@ impl Recorder {
     fn take_back(&self, transaction: &Transaction) {
         if transaction.saved {
             let lsn = self.store.last_lsn(self.object);
-            let head = Head { kind: Kind::Void, flags: 0, object: self.object, key: Key::new(0), lsn };
+            let head = Head::new(Kind::Void, self.object, Key::new(0), lsn);
             // Not said, it is lost after a power cut, and nothing else is different.
             let _ = self.store.append(head, &[]);
         }
