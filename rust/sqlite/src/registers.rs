@@ -16,10 +16,10 @@ mod number {
     pub(super) const INDEX_CHANGE: usize = 2;
     /// Rollback modes: the change that is being made.
     pub(super) const IN_FLIGHT: usize = 3;
-    /// Rollback modes: the newest moment to keep.
+    /// Rollback modes: the boundary, the newest moment that must stay reachable.
     pub(super) const BOUNDARY: usize = 4;
-    /// Rollback modes: the length of the database at it.
-    pub(super) const EXTENT: usize = 5;
+    /// Rollback modes: the length of the database at the boundary.
+    pub(super) const BOUNDARY_EXTENT: usize = 5;
     /// WAL: the stamp of the newest run; 0 in an era of before-images.
     pub(super) const NEWEST_RUN: usize = 6;
 }
@@ -107,14 +107,14 @@ impl<'a> Registers<'a> {
         self.set(number::IN_FLIGHT, change.map_or(0, InFlight::raw));
     }
 
-    /// The newest moment whose state must stay reachable, and the length of the database at it, in keys.
+    /// The boundary: the newest moment whose state must stay reachable; and the length of the database at it, in keys.
     pub(crate) fn boundary(self) -> (Lsn, u64) {
-        (Lsn::new(self.get(number::BOUNDARY)), self.get(number::EXTENT))
+        (Lsn::new(self.get(number::BOUNDARY)), self.get(number::BOUNDARY_EXTENT))
     }
 
-    /// From now on keep what this moment needs. Under a lock that keeps writers out.
+    /// Moves the boundary: from now on keep what this moment needs. Under a lock that keeps writers out.
     pub(crate) fn set_boundary(self, lsn: Lsn, extent: u64) {
-        self.set(number::EXTENT, extent);
+        self.set(number::BOUNDARY_EXTENT, extent);
         self.raise(number::BOUNDARY, lsn.get());
     }
 

@@ -36,7 +36,7 @@ pub(crate) struct Recorder {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What `captured` is about: the newest moment to keep, and the length in blocks at it.
+    /// What `captured` is about: the boundary, and the length in blocks at it.
     boundary: Lsn,
     extent: u64,
     /// The blocks that have an image above the boundary.
