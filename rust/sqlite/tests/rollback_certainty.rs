@@ -8,10 +8,9 @@ mod killer;
 mod support;
 
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
 
-use dbrewind_sqlite::{Code, Database, OpenOptions, SqliteApi, Synchronous, Target};
+use dbrewind_sqlite::{Code, Database, Target};
+use killer::{Victim, killed};
 use support::{MODES, World};
 
 /// Either the rewind is refused with one of these codes, or it is exact.
@@ -32,30 +31,9 @@ fn exact_or_refused(db: &Database, digest: [u8; 16], what: &str) -> bool {
     }
 }
 
-/// Runs one of the `child_*` tests below in a process that is killed at the n-th call on the database file.
-fn killed(child: &str, world: &World, calls: i64) -> bool {
-    let out = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", child, "--ignored", "--test-threads", "1"])
-        .env("DBREWIND_TEST_DIR", world.dir.path())
-        .env("DBREWIND_TEST_MODE", &world.mode)
-        .env("DBREWIND_TEST_CALLS", calls.to_string())
-        .output()
-        .unwrap();
-    let killed = out.status.signal() == Some(9);
-    assert!(killed || out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
-    killed
-}
-
 fn child(act: impl FnOnce(&Database, &rusqlite::Connection)) {
-    killer::install();
-    let path = std::path::PathBuf::from(std::env::var("DBREWIND_TEST_DIR").unwrap()).join("a.db");
-    let options = OpenOptions { journal: None, synchronous: Synchronous::Off, ..OpenOptions::default() };
-    let db = Database::open(SqliteApi::bundled(), &path, &options).unwrap();
-    let c = rusqlite::Connection::open(&path).unwrap();
-    let mode = std::env::var("DBREWIND_TEST_MODE").unwrap();
-    let _: String = c.query_row(&format!("pragma journal_mode = {mode}"), [], |row| row.get(0)).unwrap();
-    c.execute_batch("pragma synchronous = off").unwrap();
-    killer::arm(std::env::var("DBREWIND_TEST_CALLS").unwrap().parse().unwrap());
+    let Victim { db, c, calls } = Victim::new();
+    killer::arm(calls);
     act(&db, &c);
     killer::arm(-1);
 }
@@ -114,7 +92,7 @@ fn foreign_commit_after_a_dead_writer() {
             db.mark("m").unwrap();
             let digest = db.digest().unwrap();
             drop((c, db));
-            let was_killed = killed("child_writes", &world, calls);
+            let was_killed = killed("child_writes", &world, calls, "off");
             world.plain("update t set v = 'plain' where id = 1");
             let db = world.record();
             if exact_or_refused(&db, digest, &format!("{mode} {calls}")) {
@@ -144,7 +122,7 @@ fn settled_rewind_is_kept() {
             c.execute("update t set v = 'x' || v", []).unwrap();
             c.execute("delete from t where id > 50", []).unwrap();
             let later = db.digest().unwrap();
-            let was_killed = killed("child_rewinds", &world, calls);
+            let was_killed = killed("child_rewinds", &world, calls, "off");
             if by_shim {
                 world.count(&c);
             } else {

@@ -7,60 +7,20 @@
 mod killer;
 mod support;
 
-use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
-
-use dbrewind_sqlite::{Database, OpenOptions, SqliteApi, Synchronous, Target};
+use dbrewind_sqlite::Target;
+use killer::{Victim, killed};
 use support::{MODES, World};
 
-/// Runs one of the `child_*` tests below in a process of its own, which is killed at the n-th call.
-/// Whether it was killed; else it has come to its end.
-fn killed(child: &str, world: &World, calls: i64) -> bool {
-    killed_syncing(child, world, calls, "normal")
-}
-
-/// The same, with this `synchronous`.
-fn killed_syncing(child: &str, world: &World, calls: i64, sync: &str) -> bool {
-    let out = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", child, "--ignored", "--test-threads", "1"])
-        .env("DBREWIND_TEST_DIR", world.dir.path())
-        .env("DBREWIND_TEST_MODE", &world.mode)
-        .env("DBREWIND_TEST_CALLS", calls.to_string())
-        .env("DBREWIND_TEST_SYNC", sync)
-        .output()
-        .unwrap();
-    let killed = out.status.signal() == Some(9);
-    assert!(killed || out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
-    killed
-}
-
-struct Child {
-    db: Database,
-    c: rusqlite::Connection,
-    calls: i64,
-}
-
-fn child() -> Child {
-    killer::install();
-    let path = std::path::PathBuf::from(std::env::var("DBREWIND_TEST_DIR").unwrap()).join("a.db");
-    let synchronous = match std::env::var("DBREWIND_TEST_SYNC").unwrap().as_str() {
-        "off" => Synchronous::Off,
-        "full" => Synchronous::Full,
-        _ => Synchronous::Normal,
-    };
-    let options = OpenOptions { journal: None, synchronous, ..OpenOptions::default() };
-    let db = Database::open(SqliteApi::bundled(), &path, &options).unwrap();
-    let c = rusqlite::Connection::open(&path).unwrap();
-    let mode = std::env::var("DBREWIND_TEST_MODE").unwrap();
-    let _: String = c.query_row(&format!("pragma journal_mode = {mode}"), [], |row| row.get(0)).unwrap();
-    c.execute_batch("pragma cache_size = 5; pragma synchronous = off").unwrap();
-    Child { db, c, calls: std::env::var("DBREWIND_TEST_CALLS").unwrap().parse().unwrap() }
+fn child() -> Victim {
+    let child = Victim::new();
+    child.c.execute_batch("pragma cache_size = 5").unwrap();
+    child
 }
 
 #[test]
 #[ignore = "run by kill_mid_restore"]
 fn child_rewinds() {
-    let Child { db, c: _c, calls } = child();
+    let Victim { db, c: _c, calls } = child();
     killer::arm(calls);
     db.rewind(&Target::from("m"), None).unwrap();
 }
@@ -68,7 +28,7 @@ fn child_rewinds() {
 #[test]
 #[ignore = "run by kill_mid_transaction"]
 fn child_writes() {
-    let Child { db, c, calls } = child();
+    let Victim { db, c, calls } = child();
     killer::arm(calls);
     c.execute_batch("begin; update t set v = 'w' || v; delete from t where id > 150; commit").unwrap();
     killer::arm(-1);
@@ -95,7 +55,7 @@ fn kill_mid_restore() {
         let (mut rolled_back, mut points) = (0, 0);
         for calls in 0.. {
             let (world, marked, before) = prepared(mode);
-            let was_killed = killed_syncing("child_rewinds", &world, calls, sync);
+            let was_killed = killed("child_rewinds", &world, calls, sync);
             let hot = world.dir.path().join("a.db-journal").exists();
             // Plain SQLite first, then us.
             if calls % 2 == 0 {
@@ -132,7 +92,7 @@ fn kill_mid_transaction() {
         let (mut kept, mut killed_at) = (0, 0);
         for calls in 0.. {
             let (world, marked, before) = prepared(mode);
-            let was_killed = killed("child_writes", &world, calls);
+            let was_killed = killed("child_writes", &world, calls, "normal");
             killed_at += i32::from(was_killed);
             let journal = mode != "off" && mode != "memory";
             if calls % 2 == 0 && journal {
@@ -173,7 +133,7 @@ fn plain_commit_after_a_killed_one() {
     let mut after_the_first_write = 0;
     for calls in 0.. {
         let (world, _, _) = prepared("delete");
-        if !killed("child_writes", &world, calls) {
+        if !killed("child_writes", &world, calls, "normal") {
             break;
         }
         let journal = std::fs::read(world.dir.path().join("a.db-journal")).unwrap_or_default();
@@ -208,7 +168,7 @@ fn kill_mid_restore_across_page_sizes() {
             world.fill(&c, 60..80);
             let vacuumed = db.digest().unwrap();
             drop((db, c));
-            let was_killed = killed("child_rewinds", &world, calls);
+            let was_killed = killed("child_rewinds", &world, calls, "normal");
             let hot = world.dir.path().join("a.db-journal").exists();
             assert_eq!(world.plain("pragma integrity_check"), "ok", "{before} {after} {calls}");
             let db = world.record();
@@ -230,7 +190,7 @@ fn journal_off_observer() {
     let mut present = before;
     let mut healed = 0;
     for calls in 0..40 {
-        if !killed("child_rewinds", &world, calls) {
+        if !killed("child_rewinds", &world, calls, "normal") {
             break;
         }
         if world.dir.path().join("a.db-journal").exists() {

@@ -2,14 +2,15 @@
 #![cfg(feature = "bundled")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test panics")]
 
-use std::io::{BufRead, BufReader, Write};
+mod support;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use dbrewind_core::{Code, Cursor, Kind, ObjectId, Store, StoreOptions};
 use dbrewind_sqlite::{Database, MarkState, OpenOptions, SqliteApi, Synchronous, Target};
 use rusqlite::Connection;
+use support::child;
 
 fn connect(path: &Path) -> Connection {
     let app = Connection::open(path).unwrap();
@@ -111,7 +112,7 @@ fn a_broken_database_does_not_stop_its_neighbour() {
 #[test]
 #[ignore = "run by a_power_cut_is_told_to_every_database"]
 fn child_commits_and_waits_for_the_kill() {
-    let dir = PathBuf::from(std::env::var("DBREWIND_TEST_FOLDER").unwrap());
+    let dir = child::path();
     let paths = [dir.join("a.db"), dir.join("b.db")];
     let recordings = paths.each_ref().map(|path| record(&dir, path));
     std::thread::sleep(Duration::from_millis(300));
@@ -120,11 +121,7 @@ fn child_commits_and_waits_for_the_kill() {
         recording.mark("before the cut").unwrap();
         recording.drain().unwrap();
     }
-    println!("kill me");
-    std::io::stdout().flush().unwrap();
-    loop {
-        std::thread::park();
-    }
+    child::wait_for_the_kill();
 }
 
 /// Makes the store look as if it had been used before the machine was started.
@@ -142,16 +139,7 @@ fn restart(store: &Path) {
 fn a_power_cut_is_told_to_every_database() {
     let dir = tempfile::tempdir().unwrap();
     let paths = databases(dir.path(), "wal");
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child_commits_and_waits_for_the_kill", "--ignored", "--nocapture"])
-        .env("DBREWIND_TEST_FOLDER", dir.path())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.map(Result::unwrap).any(|line| line.ends_with("kill me")), "the child failed");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    child::kill(child::start("child_commits_and_waits_for_the_kill", dir.path()));
     restart(&dir.path().join("store"));
     for path in &paths {
         // Frames that the store knows may be others' by now: not certain, hence lost.

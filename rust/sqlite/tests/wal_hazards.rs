@@ -1,80 +1,15 @@
 //! The hazards of rewinding a database in WAL mode; each test has its hazard's name.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test panics")]
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+mod support;
+
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use dbrewind_sqlite::{Code, Database, MarkState, Method, OpenOptions, SqliteApi, Target};
+use dbrewind_sqlite::{Code, MarkState, Method, OpenOptions};
 use rusqlite::Connection;
-
-struct Scene {
-    dir: tempfile::TempDir,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let scene = Self { dir: tempfile::tempdir().unwrap() };
-        let app = scene.connect();
-        app.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE t(id INTEGER PRIMARY KEY, x TEXT)").unwrap();
-        scene
-    }
-
-    fn path(&self) -> PathBuf {
-        self.dir.path().join("app.db")
-    }
-
-    fn wal(&self) -> PathBuf {
-        self.dir.path().join("app.db-wal")
-    }
-
-    fn connect(&self) -> Connection {
-        Connection::open(self.path()).unwrap()
-    }
-
-    fn record(&self) -> Database {
-        self.record_with(OpenOptions::default())
-    }
-
-    fn record_with(&self, options: OpenOptions) -> Database {
-        Database::open(SqliteApi::bundled(), &self.path(), &options).unwrap()
-    }
-
-    /// What a connection finds after everybody was killed now: the file and its WAL, without an index. Copied by
-    /// another process, since closing the file in this one would drop our locks.
-    fn after_a_kill(&self) -> (tempfile::TempDir, Connection) {
-        let dir = tempfile::tempdir().unwrap();
-        let copied = Command::new("cp").arg(self.path()).arg(self.wal()).arg(dir.path()).status().unwrap();
-        assert!(copied.success());
-        let connection = Connection::open(dir.path().join("app.db")).unwrap();
-        (dir, connection)
-    }
-
-    /// Runs statements in another process that knows nothing of any recording; answers what it prints.
-    fn plain(&self, statements: &[&str]) -> String {
-        let program = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=0.2)\n\
-                       for s in sys.argv[2:]: print(c.execute(s).fetchall())\nc.close()";
-        let run =
-            Command::new("python3").args(["-c", program]).arg(self.path()).args(statements).output().unwrap();
-        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-        String::from_utf8(run.stdout).unwrap()
-    }
-}
-
-fn insert(app: &Connection, text: &str) {
-    app.execute("INSERT INTO t(x) VALUES(?1)", [text]).unwrap();
-}
-
-fn rows(app: &Connection) -> Vec<String> {
-    let mut statement = app.prepare_cached("SELECT x FROM t ORDER BY id").unwrap();
-    let rows = statement.query_map([], |row| row.get(0)).unwrap();
-    rows.map(Result::unwrap).collect()
-}
-
-fn to(name: &str) -> Target {
-    Target::from(name)
-}
+use support::child;
+use support::wal::{WalWorld, insert, record, rows, to};
 
 fn until(what: &str, mut done: impl FnMut() -> bool) {
     let started = Instant::now();
@@ -87,7 +22,7 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
 /// A connection that had parsed the abandoned schema must not read another table under the old name.
 #[test]
 fn aba_schema_cookie() {
-    let scene = Scene::new();
+    let scene = WalWorld::new();
     let (app, other) = (scene.connect(), scene.connect());
     let database = scene.record();
     database.mark("before").unwrap();
@@ -106,7 +41,7 @@ fn aba_schema_cookie() {
 /// A statement of the present schema need not be prepared anew after each rewind to the same mark.
 #[test]
 fn cookie_of_the_same_schema_is_kept() {
-    let scene = Scene::new();
+    let scene = WalWorld::new();
     let app = scene.connect();
     let database = scene.record();
     database.mark("before").unwrap();
@@ -125,7 +60,7 @@ fn cookie_of_the_same_schema_is_kept() {
 /// Page 1 is in the WAL: old connections and new ones must read one and the same schema.
 #[test]
 fn wal_page1_in_wal() {
-    let scene = Scene::new();
+    let scene = WalWorld::new();
     let (app, other) = (scene.connect(), scene.connect());
     app.execute_batch("CREATE TABLE kept(a)").unwrap();
     let database = scene.record();
@@ -151,7 +86,7 @@ fn wal_page1_in_wal() {
 /// A kill right after the rewind must not bring the abandoned transactions back.
 #[test]
 fn abandoned_frames_resurrect() {
-    let scene = Scene::new();
+    let scene = WalWorld::new();
     let app = scene.connect();
     insert(&app, "kept");
     let database = scene.record();
@@ -167,7 +102,7 @@ fn abandoned_frames_resurrect() {
 /// Nor may they come back when the same first transaction is made again: its frame must not fit the old chain.
 #[test]
 fn resurrect_after_identical_replay() {
-    let scene = Scene::new();
+    let scene = WalWorld::new();
     let app = scene.connect();
     insert(&app, "kept");
     let database = scene.record();
@@ -187,7 +122,7 @@ fn resurrect_after_identical_replay() {
 /// Others' checkpoints are refused at once and change nothing, whatever their kind.
 #[test]
 fn freeze_explicit_checkpoint_busy() {
-    let scene = Scene::new();
+    let scene = WalWorld::new();
     let app = scene.connect();
     let database = scene.record();
     database.mark("empty").unwrap();
@@ -200,18 +135,18 @@ fn freeze_explicit_checkpoint_busy() {
     assert_eq!(rows(&app), Vec::<String>::new());
 }
 
-fn wal_header(scene: &Scene) -> Vec<u8> {
+fn wal_header(scene: &WalWorld) -> Vec<u8> {
     std::fs::read(scene.wal()).unwrap()[..32].to_vec()
 }
 
 /// The WAL stops growing at about its limit, by our own checkpoint; marks are archived by that, not lost.
 #[test]
 fn freeze_wal_growth() {
-    let scene = Scene::new();
+    let scene = WalWorld::new();
     let app = scene.connect();
     insert(&app, "kept");
     let limit = 256 * 1024;
-    let database = scene.record_with(OpenOptions { wal_limit: limit, ..OpenOptions::default() });
+    let database = record(&scene.path(), &OpenOptions { wal_limit: limit, ..OpenOptions::default() });
     database.mark("before").unwrap();
     let digest = database.digest().unwrap();
     for round in 0..10 {
@@ -231,7 +166,7 @@ fn freeze_wal_growth() {
 /// A rewind that had to give up leaves everything as it was, and the WAL protected.
 #[test]
 fn freeze_kept_on_busy_rewind() {
-    let scene = Scene::new();
+    let scene = WalWorld::new();
     let (app, writer) = (scene.connect(), scene.connect());
     let database = scene.record();
     database.mark("empty").unwrap();
@@ -250,7 +185,7 @@ fn freeze_kept_on_busy_rewind() {
 /// A database whose WAL does not exist yet is frozen as well.
 #[test]
 fn freeze_without_wal_file() {
-    let scene = Scene::new();
+    let scene = WalWorld::new();
     assert!(!scene.wal().exists(), "the last connection removes it");
     let database = scene.record();
     database.mark("empty").unwrap();
@@ -262,7 +197,7 @@ fn freeze_without_wal_file() {
 /// The last connection to close does not take the WAL away.
 #[test]
 fn wal_deleted_on_close() {
-    let scene = Scene::new();
+    let scene = WalWorld::new();
     let database = scene.record();
     database.mark("empty").unwrap();
     for number in 0..3 {
@@ -274,7 +209,7 @@ fn wal_deleted_on_close() {
 }
 
 /// The change counter in page 1 of what a kill would leave.
-fn counter(scene: &Scene) -> u32 {
+fn counter(scene: &WalWorld) -> u32 {
     let (dir, survivor) = scene.after_a_kill();
     survivor.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     drop(survivor);
@@ -285,7 +220,7 @@ fn counter(scene: &Scene) -> u32 {
 /// No change counter is ever used twice, also after the recording was opened again.
 #[test]
 fn counter_maxima_persist() {
-    let scene = Scene::new();
+    let scene = WalWorld::new();
     let app = scene.connect();
     let mut highest = 0;
     for round in 0..3 {
@@ -306,7 +241,7 @@ fn counter_maxima_persist() {
 /// Two recoveries of a WAL leave headers with equal varying fields: a cache that is older must notice even so.
 #[test]
 fn wal_recovered_empty_header() {
-    let scene = Scene::new();
+    let scene = WalWorld::new();
     let app = scene.connect();
     let database = scene.record();
     database.mark("empty").unwrap();
@@ -322,7 +257,7 @@ fn wal_recovered_empty_header() {
 
 /// Leaves the wal-index header as a writer does that is killed while it publishes. From another process, since
 /// closing the `-shm` file in this one would drop its locks.
-fn forget_header(scene: &Scene) {
+fn forget_header(scene: &WalWorld) {
     let program =
         "import sys\nwith open(sys.argv[1] + '-shm', 'r+b') as f:\n f.seek(40); f.write(b'garbage!')";
     let run = Command::new("python3").args(["-c", program]).arg(scene.path()).status().unwrap();
@@ -332,7 +267,7 @@ fn forget_header(scene: &Scene) {
 /// A writer that died while publishing: SQLite can recover although we hold CKPT, and marks stay hot.
 #[test]
 fn writer_killed_while_publishing() {
-    let scene = Scene::new();
+    let scene = WalWorld::new();
     let app = scene.connect();
     app.busy_timeout(Duration::from_secs(10)).unwrap();
     let database = scene.record();
@@ -345,31 +280,18 @@ fn writer_killed_while_publishing() {
     assert_eq!(rows(&app), Vec::<String>::new());
 }
 
-/// Runs in another process: records, sets a mark, commits, says so, and waits for the kill.
 #[test]
-fn recording_child() {
-    let Ok(path) = std::env::var("DBREWIND_TEST_CHILD") else { return };
-    let database = Database::open(SqliteApi::bundled(), Path::new(&path), &OpenOptions::default()).unwrap();
+#[ignore = "run by freeze_owner_killed and second_process_rewinds_and_takes_over"]
+fn child_records_marks_and_commits() {
+    let path = child::path();
+    let database = record(&path, &OpenOptions::default());
     database.mark("child's").unwrap();
     let app = Connection::open(&path).unwrap();
     insert(&app, "of the child");
     database.drain().unwrap();
     // Until the times of the file are old enough for the anchor to count.
     std::thread::sleep(Duration::from_millis(400));
-    println!("\nready");
-    std::thread::sleep(Duration::from_secs(600));
-}
-
-fn recorded_by_a_child(scene: &Scene) -> Child {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "recording_child", "--nocapture"])
-        .env("DBREWIND_TEST_CHILD", scene.path())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.map_while(Result::ok).any(|line| line == "ready"));
-    child
+    child::wait_for_the_kill();
 }
 
 /// The holder is killed and others go on: its marks are kept if nothing was back-filled, else refused.
@@ -377,12 +299,11 @@ fn recorded_by_a_child(scene: &Scene) -> Child {
 fn freeze_owner_killed() {
     for checkpoint in [None, Some("PRAGMA wal_checkpoint(PASSIVE)"), Some("PRAGMA wal_checkpoint(TRUNCATE)")]
     {
-        let scene = Scene::new();
+        let scene = WalWorld::new();
         let app = scene.connect();
         insert(&app, "seed");
-        let mut child = recorded_by_a_child(&scene);
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let child = child::start("child_records_marks_and_commits", &scene.path());
+        child::kill(child);
         insert(&app, "after the kill");
         if let Some(checkpoint) = checkpoint {
             app.query_row(checkpoint, [], |_| Ok(())).unwrap();
@@ -404,10 +325,10 @@ fn freeze_owner_killed() {
 /// While another process holds, this one marks and rewinds too; when it dies, this one takes over.
 #[test]
 fn second_process_rewinds_and_takes_over() {
-    let scene = Scene::new();
+    let scene = WalWorld::new();
     let app = scene.connect();
     insert(&app, "seed");
-    let mut child = recorded_by_a_child(&scene);
+    let child = child::start("child_records_marks_and_commits", &scene.path());
     let database = scene.record();
     database.mark("ours").unwrap();
     insert(&app, "more");
@@ -415,8 +336,7 @@ fn second_process_rewinds_and_takes_over() {
     assert_eq!(rows(&app), ["seed"]);
     database.rewind(&to("ours"), None).unwrap();
     assert_eq!(rows(&app), ["seed", "of the child"]);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    child::kill(child);
     insert(&app, "alone");
     // As holder the rewind is by moving again.
     until("taking over", || {

@@ -2,106 +2,34 @@
 #![cfg(feature = "bundled")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test panics")]
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+mod support;
+
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use dbrewind_core::Code;
-use dbrewind_sqlite::{Database, MarkState, OpenOptions, SqliteApi, Synchronous, Target};
+use dbrewind_sqlite::{MarkState, OpenOptions};
 use rusqlite::Connection;
+use support::child;
+use support::wal::{WalWorld, insert, record, rows, to, unsynced};
 
-struct World {
-    dir: tempfile::TempDir,
-}
-
-impl World {
-    fn new() -> Self {
-        let world = Self { dir: tempfile::tempdir().unwrap() };
-        let app = Connection::open(world.path()).unwrap();
-        app.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE t(id INTEGER PRIMARY KEY, x TEXT)").unwrap();
-        world
-    }
-
-    fn path(&self) -> PathBuf {
-        self.dir.path().join("app.db")
-    }
-
-    fn connect(&self) -> Connection {
-        let app = Connection::open(self.path()).unwrap();
-        app.execute_batch("PRAGMA synchronous=OFF").unwrap();
-        app
-    }
-
-    fn options() -> OpenOptions {
-        OpenOptions { synchronous: Synchronous::Off, ..OpenOptions::default() }
-    }
-
-    fn record(&self) -> Database {
-        self.record_with(&Self::options())
-    }
-
-    fn record_with(&self, options: &OpenOptions) -> Database {
-        Database::open(SqliteApi::bundled(), &self.path(), options).unwrap()
-    }
-
-    /// A plain Python program, which gets the path as its first argument.
-    fn python(&self, program: &str) -> Child {
-        Command::new("python3")
-            .args(["-c", program])
-            .arg(self.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap()
-    }
-
-    /// Runs one of the `child_*` tests in a process of its own and kills it when it says so.
-    fn child(&self, test: &str) {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", test, "--ignored", "--nocapture", "--test-threads", "1"])
-            .env("DBREWIND_TEST_DATABASE", self.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(lines.map(Result::unwrap).any(|line| line.ends_with("kill me")), "the child failed");
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-}
-
-fn child_path() -> PathBuf {
-    PathBuf::from(std::env::var("DBREWIND_TEST_DATABASE").unwrap())
-}
-
-fn kill_me() -> ! {
-    println!("kill me");
-    std::io::stdout().flush().unwrap();
-    loop {
-        std::thread::park();
-    }
-}
-
-fn insert(app: &Connection, text: &str) {
-    app.execute("INSERT INTO t(x) VALUES(?1)", [text]).unwrap();
-}
-
-fn rows(app: &Connection) -> Vec<String> {
-    let mut statement = app.prepare("SELECT x FROM t ORDER BY id").unwrap();
-    let rows = statement.query_map([], |row| row.get(0)).unwrap();
-    rows.map(Result::unwrap).collect()
-}
-
-fn name(name: &str) -> Target {
-    Target::from(name)
+/// A plain Python program, which gets the path as its first argument.
+fn python(world: &WalWorld, program: &str) -> Child {
+    Command::new("python3")
+        .args(["-c", program])
+        .arg(world.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 /// SQLite writes the second copy of the wal-index header first. A writer that dies between the two leaves the first
 /// one as it was, and everybody waits for a recovery, which our lock on CKPT keeps out.
 #[test]
 fn a_writer_killed_between_the_header_copies_stops_nobody() {
-    let world = World::new();
+    let world = WalWorld::with(unsynced());
     let app = world.connect();
     insert(&app, "seed");
     let _database = world.record();
@@ -117,32 +45,32 @@ c = sqlite3.connect(sys.argv[1], timeout=0)
 print(c.execute("select x from t").fetchall())
 """, sys.argv[1]])
 "#;
-    let out = world.python(program).wait_with_output().unwrap();
+    let out = python(&world, program).wait_with_output().unwrap();
     assert_eq!(String::from_utf8_lossy(&out.stdout).trim(), "[('seed',)]");
 }
 
 #[test]
 #[ignore = "run by a_wal_deleted_after_a_kill_is_noticed"]
 fn child_commits_past_the_anchor() {
-    let path = child_path();
+    let path = child::path();
     let app = Connection::open(&path).unwrap();
     insert(&app, "one");
-    let database = Database::open(SqliteApi::bundled(), &path, &World::options()).unwrap();
+    let database = record(&path, &unsynced());
     database.close().unwrap();
     // The anchor of the close says that everything is in the database file.
-    let database = Database::open(SqliteApi::bundled(), &path, &World::options()).unwrap();
+    let database = record(&path, &unsynced());
     database.mark("one").unwrap();
     insert(&app, "two");
     database.mark("two").unwrap();
     database.drain().unwrap();
-    kill_me();
+    child::wait_for_the_kill();
 }
 
 /// A power cut may leave an empty WAL, and people delete it. Then commits are gone that we know of.
 #[test]
 fn a_wal_deleted_after_a_kill_is_noticed() {
-    let world = World::new();
-    world.child("child_commits_past_the_anchor");
+    let world = WalWorld::with(unsynced());
+    child::kill(child::start("child_commits_past_the_anchor", &world.path()));
     for end in ["-wal", "-shm"] {
         let _ = std::fs::remove_file(world.dir.path().join(format!("app.db{end}")));
     }
@@ -152,7 +80,7 @@ fn a_wal_deleted_after_a_kill_is_noticed() {
     for mark in database.marks().unwrap() {
         if mark.state != MarkState::Lost {
             insert(&app, "more");
-            database.rewind(&name(&mark.name), None).unwrap();
+            database.rewind(&to(&mark.name), None).unwrap();
             let expected: &[&str] = if mark.name == "one" { &["one"] } else { &["one", "two"] };
             assert_eq!(rows(&app), expected, "mark {}", mark.name);
         }
@@ -165,11 +93,11 @@ fn a_store_that_fills_up_in_a_rewind_is_never_wrong() {
     let mut stopped_late = 0;
     // A round of insert and rewind takes about 4,400 bytes of the store.
     for pad in 0..32 {
-        let world = World::new();
+        let world = WalWorld::with(unsynced());
         let app = world.connect();
         insert(&app, "seed");
-        let options = OpenOptions { limit: Some(4 << 20), ..World::options() };
-        let database = world.record_with(&options);
+        let options = OpenOptions { limit: Some(4 << 20), ..unsynced() };
+        let database = record(&world.path(), &options);
         app.execute("INSERT INTO t VALUES(-1, zeroblob(4000000))", []).unwrap();
         app.execute("DELETE FROM t WHERE id = -1", []).unwrap();
         database.mark("seed").unwrap();
@@ -183,7 +111,7 @@ fn a_store_that_fills_up_in_a_rewind_is_never_wrong() {
             number += 1;
             insert(&app, &format!("{number}"));
             let full = rows(&app);
-            match database.rewind(&name("seed"), None) {
+            match database.rewind(&to("seed"), None) {
                 Ok(_) => assert_eq!(rows(&app), ["seed"]),
                 Err(error) => {
                     let now = rows(&app);
@@ -196,7 +124,7 @@ fn a_store_that_fills_up_in_a_rewind_is_never_wrong() {
         };
         assert_eq!(error.code(), Code::StoreFull, "{error}");
         if rows(&app) == ["seed"] {
-            let again = database.rewind(&name("seed"), None);
+            let again = database.rewind(&to("seed"), None);
             assert_eq!(again.map_err(|error| error.code()).unwrap_err(), Code::StoreFull, "pad {pad}");
             assert_eq!(database.now().unwrap_err().code(), Code::StoreFull, "pad {pad}");
         }
@@ -205,7 +133,7 @@ fn a_store_that_fills_up_in_a_rewind_is_never_wrong() {
         let state = database.marks().unwrap()[0].state;
         if state != MarkState::Lost {
             insert(&app, "more");
-            database.rewind(&name("seed"), None).unwrap();
+            database.rewind(&to("seed"), None).unwrap();
             assert_eq!(database.digest().unwrap(), seed);
         }
     }
@@ -215,10 +143,10 @@ fn a_store_that_fills_up_in_a_rewind_is_never_wrong() {
 /// A reader that comes while a rewind has the freeze's slot in its hands may get that slot, and keep it for long.
 #[test]
 fn readers_on_every_slot_do_not_fail_a_rewind() {
-    let world = World::new();
+    let world = WalWorld::with(unsynced());
     let app = world.connect();
     insert(&app, "seed");
-    let database = world.record_with(&OpenOptions { timeout: Duration::from_millis(10), ..World::options() });
+    let database = record(&world.path(), &OpenOptions { timeout: Duration::from_millis(10), ..unsynced() });
     database.mark("seed").unwrap();
     let program = r#"
 import sqlite3, sys, threading, time, random
@@ -233,14 +161,14 @@ for n in range(8):
 print("ready", flush=True)
 sys.stdin.read()
 "#;
-    let mut readers = world.python(program);
+    let mut readers = python(&world, program);
     let mut line = String::new();
     BufReader::new(readers.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     let rewind = |round: u32| {
         insert(&app, &format!("{round}"));
         let mut tries = 0;
         let done = loop {
-            match database.rewind(&name("seed"), Some(Duration::from_millis(10))) {
+            match database.rewind(&to("seed"), Some(Duration::from_millis(10))) {
                 // The tail has the object's lock, or a reader is recovering.
                 Err(error) if error.to_string().contains("recording of this database") && tries < 50 => {
                     tries += 1
@@ -261,7 +189,7 @@ sys.stdin.read()
 /// Whoever is not the holder rewinds too, right from the beginning, and after the holder's checkpoint and end.
 #[test]
 fn two_recordings_of_one_database_rewind_in_turns() {
-    let world = World::new();
+    let world = WalWorld::with(unsynced());
     let app = world.connect();
     insert(&app, "seed");
     let holder = world.record();
@@ -269,18 +197,18 @@ fn two_recordings_of_one_database_rewind_in_turns() {
     holder.mark("seed").unwrap();
     for round in 0..30 {
         insert(&app, &format!("a{round}"));
-        beside.rewind(&name("seed"), None).unwrap();
+        beside.rewind(&to("seed"), None).unwrap();
         assert_eq!(rows(&app), ["seed"], "round {round}");
         insert(&app, &format!("b{round}"));
-        holder.rewind(&name("seed"), None).unwrap();
+        holder.rewind(&to("seed"), None).unwrap();
         assert_eq!(rows(&app), ["seed"], "round {round}");
     }
     insert(&app, "end");
     beside.mark("end").unwrap();
     holder.close().unwrap();
     insert(&app, "more");
-    beside.rewind(&name("end"), None).unwrap();
+    beside.rewind(&to("end"), None).unwrap();
     assert_eq!(rows(&app), ["seed", "end"]);
-    beside.rewind(&name("seed"), None).unwrap();
+    beside.rewind(&to("seed"), None).unwrap();
     assert_eq!(rows(&app), ["seed"]);
 }

@@ -2,106 +2,37 @@
 #![cfg(feature = "bundled")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test panics")]
 
-use std::io::{BufRead, BufReader, Write};
+mod support;
+
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
-use dbrewind_core::{Cursor, Head, Key, Kind, Lsn, Record, Store, StoreOptions};
-use dbrewind_sqlite::{Database, MarkState, OpenOptions, SqliteApi, Synchronous, Target};
+use dbrewind_core::{Cursor, Head, Key, Kind, Lsn, Record, Store};
+use dbrewind_sqlite::{MarkState, OpenOptions, Target};
 use rusqlite::Connection;
+use support::child;
+use support::wal::{WalWorld, insert, record, rows, unsynced};
 
-struct Scene {
-    dir: tempfile::TempDir,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let scene = Self { dir: tempfile::tempdir().unwrap() };
-        let app = Connection::open(scene.path()).unwrap();
-        app.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE t(id INTEGER PRIMARY KEY, x TEXT)").unwrap();
-        scene
-    }
-
-    fn path(&self) -> PathBuf {
-        self.dir.path().join("app.db")
-    }
-
-    fn wal(&self) -> PathBuf {
-        self.dir.path().join("app.db-wal")
-    }
-
-    fn store(&self) -> Store {
-        Store::open(&self.dir.path().join("app.db-rewind"), &StoreOptions::default()).unwrap()
-    }
-
-    fn connect(&self) -> Connection {
-        let app = Connection::open(self.path()).unwrap();
-        app.execute_batch("PRAGMA synchronous=OFF").unwrap();
-        app
-    }
-
-    fn record(&self) -> Database {
-        record(&self.path(), u64::MAX)
-    }
-
-    /// Runs one of the `child_*` tests in a process of its own and kills it when it says so.
-    fn child(&self, test: &str) {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", test, "--ignored", "--nocapture", "--test-threads", "1"])
-            .env("DBREWIND_TEST_DATABASE", self.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(lines.map(Result::unwrap).any(|line| line.ends_with("kill me")), "the child failed");
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-}
-
-fn record(path: &Path, wal_limit: u64) -> Database {
-    let options = OpenOptions { synchronous: Synchronous::Off, wal_limit, ..OpenOptions::default() };
-    Database::open(SqliteApi::bundled(), path, &options).unwrap()
-}
-
-fn child_path() -> PathBuf {
-    PathBuf::from(std::env::var("DBREWIND_TEST_DATABASE").unwrap())
-}
-
-fn kill_me() -> ! {
-    println!("kill me");
-    std::io::stdout().flush().unwrap();
-    loop {
-        std::thread::park();
-    }
-}
-
-fn insert(app: &Connection, text: &str) {
-    app.execute("INSERT INTO t(x) VALUES(?1)", [text]).unwrap();
-}
-
-fn rows(app: &Connection) -> Vec<String> {
-    let mut statement = app.prepare("SELECT x FROM t ORDER BY id").unwrap();
-    let rows = statement.query_map([], |row| row.get(0)).unwrap();
-    rows.map(Result::unwrap).collect()
+/// Without syncs, and with a WAL of any length, or one that is brought into the database at once.
+fn quick(wal_limit: u64) -> OpenOptions {
+    OpenOptions { wal_limit, ..unsynced() }
 }
 
 #[test]
 #[ignore = "run by marks_survive_a_holder_that_is_killed_at_once"]
 fn child_marks_at_once() {
-    let path = child_path();
+    let path = child::path();
     let app = Connection::open(&path).unwrap();
     app.execute_batch("PRAGMA synchronous=OFF").unwrap();
     insert(&app, "zero");
     // The database file is written to just now.
     app.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).unwrap();
-    let database = record(&path, u64::MAX);
+    let database = record(&path, &quick(u64::MAX));
     database.mark("first").unwrap();
     insert(&app, "one");
     database.mark("second").unwrap();
     insert(&app, "two");
-    kill_me();
+    child::wait_for_the_kill();
 }
 
 /// Nobody wrote to the database file after the anchor, however young its times were: nothing is lost. With or without
@@ -109,12 +40,12 @@ fn child_marks_at_once() {
 #[test]
 fn marks_survive_a_holder_that_is_killed_at_once() {
     for company in [true, false] {
-        let scene = Scene::new();
+        let scene = WalWorld::with(quick(u64::MAX));
         let before = company.then(|| scene.connect());
         if let Some(app) = &before {
             assert_eq!(rows(app), Vec::<String>::new());
         }
-        scene.child("child_marks_at_once");
+        child::kill(child::start("child_marks_at_once", &scene.path()));
         let app = before.unwrap_or_else(|| scene.connect());
         insert(&app, "after the kill");
         let all = ["zero", "one", "two", "after the kill"];
@@ -132,10 +63,10 @@ fn marks_survive_a_holder_that_is_killed_at_once() {
 /// The same, but another program back-fills as soon as the holder is dead: that shows, however fast it is.
 #[test]
 fn a_checkpoint_right_after_the_kill_is_noticed() {
-    let scene = Scene::new();
+    let scene = WalWorld::with(quick(u64::MAX));
     let app = scene.connect();
     assert_eq!(rows(&app), Vec::<String>::new());
-    scene.child("child_marks_at_once");
+    child::kill(child::start("child_marks_at_once", &scene.path()));
     app.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).unwrap();
     let database = scene.record();
     assert!(database.marks().unwrap().iter().all(|mark| mark.state == MarkState::Lost));
@@ -144,9 +75,9 @@ fn a_checkpoint_right_after_the_kill_is_noticed() {
 #[test]
 #[ignore = "run by marks_survive_a_kill_right_after_our_checkpoint"]
 fn child_checkpoints() {
-    let path = child_path();
+    let path = child::path();
     let app = Connection::open(&path).unwrap();
-    let database = record(&path, 0);
+    let database = record(&path, &quick(0));
     database.mark("first").unwrap();
     insert(&app, "one");
     database.mark("second").unwrap();
@@ -159,7 +90,7 @@ fn child_checkpoints() {
     }
     // The anchor follows within microseconds.
     database.drain().unwrap();
-    kill_me();
+    child::wait_for_the_kill();
 }
 
 /// The salts, which every new generation of a WAL changes.
@@ -179,8 +110,8 @@ impl WalStart {
 /// The times of the database file are as young as can be.
 #[test]
 fn marks_survive_a_kill_right_after_our_checkpoint() {
-    let scene = Scene::new();
-    scene.child("child_checkpoints");
+    let scene = WalWorld::with(quick(u64::MAX));
+    child::kill(child::start("child_checkpoints", &scene.path()));
     let app = scene.connect();
     assert_eq!(rows(&app).len(), 2);
     let database = scene.record();
@@ -193,16 +124,16 @@ fn marks_survive_a_kill_right_after_our_checkpoint() {
 #[test]
 #[ignore = "run by torn_rewind_and_an_identical_replay"]
 fn child_marks_two_moments() {
-    let path = child_path();
+    let path = child::path();
     let app = Connection::open(&path).unwrap();
     insert(&app, "seed");
-    let database = record(&path, u64::MAX);
+    let database = record(&path, &quick(u64::MAX));
     database.mark("seed").unwrap();
     insert(&app, "one");
     insert(&app, "two");
     database.mark("two").unwrap();
     database.drain().unwrap();
-    kill_me();
+    child::wait_for_the_kill();
 }
 
 /// The frames of a WAL: where its page size ends up, header and page.
@@ -212,7 +143,7 @@ struct Frames {
 }
 
 impl Frames {
-    fn of(scene: &Scene) -> Self {
+    fn of(scene: &WalWorld) -> Self {
         let file = std::fs::OpenOptions::new().read(true).write(true).open(scene.wal()).unwrap();
         let mut size = [0; 4];
         file.read_exact_at(&mut size, 8).unwrap();
@@ -245,7 +176,7 @@ fn records(store: &Store, kind: Kind) -> Vec<Record> {
 }
 
 /// What a rewind from "two" to "seed" leaves behind that is killed in the middle of writing its frame.
-fn tear_a_rewind(scene: &Scene) {
+fn tear_a_rewind(scene: &WalWorld) {
     let store = scene.store();
     let marks = records(&store, Kind::Mark);
     let (seed, two) = (&marks[0], &marks[1]);
@@ -275,8 +206,8 @@ fn tear_a_rewind(scene: &Scene) {
 fn torn_rewind_and_an_identical_replay() {
     for replay in [&["one"][..], &["one", "two"], &["one", "owt"], &["one", "owt", "3"], &["eno", "two"], &[]]
     {
-        let scene = Scene::new();
-        scene.child("child_marks_two_moments");
+        let scene = WalWorld::with(quick(u64::MAX));
+        child::kill(child::start("child_marks_two_moments", &scene.path()));
         tear_a_rewind(&scene);
         let app = scene.connect();
         assert_eq!(rows(&app), ["seed"], "the chain ends there");
@@ -300,9 +231,9 @@ fn torn_rewind_and_an_identical_replay() {
 #[test]
 #[ignore = "run by a_kill_in_the_midst_of_our_checkpoint_loses_nothing"]
 fn child_dies_in_a_checkpoint() {
-    let path = child_path();
+    let path = child::path();
     let app = Connection::open(&path).unwrap();
-    let database = record(&path, u64::MAX);
+    let database = record(&path, &quick(u64::MAX));
     database.mark("first").unwrap();
     insert(&app, "one");
     database.mark("second").unwrap();
@@ -318,7 +249,7 @@ fn child_dies_in_a_checkpoint() {
 fn a_kill_in_the_midst_of_our_checkpoint_loses_nothing() {
     for place in ["announced", "one page", "pages written", "no anchor yet"] {
         for company in [true, false] {
-            let scene = Scene::new();
+            let scene = WalWorld::with(quick(u64::MAX));
             let before = company.then(|| scene.connect());
             if let Some(app) = &before {
                 assert_eq!(rows(app), Vec::<String>::new());

@@ -1,10 +1,16 @@
 //! A VFS below the shim that kills the process at a chosen call on the database file.
 
 use std::ffi::{c_char, c_int, c_void};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use dbrewind_sqlite::{Database, OpenOptions, SqliteApi, Synchronous};
 use rusqlite::ffi;
+
+use crate::support::World;
 
 /// Calls on the database file until the kill; below zero: none.
 static LEFT: AtomicI64 = AtomicI64::new(-1);
@@ -27,6 +33,50 @@ pub(crate) fn install() {
 /// The n-th call from now on does not return.
 pub(crate) fn arm(calls: i64) {
     LEFT.store(calls, Ordering::SeqCst);
+}
+
+/// Runs one of the `child_*` tests in a process of its own, which is killed at the n-th call. `sync`: the recording's
+/// `synchronous`. Whether it was killed; else it has come to its end.
+pub(crate) fn killed(child: &str, world: &World, calls: i64, sync: &str) -> bool {
+    let out = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", child, "--ignored", "--test-threads", "1"])
+        .env("DBREWIND_TEST_DIR", world.dir.path())
+        .env("DBREWIND_TEST_MODE", &world.mode)
+        .env("DBREWIND_TEST_CALLS", calls.to_string())
+        .env("DBREWIND_TEST_SYNC", sync)
+        .output()
+        .unwrap();
+    let killed = out.status.signal() == Some(9);
+    assert!(killed || out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+    killed
+}
+
+/// In a `child_*` test: the recording, a connection, and the calls to [`arm`] with.
+pub(crate) struct Victim {
+    pub(crate) db: Database,
+    pub(crate) c: rusqlite::Connection,
+    pub(crate) calls: i64,
+}
+
+impl Victim {
+    /// Opens what the parent has prepared.
+    pub(crate) fn new() -> Self {
+        install();
+        let told = |name: &str| std::env::var(name).unwrap();
+        let path = PathBuf::from(told("DBREWIND_TEST_DIR")).join("a.db");
+        let synchronous = match told("DBREWIND_TEST_SYNC").as_str() {
+            "off" => Synchronous::Off,
+            "full" => Synchronous::Full,
+            _ => Synchronous::Normal,
+        };
+        let options = OpenOptions { journal: None, synchronous, ..OpenOptions::default() };
+        let db = Database::open(SqliteApi::bundled(), &path, &options).unwrap();
+        let c = rusqlite::Connection::open(&path).unwrap();
+        let mode = told("DBREWIND_TEST_MODE");
+        let _: String = c.query_row(&format!("pragma journal_mode = {mode}"), [], |row| row.get(0)).unwrap();
+        c.execute_batch("pragma synchronous = off").unwrap();
+        Self { db, c, calls: told("DBREWIND_TEST_CALLS").parse().unwrap() }
+    }
 }
 
 fn step() {

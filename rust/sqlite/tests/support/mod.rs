@@ -1,6 +1,9 @@
 //! What the tests of this folder share: a database in its own folder, and a plain program to look at it.
 #![allow(dead_code, clippy::unwrap_used, reason = "helpers of tests; no test file uses all of them")]
 
+pub(crate) mod child;
+pub(crate) mod wal;
+
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
