@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dbrewind_testkit::peer::Peer;
-use dbrewind_testkit::protocol::{Answer, Goal, Recording, Request};
+use dbrewind_testkit::protocol::{Answer, Recording, Request};
 
 /// A file system of its own, unmounted at the end.
 struct Small(PathBuf);
@@ -31,14 +31,6 @@ impl Drop for Small {
     }
 }
 
-fn recording(wal: bool) -> Recording {
-    Recording { wal, wal_limit: None, limit: None, synchronous: 0, store: None }
-}
-
-fn attach(recorder: &mut Peer, path: &Path, options: Recording) -> Answer {
-    recorder.ask(Request::Attach { path: path.to_str().unwrap().to_owned(), options })
-}
-
 fn create(path: &Path, wal: bool) {
     let mut peer = Peer::thread("creator");
     peer.open(path, 0);
@@ -53,7 +45,7 @@ fn create(path: &Path, wal: bool) {
 /// A mark each time: in the rollback modes a page is recorded once after each mark.
 fn outgrow(app: &mut Peer, recorder: &mut Peer) {
     for n in 0..60 {
-        let answer = recorder.ask(Request::Mark { name: format!("mark {n}") });
+        let answer = recorder.mark(&format!("mark {n}"));
         assert!(matches!(answer, Answer::Lsn { .. }) || answer.is_dbr(10), "{answer:?}");
         app.must(&format!("insert or replace into t values({}, zeroblob(300000))", n % 12));
         app.must(&format!(
@@ -68,10 +60,10 @@ fn refused_but_unharmed(app: &mut Peer, recorder: &mut Peer) {
     outgrow(app, recorder);
     let before = app.ask(Request::Image { dump: None });
     let drained = recorder.ask(Request::Drain);
-    let answer = recorder.ask(Request::Rewind { to: Goal::Name("start".into()), timeout: 2000 });
+    let answer = recorder.rewind("start", 2000);
     assert!(answer.is_dbr(10) || answer.is_dbr(11), "rewind: {answer:?}, drain: {drained:?}");
     assert!(drained.is_dbr(10), "drain: {drained:?}");
-    assert!(recorder.ask(Request::Mark { name: "more".into() }).is_dbr(10));
+    assert!(recorder.mark("more").is_dbr(10));
     assert_eq!(app.ask(Request::Image { dump: None }), before, "a refusal changes nothing");
     assert_eq!(app.must("pragma integrity_check"), [["ok"]]);
     app.must("insert into t(v) values('after')");
@@ -82,22 +74,22 @@ fn limit_reached(wal: bool) {
     let path = folder.path().join("app.db");
     create(&path, wal);
     let mut recorder = Peer::thread("recorder");
-    attach(&mut recorder, &path, Recording { limit: Some(5 << 20), ..recording(wal) }).ok();
+    recorder.attach(&path, Recording { limit: Some(5 << 20), ..Recording::quick(wal) }).ok();
     let mut app = Peer::thread("application");
     app.open(&path, 5000);
-    recorder.ask(Request::Mark { name: "start".into() }).ok();
+    recorder.mark("start").ok();
     refused_but_unharmed(&mut app, &mut recorder);
     // With room again recording begins anew; what was not recorded is lost, not guessed.
     app.ask(Request::Close).ok();
     let _tells_why_it_stopped = recorder.ask(Request::Detach);
-    attach(&mut recorder, &path, Recording { limit: Some(1 << 30), ..recording(wal) }).ok();
+    recorder.attach(&path, Recording { limit: Some(1 << 30), ..Recording::quick(wal) }).ok();
     app.open(&path, 5000);
-    let answer = recorder.ask(Request::Rewind { to: Goal::Name("start".into()), timeout: 2000 });
+    let answer = recorder.rewind("start", 2000);
     assert!(answer.is_dbr(11), "{answer:?}");
-    recorder.ask(Request::Mark { name: "anew".into() }).ok();
+    recorder.mark("anew").ok();
     let then = app.must("select count(*) from t");
     app.must("delete from t");
-    recorder.ask(Request::Rewind { to: Goal::Name("anew".into()), timeout: 2000 }).ok();
+    recorder.rewind("anew", 2000).ok();
     assert_eq!(app.must("select count(*) from t"), then);
 }
 
@@ -120,10 +112,10 @@ fn store_on_a_full_disk(wal: bool) {
     create(&path, wal);
     let mut recorder = Peer::thread("recorder");
     let store = Some(small.join("store").to_str().unwrap().to_owned());
-    attach(&mut recorder, &path, Recording { store, ..recording(wal) }).ok();
+    recorder.attach(&path, Recording { store, ..Recording::quick(wal) }).ok();
     let mut app = Peer::thread("application");
     app.open(&path, 5000);
-    recorder.ask(Request::Mark { name: "start".into() }).ok();
+    recorder.mark("start").ok();
     refused_but_unharmed(&mut app, &mut recorder);
 }
 
@@ -145,11 +137,11 @@ fn database_on_a_full_disk(wal: bool) {
     let path = folder.path().join("app.db");
     create(&path, wal);
     let mut recorder = Peer::thread("recorder");
-    attach(&mut recorder, &path, recording(wal)).ok();
+    recorder.attach(&path, Recording::quick(wal)).ok();
     let mut app = Peer::thread("application");
     app.open(&path, 5000);
     app.must("insert into t(v) values(zeroblob(500000))");
-    recorder.ask(Request::Mark { name: "start".into() }).ok();
+    recorder.mark("start").ok();
     let start = app.ask(Request::Image { dump: None });
     let full = (0..400).find(|n| {
         let sql = format!("insert or replace into t values({n}, cast(printf('%.*c', 100000, 'y') as blob))");
@@ -158,7 +150,7 @@ fn database_on_a_full_disk(wal: bool) {
     assert!(full.is_some(), "the disk must be full by now");
     let _none = app.sql("rollback");
     let before = app.ask(Request::Image { dump: None });
-    let answer = recorder.ask(Request::Rewind { to: Goal::Name("start".into()), timeout: 2000 });
+    let answer = recorder.rewind("start", 2000);
     let after = app.ask(Request::Image { dump: None });
     match answer {
         Answer::Rewound { .. } => assert_eq!(after, start),

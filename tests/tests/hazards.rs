@@ -1,61 +1,13 @@
 //! Hazards that cross the engines' borders; each test carries its hazard's name.
 #![allow(clippy::unwrap_used, reason = "functions of a test")]
 
-use std::path::{Path, PathBuf};
+mod scene;
+
+use std::path::Path;
 
 use dbrewind_testkit::peer::Peer;
 use dbrewind_testkit::protocol::{Answer, Goal, Recording, Request};
-use tempfile::TempDir;
-
-const BINARY: &str = env!("CARGO_BIN_EXE_crash");
-
-struct Scene {
-    recorder: Peer,
-    app: Peer,
-    path: PathBuf,
-    _folder: TempDir,
-}
-
-impl Scene {
-    /// A database in this mode, recorded, with one connection opened afterwards.
-    fn new(journal: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("app.db");
-        let mut app = Peer::thread("application");
-        app.open(&path, 200);
-        app.must(&format!("pragma journal_mode={journal}"));
-        app.must("create table t(id integer primary key, v); insert into t(v) values('first')");
-        app.ask(Request::Close).ok();
-        let mut scene = Self { recorder: Peer::thread("recorder"), app, path, _folder: folder };
-        scene.attach(journal == "wal").ok();
-        scene.app.open(&scene.path, 200);
-        scene.app.must(&format!("pragma journal_mode={journal}"));
-        scene
-    }
-
-    fn attach(&mut self, wal: bool) -> Answer {
-        let options = Recording { wal, wal_limit: None, limit: None, synchronous: 0, store: None };
-        self.recorder.ask(Request::Attach { path: self.path.to_str().unwrap().to_owned(), options })
-    }
-
-    fn mark(&mut self, name: &str) -> Answer {
-        self.recorder.ask(Request::Mark { name: name.to_owned() })
-    }
-
-    fn rewind(&mut self, name: &str) -> Answer {
-        self.recorder.ask(Request::Rewind { to: Goal::Name(name.to_owned()), timeout: 300 })
-    }
-
-    fn plain(&self) -> Peer {
-        let mut peer = Peer::process("plain", Path::new(BINARY));
-        peer.open(&self.path, 200);
-        peer
-    }
-}
-
-fn count(peer: &mut Peer) -> String {
-    peer.sql("select count(*) from t").value()
-}
+use scene::{BINARY, Scene, count};
 
 fn image(peer: &mut Peer) -> Answer {
     peer.ask(Request::Image { dump: None }).ok()
@@ -93,11 +45,10 @@ fn opened_before_vfs() {
     early.open(&path, 200);
     early.must("create table t(id integer primary key, v)");
     let mut recorder = Peer::thread("recorder");
-    let options = Recording { wal: false, wal_limit: None, limit: None, synchronous: 0, store: None };
-    recorder.ask(Request::Attach { path: path.to_str().unwrap().to_owned(), options }).ok();
-    recorder.ask(Request::Mark { name: "start".into() }).ok();
+    recorder.attach(&path, Recording::quick(false)).ok();
+    recorder.mark("start").ok();
     early.must("insert into t(v) values('unrecorded')");
-    let answer = recorder.ask(Request::Rewind { to: Goal::Name("start".into()), timeout: 300 });
+    let answer = recorder.rewind("start", 300);
     assert!(answer.is_dbr(1), "{answer:?}");
     assert_eq!(count(&mut early), "1");
 }
@@ -107,6 +58,7 @@ fn opened_before_vfs() {
 fn posix_lock_trap() {
     for mode in MODES {
         let mut scene = Scene::new(mode);
+        scene.patience = 300;
         let mut plain = scene.plain();
         scene.mark("start").ok();
         scene.app.must("begin immediate; insert into t(v) values('open')");
@@ -187,8 +139,7 @@ fn hot_journal_at_rewind() {
         scene.mark("start").ok();
         scene.app.must("insert into t(v) values('committed')");
         let mut other = Peer::process("recording process", Path::new(BINARY));
-        let options = Recording { wal: false, wal_limit: None, limit: None, synchronous: 0, store: None };
-        other.ask(Request::Attach { path: scene.path.to_str().unwrap().to_owned(), options }).ok();
+        other.attach(&scene.path, Recording::quick(false)).ok();
         other.open(&scene.path, 200);
         other.must(&format!("pragma journal_mode={mode}; pragma cache_size=2; begin immediate"));
         other.must(
@@ -214,10 +165,8 @@ fn holder_steps_aside() {
     scene.mark("start").ok();
     scene.app.must("insert into t(v) values('second')");
     let mut other = Peer::process("recording process", Path::new(BINARY));
-    let options = Recording { wal: true, wal_limit: None, limit: None, synchronous: 0, store: None };
-    other.ask(Request::Attach { path: scene.path.to_str().unwrap().to_owned(), options }).ok();
-    let goal = Goal::Name("start".into());
-    other.ask(Request::Rewind { to: goal.clone(), timeout: 5000 }).ok();
+    other.attach(&scene.path, Recording::quick(true)).ok();
+    other.rewind("start", 5000).ok();
     assert_eq!(count(&mut scene.app), "1");
     scene.app.must("insert into t(v) values('third'), ('fourth')");
     scene.rewind("start").ok();
@@ -225,7 +174,7 @@ fn holder_steps_aside() {
     // The first one dies away; the second takes over.
     scene.app.must("insert into t(v) values('fifth')");
     scene.recorder.ask(Request::Detach).ok();
-    other.ask(Request::Rewind { to: goal, timeout: 5000 }).ok();
+    other.rewind("start", 5000).ok();
     assert_eq!(count(&mut scene.app), "1");
 }
 

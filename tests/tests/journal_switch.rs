@@ -1,73 +1,24 @@
 //! Changes of the journal mode between mark and rewind, the application's and the recording's own.
 #![allow(clippy::unwrap_used, reason = "functions of a test")]
 
-use std::path::{Path, PathBuf};
+mod scene;
+
+use std::path::Path;
 
 use dbrewind_testkit::peer::Peer;
-use dbrewind_testkit::protocol::{Answer, Goal, Recording, Request};
-use tempfile::TempDir;
+use dbrewind_testkit::protocol::{Answer, Recording, Request};
+use scene::{BINARY, Scene, count};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_crash");
 const MODES: [&str; 4] = ["delete", "truncate", "persist", "memory"];
 
-struct Scene {
-    recorder: Peer,
-    app: Peer,
-    path: PathBuf,
-    _folder: TempDir,
-}
-
-fn options(wal: bool) -> Recording {
-    Recording { wal, wal_limit: None, limit: None, synchronous: 0, store: None }
-}
-
-fn goal(name: &str) -> Goal {
-    Goal::Name(name.to_owned())
-}
-
 impl Scene {
-    /// A database in this mode, recorded, with one connection opened afterwards.
-    fn new(journal: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("app.db");
-        let mut app = Peer::thread("application");
-        app.open(&path, 200);
-        app.must(&format!("pragma journal_mode={journal}"));
-        app.must("create table t(id integer primary key, v); insert into t(v) values('first')");
-        app.ask(Request::Close).ok();
-        let mut scene = Self { recorder: Peer::thread("recorder"), app, path, _folder: folder };
-        scene.attach(journal == "wal").ok();
-        scene.connect(journal);
-        scene
-    }
-
     fn name(&self) -> String {
         self.path.to_str().unwrap().to_owned()
     }
 
-    fn attach(&mut self, wal: bool) -> Answer {
-        let path = self.name();
-        self.recorder.ask(Request::Attach { path, options: options(wal) })
-    }
-
     fn leave_wal(&mut self) -> Answer {
         let path = self.name();
-        self.recorder.ask(Request::LeaveWal { path, options: options(false) })
-    }
-
-    fn connect(&mut self, journal: &str) {
-        self.app.open(&self.path, 200);
-        if journal != "wal" {
-            self.app.must(&format!("pragma journal_mode={journal}"));
-        }
-    }
-
-    fn mark(&mut self, name: &str) -> Answer {
-        self.recorder.ask(Request::Mark { name: name.to_owned() })
-    }
-
-    fn rewind(&mut self, name: &str) -> Answer {
-        self.recorder.ask(Request::Rewind { to: goal(name), timeout: 2000 })
+        self.recorder.ask(Request::LeaveWal { path, options: Recording::quick(false) })
     }
 
     fn fill(&mut self, rows: u32) {
@@ -76,12 +27,6 @@ impl Scene {
              select printf('%d %.*c', i, 300, 'x') from n"
         );
         self.app.must(&sql);
-    }
-
-    fn plain(&self) -> Peer {
-        let mut peer = Peer::process("plain", Path::new(BINARY));
-        peer.open(&self.path, 200);
-        peer
     }
 
     fn image(&self) -> Answer {
@@ -96,10 +41,6 @@ impl Scene {
             other => other,
         }
     }
-}
-
-fn count(peer: &mut Peer) -> String {
-    peer.sql("select count(*) from t").value()
 }
 
 /// The application switches to WAL through a recorded connection and goes on.
@@ -185,20 +126,20 @@ fn two_recordings_follow() {
     for _ in 0..5 {
         let mut scene = Scene::new("delete");
         let mut other = Peer::process("recording process", Path::new(BINARY));
-        other.ask(Request::Attach { path: scene.name(), options: options(false) }).ok();
+        other.attach(&scene.path, Recording::quick(false)).ok();
         scene.fill(50);
-        other.ask(Request::Mark { name: "start".into() }).ok();
+        other.mark("start").ok();
         let start = scene.image();
         scene.app.must("pragma journal_mode=wal");
         scene.app.must("delete from t");
-        other.ask(Request::Rewind { to: goal("start"), timeout: 2000 }).ok();
+        other.rewind("start", 2000).ok();
         assert_eq!(scene.image(), start);
         scene.fill(50);
         scene.rewind("start").ok();
         assert_eq!(scene.image(), start);
         scene.recorder.ask(Request::Detach).ok();
         scene.fill(5);
-        other.ask(Request::Rewind { to: goal("start"), timeout: 2000 }).ok();
+        other.rewind("start", 2000).ok();
         assert_eq!(scene.image(), start);
     }
 }
@@ -209,7 +150,7 @@ fn two_recordings_follow() {
 fn back_fills_are_no_transactions() {
     let mut scene = Scene::new("delete");
     let mut other = Peer::process("recording process", Path::new(BINARY));
-    other.ask(Request::Attach { path: scene.name(), options: options(false) }).ok();
+    other.attach(&scene.path, Recording::quick(false)).ok();
     other.open(&scene.path, 200);
     scene.mark("start").ok();
     scene.app.must("pragma journal_mode=wal");
@@ -227,7 +168,7 @@ fn back_fills_are_no_transactions() {
         assert!(answer.is_dbr(11), "{name}: {answer:?}");
     }
     assert_eq!(scene.image(), before);
-    other.ask(Request::Mark { name: "anew".into() }).ok();
+    other.mark("anew").ok();
     other.must("delete from t");
     scene.rewind("anew").ok();
     assert_eq!(scene.image(), before);
@@ -261,7 +202,7 @@ fn a_switch_in_exclusive_locking_mode_is_refused() {
     scene
         .app
         .must("pragma locking_mode=exclusive; pragma journal_mode=wal; insert into t(v) values('second')");
-    let answer = scene.recorder.ask(Request::Rewind { to: goal("start"), timeout: 100 });
+    let answer = scene.recorder.rewind("start", 100);
     assert!(matches!(answer, Answer::Failed { .. }), "{answer:?}");
     assert_eq!(count(&mut scene.app), "2");
     scene.app.ask(Request::Close).ok();
@@ -280,9 +221,8 @@ fn a_kill_after_the_switch() {
         other.open(&path, 200);
         other.must("create table t(id integer primary key, v); insert into t(v) values('first')");
         other.ask(Request::Close).ok();
-        let name = path.to_str().unwrap().to_owned();
-        other.ask(Request::Attach { path: name.clone(), options: options(false) }).ok();
-        other.ask(Request::Mark { name: "start".into() }).ok();
+        other.attach(&path, Recording::quick(false)).ok();
+        other.mark("start").ok();
         other.open(&path, 200);
         other.must("insert into t(v) values('second')");
         other.send(Request::Sql { sql: "pragma journal_mode=wal; insert into t(v) values('third')".into() });
@@ -294,8 +234,8 @@ fn a_kill_after_the_switch() {
         plain.open(&path, 200);
         let before = count(&mut plain);
         let mut recorder = Peer::thread("recorder");
-        recorder.ask(Request::Attach { path: name, options: options(false) }).ok();
-        match recorder.ask(Request::Rewind { to: goal("start"), timeout: 2000 }) {
+        recorder.attach(&path, Recording::quick(false)).ok();
+        match recorder.rewind("start", 2000) {
             Answer::Rewound { .. } => assert_eq!(count(&mut plain), "1", "{n}"),
             answer => {
                 assert!(answer.is_dbr(11), "{n}: {answer:?}");
@@ -357,10 +297,7 @@ fn leaving_wal_needs_the_database_alone() {
     let mut plain = scene.plain();
     assert_eq!(count(&mut plain), "21");
     scene.recorder.ask(Request::Detach).ok();
-    let path = scene.name();
-    let mut store = options(false);
-    store.store = None;
-    let answer = scene.recorder.ask(Request::LeaveWal { path, options: store });
+    let answer = scene.leave_wal();
     assert!(answer.is_dbr(4), "{answer:?}");
     plain.must("insert into t(v) values('still WAL')");
     plain.ask(Request::Close).ok();
@@ -401,8 +338,7 @@ fn a_recorder_that_slept_through_wal() {
     scene.fill(200);
     scene.mark("start").ok();
     let mut stale = Peer::process("recording process", Path::new(BINARY));
-    let path = scene.name();
-    stale.ask(Request::Attach { path, options: options(false) }).ok();
+    stale.attach(&scene.path, Recording::quick(false)).ok();
     stale.open(&scene.path, 200);
     stale.must("insert into t(v) values('recorded')");
     scene.app.ask(Request::Close).ok();
@@ -498,9 +434,9 @@ fn killed_between_the_steps() {
         let path = scene.name();
         let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             if leaving {
-                child.ask(Request::LeaveWal { path, options: options(false) })
+                child.ask(Request::LeaveWal { path, options: Recording::quick(false) })
             } else {
-                child.ask(Request::Attach { path: path.clone(), options: options(false) });
+                child.attach(&scene.path, Recording::quick(false));
                 child.open(Path::new(&path), 200);
                 child.sql("pragma journal_mode=wal");
                 child.ask(Request::Now);

@@ -78,8 +78,8 @@ fn storm(wal: bool) {
     creator.must(SCHEMA);
     creator.ask(Request::Close).ok();
     let mut recorder = Peer::thread("recorder");
-    let options = Recording { wal, wal_limit: Some(300_000), limit: None, synchronous: 0, store: None };
-    recorder.ask(Request::Attach { path: path.to_str().unwrap().to_owned(), options }).ok();
+    let options = Recording { wal_limit: Some(300_000), ..Recording::quick(wal) };
+    recorder.attach(&path, options).ok();
     let traffic = Arc::new(Traffic::default());
     let mut threads = Vec::new();
     for n in 0..2 {
@@ -98,7 +98,7 @@ fn storm(wal: bool) {
         std::thread::sleep(std::time::Duration::from_micros(rng.below(8000)));
         if marks.len() < 3 || rng.chance(25) {
             let name = format!("mark {n}");
-            let answer = recorder.ask(Request::Mark { name: name.clone() });
+            let answer = recorder.mark(&name);
             if !answer.is_dbr(4) {
                 answer.ok();
                 marks.push(name);
@@ -125,7 +125,7 @@ fn storm(wal: bool) {
     let mut images = Vec::new();
     for _ in 0..2 {
         creator.must("update account set v = v + 1");
-        recorder.ask(Request::Rewind { to: Goal::Name(marks[0].clone()), timeout: 10_000 }).ok();
+        recorder.rewind(&marks[0], 10_000).ok();
         images.push(creator.ask(Request::Image { dump: None }));
     }
     let digest = |answer: &Answer| match answer {

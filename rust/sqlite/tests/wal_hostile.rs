@@ -129,7 +129,7 @@ fn a_store_that_fills_up_in_a_rewind_is_never_wrong() {
             assert_eq!(database.now().unwrap_err().code(), Code::StoreFull, "pad {pad}");
         }
         let _ = database.close();
-        let database = world.record_with(&OpenOptions { limit: Some(16 << 20), ..World::options() });
+        let database = record(&world.path(), &OpenOptions { limit: Some(16 << 20), ..unsynced() });
         let state = database.marks().unwrap()[0].state;
         if state != MarkState::Lost {
             insert(&app, "more");

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use crate::protocol::{Answer, Request};
+use crate::protocol::{Answer, Goal, Recording, Request};
 use crate::serve::serve;
 
 /// Somebody with a connection: asked by requests, one at a time.
@@ -145,6 +145,24 @@ impl Peer {
             Answer::Rows { rows } => rows,
             other => panic!("{}: {sql:.200}: {other:?}", self.name),
         }
+    }
+
+    /// Begins to record a database.
+    ///
+    /// # Panics
+    /// When the path is not UTF-8.
+    pub fn attach(&mut self, path: &Path, options: Recording) -> Answer {
+        self.ask(Request::Attach { path: path.to_str().expect("UTF-8").to_owned(), options })
+    }
+
+    /// Sets a mark.
+    pub fn mark(&mut self, name: &str) -> Answer {
+        self.ask(Request::Mark { name: name.to_owned() })
+    }
+
+    /// Rewinds to a mark; waits for others so many milliseconds.
+    pub fn rewind(&mut self, name: &str, timeout: u64) -> Answer {
+        self.ask(Request::Rewind { to: Goal::Name(name.to_owned()), timeout })
     }
 
     /// Ends a process with SIGKILL. A thread is left alone.

@@ -95,7 +95,7 @@ pub enum Goal {
 }
 
 /// How to record.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Recording {
     /// Let `open` turn WAL on.
     pub wal: bool,
@@ -107,6 +107,14 @@ pub struct Recording {
     pub synchronous: u8,
     /// The store's folder; none: beside the database.
     pub store: Option<String>,
+}
+
+impl Recording {
+    /// Without syncs, and with the limits that are the default.
+    #[must_use]
+    pub fn quick(wal: bool) -> Self {
+        Self { wal, ..Self::default() }
+    }
 }
 
 /// A peer's answer.

@@ -61,9 +61,8 @@ impl Setup {
         Recording {
             wal: self.is_wal(),
             wal_limit: self.wal_limit,
-            limit: None,
             synchronous: self.synchronous,
-            store: None,
+            ..Recording::default()
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::kill::Life;
 use crate::kill::content::{Eye, SCHEMA, change, check};
 use crate::kill::event::{Event, State, Step};
 use crate::peer::Peer;
-use crate::protocol::{Answer, Goal, Recording, Request};
+use crate::protocol::{Answer, Recording, Request};
 use crate::seed::Rng;
 
 /// What a campaign does.
@@ -305,15 +305,13 @@ impl<'a> Scene<'a> {
 
     /// Begins to record again; `false` when that is refused for a reason that may be.
     fn attach(&self, recorder: &mut Peer, summary: &mut Summary) -> Result<bool, String> {
-        let path = self.live.join(NAME).to_str().expect("UTF-8").to_owned();
         let options = Recording {
             wal: self.plan.journal == "wal",
             wal_limit: self.plan.wal_limit,
-            limit: None,
             synchronous: self.plan.synchronous,
-            store: None,
+            ..Recording::default()
         };
-        match recorder.ask(Request::Attach { path, options }) {
+        match recorder.attach(&self.live.join(NAME), options) {
             Answer::Done => Ok(true),
             Answer::Failed { code, text } if code == "DBR015" => {
                 if self.options.verbose {
@@ -336,7 +334,7 @@ impl<'a> Scene<'a> {
     ) -> Result<(), String> {
         let (name, lost) = (row[0].clone(), row[3] == "lost");
         let before = self.eye.state();
-        let answer = recorder.ask(Request::Rewind { to: Goal::Name(name.clone()), timeout: 5000 });
+        let answer = recorder.rewind(&name, 5000);
         let after = self.eye.state();
         match answer {
             Answer::Rewound { .. } if !lost => {
@@ -362,7 +360,7 @@ impl<'a> Scene<'a> {
     fn work_again(&mut self, recorder: &mut Peer) -> Result<(), String> {
         let name = "after the cut".to_owned();
         let then = self.eye.state();
-        match recorder.ask(Request::Mark { name: name.clone() }) {
+        match recorder.mark(&name) {
             Answer::Lsn { .. } => {}
             other => return Err(format!("a new mark: {other:?}")),
         }
@@ -370,7 +368,7 @@ impl<'a> Scene<'a> {
         change(recorder, &mut self.rng, "after").map_err(|refused| format!("a commit: {refused:?}"))?;
         recorder.must("commit");
         recorder.ask(Request::Close).ok();
-        match recorder.ask(Request::Rewind { to: Goal::Name(name), timeout: 5000 }) {
+        match recorder.rewind(&name, 5000) {
             Answer::Rewound { .. } => {}
             other => return Err(format!("back to where it began: {other:?}")),
         }

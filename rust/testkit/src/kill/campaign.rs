@@ -317,15 +317,13 @@ impl<'a> Scene<'a> {
     }
 
     fn attach(&mut self, recorder: &mut Peer) -> Result<(), String> {
-        let path = self.path.to_str().expect("UTF-8").to_owned();
         let options = Recording {
             wal: self.plan.journal == "wal",
             wal_limit: self.plan.wal_limit,
-            limit: None,
             synchronous: self.plan.synchronous,
-            store: None,
+            ..Recording::default()
         };
-        match recorder.ask(Request::Attach { path, options }) {
+        match recorder.attach(&self.path, options) {
             Answer::Done => Ok(()),
             other => Err(format!("recording does not begin again: {other:?}")),
         }
@@ -406,7 +404,7 @@ impl<'a> Scene<'a> {
     fn work_again(&mut self, plain: &mut Peer, recorder: &mut Peer) -> Result<(), String> {
         let name = format!("again {:x}", self.rng.bits());
         let then = self.eye.state();
-        let lsn = match recorder.ask(Request::Mark { name: name.clone() }) {
+        let lsn = match recorder.mark(&name) {
             Answer::Lsn { lsn } => lsn,
             other => return Err(format!("a new mark: {other:?}")),
         };
@@ -421,7 +419,7 @@ impl<'a> Scene<'a> {
             self.commit(recorder, "again")?;
             recorder.ask(Request::Close).ok();
         }
-        let answer = recorder.ask(Request::Rewind { to: Goal::Name(name.clone()), timeout: 5000 });
+        let answer = recorder.rewind(&name, 5000);
         if !matches!(answer, Answer::Rewound { .. }) {
             return Err(format!("back to {name}: {answer:?}"));
         }

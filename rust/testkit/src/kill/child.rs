@@ -82,9 +82,8 @@ fn open(life: &Life) -> Database {
     let recording = Recording {
         wal: life.journal == "wal",
         wal_limit: life.wal_limit,
-        limit: None,
         synchronous: life.synchronous,
-        store: None,
+        ..Recording::default()
     };
     attach(&life.path, &recording).unwrap_or_else(|error| panic!("{}: {error}", error.code()))
 }
