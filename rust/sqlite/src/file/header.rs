@@ -1,15 +1,17 @@
 //! The fields of page 1 that matter here. Big-endian, as SQLite's file format has them.
 
 /// Where the journal-mode versions are, two bytes.
-pub(crate) const VERSIONS: u64 = 18;
+pub(crate) const VERSIONS: usize = 18;
 /// Where the change counter is.
 pub(crate) const COUNTER: usize = 24;
-const PAGES: usize = 28;
+/// Where the length in pages is.
+pub(super) const PAGES: usize = 28;
 /// Where the number of the free list's first trunk is.
 pub(crate) const FIRST_TRUNK: usize = 32;
-const COOKIE: usize = 40;
+/// Where the schema cookie is.
+pub(super) const COOKIE: usize = 40;
 /// The change counter for which the length in the header holds.
-const VALID_FOR: usize = 92;
+pub(super) const VALID_FOR: usize = 92;
 
 /// What page 1 says about the database.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,7 +37,8 @@ pub(crate) fn number(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes(four)
 }
 
-fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
+/// Writes bytes, or nothing where there is no room for all.
+pub(super) fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
     if let Some(place) = bytes.get_mut(at..at + value.len()) {
         place.copy_from_slice(value);
     }
@@ -59,7 +62,7 @@ impl Header {
         let pages = number(page, PAGES);
         Some(Self {
             page_size,
-            versions: [*page.get(18)?, *page.get(19)?],
+            versions: page.get(VERSIONS..VERSIONS + 2)?.try_into().ok()?,
             counter,
             pages: (pages > 0 && number(page, VALID_FOR) == counter).then_some(pages),
             cookie: number(page, COOKIE),
@@ -72,7 +75,7 @@ impl Header {
         // A length that held for another counter, by a writer that does not keep it, must not become valid.
         let valid = number(page, VALID_FOR) == number(page, COUNTER);
         let valid_for = if valid { counter } else { counter.wrapping_sub(1) };
-        put(page, 18, &versions);
+        put(page, VERSIONS, &versions);
         put(page, COUNTER, &counter.to_be_bytes());
         put(page, VALID_FOR, &valid_for.to_be_bytes());
         put(page, COOKIE, &cookie.to_be_bytes());

@@ -1,10 +1,6 @@
 //! The bytes of page 1 by which connections notice change (`format.md`, "Bytes that move forward").
 
-const MODES: std::ops::Range<usize> = 18..20;
-const COUNTER: std::ops::Range<usize> = 24..28;
-const LENGTH: std::ops::Range<usize> = 28..32;
-const COOKIE: std::ops::Range<usize> = 40..44;
-const VALID_FOR: std::ops::Range<usize> = 92..96;
+use super::header::{COOKIE, COUNTER, PAGES, VALID_FOR, VERSIONS, number, put};
 
 /// What of page 1 must be known to move it forward.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,18 +13,6 @@ pub(crate) struct PageOne {
     pub(crate) cookie: u32,
 }
 
-fn number(page: &[u8], at: std::ops::Range<usize>) -> Option<u32> {
-    page.get(at)?.try_into().ok().map(u32::from_be_bytes)
-}
-
-fn put(page: &mut [u8], at: std::ops::Range<usize>, bytes: &[u8]) {
-    if let Some(place) = page.get_mut(at)
-        && place.len() == bytes.len()
-    {
-        place.copy_from_slice(bytes);
-    }
-}
-
 impl PageOne {
     /// The fewest bytes of page 1 that say it all.
     pub(crate) const LEN: usize = 100;
@@ -37,9 +21,9 @@ impl PageOne {
     pub(crate) fn read(page: &[u8]) -> Option<Self> {
         page.get(..Self::LEN)?;
         Some(Self {
-            modes: page.get(MODES)?.try_into().ok()?,
-            counter: number(page, COUNTER)?.max(number(page, VALID_FOR)?),
-            cookie: number(page, COOKIE)?,
+            modes: page.get(VERSIONS..VERSIONS + 2)?.try_into().ok()?,
+            counter: number(page, COUNTER).max(number(page, VALID_FOR)),
+            cookie: number(page, COOKIE),
         })
     }
 }
@@ -50,9 +34,9 @@ impl PageOne {
 /// becomes `pages` if they did not.
 pub(crate) fn move_forward(page: &mut [u8], modes: [u8; 2], counter: u32, cookie: u32, pages: u32) {
     if number(page, COUNTER) != number(page, VALID_FOR) {
-        put(page, LENGTH, &pages.to_be_bytes());
+        put(page, PAGES, &pages.to_be_bytes());
     }
-    put(page, MODES, &modes);
+    put(page, VERSIONS, &modes);
     put(page, COUNTER, &counter.to_be_bytes());
     put(page, VALID_FOR, &counter.to_be_bytes());
     put(page, COOKIE, &cookie.to_be_bytes());
@@ -60,10 +44,9 @@ pub(crate) fn move_forward(page: &mut [u8], modes: [u8; 2], counter: u32, cookie
 
 /// Zeros the moving bytes, for a digest or a comparison.
 pub(crate) fn forget_moving(page: &mut [u8]) {
-    for at in [MODES, COUNTER, COOKIE, VALID_FOR] {
-        if let Some(place) = page.get_mut(at) {
-            place.fill(0);
-        }
+    put(page, VERSIONS, &[0; 2]);
+    for at in [COUNTER, COOKIE, VALID_FOR] {
+        put(page, at, &[0; 4]);
     }
 }
 
@@ -90,6 +73,6 @@ mod tests {
         let mut page = vec![1; 100];
         put(&mut page, VALID_FOR, &[9, 9, 9, 9]);
         move_forward(&mut page, [2, 2], 5, 6, 7);
-        assert_eq!(number(&page, LENGTH), Some(7));
+        assert_eq!(number(&page, PAGES), 7);
     }
 }

@@ -90,7 +90,7 @@ impl Engine for Rollback {
     fn left(&mut self) -> bool {
         // Without a lock, hence a hint only.
         let mut versions = [0; 2];
-        let read = read_padded(&mut self.file, &mut versions, crate::file::VERSIONS);
+        let read = read_padded(&mut self.file, &mut versions, crate::file::VERSIONS as u64);
         read.is_ok() && versions == [2, 2] && self.check_same_file().is_ok()
     }
 

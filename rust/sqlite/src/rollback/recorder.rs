@@ -147,7 +147,7 @@ impl Recorder {
             return !transaction.deaf;
         }
         let mut versions = [0; 2];
-        let wal = read_padded(file, &mut versions, file::VERSIONS).is_ok() && versions == [2, 2];
+        let wal = read_padded(file, &mut versions, file::VERSIONS as u64).is_ok() && versions == [2, 2];
         if wal || self.registers().in_wal_era() {
             // Back-filled from a WAL, whose era knows no before-images; or the mode was changed back by somebody who does
             // not record, which the next attach notices.
