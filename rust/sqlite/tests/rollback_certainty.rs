@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 
 use dbrewind_sqlite::{Code, Database, Target};
 use killer::{Victim, killed};
-use support::{MODES, World};
+use support::{MODES, World, restart};
 
 /// Either the rewind is refused with one of these codes, or it is exact.
 fn exact_or_refused(db: &Database, digest: [u8; 16], what: &str) -> bool {
@@ -190,16 +190,6 @@ fn closed_beside_an_exclusive_connection() {
     }
 }
 
-/// Pretends that the machine was started anew: another boot id is in the control file.
-fn restart(world: &World) {
-    let path = world.dir.path().join("a.db-rewind/control");
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes[32..48].copy_from_slice(&[0xb0; 16]);
-    let hash = xxhash_rust::xxh3::xxh3_64(&bytes[..48]);
-    bytes[48..56].copy_from_slice(&hash.to_le_bytes());
-    std::fs::write(&path, bytes).unwrap();
-}
-
 /// What a transaction saved that was rolled back is no sign of records that a power cut took.
 #[test]
 fn rolled_back_before_a_restart_of_the_machine() {
@@ -214,7 +204,7 @@ fn rolled_back_before_a_restart_of_the_machine() {
         db.mark("n").unwrap();
         c.execute_batch("pragma cache_size = 5; begin; update t set v = 'x' || v; rollback").unwrap();
         drop((c, db));
-        restart(&world);
+        restart(&world.dir.path().join("a.db-rewind"));
         let db = world.record();
         assert!(exact_or_refused(&db, digest, mode), "{mode}: lost without need");
     }
@@ -232,8 +222,8 @@ fn cut_off_by_a_restart_of_the_machine() {
         db.mark("m").unwrap();
         let digest = db.digest().unwrap();
         drop((c, db));
-        let was_killed = killed("child_writes", &world, calls);
-        restart(&world);
+        let was_killed = killed("child_writes", &world, calls, "off");
+        restart(&world.dir.path().join("a.db-rewind"));
         let db = world.record();
         if exact_or_refused(&db, digest, &format!("{calls}")) {
             kept += 1

@@ -10,7 +10,7 @@ use std::time::Duration;
 use dbrewind_core::{Code, Cursor, Kind, ObjectId, Store, StoreOptions};
 use dbrewind_sqlite::{Database, MarkState, OpenOptions, SqliteApi, Synchronous, Target};
 use rusqlite::Connection;
-use support::child;
+use support::{child, restart};
 
 fn connect(path: &Path) -> Connection {
     let app = Connection::open(path).unwrap();
@@ -122,16 +122,6 @@ fn child_commits_and_waits_for_the_kill() {
         recording.drain().unwrap();
     }
     child::wait_for_the_kill();
-}
-
-/// Makes the store look as if it had been used before the machine was started.
-fn restart(store: &Path) {
-    let path = store.join("control");
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes[32..48].fill(0xb0);
-    let hash = xxhash_rust::xxh3::xxh3_64(&bytes[..48]);
-    bytes[48..56].copy_from_slice(&hash.to_le_bytes());
-    std::fs::write(&path, bytes).unwrap();
 }
 
 /// The first one to be recorded again must not hide the power cut from the second, now or in a later process.

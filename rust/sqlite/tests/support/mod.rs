@@ -1,10 +1,15 @@
 //! What the tests of this folder share: a database in its own folder, and a plain program to look at it.
-#![allow(dead_code, clippy::unwrap_used, reason = "helpers of tests; no test file uses all of them")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests; no test file uses all of them"
+)]
 
 pub(crate) mod child;
 pub(crate) mod wal;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -110,6 +115,16 @@ impl World {
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         Shell { child, input, output: std::io::BufReader::new(output) }
     }
+}
+
+/// Makes a store look as if it had been used before the machine was started: another boot id is in its control file.
+pub(crate) fn restart(store: &Path) {
+    let path = store.join("control");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[32..48].fill(0xb0);
+    let hash = xxhash_rust::xxh3::xxh3_64(&bytes[..48]);
+    bytes[48..56].copy_from_slice(&hash.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
 }
 
 fn flags() -> rusqlite::OpenFlags {
