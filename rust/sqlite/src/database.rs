@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 
 use dbrewind_core::{DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, Timestamp};
 
-use crate::engine::{Engine, SharedHistory, locked};
+use crate::engine::{Engine, JournalMode, SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::SqliteApi;
 use crate::file::FileId;
-use crate::journal_mode::JournalMode;
 use crate::mark::{Mark, MarkState};
 use crate::opening;
 use crate::options::OpenOptions;

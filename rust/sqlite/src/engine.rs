@@ -9,7 +9,6 @@ use dbrewind_core::{
 };
 
 use crate::error::Error;
-use crate::journal_mode::JournalMode;
 use crate::rewound::Method;
 
 /// The records of one database, shared by the facade, the engine and the engine's threads.
@@ -69,6 +68,15 @@ pub(crate) type SharedHistory = Arc<Mutex<History>>;
 /// Locks the history. A panic elsewhere does not spoil it: it is rebuilt from the store at each catch-up.
 pub(crate) fn locked(history: &SharedHistory) -> MutexGuard<'_, History> {
     history.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The family of journal modes a database is recorded in.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum JournalMode {
+    /// `WAL`.
+    Wal,
+    /// `DELETE`, `TRUNCATE`, `PERSIST`, `MEMORY` or `OFF`.
+    Rollback,
 }
 
 /// The present moment, as a mark would name it.

@@ -11,15 +11,6 @@ use crate::file::{FileId, Header};
 use crate::options::OpenOptions;
 use crate::rollback::{Doing, Wait, in_the_way, is_hot, journal_path, lock_shared, open_by};
 
-/// The family of journal modes a database is recorded in.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum JournalMode {
-    /// `WAL`.
-    Wal,
-    /// `DELETE`, `TRUNCATE`, `PERSIST`, `MEMORY` or `OFF`.
-    Rollback,
-}
-
 /// Lets SQLite finish a transaction or a rewind of a process that died: page 1 tells the journal mode only then.
 pub(crate) fn heal(api: SqliteApi, path: &Path, options: &OpenOptions) -> Result<(), Error> {
     let journal = journal_path(path);

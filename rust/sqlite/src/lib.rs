@@ -35,9 +35,9 @@ mod wal;
 
 pub use database::Database;
 pub use dbrewind_core::{Code, Lsn, Patience, Refused, Timestamp, interruptible, lock_patiently};
+pub use engine::JournalMode;
 pub use error::{Error, SqliteCode};
 pub use ffi::{ApiError, SqliteApi, extension_init};
-pub use journal_mode::JournalMode;
 pub use mark::{Mark, MarkState};
 pub use options::{Journal, OpenOptions, Synchronous};
 pub use rewound::{Method, Rewound};

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use dbrewind_core::{Store, StoreOptions};
 
-use crate::engine::{Engine, History, SharedHistory};
+use crate::engine::{Engine, History, JournalMode, SharedHistory};
 use crate::error::Error;
 use crate::ffi::{SqliteApi, shim};
 use crate::handover::Hook;
-use crate::journal_mode::{JournalMode, heal, look, set_journal};
+use crate::journal_mode::{heal, look, set_journal};
 use crate::naming::{beside, left_behind, name_in};
 use crate::objects::{latest_block, lost_marks};
 use crate::options::{Journal, OpenOptions};

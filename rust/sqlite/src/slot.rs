@@ -4,10 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dbrewind_core::lock_patiently;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, JournalMode};
 use crate::error::Error;
 use crate::handover::Hook;
-use crate::journal_mode::JournalMode;
 use crate::switch::{Context, follow, prepare};
 
 /// Holds an engine from the open to the close of a handle.

@@ -9,12 +9,11 @@ use super::buffers::Buffers;
 use super::present::Present;
 use super::registry::{self, Attachment};
 use crate::digest::Digester;
-use crate::engine::{Change, Engine, Moment, SharedHistory};
+use crate::engine::{Change, Engine, JournalMode, Moment, SharedHistory};
 use crate::error::Error;
 use crate::ffi::{Connection, HostFile, HostVfs, SqliteApi, shim};
 use crate::file::FileId;
 use crate::file::read_padded;
-use crate::journal_mode::JournalMode;
 use crate::options::Synchronous;
 use crate::registers::Registers;
 

@@ -10,11 +10,10 @@ use super::adopt::NotAdopted;
 use super::core::{Core, locked_core};
 use super::notes::RunNote;
 use super::tail::Tail;
-use crate::engine::{Change, Engine, Moment, SharedHistory, locked};
+use crate::engine::{Change, Engine, JournalMode, Moment, SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::SqliteApi;
 use crate::handover::Handover;
-use crate::journal_mode::JournalMode;
 use crate::options::OpenOptions;
 
 /// Records a database in WAL mode.
