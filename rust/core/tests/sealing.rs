@@ -362,6 +362,26 @@ fn a_record_in_flight_is_waited_for_and_one_of_the_dead_is_given_up() {
 }
 
 #[test]
+fn hazard_another_store_in_the_folders_place_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (here, away) = (dir.path().join("here"), dir.path().join("away"));
+    let (store, _) = filled(&here);
+    assert!(store.seal_some().unwrap().is_some());
+    fs::rename(&here, &away).unwrap();
+    assert_eq!(store.seal_some().unwrap_err().code(), Code::StoreDamaged);
+    let (other, _) = filled(&here);
+    let records = all(&other);
+    assert_eq!(store.seal_some().unwrap_err().code(), Code::StoreDamaged);
+    assert!(raw(&here, 1).exists() && raw(&here, 2).exists() && !sealed(&here, 1).exists());
+    assert_eq!(all(&Store::open(&here, &SMALL).unwrap()), records);
+    // The one that was moved is whole, too.
+    drop(store);
+    let moved = Store::open(&away, &SMALL).unwrap();
+    assert!(seal_all_from(&moved, 1) > 3);
+    assert_eq!(all(&moved).len(), records.len());
+}
+
+#[test]
 fn sealing_makes_room_below_the_limit() {
     let dir = tempfile::tempdir().unwrap();
     let options = StoreOptions { first_segment: 4096, max_segment: 16 << 10, limit: 128 << 10 };

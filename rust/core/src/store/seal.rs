@@ -10,7 +10,7 @@ use crate::format::{HEADER, Kind, Place};
 use crate::map::Held;
 use crate::ring::{self, Region, Step};
 use crate::seal::{self, Found, Origin, Recent, Sealed};
-use crate::segment::{Segment, TEMPORARY, file_name, sealed_name};
+use crate::segment::{self, Segment, TEMPORARY, file_name, sealed_name};
 use crate::store::form::Form;
 use crate::store::handle::Inner;
 use crate::store::roll::PATIENCE;
@@ -97,8 +97,11 @@ impl Inner {
             return Err(SealError::Forked);
         }
         let io = |action| move |source| SealError::Io { action, source };
-        let lock =
-            Held::take(&self.lock_path(), locks::SEAL, Duration::ZERO).map_err(io("lock for sealing"))?;
+        let lock = self.idle_locks.take(&self.locks, locks::SEAL, Duration::ZERO);
+        let lock = lock.map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => self.gone(),
+            _ => io("lock for sealing")(source),
+        })?;
         let Some(_lock) = lock else { return Ok(None) };
         let id = self.first_raw()?;
         self.let_go_of_sealed();
@@ -121,12 +124,22 @@ impl Inner {
                 };
             }
         };
+        self.check_in_place()?;
         fs::rename(&temporary, self.dir.join(sealed_name(id))).map_err(io("rename a sealed segment"))?;
         fault::place("seal: renamed");
         self.drop_raw(id)?;
         self.let_go_of_sealed();
         let before = u64::from(segment.size());
         Ok(Some(SealedSegment { segment: SegmentId::new(u64::from(id)), records: count, before, after }))
+    }
+
+    /// The folder may be somewhere else by now, and another store's segments in its place.
+    fn check_in_place(&self) -> Result<(), SealError> {
+        if self.locks.is_at(&self.lock_path()) { Ok(()) } else { Err(self.gone()) }
+    }
+
+    fn gone(&self) -> SealError {
+        SealError::Damaged { what: format!("{} was removed, renamed or replaced", self.dir.display()) }
     }
 
     /// The oldest segment that is not sealed. Ends the hand-over of those that are, if a sealer was killed. The caller has
@@ -153,12 +166,15 @@ impl Inner {
         fault::place("seal: folder synced");
         let lock = Held::take(&self.lock_path(), locks::CREATE, PATIENCE).map_err(io("lock the store"))?;
         let _lock = lock.ok_or_else(|| io("lock the store")(io::ErrorKind::TimedOut.into()))?;
-        match fs::remove_file(self.dir.join(file_name(id))) {
-            // Whoever opened the store meanwhile found both.
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(io("remove a segment that was sealed")(error));
+        match segment::header(&self.dir, id) {
+            Ok(header) if header.store == self.id => {
+                let removed = fs::remove_file(self.dir.join(file_name(id)));
+                removed.map_err(io("remove a segment that was sealed"))?;
             }
-            _ => {}
+            Ok(_) => return Err(self.gone()),
+            // Whoever opened the store meanwhile found both.
+            Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
         }
         fault::place("seal: segment removed");
         self.control.raise_sealed(id);

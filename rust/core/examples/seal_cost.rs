@@ -1,0 +1,112 @@
+//! What sealing makes of recorded pages: `seal_cost FOLDER WAL-FILE [TRANSACTIONS]`.
+//!
+//! Records the frames of an SQLite WAL as the adapter does, seals them, and reads: bytes a transaction, the ratio to raw
+//! pages, how fast; then one version of each page, in page order, from the segments as they were and sealed.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a measurement that cannot go on fails")]
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use dbrewind_core::{
+    CommitBody, Cursor, Engine, EraBody, Extent, Head, Key, Kind, Location, Lsn, ObjectId, Store,
+    StoreOptions, Timestamp,
+};
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap())
+}
+
+struct Recorded {
+    pages: u64,
+    commits: u64,
+    page_size: usize,
+}
+
+fn record(store: &Store, object: ObjectId, wal: &[u8], most: u64) -> Recorded {
+    let page_size = u32_at(wal, 8) as usize;
+    let head = |kind, key, lsn| Head { kind, flags: 0, object, key: Key::new(key), lsn: Lsn::new(lsn) };
+    let era = EraBody { time: Timestamp::new(1), extent: Extent::new(1), broken: false };
+    store.append(head(Kind::Era, Engine::Wal.key().get(), 1), &[&era.encode()]).unwrap();
+    let (mut pages, mut commits) = (0, 0);
+    for frame in wal[32..].chunks_exact(24 + page_size) {
+        if frame[8..16] != wal[16..24] || commits == most {
+            break;
+        }
+        pages += 1;
+        store.append(head(Kind::After, u64::from(u32_at(frame, 0)), pages + 1), &[&frame[24..]]).unwrap();
+        let extent = u64::from(u32_at(frame, 4));
+        if extent > 0 {
+            commits += 1;
+            let time = Timestamp::new(1_763_800_000_000_000_000 + commits * 1_834_567);
+            let body = CommitBody { time, extent: Extent::new(extent) };
+            store.append(head(Kind::Commit, 0, pages + 1), &[&body.encode()]).unwrap();
+        }
+    }
+    Recorded { pages, commits, page_size }
+}
+
+/// Microseconds to read each of these records, in this order.
+fn read(store: &Store, places: &[Location]) -> f64 {
+    let mut body = Vec::new();
+    let start = Instant::now();
+    for at in places {
+        store.read_into(*at, &mut body).unwrap();
+    }
+    start.elapsed().as_secs_f64() * 1e6 / places.len() as f64
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let folder = PathBuf::from(arguments.next().unwrap());
+    let wal = std::fs::read(arguments.next().unwrap()).unwrap();
+    let most = arguments.next().map_or(u64::MAX, |most| most.parse().unwrap());
+    let _ = std::fs::remove_dir_all(&folder);
+    let store = Store::open(&folder, &StoreOptions::default()).unwrap();
+    let object = store.object(".", 4096).unwrap();
+    let recorded = record(&store, object, &wal, most);
+    // Whatever is in the last segment is left out: it is made closed by a record that does not fit.
+    store
+        .append(
+            Head { kind: Kind::Note, flags: 0, object, key: Key::new(9), lsn: Lsn::new(1) },
+            &[&vec![0; 200 << 20]],
+        )
+        .unwrap();
+    let mut images = Vec::new();
+    store
+        .scan(&mut Cursor::default(), &mut |head, at, _| {
+            if head.kind == Kind::After {
+                images.push((head.key, at));
+            }
+        })
+        .unwrap();
+    let mut seed = 7_u64;
+    images.sort_by_key(|(key, at)| (*key, *at));
+    let one_each: Vec<Location> = images
+        .chunk_by(|a, b| a.0 == b.0)
+        .map(|versions| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            versions[(seed >> 33) as usize % versions.len()].1
+        })
+        .collect();
+    read(&store, &one_each);
+    let before = read(&store, &one_each);
+    let (mut used, mut sealed, mut seconds) = (0, 0, 0.0);
+    loop {
+        let start = Instant::now();
+        let Some(done) = store.seal_some().unwrap() else { break };
+        seconds += start.elapsed().as_secs_f64();
+        (used, sealed) = (used + done.before, sealed + done.after);
+    }
+    let raw = recorded.pages * recorded.page_size as u64;
+    let after = read(&store, &one_each);
+    println!(
+        "{} pages in {} transactions, {} distinct: {raw} bytes of pages, {used} in segments, {sealed} sealed; ratio {:.2}, \
+         {:.2} KiB a transaction, {:.0} MB/s; reading a version of each: raw {before:.2} us a page, sealed {after:.2}",
+        recorded.pages,
+        recorded.commits,
+        one_each.len(),
+        raw as f64 / sealed as f64,
+        sealed as f64 / recorded.commits as f64 / 1024.0,
+        raw as f64 / 1e6 / seconds,
+    );
+}
