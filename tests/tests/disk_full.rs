@@ -56,14 +56,15 @@ fn outgrow(app: &mut Peer, recorder: &mut Peer) {
 }
 
 /// The store is full, the application was not held up, and nothing is answered that is not known.
-fn refused_but_unharmed(app: &mut Peer, recorder: &mut Peer) {
+fn refused_but_unharmed(app: &mut Peer, recorder: &mut Peer, help: &str) {
     outgrow(app, recorder);
     let before = app.ask(Request::Image { dump: None });
     let drained = recorder.ask(Request::Drain);
     let answer = recorder.rewind("start", 2000);
     assert!(answer.is_dbr(10) || answer.is_dbr(11), "rewind: {answer:?}, drain: {drained:?}");
     assert!(drained.is_dbr(10), "drain: {drained:?}");
-    assert!(recorder.mark("more").is_dbr(10));
+    let refused = recorder.mark("more");
+    assert!(refused.is_dbr(10) && format!("{refused:?}").contains(help), "{refused:?}");
     assert_eq!(app.ask(Request::Image { dump: None }), before, "a refusal changes nothing");
     assert_eq!(app.must("pragma integrity_check"), [["ok"]]);
     app.must("insert into t(v) values('after')");
@@ -78,7 +79,7 @@ fn limit_reached(wal: bool) {
     let mut app = Peer::thread("application");
     app.open(&path, 5000);
     recorder.mark("start").ok();
-    refused_but_unharmed(&mut app, &mut recorder);
+    refused_but_unharmed(&mut app, &mut recorder, "such as limit=");
     // With room again recording begins anew; what was not recorded is lost, not guessed.
     app.ask(Request::Close).ok();
     let _tells_why_it_stopped = recorder.ask(Request::Detach);
@@ -116,7 +117,7 @@ fn store_on_a_full_disk(wal: bool) {
     let mut app = Peer::thread("application");
     app.open(&path, 5000);
     recorder.mark("start").ok();
-    refused_but_unharmed(&mut app, &mut recorder);
+    refused_but_unharmed(&mut app, &mut recorder, "is full. What");
 }
 
 #[test]

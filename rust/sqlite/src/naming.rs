@@ -25,7 +25,8 @@ pub(crate) fn beside(path: &Path) -> PathBuf {
 /// database any more whose store it would be.
 ///
 /// Only what is certain counts. The file must have the number that the newest record names, and be older than the store: a
-/// file that got the number of one that was deleted is younger. Where the file system tells no birth, nothing is certain.
+/// file that got the number of one that was deleted is not. Where the file system tells no birth, nothing is certain; nor
+/// where both came in one tick of its clock.
 ///
 /// # Errors
 /// `DBR026` when a wait for somebody who opens that store is interrupted. Anything else that fails there is no reason not
@@ -38,7 +39,7 @@ pub(crate) fn left_behind(path: &Path) -> Result<Option<PathBuf>, Error> {
     for store in entries.flatten().map(|entry| entry.path()) {
         let Some(database) = place(&store, BESIDE) else { continue };
         let gone = || std::fs::symlink_metadata(&database).is_err();
-        let older = || birth_of_store(&store).is_some_and(|store| birth <= store);
+        let older = || birth_of_store(&store).is_some_and(|store| birth < store);
         if gone() && older() && knows(&store, file)? {
             return Ok(Some(store));
         }
