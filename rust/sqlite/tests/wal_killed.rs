@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use dbrewind_core::{Cursor, Head, Key, Kind, Lsn, Record, Store};
-use dbrewind_sqlite::{MarkState, OpenOptions, Target};
+use dbrewind_sqlite::{MarkState, OpenOptions, Synchronous, Target};
 use rusqlite::Connection;
 use support::child;
 use support::wal::{WalWorld, insert, record, rows, unsynced};
@@ -276,5 +276,26 @@ fn a_kill_in_the_midst_of_our_checkpoint_loses_nothing() {
             let check: String = app.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
             assert_eq!(check, "ok");
         }
+    }
+}
+
+/// What `close` leaves is on disk: a power cut right after it takes no record, hence no mark. As `control` says it: all before
+/// the synced place (320) was synced, and the next record goes to the other one (192).
+#[test]
+fn a_close_syncs_the_store() {
+    for synchronous in [Synchronous::Normal, Synchronous::Full] {
+        let world = WalWorld::with(OpenOptions { synchronous, ..OpenOptions::default() });
+        let database = world.record();
+        let app = world.connect();
+        database.mark("seed").unwrap();
+        insert(&app, "one");
+        database.close().unwrap();
+        let control = std::fs::File::open(world.dir.path().join("app.db-rewind/control")).unwrap();
+        let word = |at| {
+            let mut bytes = [0; 8];
+            control.read_exact_at(&mut bytes, at).unwrap();
+            u64::from_le_bytes(bytes)
+        };
+        assert_eq!(word(320), word(192), "{synchronous:?}");
     }
 }

@@ -36,7 +36,6 @@ impl Core {
         let pages = self.pages_to_write(&content)?;
         self.save_bases(&pages, whole.then_some(content.pages))?;
         if self.synchronous != Synchronous::Off {
-            self.store.sync()?;
             self.wal.sync()?;
         }
         fault::place("wal checkpoint: bases saved");

@@ -14,7 +14,7 @@ use crate::engine::{Change, Engine, JournalMode, Moment, SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::SqliteApi;
 use crate::handover::Handover;
-use crate::options::OpenOptions;
+use crate::options::{OpenOptions, Synchronous};
 
 /// Records a database in WAL mode.
 #[derive(Debug)]
@@ -140,7 +140,11 @@ impl Core {
         let header = self.header()?;
         self.drain_to(&header, u32::MAX)?;
         self.back_fill(header.max_frame)?;
-        self.wait_for_anchor()
+        self.wait_for_anchor()?;
+        if self.synchronous != Synchronous::Off {
+            self.store.sync()?;
+        }
+        Ok(())
     }
 }
 
