@@ -33,7 +33,8 @@ test-rust:
 	cargo build --package dbrewind-extension
 	cargo test --workspace
 	cargo test --package dbrewind-core --features fault --test sealing_killed
-	cargo test --package dbrewind-tests --features fault --test faults
+	cargo test --package dbrewind-sqlite --package dbrewind-tests --features dbrewind-tests/fault \
+		--test wal_killed --test faults --test journal_switch
 	RUSTFLAGS='--cfg loom' cargo test --package dbrewind-core --release --test loom --target-dir target/loom
 
 test-python: package
