@@ -84,6 +84,10 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions, hook: Hoo
     let store_path = std::path::absolute(&store_path).unwrap_or(store_path);
     make_folder(&store_path, &path);
     let store = open_store(&store_path, options.limit)?;
+    if options.seal {
+        // Without the thread all is as well, only larger.
+        let _ = store.seal_in_background();
+    }
     let name = name_in(&store, &path)?;
     let recorded = latest_block(&store, &name)?;
     let wanted = match (options.journal, header.map(|header| header.versions)) {

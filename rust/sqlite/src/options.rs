@@ -48,6 +48,9 @@ pub struct OpenOptions {
     /// Limit of the whole store, in bytes, at least 1 MiB. It is the store's: it holds for all who record into it, now and
     /// later, until somebody opens it with another one. Default `None`: it stays as it is, 16 GiB in a new store.
     pub limit: Option<u64>,
+    /// Whether segments of the store that are full are rewritten in the background: the history takes a fraction of the
+    /// room, and a rewind to what lies in them a little longer. Default `false`.
+    pub seal: bool,
 }
 
 impl Default for OpenOptions {
@@ -60,6 +63,7 @@ impl Default for OpenOptions {
             journal: None,
             wal_limit: 64 * 1024 * 1024,
             limit: None,
+            seal: false,
         }
     }
 }

@@ -146,7 +146,8 @@ fn take_target(fields: &mut Fields<'_>) -> Result<Target, WireError> {
 
 fn put_options(out: &mut Vec<u8>, options: &OpenOptions) {
     // Without `..`, so that a new option cannot be forgotten here. The VFS shim is never in the keeper.
-    let OpenOptions { store, timeout, synchronous, default_vfs: _, journal, wal_limit, limit } = options;
+    let OpenOptions { store, timeout, synchronous, default_vfs: _, journal, wal_limit, limit, seal } =
+        options;
     put_option(out, store.as_deref(), put_path);
     put_duration(out, *timeout);
     out.push(match synchronous {
@@ -161,6 +162,7 @@ fn put_options(out: &mut Vec<u8>, options: &OpenOptions) {
     });
     put_u64(out, *wal_limit);
     put_option(out, *limit, put_u64);
+    out.push(u8::from(*seal));
 }
 
 fn take_options(fields: &mut Fields<'_>) -> Result<OpenOptions, WireError> {
@@ -182,6 +184,7 @@ fn take_options(fields: &mut Fields<'_>) -> Result<OpenOptions, WireError> {
         },
         wal_limit: fields.u64()?,
         limit: fields.option(Fields::u64)?,
+        seal: fields.flag("whether to seal")?,
     })
 }
 
@@ -211,6 +214,7 @@ mod tests {
                 journal: [None, Some(Journal::Wal), Some(Journal::Delete)][journal as usize],
                 wal_limit: number,
                 limit: (number % 2 == 0).then_some(!number),
+                seal: number % 3 == 0,
             }),
         });
         prop_oneof![
