@@ -1,10 +1,12 @@
 //! Writes and files that the recording did not see: refuse, never rewind half.
 #![cfg(feature = "bundled")]
 #![allow(clippy::unwrap_used, reason = "a test's helpers")]
+#![allow(unsafe_code, reason = "what SQLite calls can only be looked at through C")]
 
 mod support;
 
 use dbrewind_sqlite::{Code, Database, MarkState, SqliteApi, Target};
+use rusqlite::ffi;
 use support::{MODES, World};
 
 /// A plain program commits, before or between our own commits.
@@ -166,6 +168,29 @@ fn empty_file() {
     world.check(&c);
 }
 
+/// Where the methods of a connection's database file are.
+fn file_methods(connection: &rusqlite::Connection) -> usize {
+    let mut file: *mut ffi::sqlite3_file = std::ptr::null_mut();
+    // SAFETY: SQLite stores a pointer to the file, which is as alive as the connection.
+    unsafe {
+        let op = ffi::SQLITE_FCNTL_FILE_POINTER;
+        let out = (&raw mut file).cast();
+        assert_eq!(ffi::sqlite3_file_control(connection.handle(), c"main".as_ptr(), op, out), 0);
+        (*file).pMethods as usize
+    }
+}
+
+/// What a VFS opens and deletes files with, and asks for them.
+fn vfs_methods(name: &std::ffi::CStr) -> [usize; 3] {
+    // SAFETY: a registered VFS lives for ever.
+    let vfs = unsafe { &*ffi::sqlite3_vfs_find(name.as_ptr()) };
+    [
+        vfs.xOpen.map_or(0, |f| f as usize),
+        vfs.xDelete.map_or(0, |f| f as usize),
+        vfs.xAccess.map_or(0, |f| f as usize),
+    ]
+}
+
 /// A connection that was open before the shim is left alone: no method of it is replaced, and it works on as before.
 #[test]
 fn late_hijack() {
@@ -173,6 +198,7 @@ fn late_hijack() {
         let world = World::new(mode, 4096);
         let old = world.connect_by("unix");
         world.fill(&old, 0..10);
+        let methods = file_methods(&old);
         let half = {
             let mut statement = old.prepare("select id from t").unwrap();
             let mut rows = statement.query([]).unwrap();
@@ -189,6 +215,9 @@ fn late_hijack() {
             rest
         };
         assert_eq!(half, 9, "{mode}");
+        assert_eq!(file_methods(&old), methods, "{mode}: methods of an open file were replaced");
+        // All unix VFSes have these in common.
+        assert_eq!(vfs_methods(c"unix"), vfs_methods(c"unix-none"), "{mode}: SQLite's own VFS was changed");
         world.fill(&old, 10..500);
         old.execute_batch("vacuum").unwrap();
         world.check(&old);
