@@ -45,6 +45,8 @@ pub(super) struct Touches {
     order: Vec<Touch>,
     by_key: Vec<KeyTouches>,
     ids: HashMap<Key, u32>,
+    /// Where in `order` the touches with the newest LSN begin.
+    newest_from: u32,
 }
 
 /// More touches in one era than 32 bits count.
@@ -67,15 +69,27 @@ impl Touches {
                 id
             }
         };
-        if self.newest(key, lsn..=lsn).is_some() {
-            return Ok(());
-        }
-        if self.order.last().is_none_or(|newest| newest.lsn() <= lsn) {
-            self.order.push(Touch::new(lsn, id, at));
-            self.by_key.get_mut(id as usize).ok_or(TooMany)?.order.push(position);
+        let newest = self.order.last().map(Touch::lsn);
+        if newest.is_none_or(|newest| newest < lsn) {
+            self.newest_from = position;
+        } else if newest == Some(lsn) {
+            // The common case: told from the positions alone, without a look at touches long out of the caches.
+            if self.of(key).last().is_some_and(|&last| last >= self.newest_from) {
+                return Ok(());
+            }
         } else {
+            return self.insert_late(key, id, lsn, at);
+        }
+        self.order.push(Touch::new(lsn, id, at));
+        self.by_key.get_mut(id as usize).ok_or(TooMany)?.order.push(position);
+        Ok(())
+    }
+
+    fn insert_late(&mut self, key: Key, id: u32, lsn: Lsn, at: Location) -> Result<(), TooMany> {
+        if self.newest(key, lsn..=lsn).is_none() {
             let place = self.order.partition_point(|touch| touch.lsn() <= lsn);
             self.order.insert(place, Touch::new(lsn, id, at));
+            self.newest_from = self.newest_from.checked_add(1).ok_or(TooMany)?;
             self.index_again();
         }
         Ok(())
@@ -105,10 +119,25 @@ impl Touches {
         self.touch(position).map_or(Lsn::ORIGIN, Touch::lsn)
     }
 
+    /// How many of a key's touches are not above an LSN. Searched from the newest on, in growing steps: most
+    /// questions are about what has just been.
+    fn past(&self, positions: &[u32], lsn: Lsn) -> usize {
+        let is_past = |&position: &u32| self.lsn_at(position) <= lsn;
+        let (mut upto, mut step) = (positions.len(), 1);
+        loop {
+            let from = upto.saturating_sub(step);
+            let stretch = positions.get(from..upto).unwrap_or(&[]);
+            if from == 0 || stretch.first().is_some_and(is_past) {
+                return from + stretch.partition_point(is_past);
+            }
+            (upto, step) = (from, step * 2);
+        }
+    }
+
     /// The newest image of a key in a range of LSNs.
     pub(super) fn newest(&self, key: Key, range: RangeInclusive<Lsn>) -> Option<(Lsn, Location)> {
         let positions = self.of(key);
-        let past = positions.partition_point(|&position| self.lsn_at(position) <= *range.end());
+        let past = self.past(positions, *range.end());
         let touch = self.touch(*positions.get(past.checked_sub(1)?)?)?;
         range.contains(&touch.lsn()).then(|| (touch.lsn(), touch.at))
     }
@@ -116,8 +145,7 @@ impl Touches {
     /// The first image of a key above an LSN.
     pub(super) fn first_above(&self, key: Key, lsn: Lsn) -> Option<Location> {
         let positions = self.of(key);
-        let place = positions.partition_point(|&position| self.lsn_at(position) <= lsn);
-        Some(self.touch(*positions.get(place)?)?.at)
+        Some(self.touch(*positions.get(self.past(positions, lsn))?)?.at)
     }
 
     /// Whether a key has an image above an LSN.
@@ -140,6 +168,9 @@ impl Touches {
                 touches.order.pop();
             }
         }
+        let newest = self.order.last().map_or(Lsn::ORIGIN, Touch::lsn);
+        let from = self.order.partition_point(|touch| touch.lsn() < newest);
+        self.newest_from = u32::try_from(from).unwrap_or(u32::MAX);
     }
 
     /// The image with the highest LSN.
@@ -203,6 +234,40 @@ mod tests {
         assert_eq!(newest(&touches, 2, 1, 9), Some(20));
         assert_eq!(newest(&touches, 3, 1, 9), Some(50));
         assert_eq!(keys(&touches, 4, 8), [3, 1]);
+    }
+
+    /// Whatever the order of arrival, each question has the answer of a plain list.
+    #[test]
+    fn answers_are_those_of_a_plain_list() {
+        let mut state = 4711_u64;
+        let mut draw = |upto: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) % upto
+        };
+        let (mut found, mut plain) = (Touches::default(), Vec::<(u64, u64, u32)>::new());
+        let mut now = 1;
+        for at in 0..3000 {
+            now += draw(2);
+            let (key, lsn) = (draw(7), if draw(20) == 0 { 1 + draw(now) } else { now });
+            if draw(100) == 0 {
+                found.forget_above(Lsn::new(lsn));
+                plain.retain(|touch| touch.1 <= lsn);
+                now = plain.iter().map(|touch| touch.1).max().unwrap_or(1);
+                continue;
+            }
+            found.insert(Key::new(key), Lsn::new(lsn), Location::new(1, at)).unwrap();
+            if !plain.iter().any(|touch| (touch.0, touch.1) == (key, lsn)) {
+                plain.push((key, lsn, at));
+            }
+            let (key, from, to) = (draw(8), draw(now + 2), draw(now + 2));
+            let of = || plain.iter().filter(|touch| touch.0 == key);
+            let expected = of().filter(|touch| (from..=to).contains(&touch.1)).max_by_key(|touch| touch.1);
+            assert_eq!(newest(&found, key, from, to), expected.map(|touch| touch.2));
+            let expected = of().filter(|touch| touch.1 > from).min_by_key(|touch| touch.1);
+            let above = found.first_above(Key::new(key), Lsn::new(from)).map(Location::offset);
+            assert_eq!(above, expected.map(|touch| touch.2));
+        }
+        assert!(plain.len() > 1000);
     }
 
     #[test]
