@@ -34,11 +34,12 @@ pub(super) struct Guard<'a> {
     /// Where `pending` goes.
     offset: u64,
     file: Option<File>,
-    /// A file elsewhere that takes the journal's place when it is complete, and goes back afterwards: its
-    /// memory is used again. Only where nothing is synced: after a power cut a file may be found at a place
-    /// that it had left, with what was written into it since.
+    /// A file elsewhere that takes the journal's place when it is complete, and goes back afterwards: nothing
+    /// has to be allocated or given back.
     spare: Option<&'a Path>,
     place: Place,
+    /// Its owner or mode was changed, which only a sync of everything puts on disk.
+    dressed: bool,
 }
 
 /// Where the file is.
@@ -64,7 +65,6 @@ impl<'a> Guard<'a> {
         pending.clear();
         pending.resize(SECTOR, 0);
         let nonce = journal::nonce(counter);
-        let spare = spare.filter(|_| sync == Synchronous::Off);
         Self {
             path,
             like,
@@ -77,6 +77,7 @@ impl<'a> Guard<'a> {
             file: None,
             spare,
             place: Place::Nowhere,
+            dressed: false,
         }
     }
 
@@ -111,6 +112,11 @@ impl<'a> Guard<'a> {
         if let Some(file) = self.spare.and_then(|spare| options.open(spare).ok())
             && self.dress(&file).is_ok()
         {
+            if self.sync != Synchronous::Off {
+                // Else a power cut could undo the renaming that brought it back here, and leave at the
+                // journal's place what is written into it now.
+                sync_folder(self.path)?;
+            }
             self.file = Some(file);
             self.place = Place::Spare;
             return Ok(());
@@ -123,21 +129,25 @@ impl<'a> Guard<'a> {
     }
 
     /// Gives a file the owner and mode of the database.
-    fn dress(&self, file: &File) -> io::Result<()> {
+    fn dress(&mut self, file: &File) -> io::Result<()> {
         let ours = file.metadata()?;
         if (ours.uid(), ours.gid()) != (self.like.uid(), self.like.gid()) {
             // Only root can; for others it is as SQLite's own journals are.
-            let _ = fchown(file, Some(self.like.uid()), Some(self.like.gid()));
+            self.dressed |= fchown(file, Some(self.like.uid()), Some(self.like.gid())).is_ok();
         }
         let mode = self.like.mode() & 0o777;
-        if ours.mode() & 0o777 != mode { file.set_permissions(Permissions::from_mode(mode)) } else { Ok(()) }
+        if ours.mode() & 0o777 == mode {
+            return Ok(());
+        }
+        self.dressed = true;
+        file.set_permissions(Permissions::from_mode(mode))
     }
 
     /// Makes it hot: from now on a playback restores what was added. `pages`: the database's present length.
     ///
-    /// What `synchronous` asks for is on disk then: with `Normal` as in SQLite's own transactions of that
-    /// level, where checksums tell a page that was not written before a power cut; with `Full` the records
-    /// before the header that counts them.
+    /// What `synchronous` asks for is on disk then. A spare file takes its place complete. One that is written
+    /// in its place is as SQLite's own: with `Normal` checksums tell a page that was not written before a power
+    /// cut; with `Full` the records are there before the header that counts them.
     pub(super) fn commit(&mut self, pages: u32) -> io::Result<()> {
         // SQLite looks for another header at the next sector: there shall be none.
         let end = self.offset + self.pending.len() as u64;
@@ -145,42 +155,72 @@ impl<'a> Guard<'a> {
         self.pending.resize(self.pending.len() + zeros as usize, 0);
         let (records, nonce, page_size) = (self.records, self.nonce, self.page_size);
         let header = JournalHeader { records, nonce, pages, page_size }.encode();
-        let whole = self.offset == 0 && self.sync != Synchronous::Full;
+        if self.file.is_none() {
+            self.open()?;
+        }
+        let spare = self.place == Place::Spare;
+        let whole = self.offset == 0 && (spare || self.sync != Synchronous::Full);
         if whole && let Some(place) = self.pending.get_mut(..SECTOR) {
             place.copy_from_slice(&header);
         }
         self.flush()?;
-        let Some(file) = &self.file else { return Err(io::ErrorKind::NotFound.into()) };
-        if self.sync == Synchronous::Full {
-            file.sync_data()?;
+        if !spare {
+            return self.complete(&header, whole);
         }
-        fault::place("rollback rewind: body of the guard");
+        let file = self.opened()?;
         if !whole {
             file.write_all_at(&header, 0)?;
         }
         if self.sync != Synchronous::Off {
-            file.sync_data()?;
-            sync_folder(self.path)?;
+            self.sync_file()?;
         }
-        if self.place == Place::Spare { self.take_place() } else { Ok(()) }
+        self.take_place(&header)
+    }
+
+    /// Makes what was written at the journal's place hot.
+    fn complete(&self, header: &[u8], has_header: bool) -> io::Result<()> {
+        let file = self.opened()?;
+        if self.sync == Synchronous::Full {
+            file.sync_data()?;
+        }
+        fault::place("rollback rewind: body of the guard");
+        if !has_header {
+            file.write_all_at(header, 0)?;
+        }
+        if self.sync == Synchronous::Off {
+            return Ok(());
+        }
+        self.sync_file()?;
+        sync_folder(self.path)
+    }
+
+    fn opened(&self) -> io::Result<&File> {
+        self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn sync_file(&self) -> io::Result<()> {
+        let file = self.opened()?;
+        if self.dressed { file.sync_all() } else { file.sync_data() }
     }
 
     /// Puts the complete spare file at the journal's place.
-    fn take_place(&mut self) -> io::Result<()> {
+    fn take_place(&mut self, header: &[u8]) -> io::Result<()> {
         fault::place("rollback rewind: spare guard");
         let Some(spare) = self.spare else { return Err(io::ErrorKind::NotFound.into()) };
-        if std::fs::rename(spare, self.path).is_err() {
-            // On another file system, perhaps. A kill in here leaves a part of a guard, and a database that
-            // was not written yet: a playback changes nothing.
-            let Some(mut from) = self.file.take() else { return Err(io::ErrorKind::NotFound.into()) };
-            self.spare = None;
-            self.open()?;
-            let Some(to) = &mut self.file else { return Err(io::ErrorKind::NotFound.into()) };
-            io::Seek::rewind(&mut from)?;
-            io::copy(&mut from, to)?;
+        if std::fs::rename(spare, self.path).is_ok() {
+            self.place = Place::Journal;
+            return if self.sync == Synchronous::Off { Ok(()) } else { sync_folder(self.path) };
         }
-        self.place = Place::Journal;
-        Ok(())
+        // On another file system, perhaps.
+        let Some(mut from) = self.file.take() else { return Err(io::ErrorKind::NotFound.into()) };
+        self.spare = None;
+        self.open()?;
+        let mut to = self.opened()?;
+        let body = io::SeekFrom::Start(SECTOR as u64);
+        io::Seek::seek(&mut from, body)?;
+        io::Seek::seek(&mut to, body)?;
+        io::copy(&mut from, &mut to)?;
+        self.complete(header, false)
     }
 
     /// Takes the journal away: the rewind is done, or was given up before anything was written.
@@ -201,7 +241,7 @@ impl<'a> Guard<'a> {
 
     /// Whether the spare file, if one was offered, is of use for the next rewind.
     pub(super) fn spare_works(&self) -> bool {
-        self.spare.is_some() || self.sync != Synchronous::Off
+        self.spare.is_some()
     }
 
     /// Gives the memory back.
@@ -311,12 +351,33 @@ mod tests {
     }
 
     #[test]
-    fn removed_guard_leaves_the_spare_only_where_nothing_is_synced() {
+    fn removed_guard_leaves_the_spare() {
         for sync in [Synchronous::Off, Synchronous::Normal, Synchronous::Full] {
             let old = Old::new();
             old.guard(sync, 3, |guard| guard.remove().unwrap());
-            assert!(!old.journal().exists());
-            assert_eq!(old.spare().exists(), sync == Synchronous::Off, "{sync:?}");
+            assert!(!old.journal().exists() && old.spare().exists(), "{sync:?}");
+        }
+    }
+
+    /// As when it lies on another file system; here its name is gone.
+    #[test]
+    fn spare_that_cannot_take_the_place_is_copied() {
+        for sync in [Synchronous::Off, Synchronous::Normal, Synchronous::Full] {
+            let old = Old::new();
+            let like = std::fs::metadata(old.database()).unwrap();
+            let (journal, spare) = (old.journal(), old.spare());
+            let mut guard = Guard::new(&journal, &like, PAGE as u32, 70, sync, Some(&spare), Vec::new());
+            for (number, page) in (1..).zip(old.bytes.chunks(PAGE)) {
+                guard.add(number, page).unwrap();
+            }
+            guard.flush().unwrap();
+            std::fs::remove_file(&spare).unwrap();
+            guard.commit((old.bytes.len() / PAGE) as u32).unwrap();
+            assert!(is_guard(&journal, 70) && !guard.spare_works());
+            let mut torn = old.bytes.clone();
+            torn[24..].fill(0x77);
+            std::fs::write(old.database(), &torn).unwrap();
+            assert!(old.after_a_look() == old.bytes, "{sync:?}");
         }
     }
 
