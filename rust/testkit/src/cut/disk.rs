@@ -86,7 +86,11 @@ impl Disk {
             let own = |change: &usize| {
                 let change = &self.entries[*change];
                 match entry.op {
-                    Op::SyncFolder => change.op != Op::Size && folder(change.text()) == entry.text(),
+                    // A renaming is there when either of its folders is.
+                    Op::SyncFolder if change.op != Op::Size => {
+                        change.text().split('\n').any(|name| folder(name) == entry.text())
+                    }
+                    Op::SyncFolder => false,
                     _ => change.op == Op::Size && change.file == entry.file,
                 }
             };
@@ -150,7 +154,6 @@ impl Disk {
 }
 
 fn folder(name: &str) -> &str {
-    let name = name.split('\n').next().unwrap_or(name);
     name.rfind('/').map_or("", |at| &name[..=at])
 }
 
