@@ -210,6 +210,32 @@ fn rolled_back_before_a_restart_of_the_machine() {
     }
 }
 
+/// The journal's deletion did not reach the disk, and the last transaction was played back; nor did the registers, which
+/// hold the counter that the file has again. The log did.
+#[test]
+fn undone_by_a_restart_of_the_machine_together_with_the_registers() {
+    let world = World::new("delete", 1024);
+    let db = world.record();
+    let c = world.connect();
+    world.fill(&c, 0..200);
+    let store = world.dir.path().join("a.db-rewind");
+    let read = |name: &str| std::fs::read(store.join(name)).unwrap();
+    let (file, control) = (std::fs::read(world.path()).unwrap(), read("control"));
+    world.fill(&c, 200..300);
+    db.mark("m").unwrap();
+    let digest = db.digest().unwrap();
+    let log = read("0000000000000001.seg");
+    drop((c, db));
+    for (path, bytes) in
+        [(world.path(), file), (store.join("control"), control), (store.join("0000000000000001.seg"), log)]
+    {
+        std::fs::write(path, bytes).unwrap();
+    }
+    restart(&store);
+    let db = world.record();
+    assert!(!exact_or_refused(&db, digest, "the newest moment is not what is there"));
+}
+
 /// Whether one that was cut off would have been committed, nobody knows: only a rollback that was seen counts.
 #[test]
 fn cut_off_by_a_restart_of_the_machine() {

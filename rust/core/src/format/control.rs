@@ -16,6 +16,8 @@ pub(crate) const REGISTERS: u32 = 7;
 pub(crate) const BROKEN: u32 = 8;
 /// Index of an object's flag: its history was confirmed since the machine was started.
 pub(crate) const CONFIRMED: u32 = 9;
+/// Index of an object's flag: its registers were found older than its newest moment in the log.
+pub(crate) const BEHIND: u32 = 10;
 
 /// Offset of the current segment's id.
 pub(crate) const CURRENT: u32 = 128;
@@ -42,8 +44,8 @@ const HASH: usize = 48;
 
 const _: () = assert!(HASH + 8 == HEADER_LEN && HEADER_LEN <= CURRENT as usize);
 const _: () = assert!(SLOTS_AT + SLOTS as u32 * SLOT_LEN == OBJECTS_AT);
-const _: () = assert!(BROKEN == REGISTERS + 1 && CONFIRMED == BROKEN + 1);
-const _: () = assert!((CONFIRMED + 1) * 8 <= OBJECT_LEN && OBJECT_LEN.is_multiple_of(64));
+const _: () = assert!(BROKEN == REGISTERS + 1 && CONFIRMED == BROKEN + 1 && BEHIND == CONFIRMED + 1);
+const _: () = assert!((BEHIND + 1) * 8 <= OBJECT_LEN && OBJECT_LEN.is_multiple_of(64));
 const _: () = assert!(LEN.is_multiple_of(4096) && LEN == 53_248);
 
 /// Offset of a slot's word: generation in its low half, process id in the high one.
@@ -52,10 +54,11 @@ pub(crate) const fn slot_at(slot: u16) -> Option<u32> {
     if slot < SLOTS { Some(SLOTS_AT + slot as u32 * SLOT_LEN) } else { None }
 }
 
-/// Offset of a word of an object: its last LSN (index 0), a register (1 to 7), [`BROKEN`] or [`CONFIRMED`].
+/// Offset of a word of an object: its last LSN (index 0), a register (1 to 7), [`BROKEN`], [`CONFIRMED`] or
+/// [`BEHIND`].
 #[must_use]
 pub(crate) const fn object_at(object: u32, index: u32) -> Option<u32> {
-    if object < OBJECTS && index <= CONFIRMED {
+    if object < OBJECTS && index <= BEHIND {
         Some(OBJECTS_AT + object * OBJECT_LEN + index * 8)
     } else {
         None
@@ -153,9 +156,9 @@ mod tests {
     fn words_stay_in_the_file() {
         assert_eq!(slot_at(1023), Some(20464));
         assert_eq!(slot_at(1024), None);
-        assert_eq!(object_at(255, CONFIRMED), Some(LEN - 128 + 72));
+        assert_eq!(object_at(255, BEHIND), Some(LEN - 128 + 80));
         assert_eq!(object_at(256, 0), None);
-        assert_eq!(object_at(0, CONFIRMED + 1), None);
+        assert_eq!(object_at(0, BEHIND + 1), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use crate::error::OpenError;
+use crate::format::control::BEHIND;
 use crate::format::record::{self, REST};
 use crate::format::segment::HEADER_LEN;
 use crate::format::{HEADER, Kind, Place};
@@ -26,6 +27,8 @@ struct Said {
     images: u64,
     /// Of all other records.
     others: u64,
+    /// Of those that make a moment.
+    moments: u64,
 }
 
 impl Newest {
@@ -37,6 +40,9 @@ impl Newest {
             _ => &mut said.others,
         };
         *of_its_kind = head.lsn.get().max(*of_its_kind);
+        if matches!(head.kind, Kind::Commit | Kind::Rewind | Kind::Era) {
+            said.moments = head.lsn.get().max(said.moments);
+        }
         if head.kind == Kind::Void {
             said.images = said.images.min(head.lsn.get());
         }
@@ -196,9 +202,16 @@ impl Inner {
     /// Announces what was found in the log.
     pub(super) fn raise_last_lsns(&self, newest: &Newest) {
         for (object, said) in &newest.0 {
-            if let Some(word) = self.control.object(*object, 0) {
+            let (last, behind) = (self.control.object(*object, 0), self.control.object(*object, BEHIND));
+            if let (Some(last), Some(behind)) = (last, behind) {
+                // An object's LSN is announced before its registers change: where it is older, so are they. That has
+                // to be known before the LSN is raised.
+                if last.load(Ordering::Acquire) < said.moments {
+                    // Release: partner of `Store::registers_behind`.
+                    behind.store(1, Ordering::Release);
+                }
                 // Release: partner of `Store::last_lsn`.
-                word.fetch_max(said.images.max(said.others), Ordering::Release);
+                last.fetch_max(said.images.max(said.others), Ordering::Release);
             }
         }
     }

@@ -90,12 +90,22 @@ impl Store {
         self.word(object, control::CONFIRMED).is_none_or(|word| word.load(Ordering::Acquire) == 0)
     }
 
+    /// Whether the registers may be older than the log: after a start of the machine they were found with an LSN below
+    /// that of the newest moment. So until the object's history is [confirmed](Self::confirm_boot).
+    #[must_use]
+    pub fn registers_behind(&self, object: ObjectId) -> bool {
+        // Acquire: partner of `confirm_boot`.
+        self.word(object, control::BEHIND).is_none_or(|word| word.load(Ordering::Acquire) != 0)
+    }
+
     /// Says that this object's history has been compared with the object itself since the machine was started: for
-    /// everybody, [`boot_changed`](Self::boot_changed) is over.
+    /// everybody, [`boot_changed`](Self::boot_changed) and [`registers_behind`](Self::registers_behind) are over.
     pub fn confirm_boot(&self, object: ObjectId) {
-        if let Some(word) = self.word(object, control::CONFIRMED) {
-            // Release: partner of `boot_changed`.
-            word.store(1, Ordering::Release);
+        for (index, value) in [(control::BEHIND, 0), (control::CONFIRMED, 1)] {
+            if let Some(word) = self.word(object, index) {
+                // Release: partner of `boot_changed` and `registers_behind`.
+                word.store(value, Ordering::Release);
+            }
         }
     }
 

@@ -194,9 +194,16 @@ fn is_kept(engine: &mut Rollback, present: &Present, known: &Known) -> Result<bo
         return Ok(false);
     }
     let registers = engine.registers();
-    if registers.counter() == 0 && registers.in_flight().is_none() && *at == known.last {
-        // The registers were lost, but nothing has happened since the anchor.
-        registers.raise_counter(anchor.counter);
+    let unknown = registers.counter() == 0 && registers.in_flight().is_none();
+    // Nor can registers be trusted that a power cut has left older than the newest moment: the journal of that one's
+    // transaction may have come back with them, and undone it.
+    if engine.store.registers_behind(engine.object) || unknown {
+        if *at != known.last {
+            return Ok(false);
+        }
+        // Nothing has happened since the anchor.
+        registers.set_in_flight(None);
+        registers.begin(anchor.counter, registers.cookie());
     }
     Ok(engine.settle(present)?.is_some())
 }
