@@ -171,10 +171,7 @@ impl<'a> Scene<'a> {
             .status()
             .expect("child");
         assert!(status.success(), "the recorded life of seed {seed:#x} ended with {status}");
-        // The guard of a rewind may have a header before its records are there, as SQLite's own journals may (`recovery.md`,
-        // "Power cut, `normal`").
-        let ordered = !wal && plan.synchronous < 2;
-        let disk = Disk::new(before, trace::load(&trace).expect("trace"), ordered);
+        let disk = Disk::new(before, trace::load(&trace).expect("trace"));
         let events = events(&disk.entries);
         fs::write(folder.path().join("boot"), format!("{:032x}\n", rng.bits())).expect("boot id");
         let eye = Eye::new(Peer::process("eye", &options.binary), &path, wal);

@@ -41,13 +41,11 @@ pub(super) struct Cut {
 pub(super) struct Disk {
     pub(super) entries: Vec<Entry>,
     before: Files,
-    /// Bytes that make a file longer are there before the length that covers them.
-    ordered: bool,
 }
 
 impl Disk {
-    pub(super) fn new(before: Files, entries: Vec<Entry>, ordered: bool) -> Self {
-        Self { entries, before, ordered }
+    pub(super) fn new(before: Files, entries: Vec<Entry>) -> Self {
+        Self { entries, before }
     }
 
     /// Where a file that was there before is opened first.
@@ -183,7 +181,7 @@ impl File<'_> {
         let base = known.and_then(|(_, e)| self.disk.before.get(e.text()));
         let mut content = base.cloned().unwrap_or_default();
 
-        let (size, durable) = self.size(content.len() as u64, size_floor, rng);
+        let size = self.size(content.len() as u64, size_floor, rng);
         content.resize(usize::try_from(size).expect("in memory"), 0);
         let mut touched: BTreeMap<u64, Vec<(usize, &Entry)>> = BTreeMap::new();
         let longest = self.entries().map(|(_, e)| e.offset + e.length).max().unwrap_or(0).max(size);
@@ -201,8 +199,7 @@ impl File<'_> {
             let from = sector * self.sector;
             let covers = |e: &Entry| e.offset / 4096 * 4096 <= from && from < e.offset + e.length;
             let range = ranges.iter().rfind(|(_, e)| covers(e)).map_or(0, |(index, _)| *index);
-            let appended = self.disk.ordered && from >= durable;
-            let until = self.version(&writes, floor.max(range), appended, rng);
+            let until = self.version(&writes, floor.max(range), rng);
             for (_, entry) in &writes[..until] {
                 apply(&mut content, entry, from..from + self.sector);
             }
@@ -210,8 +207,8 @@ impl File<'_> {
         content
     }
 
-    /// The length, and the one that is certain. It grows when the system gets to it, before the content or after it.
-    fn size(&self, before: u64, floor: usize, rng: &mut Rng) -> (u64, u64) {
+    /// The length. It grows when the system gets to it, before the content or after it.
+    fn size(&self, before: u64, floor: usize, rng: &mut Rng) -> u64 {
         let mut steps = vec![before];
         let mut least = 0;
         for (index, entry) in self.entries() {
@@ -235,19 +232,18 @@ impl File<'_> {
             Luck::None => least,
             _ => least + rng.index(steps.len() - least),
         };
-        (steps[chosen], steps[least])
+        steps[chosen]
     }
 
     /// How many of a sector's writes are there: those that were synced at least. What came after a cut of the
     /// file that is not there is not there either; what came before one that is, is gone.
-    fn version(&self, writes: &[(usize, &Entry)], floor: usize, appended: bool, rng: &mut Rng) -> usize {
+    fn version(&self, writes: &[(usize, &Entry)], floor: usize, rng: &mut Rng) -> usize {
         let cut = |(index, entry): &(usize, &Entry)| entry.op == Op::Size && *index < self.changed;
         let missing = |(index, entry): &(usize, &Entry)| entry.op == Op::Size && *index >= self.changed;
         let most = writes.iter().position(missing).unwrap_or(writes.len());
         let least = writes.partition_point(|(index, _)| *index < floor);
         let least = least.max(writes.iter().rposition(cut).map_or(0, |at| at + 1)).min(most);
         let all = match self.luck {
-            _ if appended => true,
             Luck::All => true,
             Luck::None => false,
             Luck::Half => rng.chance(50),
@@ -291,7 +287,7 @@ mod tests {
         let before = Files::from([("a".to_owned(), vec![1; 1024])]);
         let mut entries = vec![entry(Op::Known, 1, 0, b"a")];
         entries.extend(rest);
-        Disk::new(before, entries, false)
+        Disk::new(before, entries)
     }
 
     fn all_cuts(disk: &Disk) -> Vec<Files> {
