@@ -14,7 +14,7 @@ use crate::store::Head;
 /// A frame ends with the key in which it reached this.
 const FRAME: usize = 8 << 10;
 /// And in the middle of one here.
-const LONG_FRAME: usize = 64 << 10;
+const LONG_FRAME: usize = 32 << 10;
 
 /// A record of the segment that is sealed.
 #[derive(Clone, Copy, Debug)]

@@ -49,6 +49,7 @@ impl Store {
             match outcome {
                 Appended::At(at) => {
                     if segment.is_gone() && !self.has(Location::new(id, at), head, body)? {
+                        inner.roll(id, len)?;
                         continue;
                     }
                     if segment.wants_pages(at, STEP) {
@@ -58,7 +59,7 @@ impl Store {
                 }
                 Appended::Full => inner.roll(id, len)?,
                 Appended::Aborted => inner.reclaim_slot(),
-                Appended::Damaged(_) if segment.is_gone() => {}
+                Appended::Damaged(_) if segment.is_gone() => inner.roll(id, len)?,
                 Appended::Damaged(at) => {
                     let what = format!("no record stands at {}", Location::new(id, at));
                     return Err(AppendError::Damaged { what });
@@ -78,5 +79,62 @@ impl Store {
             Err(ReadError::Io { action, source }) => Err(AppendError::Io { action, source }),
             Err(other) => Err(AppendError::Damaged { what: other.to_string() }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::format::Kind;
+    use crate::store::{Cursor, Head, Location, Record, Store, StoreOptions};
+    use crate::sync::Ordering;
+    use crate::types::{Key, Lsn, ObjectId};
+
+    fn head(lsn: u64) -> Head {
+        let object = ObjectId::new(0);
+        Head { kind: Kind::Note, flags: 0, object, key: Key::new(1), lsn: Lsn::new(lsn) }
+    }
+
+    fn all(store: &Store) -> Vec<Record> {
+        let mut places = Vec::new();
+        store.scan(&mut Cursor::default(), &mut |_, at, _| places.push(at)).unwrap();
+        places.into_iter().map(|at| store.read(at).unwrap()).collect()
+    }
+
+    /// A store of sealed segments, and a thread in it that still takes the first one for the last.
+    fn asleep(dir: &std::path::Path) -> Store {
+        let options = StoreOptions { first_segment: 4096, max_segment: 64 << 10, limit: 1 << 24 };
+        let store = Store::open(dir, &options).unwrap();
+        for lsn in 1..300 {
+            store.append(head(lsn), &[&[lsn as u8; 600]]).unwrap();
+        }
+        while store.seal_some().unwrap().is_some() {}
+        assert!(store.inner.segments.get(1).unwrap().is_gone());
+        store.inner.current.store(1, Ordering::Relaxed);
+        store
+    }
+
+    #[test]
+    fn hazard_stopped_within_an_append_while_the_segment_was_sealed() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = asleep(dir.path());
+        let last = store.inner.control.current();
+        let at = store.append(head(300), &[b"late"]).unwrap();
+        assert_eq!(at.segment().get(), u64::from(last));
+        store.inner.current.store(1, Ordering::Relaxed);
+        let long = vec![7; 9000];
+        store.append_batch(&[(head(301), &long), (head(302), &long)]).unwrap();
+        let found: Vec<u64> = all(&store).iter().map(|record| record.head.lsn.get()).collect();
+        assert_eq!(found, (1..303).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_had_counted_before_the_thread_was_stopped_is_not_appended_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = asleep(dir.path());
+        let second = &all(&store)[1];
+        assert!(store.has(second.at, second.head, &[&second.body[..9], &second.body[9..]]).unwrap());
+        assert!(!store.has(second.at, head(3), &[&second.body]).unwrap());
+        assert!(!store.has(second.at, second.head, &[b"other"]).unwrap());
+        assert!(!store.has(Location::new(1, 72), second.head, &[&second.body]).unwrap());
     }
 }

@@ -118,6 +118,7 @@ impl Store {
                 if let Some((head, body)) = newest
                     && !self.has(last, *head, &[body])?
                 {
+                    inner.roll(id, 0)?;
                     return self.append_some(records);
                 }
                 if segment.wants_pages(at, STEP) {
@@ -134,7 +135,10 @@ impl Store {
                 inner.reclaim_slot();
                 self.append_some(records)
             }
-            Appended::Damaged(_) if segment.is_gone() => self.append_some(records),
+            Appended::Damaged(_) if segment.is_gone() => {
+                inner.roll(id, 0)?;
+                self.append_some(records)
+            }
             Appended::Damaged(at) => {
                 let what = format!("no record stands at {}", Location::new(id, at));
                 Err(AppendError::Damaged { what })
