@@ -9,6 +9,7 @@ use super::engine::Rollback;
 use super::present::Present;
 use super::recorder::Recorder;
 use super::registry;
+use super::spare::Turns;
 use super::two_copies;
 use crate::engine::{SharedHistory, locked};
 use crate::error::Error;
@@ -119,6 +120,7 @@ fn make(
         synchronous: options.synchronous,
         attachment: None,
         buffers: Buffers::default(),
+        spares: Turns::default(),
     })
 }
 

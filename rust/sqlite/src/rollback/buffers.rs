@@ -5,8 +5,6 @@ pub(super) struct Buffers {
     pub(super) images: Vec<u8>,
     /// For the guard.
     pub(super) journal: Vec<u8>,
-    /// The spare guard cannot be moved to the journal's place.
-    pub(super) no_spare: bool,
 }
 
 /// Keeps a buffer, whatever is in it, unless it is large.

@@ -8,6 +8,7 @@ use dbrewind_core::{Code, Extent, Head, Key, Kind, Lsn, ObjectId, Store};
 use super::buffers::Buffers;
 use super::present::Present;
 use super::registry::{self, Attachment};
+use super::spare::Turns;
 use crate::digest::Digester;
 use crate::engine::{Change, Engine, JournalMode, Moment, SharedHistory};
 use crate::error::Error;
@@ -36,6 +37,7 @@ pub(crate) struct Rollback {
     /// `None` until the first look at the database is over, and after `close`.
     pub(super) attachment: Option<Attachment>,
     pub(super) buffers: Buffers,
+    pub(super) spares: Turns,
 }
 
 impl Rollback {

@@ -6,9 +6,10 @@
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::journal::{self, JournalHeader, SECTOR};
+use super::spare::Spare;
 use crate::fault;
 use crate::options::Synchronous;
 
@@ -34,12 +35,12 @@ pub(super) struct Guard<'a> {
     /// Where `pending` goes.
     offset: u64,
     file: Option<File>,
-    /// A file elsewhere that takes the journal's place when it is complete, and goes back afterwards: nothing
-    /// has to be allocated or given back.
-    spare: Option<&'a Path>,
+    spare: Option<Spare>,
     place: Place,
     /// Its owner or mode was changed, which only a sync of everything puts on disk.
     dressed: bool,
+    /// The spare file was brought to the journal's place.
+    came: bool,
 }
 
 /// Where the file is.
@@ -59,7 +60,7 @@ impl<'a> Guard<'a> {
         page_size: u32,
         counter: u32,
         sync: Synchronous,
-        spare: Option<&'a Path>,
+        spare: Option<Spare>,
         mut pending: Vec<u8>,
     ) -> Self {
         pending.clear();
@@ -78,6 +79,7 @@ impl<'a> Guard<'a> {
             spare,
             place: Place::Nowhere,
             dressed: false,
+            came: false,
         }
     }
 
@@ -109,10 +111,10 @@ impl<'a> Guard<'a> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         // What is left in it of an earlier rewind is cut off by the zeros at the end of this one.
-        if let Some(file) = self.spare.and_then(|spare| options.open(spare).ok())
+        if let Some(file) = self.spare.as_ref().and_then(|spare| options.open(&spare.path).ok())
             && self.dress(&file).is_ok()
         {
-            if self.sync != Synchronous::Off {
+            if self.spare.as_ref().is_some_and(|spare| !spare.is_back) {
                 // Else a power cut could undo the renaming that brought it back here, and leave at the
                 // journal's place what is written into it now.
                 sync_folder(self.path)?;
@@ -206,9 +208,10 @@ impl<'a> Guard<'a> {
     /// Puts the complete spare file at the journal's place.
     fn take_place(&mut self, header: &[u8]) -> io::Result<()> {
         fault::place("rollback rewind: spare guard");
-        let Some(spare) = self.spare else { return Err(io::ErrorKind::NotFound.into()) };
-        if std::fs::rename(spare, self.path).is_ok() {
+        let Some(spare) = &self.spare else { return Err(io::ErrorKind::NotFound.into()) };
+        if std::fs::rename(&spare.path, self.path).is_ok() {
             self.place = Place::Journal;
+            self.came = true;
             return if self.sync == Synchronous::Off { Ok(()) } else { sync_folder(self.path) };
         }
         // On another file system, perhaps.
@@ -231,12 +234,24 @@ impl<'a> Guard<'a> {
         }
         let small =
             file.and_then(|file| file.metadata().ok()).is_some_and(|found| found.len() <= SPARE_LIMIT);
-        let kept = self.spare.filter(|_| small);
-        if kept.is_none_or(|spare| std::fs::rename(self.path, spare).is_err()) {
+        let kept = self.spare.as_ref().filter(|_| small);
+        if kept.is_none_or(|spare| std::fs::rename(self.path, &spare.path).is_err()) {
             std::fs::remove_file(self.path)?;
         }
         self.place = Place::Nowhere;
         if self.sync == Synchronous::Full { sync_folder(self.path) } else { Ok(()) }
+    }
+
+    /// Takes it away because the rewind does not happen. Others must not find it in their way (`Turns`).
+    pub(super) fn give_up(&mut self) -> io::Result<()> {
+        let was_there = self.place == Place::Journal;
+        self.remove()?;
+        if was_there && self.sync == Synchronous::Normal { sync_folder(self.path) } else { Ok(()) }
+    }
+
+    /// Whether a spare file came to the journal's place, and the folder was synced then.
+    pub(super) fn spare_synced(&self) -> bool {
+        self.spare_works() && self.came && self.sync != Synchronous::Off
     }
 
     /// Whether the spare file, if one was offered, is of use for the next rewind.
@@ -257,16 +272,12 @@ fn sync_folder(of: &Path) -> io::Result<()> {
     }
 }
 
-/// Where the spare file of a database is, in a folder for such files.
-pub(super) fn spare_in(folder: &Path, object: u32) -> PathBuf {
-    folder.join(format!("guard-{object}"))
-}
-
 #[cfg(all(test, feature = "bundled"))]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 mod tests {
     use super::super::journal::{is_guard, is_hot, path_for};
     use super::*;
+    use std::path::PathBuf;
 
     const PAGE: usize = 1024;
 
@@ -302,14 +313,22 @@ mod tests {
         }
 
         fn spare(&self) -> PathBuf {
-            spare_in(self.folder.path(), 1)
+            self.folder.path().join("spare")
         }
 
         /// A hot guard of the pages, the first ones of them.
         fn guard(&self, sync: Synchronous, pages: usize, run: impl FnOnce(&mut Guard<'_>)) {
             let (journal, spare) = (self.journal(), self.spare());
             let like = std::fs::metadata(self.database()).unwrap();
-            let mut guard = Guard::new(&journal, &like, PAGE as u32, 70, sync, Some(&spare), Vec::new());
+            let mut guard = Guard::new(
+                &journal,
+                &like,
+                PAGE as u32,
+                70,
+                sync,
+                Some(Spare { path: spare.clone(), is_back: false }),
+                Vec::new(),
+            );
             for (number, page) in (1..).zip(self.bytes.chunks(PAGE)).take(pages) {
                 guard.add(number, page).unwrap();
                 assert!(!is_hot(&journal).unwrap() && !is_guard(&journal, 70));
@@ -366,7 +385,15 @@ mod tests {
             let old = Old::new();
             let like = std::fs::metadata(old.database()).unwrap();
             let (journal, spare) = (old.journal(), old.spare());
-            let mut guard = Guard::new(&journal, &like, PAGE as u32, 70, sync, Some(&spare), Vec::new());
+            let mut guard = Guard::new(
+                &journal,
+                &like,
+                PAGE as u32,
+                70,
+                sync,
+                Some(Spare { path: spare.clone(), is_back: false }),
+                Vec::new(),
+            );
             for (number, page) in (1..).zip(old.bytes.chunks(PAGE)) {
                 guard.add(number, page).unwrap();
             }

@@ -22,6 +22,7 @@ mod recorder;
 mod registry;
 mod rewind;
 mod settle;
+mod spare;
 mod two_copies;
 mod under_lock;
 mod watched;

@@ -10,7 +10,7 @@ use dbrewind_core::{Extent, Kind, Lsn, Plan, Timestamp};
 use super::buffers::reusable;
 use super::differences::Differences;
 use super::engine::Rollback;
-use super::guard::{self, Guard};
+use super::guard::Guard;
 use super::intent::{self, Intent};
 use super::journal;
 use super::lock_wait::{self, Wait};
@@ -103,13 +103,14 @@ impl Rollback {
         if self.settle(&present)?.is_none() {
             return Err(self.not_attached(&present).into());
         }
-        let (from, plan, unchanged) = {
+        let (from, plan, unchanged, newest) = {
             let mut history = locked(&self.history);
             history.catch_up()?;
             let timeline = &history.timeline;
             let now = timeline.last();
             let plan = timeline.plan(now, target).map_err(Error::from)?;
-            (now, plan, timeline.canonical(now) == timeline.canonical(target))
+            let newest = timeline.rewinds().last().map(|rewind| rewind.lsn);
+            (now, plan, timeline.canonical(now) == timeline.canonical(target), newest)
         };
         let own = from
             .max(self.store.last_lsn(self.object))
@@ -117,7 +118,7 @@ impl Rollback {
             .ok_or_else(|| Error::internal("the LSNs are used up"))?;
         let step = STEP + (journal::random() % STEPS) as u32;
         let counter = self.registers().counter_above(present.counter(), step);
-        let spare = guard::spare_in(self.store.dir(), self.object.get());
+        let spare = self.spares.next(self.store.dir(), self.object, newest, self.synchronous);
         let buffers = std::mem::take(&mut self.buffers);
         let bridge = self.synchronous == Synchronous::Off;
         let mut work =
@@ -128,12 +129,16 @@ impl Rollback {
             present.header.map_or(self.block, |header| header.page_size),
             counter,
             self.synchronous,
-            Some(spare.as_path()).filter(|_| !buffers.no_spare),
+            spare,
             buffers.journal,
         );
         let course = Course { from, target, plan, unchanged, present, counter };
         let result = self.carry_out(&course, &mut work, &mut guard);
-        self.buffers.no_spare = buffers.no_spare || !guard.spare_works();
+        match &result {
+            Ok(Change { method: Method::Nothing, .. }) => {}
+            Ok(_) => self.spares.used(Some(own).filter(|_| guard.spare_synced()), guard.spare_works()),
+            Err(_) => self.spares.used(None, guard.spare_works()),
+        }
         self.buffers.journal = reusable(guard.into_memory());
         self.buffers.images = reusable(work.into_memory());
         result
@@ -154,7 +159,7 @@ impl Rollback {
                 Ok(Change { undo: course.from, pages: work.len(), method: Method::Written })
             }
             // Not one byte of the database has changed: without the journal nothing has happened.
-            Err(error) => match guard.remove() {
+            Err(error) => match guard.give_up() {
                 Ok(()) => {
                     self.registers().set_in_flight(None);
                     Err(Halted::Before(error))

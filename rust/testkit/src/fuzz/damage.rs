@@ -146,7 +146,7 @@ fn step(input: &mut Input<'_>, files: &mut BTreeMap<String, Vec<u8>>, forged: &m
             put(bytes, at, &piece);
         }
         _ => {
-            let name = ["0000000000000009.seg.tmp", "0000000000000002.seg", "guard-0", "x.seg", "control"];
+            let name = ["0000000000000009.seg.tmp", "0000000000000002.seg", "guard-0-a", "x.seg", "control"];
             let name = name[usize::from(input.byte()) % name.len()];
             files.insert(name.into(), input.bytes(80).to_vec());
         }

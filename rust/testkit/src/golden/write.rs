@@ -95,7 +95,9 @@ fn sqlite(folder: &Path, journal: Journal) {
     for rest in ["app.db-wal", "app.db-shm", "app.db-journal"] {
         assert!(!folder.join(rest).exists(), "{rest} is left");
     }
-    let _none = fs::remove_file(folder.join(STORE).join("guard-0"));
+    for spare in ["guard-0-a", "guard-0-b"] {
+        let _none = fs::remove_file(folder.join(STORE).join(spare));
+    }
 }
 
 /// A store with every kind of record, in segments of 4 KiB, and what the adapter would never write.
