@@ -172,6 +172,23 @@ fn others_who_have_a_segment_mapped_read_on_and_let_go() {
 }
 
 #[test]
+fn hazard_a_segment_is_sealed_under_a_scan() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = filled(dir.path());
+    let records = all(&store);
+    let mut seen = Vec::new();
+    let mut visit = |head, at, _| {
+        seen.push((head, at));
+        if seen.len() == 40 {
+            // Lets go of the memory that is being walked through.
+            assert!(seal_all(&store) > 3);
+        }
+    };
+    store.scan(&mut Cursor::default(), &mut visit).unwrap();
+    assert_eq!(seen, records.iter().map(|it| (it.head, it.at)).collect::<Vec<_>>());
+}
+
+#[test]
 fn hazard_a_writer_that_slept_through_sealings_appends_at_the_end() {
     let dir = tempfile::tempdir().unwrap();
     let sleeper = Store::open(dir.path(), &SMALL).unwrap();
