@@ -2,6 +2,7 @@
 //!
 //! They are written once, by `cargo test -p dbrewind-tests --test golden -- --ignored`, and never changed.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers")]
 use std::fs;
 use std::path::{Path, PathBuf};
 
