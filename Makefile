@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTHON := $(BIN)/python
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-rust test-python lint bench crash fuzz format package clean
+.PHONY: help demo test test-rust test-python lint bench crash fuzz race format package clean
 
 help:
 	@echo 'make demo    the story of README.md on a real file of 200 MB, with proof and milliseconds'
@@ -12,7 +12,8 @@ help:
 	@echo 'make lint    formatting, clippy, ruff, mypy, stubs'
 	@echo 'make bench   measures the table of README.md'
 	@echo 'make crash   kills writers and rewinds at random instructions and at each step, cuts the power, checks what is left'
-	@echo 'make fuzz    random operations against a model'
+	@echo 'make fuzz    random operations against a model, then libFuzzer for TIME seconds a target (nightly compiler)'
+	@echo 'make race    threads on one store under ThreadSanitizer (nightly compiler)'
 
 # The package, compiled with the release profile and installed into .venv. Cargo knows what is up to date.
 package:
@@ -73,12 +74,25 @@ else
 	target/release/crash --appends 1000
 endif
 
-# Each run draws a new seed and prints it; DBREWIND_SEED replays one.
+# Each run draws a new seed and prints it; DBREWIND_SEED replays one. TIME=0 leaves libFuzzer out, TARGETS selects some of
+# tests/fuzz/targets. What it finds is in target/fuzz/artifacts; what it tried so far in target/fuzz/corpus, and goes on from there.
+TIME ?= 60
 fuzz:
 	@export DBREWIND_ROUNDS=$${DBREWIND_ROUNDS:-20000}; \
 	export DBREWIND_SEED=$${DBREWIND_SEED:-$$(od -An -N6 -tu8 /dev/urandom | tr -d ' ')}; \
 	echo "DBREWIND_SEED=$$DBREWIND_SEED DBREWIND_ROUNDS=$$DBREWIND_ROUNDS"; \
 	cargo test --release --package dbrewind-tests --test model -- --nocapture
+ifneq ($(TIME),0)
+	@.ci/prepare fuzz
+	tests/fuzz/run $(TIME) $(TARGETS)
+endif
+
+# What stays in one segment: rust/core/tests/threads.rs says why. Each round takes a tenth of a second.
+race:
+	DBREWIND_ROUNDS=$${DBREWIND_ROUNDS:-100} TSAN_OPTIONS=suppressions=$(CURDIR)/rust/core/tests/race.supp \
+	RUSTFLAGS='-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer' \
+	cargo +nightly test --package dbrewind-core --test threads --target-dir target/race \
+	--target $$(rustc -vV | sed -n 's/^host: //p') -- threads_in_one_segment
 
 format:
 	@.ci/prepare checks

@@ -1,6 +1,7 @@
 //! Stores written by the version that introduced their format: every later one reads them, byte for byte.
 //!
 //! They are written once, by `cargo test -p dbrewind-tests --test golden -- --ignored`, and never changed.
+#![expect(clippy::unwrap_used, reason = "functions of a test")]
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers")]
 use std::fs;

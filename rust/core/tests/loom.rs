@@ -20,6 +20,9 @@ mod format {
 #[path = "../src/ring/mod.rs"]
 mod ring;
 
+#[path = "loom_models/roll.rs"]
+mod roll;
+
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -31,6 +34,7 @@ use crate::sync::AtomicU64;
 /// A segment on the heap. Words of headers are loom's atomics; all other bytes are cells, for which
 /// loom reports a read that is not ordered after the write.
 struct Heap {
+    id: u32,
     words: Vec<AtomicU64>,
     cells: Vec<UnsafeCell<u64>>,
 }
@@ -41,16 +45,20 @@ unsafe impl Sync for Heap {}
 
 impl Heap {
     fn new(size: usize) -> Arc<Self> {
+        Self::numbered(1, size)
+    }
+
+    fn numbered(id: u32, size: usize) -> Arc<Self> {
         let words = (0..size / 8).map(|_| AtomicU64::new(0)).collect();
         let cells = (0..size / 8).map(|_| UnsafeCell::new(0)).collect();
-        Arc::new(Self { words, cells })
+        Arc::new(Self { id, words, cells })
     }
 }
 
 #[expect(unsafe_code, reason = "cells that loom watches")]
 impl Region for Heap {
     fn id(&self) -> u32 {
-        1
+        self.id
     }
 
     fn size(&self) -> u32 {
@@ -123,7 +131,7 @@ fn get(log: &Heap, dead: impl Fn(u16) -> bool) -> Vec<u64> {
             }
             Step::Aborted { next } => at = next,
             Step::Reserved { owner, len, .. } if dead(owner.slot) => {
-                abort(log, Place { segment: 1, offset: at }, owner, len);
+                abort(log, Place { segment: log.id(), offset: at }, owner, len);
             }
             Step::Reserved { .. } | Step::Free | Step::Over => return found,
             Step::Damaged => panic!("damaged at {at}"),
