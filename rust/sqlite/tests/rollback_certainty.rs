@@ -236,6 +236,47 @@ fn undone_by_a_restart_of_the_machine_together_with_the_registers() {
     assert!(!exact_or_refused(&db, digest, "the newest moment is not what is there"));
 }
 
+/// In exclusive locking mode only the first commit changes the counter: a log that ends there and old registers look as if
+/// nothing had been after it.
+#[test]
+fn log_cut_short_in_exclusive_locking_mode() {
+    let world = World::new("delete", 1024);
+    let db = world.record();
+    let c = world.connect();
+    world.fill(&c, 0..200);
+    db.mark("m").unwrap();
+    let digest = db.digest().unwrap();
+    let store = world.dir.path().join("a.db-rewind");
+    c.execute_batch("pragma locking_mode = exclusive; update t set v = 'first' where rowid = 1").unwrap();
+    let control = std::fs::read(store.join("control")).unwrap();
+    c.execute_batch("update t set v = 'second ' || v where rowid > 100").unwrap();
+    let mut log = std::fs::read(store.join("0000000000000001.seg")).unwrap();
+    drop((c, db));
+    log.truncate(end_of_the_synced(&log));
+    log.resize(1 << 22, 0);
+    std::fs::write(store.join("control"), control).unwrap();
+    std::fs::write(store.join("0000000000000001.seg"), log).unwrap();
+    restart(&store);
+    let db = world.record();
+    assert!(!exact_or_refused(&db, digest, "the second update is not in the log"));
+}
+
+/// Where the note ends that the last sync was made for; at least it is on disk.
+fn end_of_the_synced(log: &[u8]) -> usize {
+    let scratch = tempfile::tempdir().unwrap();
+    std::fs::write(scratch.path().join("0000000000000001.seg"), log).unwrap();
+    let copy = dbrewind_core::Store::open(scratch.path(), &dbrewind_core::StoreOptions::default()).unwrap();
+    let (mut noted, mut end) = (false, None);
+    copy.scan(&mut dbrewind_core::Cursor::default(), &mut |head, at, _| {
+        if noted && end.is_none() {
+            end = Some(at.offset() as usize);
+        }
+        noted |= head.kind == dbrewind_core::Kind::Note && head.key.get() == 5;
+    })
+    .unwrap();
+    end.expect("a note, and what it announces")
+}
+
 /// Whether one that was cut off would have been committed, nobody knows: only a rollback that was seen counts.
 #[test]
 fn cut_off_by_a_restart_of_the_machine() {

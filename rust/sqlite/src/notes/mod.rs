@@ -16,6 +16,8 @@ pub(crate) mod tag {
     pub(crate) const WAL_INTENT: u64 = 3;
     /// Rollback modes: a rewind that is about to write the file.
     pub(crate) const ROLLBACK_INTENT: u64 = 4;
+    /// Rollback modes: commits that the change counter does not tell apart follow.
+    pub(crate) const SAME_COUNTER: u64 = 5;
 }
 
 /// Takes little-endian fields off the front of a body.

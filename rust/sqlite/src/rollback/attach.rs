@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::ffi::{HostFile, LockLevel, SqliteApi, shim};
 use crate::file::{self, FileId};
 use crate::handover::Hook;
-use crate::notes::{RollbackAnchor, tag};
+use crate::notes::{Fields, RollbackAnchor, tag};
 use crate::options::OpenOptions;
 
 impl Rollback {
@@ -161,6 +161,11 @@ fn keep_or_begin(engine: &mut Rollback, present: &Present) -> Result<(), Error> 
             boundary,
             extent: timeline.extent_at(boundary).unwrap_or_default().get(),
             anchor: anchor.and_then(|note| Some((note.lsn, RollbackAnchor::decode(&note.body)?))),
+            same_counter: timeline
+                .notes(tag::SAME_COUNTER)
+                .last()
+                .filter(|note| anchor.is_none_or(|anchor| anchor.at < note.at))
+                .and_then(|note| Fields(&note.body).u32()),
         }
     };
     if is_kept(engine, present, &known)? {
@@ -181,6 +186,8 @@ struct Known {
     boundary: Lsn,
     extent: u64,
     anchor: Option<(Lsn, RollbackAnchor)>,
+    /// Of commits after the anchor that the counter does not tell apart.
+    same_counter: Option<u32>,
 }
 
 fn is_kept(engine: &mut Rollback, present: &Present, known: &Known) -> Result<bool, Error> {
@@ -193,6 +200,9 @@ fn is_kept(engine: &mut Rollback, present: &Present, known: &Known) -> Result<bo
     }
     // A power cut takes the newest records; a number above them says that there were some.
     if engine.store.boot_changed(engine.object) && engine.store.last_lsn(engine.object) > known.last {
+        return Ok(false);
+    }
+    if engine.store.boot_changed(engine.object) && known.same_counter == Some(present.counter()) {
         return Ok(false);
     }
     let registers = engine.registers();

@@ -16,6 +16,7 @@ use crate::file::{self, Header};
 use crate::file::{Content, read_padded};
 use crate::handover::{Handover, Prepare};
 use crate::in_flight::InFlight;
+use crate::notes::tag;
 use crate::registers::Registers;
 
 /// Saves the images of one database file for all connections of this process.
@@ -45,6 +46,19 @@ struct State {
     free: PageSet,
     transaction: Option<Transaction>,
     image: Vec<u8>,
+    session: Session,
+}
+
+/// What a connection does between taking its lock and lowering it.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+enum Session {
+    /// It has committed nothing yet.
+    #[default]
+    New,
+    /// It has committed. Another transaction means exclusive locking mode, in which SQLite counts only once.
+    Committed,
+    /// The log says so, on disk.
+    Announced,
 }
 
 /// What is between the first write and the end of a transaction.
@@ -182,7 +196,23 @@ impl Recorder {
         let deaf = deaf || lsn.is_none();
         let lsn = lsn.unwrap_or_default();
         state.transaction = Some(Transaction { unsettled, deaf, ..Transaction::at(lsn) });
+        if !deaf && state.session == Session::Committed {
+            state.session = Session::Announced;
+            if let Err(code) = self.announce_same_counter() {
+                self.store.set_broken(self.object, code);
+            }
+        }
         !deaf
+    }
+
+    /// Says, before anything is written, that the file will change under the counter it has: after a power cut that
+    /// takes the rest of the log, the counter alone would not show it.
+    fn announce_same_counter(&self) -> Result<(), Code> {
+        let lsn = self.store.last_lsn(self.object);
+        let head = Head::new(Kind::Note, self.object, Key::new(tag::SAME_COUNTER), lsn);
+        let counter = self.registers().counter().to_le_bytes();
+        self.store.append(head, &[&counter]).map_err(|error| error.code())?;
+        self.store.sync().map_err(|error| error.code())
     }
 
     /// Records a dead process's rewind that has come to its end. Nothing happens while its journal is there:
@@ -286,7 +316,7 @@ impl Recorder {
     /// Answers whether it was recorded and the database is in WAL mode now.
     pub(crate) fn committed(&self, file: &mut dyn Content) -> bool {
         let freed = self.capture_freed(file);
-        let Some(transaction) = self.state().transaction.take() else { return false };
+        let Some(transaction) = self.take_committed() else { return false };
         if let Err(code) = freed {
             self.store.set_broken(self.object, code);
             return false;
@@ -301,6 +331,15 @@ impl Recorder {
                 false
             }
         }
+    }
+
+    /// The transaction, which is committed.
+    fn take_committed(&self) -> Option<Transaction> {
+        let mut state = self.state();
+        if state.session == Session::New {
+            state.session = Session::Committed;
+        }
+        state.transaction.take()
     }
 
     /// The handle that keeps the new WAL until the WAL engine has it. The connection that switched to WAL mode
@@ -358,7 +397,7 @@ impl Recorder {
     /// The connection lowers its lock: what was not committed has been rolled back, or a hot journal was
     /// played back. If it has written to free pages, which are not restored, what is there now is a moment of its own.
     pub(crate) fn rolled_back(&self, file: &mut dyn Content) {
-        let Some(transaction) = self.state().transaction.take() else { return };
+        let Some(transaction) = self.take_last() else { return };
         if transaction.deaf || transaction.unsettled.is_some() {
             return;
         }
@@ -366,6 +405,13 @@ impl Recorder {
             Ok(()) => self.registers().set_in_flight(None),
             Err(code) => self.store.set_broken(self.object, code),
         }
+    }
+
+    /// The transaction, which was not committed, at the end of a session.
+    fn take_last(&self) -> Option<Transaction> {
+        let mut state = self.state();
+        state.session = Session::New;
+        state.transaction.take()
     }
 
     /// See [`Recorder::rolled_back`].
