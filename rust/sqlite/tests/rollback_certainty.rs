@@ -274,7 +274,7 @@ fn end_of_the_synced(log: &[u8]) -> usize {
         noted |= head.kind == dbrewind_core::Kind::Note && head.key.get() == 5;
     })
     .unwrap();
-    end.expect("a note, and what it announces")
+    end.unwrap()
 }
 
 /// Whether one that was cut off would have been committed, nobody knows: only a rollback that was seen counts.
