@@ -3,7 +3,6 @@
 //! They are written once, by `cargo test -p dbrewind-tests --test golden -- --ignored`, and never changed.
 #![expect(clippy::unwrap_used, reason = "functions of a test")]
 
-#![allow(clippy::unwrap_used, reason = "a test's helpers")]
 use std::fs;
 use std::path::{Path, PathBuf};
 
