@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTHON := $(BIN)/python
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-rust test-python lint bench crash fuzz race format package clean
+.PHONY: help demo test test-rust test-python lint bench bench-store crash fuzz race format package clean
 
 help:
 	@echo 'make demo    the story of README.md on a real file of 200 MB, with proof and milliseconds'
@@ -60,6 +60,13 @@ bench: package
 	-@$(PYTHON) -m pip install --disable-pip-version-check --quiet -r benches/compare/requirements.txt
 	@PYTHONPATH=benches $(PYTHON) -m compare $(if $(QUICK),--quick) $(BENCH_ARGS)
 	@$(if $(QUICK)$(BENCH_ARGS),,PYTHONPATH=benches $(PYTHON) -m compare.readme)
+
+# Appends to the store beside other logs (benches/store), recorded as the one above; QUICK=1 records nothing.
+bench-store:
+	cargo build --release --manifest-path benches/store/Cargo.toml --target-dir target/bench-store
+	@mkdir -p benches/scratch
+	BENCH_FOLDER=benches/scratch target/bench-store/release/dbrewind-bench-store $(if $(QUICK),--quick,--record \
+	benches/record/$$(PYTHONPATH=benches python3 -c 'from compare.machine import name; print(name())')-$$(date +%F)-append) $(BENCH_ARGS)
 
 # CRASH_ARGS: --kills N, --cuts N or --appends N, --seed S, --journal MODE, --verbose. With --faults N lives end at named steps, after
 # at most N passes, beside --kills. The seed of a failure is printed.

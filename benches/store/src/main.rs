@@ -1,0 +1,122 @@
+//! What an append costs: dbrewind's store, other logs, and a bare copy into a mapping of the same kind.
+//!
+//! `dbrewind-bench-store [--quick] [--rounds N] [--only LOG] [--record STEM]`; run by `make bench-store`.
+
+mod logs;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use logs::LOGS;
+use worker::{Load, child, processes, threads};
+
+const SIZES: [(&str, usize, u64); 2] = [("100 B", 100, 400_000), ("4 KiB", 4096, 20_000)];
+const WRITERS: [u32; 3] = [1, 2, 4];
+
+type Cell = (usize, &'static str, u32, &'static str);
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == "worker") {
+        return child(&arguments[1..]);
+    }
+    let after =
+        |name: &str| arguments.iter().position(|found| found == name).and_then(|at| arguments.get(at + 1));
+    let quick = arguments.iter().any(|found| found == "--quick");
+    let rounds = after("--rounds").map_or(if quick { 1 } else { 7 }, |text| text.parse().expect("a number"));
+    let only = after("--only");
+    let scratch = std::env::var_os("BENCH_FOLDER").unwrap_or_else(|| ".".into());
+    let mut times: BTreeMap<Cell, Vec<f64>> = BTreeMap::new();
+    // Rivals side by side in every round, so that what disturbs one disturbs all.
+    for _ in 0..rounds {
+        for (_, size, records) in SIZES {
+            for (how, writers) in
+                WRITERS.map(|n| ("threads", n)).into_iter().chain(WRITERS.map(|n| ("processes", n)))
+            {
+                for (name, shared) in LOGS {
+                    if only.is_some_and(|only| only != name) || (how == "processes" && !shared) {
+                        continue;
+                    }
+                    let records = if quick { records / 40 } else { records } / u64::from(writers);
+                    let folder = tempfile::tempdir_in(&scratch).expect("a folder");
+                    let load = Load { size, writers, records };
+                    let measure = if how == "threads" { threads } else { processes };
+                    if let Some(nanos) = measure(name, folder.path(), load) {
+                        times.entry((size, how, writers, name)).or_default().push(nanos);
+                    }
+                }
+            }
+        }
+    }
+    let page = table(&times);
+    print!("{page}");
+    if let Some(stem) = after("--record") {
+        let json: Vec<_> = times
+            .iter()
+            .map(|((size, how, writers, name), nanos)| {
+                serde_json::json!({"bytes": size, "by": how, "writers": writers, "log": name, "ns": nanos})
+            })
+            .collect();
+        std::fs::write(format!("{stem}.json"), format!("{:#}\n", serde_json::Value::from(json)))
+            .expect("a record");
+        std::fs::write(format!("{stem}.md"), facts() + &page).expect("a record");
+    }
+}
+
+fn median(nanos: &[f64]) -> f64 {
+    let mut sorted = nanos.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+fn table(times: &BTreeMap<Cell, Vec<f64>>) -> String {
+    let mut page = String::new();
+    for (label, size, _) in SIZES {
+        let _infallible = writeln!(
+            page,
+            "\n## {label}: nanoseconds from one append to the next, all writers together (median of {}; best)\n\n\
+             | log | 1 thread | 2 threads | 4 threads | 1 process | 2 processes | 4 processes |\n|---|---|---|---|---|---|---|",
+            times.values().map(Vec::len).max().unwrap_or(0)
+        );
+        for (name, _) in LOGS {
+            let mut row = format!("| {name} |");
+            for (how, writers) in
+                WRITERS.map(|n| ("threads", n)).into_iter().chain(WRITERS.map(|n| ("processes", n)))
+            {
+                let cell = times.get(&(size, how, writers, name));
+                let text = cell.map_or_else(
+                    || "-".to_owned(),
+                    |nanos| {
+                        format!("{:.0}; {:.0}", median(nanos), nanos.iter().copied().fold(f64::MAX, f64::min))
+                    },
+                );
+                let _infallible = write!(row, " {text} |");
+            }
+            page += &row;
+            page.push('\n');
+        }
+    }
+    page
+}
+
+/// What it was measured on.
+fn facts() -> String {
+    let first = |path: &str, key: &str| {
+        let text = std::fs::read_to_string(Path::new(path)).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default();
+        line.split_once(':').map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+    };
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    format!(
+        "# Appending to a log: dbrewind's store and others\n\n{}, {} processors, kernel {}, load {}\n\n\
+         An append here survives the death of its process, and need not survive a power cut: nobody syncs. LMDB makes one \
+         transaction of each append. *copy* writes the same bytes into a mapping of the same kind, each writer in a part of its own.\n",
+        first("/proc/cpuinfo", "model name"),
+        std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
+        kernel.trim(),
+        load.trim(),
+    )
+}
