@@ -321,6 +321,18 @@ fn of_a_segment_and_its_sealed_file_the_whole_one_stays() {
 }
 
 #[test]
+fn a_sealed_file_of_another_store_takes_no_segment_away() {
+    let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    drop(filled(ours.path()));
+    let (other, _) = filled(theirs.path());
+    seal_all(&other);
+    fs::copy(sealed(theirs.path(), 2), sealed(ours.path(), 2)).unwrap();
+    let before = fs::read(raw(ours.path(), 2)).unwrap();
+    assert_eq!(Store::open(ours.path(), &SMALL).unwrap_err().code(), Code::StoreDamaged);
+    assert_eq!(fs::read(raw(ours.path(), 2)).unwrap(), before);
+}
+
+#[test]
 fn a_sealed_file_that_is_damaged_or_missing_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = filled(dir.path());

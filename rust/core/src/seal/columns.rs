@@ -187,6 +187,10 @@ fn take_columns(index: &mut Index, from: &mut Numbers<'_>) -> Option<()> {
     let mut before: Option<Entry> = None;
     for entry in entries.iter_mut() {
         if let Some(stored) = from.short()?.checked_sub(1) {
+            // Runs are only written where they are shorter: what is unpacked stays within what is told.
+            if stored > entry.len {
+                return None;
+            }
             entry.runs = true;
             entry.stored = stored;
         }

@@ -127,9 +127,18 @@ impl Folder {
 /// Ends a hand-over that was interrupted: of a segment and its sealed file the latter stays, if it is whole. Answers
 /// the segment if not.
 fn settle_both(dir: &Path, id: u32) -> Result<Option<u32>, OpenError> {
-    let whole = seal::header(dir, id).and_then(|header| Sealed::open(dir, id, &header.store));
+    let whole = seal::header(dir, id).and_then(|header| Sealed::open(dir, id, &header.store).map(|_| header));
     let (name, useless) = match whole {
-        Ok(_) => (file_name(id), None),
+        Ok(header) => {
+            if segment::header(dir, id).is_ok_and(|raw| raw.store != header.store) {
+                let what = "belongs to another store than the segment of its number".into();
+                return Err(OpenError::Damaged { path: dir.join(segment::sealed_name(id)), what });
+            }
+            // Its name is on disk before the segment's goes.
+            let synced = fs::File::open(dir).and_then(|dir| dir.sync_all());
+            synced.map_err(|source| OpenError::Io { action: "sync", path: dir.to_path_buf(), source })?;
+            (file_name(id), None)
+        }
         Err(OpenError::Damaged { .. }) => (segment::sealed_name(id), Some(id)),
         Err(other) => return Err(other),
     };
@@ -185,6 +194,8 @@ impl Inner {
             };
             let file = OpenOptions::new().read(true).write(true).open(&path).map_err(io("open"))?;
             map::zero(&file, u64::from(end), u64::from(segment.size())).map_err(io("end the log in"))?;
+            // Before anything is appended: another cut must not bring back what stood behind the end.
+            file.sync_all().map_err(io("sync the end of the log in"))?;
         }
         self.control.forget_log();
         self.raise_last_lsns(&newest);

@@ -7,7 +7,7 @@ use crate::error::{OpenError, ReadError, SealError};
 use crate::fault;
 use crate::format::record::{self, REST};
 use crate::format::{HEADER, Kind, Place};
-use crate::map::Held;
+use crate::map::{self, Held};
 use crate::ring::{self, Region, Step};
 use crate::seal::{self, Found, Origin, Recent, Sealed};
 use crate::segment::{self, Segment, TEMPORARY, file_name, sealed_name};
@@ -109,6 +109,10 @@ impl Inner {
             return Ok(None);
         }
         let Some(Form::Raw(segment)) = self.form(id)? else { return Ok(None) };
+        // Not the last room on the disk: those who write need it.
+        if map::free_room(&self.dir).is_ok_and(|free| free / 2 < u64::from(segment.size())) {
+            return Ok(None);
+        }
         let Some(records) = self.settled(segment)? else { return Ok(None) };
         let count = records.len() as u64;
         fault::place("seal: begun");
