@@ -23,6 +23,7 @@ use crate::fault;
 use crate::ffi::LockLevel;
 use crate::file::Header;
 use crate::in_flight::InFlight;
+use crate::notes::tag;
 use crate::options::Synchronous;
 use crate::rewound::Method;
 
@@ -109,7 +110,8 @@ impl Rollback {
             let timeline = &history.timeline;
             let now = timeline.last();
             let plan = timeline.plan(now, target).map_err(Error::from)?;
-            let newest = timeline.rewinds().last().map(|rewind| rewind.lsn);
+            // Of all that were begun: one that failed has used a spare file, too.
+            let newest = timeline.notes(tag::ROLLBACK_INTENT).last().map(|note| note.lsn);
             (now, plan, timeline.canonical(now) == timeline.canonical(target), newest)
         };
         let own = from

@@ -21,14 +21,14 @@ pub(super) struct Spare {
 #[derive(Default, Debug)]
 pub(super) struct Turns {
     second: bool,
-    /// Our rewind that made such a sync, if nobody's came after it.
+    /// Our rewind that made such a sync, if nobody began one after it.
     synced: Option<Lsn>,
     /// A spare file cannot be moved to the journal's place.
     unusable: bool,
 }
 
 impl Turns {
-    /// The spare file for the next rewind. `newest`: the newest rewind that is recorded.
+    /// The spare file for the next rewind. `newest`: the newest rewind that was begun.
     pub(super) fn next(
         &self,
         folder: &Path,
