@@ -37,7 +37,7 @@ fn kill_mid_wal_rewind() {
 #[test]
 fn kill_mid_restore() {
     let summary = campaign(0x6652, "truncate");
-    for step in ["intent", "body of the guard", "guard is hot", "one write in place", "guard removed"] {
+    for step in ["intent", "spare guard", "guard is hot", "one write in place", "guard removed"] {
         ended_at(&summary, &format!("rollback rewind: {step}"));
     }
 }

@@ -254,15 +254,11 @@ fn a_kill_in_the_midst_of_our_checkpoint_loses_nothing() {
             if let Some(app) = &before {
                 assert_eq!(rows(app), Vec::<String>::new());
             }
-            let status = Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "child_dies_in_a_checkpoint", "--ignored", "--nocapture"])
-                .env("DBREWIND_TEST_DATABASE", scene.path())
-                .env("DBREWIND_FAULT_AT", format!("1 wal checkpoint: {place}"))
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status()
-                .unwrap();
-            assert!(!status.success(), "it did not die at {place:?}");
+            let at = format!("1 wal checkpoint: {place}");
+            assert!(
+                child::dies_at("child_dies_in_a_checkpoint", &scene.path(), &at),
+                "{place:?} not reached"
+            );
             let app = before.unwrap_or_else(|| scene.connect());
             assert_eq!(rows(&app).len(), 2);
             let database = scene.record();

@@ -21,6 +21,15 @@ pub(crate) fn start(test: &str, path: &Path) -> Child {
     child
 }
 
+/// Runs a child to its end, which is to be at this named place.
+#[cfg(feature = "fault")]
+pub(crate) fn dies_at(test: &str, path: &Path, place: &str) -> bool {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", test, "--ignored", "--nocapture"]).env(PATH, path);
+    child.env("DBREWIND_FAULT_AT", place).stdout(Stdio::null()).stderr(Stdio::null());
+    !child.status().unwrap().success()
+}
+
 /// SIGKILL.
 pub(crate) fn kill(mut child: Child) {
     child.kill().unwrap();
