@@ -70,7 +70,7 @@ def test_a_rollback_mode_out_of_reach_is_refused_with_the_ways_out(tmp_path: Pat
     with pytest.raises(dbrewind.UnreachableError) as caught:
         dbrewind.open(path)
     assert caught.value.code == "DBR002"
-    assert "WAL" in str(caught.value)
+    assert 'journal="wal"' in str(caught.value)
     with dbrewind.open(path, journal="wal") as db:
         assert (db.engine, db.journal) == ("keeper", "wal")
 

@@ -91,7 +91,7 @@ app.execute("CREATE TABLE t(x)")
 try:
     dbrewind.open(path, journal=None)
 except dbrewind.UnreachableError as error:
-    assert "WAL" in str(error), error
+    assert 'journal="wal"' in str(error), error
     print(error.code)
 # The question has not taken the application's locks away.
 app.execute("INSERT INTO t VALUES (1)")
