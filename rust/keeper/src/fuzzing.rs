@@ -5,20 +5,6 @@ use crate::copies;
 use crate::error::Refusal;
 use crate::wire::{Inbox, Operation, Reply, Request};
 
-const OPERATIONS: [Operation; 11] = [
-    Operation::Hello,
-    Operation::Open,
-    Operation::Mark,
-    Operation::Marks,
-    Operation::DropMark,
-    Operation::Rewind,
-    Operation::DirtySince,
-    Operation::Now,
-    Operation::Digest,
-    Operation::Drain,
-    Operation::Close,
-];
-
 /// Hands the bytes after the first to the decoder that the first one chooses. What is decoded must encode to the
 /// same bytes again. Panics if not.
 pub fn decoders(data: &[u8]) {
@@ -28,7 +14,9 @@ pub fn decoders(data: &[u8]) {
         1 => request(bytes),
         2 => {
             let Some((operation, payload)) = bytes.split_first() else { return };
-            let Some(operation) = OPERATIONS.get(usize::from(*operation) % OPERATIONS.len()) else { return };
+            let Some(operation) = Operation::ALL.get(usize::from(*operation) % Operation::ALL.len()) else {
+                return;
+            };
             if let Ok(reply) = Reply::take(*operation, payload) {
                 let mut out = Vec::new();
                 reply.put(&mut out);

@@ -222,7 +222,7 @@ fn epoch_array_bounded() {
 
 /// Bytes of the store that are not zero: segments are allocated whole.
 fn store_use(world: &World) -> usize {
-    let folder = world.dir.path().join("a.db-rewind");
+    let folder = world.store();
     let segments = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let segments = segments.filter(|path| path.extension().is_some_and(|end| end == "seg"));
     segments

@@ -86,11 +86,7 @@ fn foreign_commit_after_a_dead_writer() {
         let (mut kept, mut refused) = (0, 0);
         for calls in 0.. {
             let world = World::new(mode, 1024);
-            let db = world.record();
-            let c = world.connect();
-            world.fill(&c, 0..200);
-            db.mark("m").unwrap();
-            let digest = db.digest().unwrap();
+            let (db, c, digest) = world.marked();
             drop((c, db));
             let was_killed = killed("child_writes", &world, calls, "off");
             world.plain("update t set v = 'plain' where id = 1");
@@ -151,11 +147,7 @@ fn settled_rewind_is_kept() {
 fn writes_in_wal_mode_are_not_missed() {
     for checkpoint in [true, false] {
         let world = World::new("delete", 1024);
-        let db = world.record();
-        let c = world.connect();
-        world.fill(&c, 0..200);
-        db.mark("m").unwrap();
-        let digest = db.digest().unwrap();
+        let (db, c, digest) = world.marked();
         let mode = |mode: &str| -> rusqlite::Result<String> {
             c.query_row(&format!("pragma journal_mode = {mode}"), [], |row| row.get(0))
         };
@@ -176,11 +168,7 @@ fn writes_in_wal_mode_are_not_missed() {
 fn closed_beside_an_exclusive_connection() {
     for mode in MODES {
         let world = World::new(mode, 1024);
-        let db = world.record();
-        let c = world.connect();
-        world.fill(&c, 0..200);
-        db.mark("m").unwrap();
-        let digest = db.digest().unwrap();
+        let (db, c, digest) = world.marked();
         c.execute_batch("pragma locking_mode = exclusive; update t set v = 'one' where id = 1").unwrap();
         let _ = db.close();
         c.execute_batch("update t set v = 'two' where id = 150").unwrap();
@@ -195,16 +183,12 @@ fn closed_beside_an_exclusive_connection() {
 fn rolled_back_before_a_restart_of_the_machine() {
     for mode in ["delete", "truncate", "persist", "memory"] {
         let world = World::new(mode, 1024);
-        let db = world.record();
-        let c = world.connect();
-        world.fill(&c, 0..200);
-        db.mark("m").unwrap();
-        let digest = db.digest().unwrap();
+        let (db, c, digest) = world.marked();
         world.fill(&c, 200..300);
         db.mark("n").unwrap();
         c.execute_batch("pragma cache_size = 5; begin; update t set v = 'x' || v; rollback").unwrap();
         drop((c, db));
-        restart(&world.dir.path().join("a.db-rewind"));
+        restart(&world.store());
         let db = world.record();
         assert!(exact_or_refused(&db, digest, mode), "{mode}: lost without need");
     }
@@ -218,7 +202,7 @@ fn undone_by_a_restart_of_the_machine_together_with_the_registers() {
     let db = world.record();
     let c = world.connect();
     world.fill(&c, 0..200);
-    let store = world.dir.path().join("a.db-rewind");
+    let store = world.store();
     let read = |name: &str| std::fs::read(store.join(name)).unwrap();
     let (file, control) = (std::fs::read(world.path()).unwrap(), read("control"));
     world.fill(&c, 200..300);
@@ -241,12 +225,8 @@ fn undone_by_a_restart_of_the_machine_together_with_the_registers() {
 #[test]
 fn log_cut_short_in_exclusive_locking_mode() {
     let world = World::new("delete", 1024);
-    let db = world.record();
-    let c = world.connect();
-    world.fill(&c, 0..200);
-    db.mark("m").unwrap();
-    let digest = db.digest().unwrap();
-    let store = world.dir.path().join("a.db-rewind");
+    let (db, c, digest) = world.marked();
+    let store = world.store();
     c.execute_batch("pragma locking_mode = exclusive; update t set v = 'first' where rowid = 1").unwrap();
     let control = std::fs::read(store.join("control")).unwrap();
     c.execute_batch("update t set v = 'second ' || v where rowid > 100").unwrap();
@@ -283,14 +263,10 @@ fn cut_off_by_a_restart_of_the_machine() {
     let (mut kept, mut refused) = (0, 0);
     for calls in 0.. {
         let world = World::new("delete", 1024);
-        let db = world.record();
-        let c = world.connect();
-        world.fill(&c, 0..200);
-        db.mark("m").unwrap();
-        let digest = db.digest().unwrap();
+        let (db, c, digest) = world.marked();
         drop((c, db));
         let was_killed = killed("child_writes", &world, calls, "off");
-        restart(&world.dir.path().join("a.db-rewind"));
+        restart(&world.store());
         let db = world.record();
         if exact_or_refused(&db, digest, &format!("{calls}")) {
             kept += 1

@@ -176,20 +176,6 @@ mod tests {
 
     use super::*;
 
-    const OPERATIONS: [Operation; 11] = [
-        Operation::Hello,
-        Operation::Open,
-        Operation::Mark,
-        Operation::Marks,
-        Operation::DropMark,
-        Operation::Rewind,
-        Operation::DirtySince,
-        Operation::Now,
-        Operation::Digest,
-        Operation::Drain,
-        Operation::Close,
-    ];
-
     fn mark(name: &str) -> Mark {
         Mark {
             name: name.into(),
@@ -253,9 +239,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_or_refused(which in 0..11_usize, payload in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_are_read_or_refused(which in 0..Operation::ALL.len(), payload in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = Refusal::take(&payload);
-            if let Ok(reply) = Reply::take(OPERATIONS[which], &payload) {
+            if let Ok(reply) = Reply::take(Operation::ALL[which], &payload) {
                 let mut out = Vec::new();
                 reply.put(&mut out);
                 prop_assert_eq!(out, payload);

@@ -23,6 +23,24 @@ pub(crate) enum Operation {
     Close = 11,
 }
 
+impl Operation {
+    /// Every one, for those who try them all.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Hello,
+        Self::Open,
+        Self::Mark,
+        Self::Marks,
+        Self::DropMark,
+        Self::Rewind,
+        Self::DirtySince,
+        Self::Now,
+        Self::Digest,
+        Self::Drain,
+        Self::Close,
+    ];
+}
+
 /// One request.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Request {

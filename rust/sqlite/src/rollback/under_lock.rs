@@ -9,9 +9,7 @@ use super::lock_wait::{self, Wait};
 use super::present::Present;
 use crate::error::Error;
 use crate::ffi::{Connection, LockLevel};
-use crate::file::FileId;
-use crate::file::Header;
-use crate::file::read_padded;
+use crate::file::{FileId, Header, read_padded};
 
 impl Rollback {
     /// Runs `body` under a SHARED lock, with no hot journal about; gives the lock back in any case.

@@ -7,8 +7,7 @@ use super::journal;
 use super::recorder::Recorder;
 use super::registry;
 use crate::ffi::{HostVfs, Opener};
-use crate::file::Content;
-use crate::file::FileId;
+use crate::file::{Content, FileId};
 use crate::handover::Handover;
 use crate::sync::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 

@@ -44,6 +44,21 @@ impl World {
         self.dir.path().join("a.db")
     }
 
+    /// The store's folder.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.dir.path().join("a.db-rewind")
+    }
+
+    /// 200 rows more by a connection through the shim, and the mark "m" of them, with its digest.
+    pub(crate) fn marked(&self) -> (Database, Connection, [u8; 16]) {
+        let db = self.record();
+        let c = self.connect();
+        self.fill(&c, 0..200);
+        db.mark("m").unwrap();
+        let digest = db.digest().unwrap();
+        (db, c, digest)
+    }
+
     pub(crate) fn options(&self) -> OpenOptions {
         OpenOptions {
             journal: None,
