@@ -30,4 +30,6 @@ pub use store::{
 pub use timeline::{
     Era, MarkEntry, NoteEntry, Plan, PlanError, RewindEntry, Source, Timeline, TimelineError, Unreachable,
 };
-pub use types::{Extent, Key, Lsn, MarkName, MarkNameError, ObjectId, SegmentId, Timestamp};
+pub use types::{
+    Clock, Extent, Key, Lsn, ManualClock, MarkName, MarkNameError, ObjectId, SegmentId, Timestamp,
+};

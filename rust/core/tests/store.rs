@@ -268,7 +268,8 @@ fn registers_are_shared_and_only_grow_when_raised() {
     assert_eq!(one.last_lsn(object), Lsn::new(9));
     one.set_register(object, 7, 1);
     one.set_register(ObjectId::new(256), 0, 1);
-    assert_eq!(one.register(object, 7), 0);
+    one.set_register(object, 7, 3);
+    assert_eq!([7, 8].map(|index| one.register(object, index)), [3, 0]);
     assert_eq!(one.register(ObjectId::new(256), 0), 0);
 }
 

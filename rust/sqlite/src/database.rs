@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, Timestamp};
+use dbrewind_core::{DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName};
 
 use crate::engine::{Engine, JournalMode, SharedHistory, locked};
 use crate::error::Error;
@@ -136,7 +136,7 @@ impl Database {
                 }
             }
             let moment = engine.moment()?;
-            let time = Timestamp::now();
+            let time = { locked(&self.history).time() };
             let body = MarkBody { time, extent: moment.extent, name: name.clone(), note: &moment.note };
             let at = {
                 let history = locked(&self.history);
@@ -218,7 +218,7 @@ impl Database {
                 let nearest = history.timeline.nearest_name(name).map(str::to_owned);
                 return Err(Error::MarkNotFound { name: name.to_owned(), nearest });
             };
-            let body = DropBody { time: Timestamp::now(), name: mark.name.clone() };
+            let body = DropBody { time: history.time(), name: mark.name.clone() };
             let lsn = history.timeline.last().max(mark.lsn);
             let head = Head::new(Kind::Drop, history.object, Key::new(0), lsn);
             history.store.append(head, &[&body.encode()])?;

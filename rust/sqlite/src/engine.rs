@@ -37,6 +37,11 @@ impl History {
         self.timeline.catch_up(&self.store)
     }
 
+    /// The time now: not before that of the newest moment.
+    pub(crate) fn time(&self) -> Timestamp {
+        self.store.time(self.object)
+    }
+
     /// Begins an era, above all that came before. The file, whose length this is, or the file with what is recorded next,
     /// holds the state at its LSN. `broken`: something may have been written unrecorded. Under locks that keep writers or
     /// back-fills out, and the object's.
@@ -50,7 +55,7 @@ impl History {
         let lsn = next_lsn(self.timeline.highest().max(self.store.last_lsn(self.object)))?;
         // First the number, then the record: a number without a record is a gap, which is harmless.
         self.store.raise_last_lsn(self.object, lsn);
-        let body = EraBody { time: Timestamp::now(), extent, broken };
+        let body = EraBody { time: self.store.next_time(self.object), extent, broken };
         let head = Head::new(Kind::Era, self.object, engine.key(), lsn);
         self.store.append(head, &[&body.encode()])?;
         Ok(lsn)

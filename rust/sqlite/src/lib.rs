@@ -34,7 +34,9 @@ mod target;
 mod wal;
 
 pub use database::Database;
-pub use dbrewind_core::{Code, Lsn, Patience, Refused, Timestamp, interruptible, lock_patiently};
+pub use dbrewind_core::{
+    Clock, Code, Lsn, ManualClock, Patience, Refused, Timestamp, interruptible, lock_patiently,
+};
 pub use engine::JournalMode;
 pub use error::{Error, SqliteCode};
 pub use ffi::{ApiError, SqliteApi, extension_init};

@@ -4,7 +4,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use dbrewind_core::{Store, StoreOptions};
+use dbrewind_core::{Clock, Store, StoreOptions};
 
 use crate::engine::{Engine, History, JournalMode, SharedHistory};
 use crate::error::Error;
@@ -33,9 +33,10 @@ const DEFAULT_PAGE: u32 = 4096;
 const LOWEST_LIMIT: u64 = 1 << 20;
 
 /// Opens the store, and gives it its limit.
-fn open_store(folder: &Path, limit: Option<u64>) -> Result<Store, Error> {
+fn open_store(folder: &Path, limit: Option<u64>, clock: &Clock) -> Result<Store, Error> {
     let default = StoreOptions::default();
-    let store = Store::open(folder, &StoreOptions { limit: limit.unwrap_or(default.limit), ..default })?;
+    let limits = StoreOptions { limit: limit.unwrap_or(default.limit), ..default };
+    let store = Store::open_by(folder, &limits, clock.clone())?;
     if let Some(limit) = limit {
         store.set_limit(limit);
     }
@@ -83,7 +84,7 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions, hook: Hoo
     // The working directory may change.
     let store_path = std::path::absolute(&store_path).unwrap_or(store_path);
     make_folder(&store_path, &path);
-    let store = open_store(&store_path, options.limit)?;
+    let store = open_store(&store_path, options.limit, &options.clock)?;
     if options.seal {
         // Without the thread all is as well, only larger.
         let _ = store.seal_in_background();

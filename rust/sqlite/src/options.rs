@@ -1,6 +1,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use dbrewind_core::Clock;
+
 /// Which journal mode the database shall have while it is recorded.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Journal {
@@ -51,6 +53,8 @@ pub struct OpenOptions {
     /// Whether segments of the store that are full are rewritten in the background: the history takes a fraction of the
     /// room, and a rewind to what lies in them a little longer. Default `false`.
     pub seal: bool,
+    /// What the times of commits and rewinds are read from. Default [`Clock::System`].
+    pub clock: Clock,
 }
 
 impl Default for OpenOptions {
@@ -64,6 +68,7 @@ impl Default for OpenOptions {
             wal_limit: 64 * 1024 * 1024,
             limit: None,
             seal: false,
+            clock: Clock::System,
         }
     }
 }

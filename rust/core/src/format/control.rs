@@ -10,7 +10,7 @@ pub(crate) const HEADER_LEN: usize = 56;
 pub(crate) const SLOTS: u16 = 1024;
 /// How many objects a store can have.
 pub(crate) const OBJECTS: u32 = 256;
-/// How many registers an object has beside its last LSN.
+/// How many registers an object has beside its last LSN, one after the other.
 pub(crate) const REGISTERS: u32 = 7;
 /// Index of an object's broken flag.
 pub(crate) const BROKEN: u32 = 8;
@@ -18,6 +18,10 @@ pub(crate) const BROKEN: u32 = 8;
 pub(crate) const CONFIRMED: u32 = 9;
 /// Index of an object's flag: its registers were found older than its newest moment in the log.
 pub(crate) const BEHIND: u32 = 10;
+/// Index of the newest time that a moment of the object has got.
+pub(crate) const TIME: u32 = 11;
+/// Index of the last of the registers, which has no place beside the others.
+pub(crate) const EIGHTH: u32 = 12;
 
 /// Offset of the current segment's id.
 pub(crate) const CURRENT: u32 = 128;
@@ -45,7 +49,8 @@ const HASH: usize = 48;
 const _: () = assert!(HASH + 8 == HEADER_LEN && HEADER_LEN <= CURRENT as usize);
 const _: () = assert!(SLOTS_AT + SLOTS as u32 * SLOT_LEN == OBJECTS_AT);
 const _: () = assert!(BROKEN == REGISTERS + 1 && CONFIRMED == BROKEN + 1 && BEHIND == CONFIRMED + 1);
-const _: () = assert!((BEHIND + 1) * 8 <= OBJECT_LEN && OBJECT_LEN.is_multiple_of(64));
+const _: () = assert!(TIME == BEHIND + 1 && EIGHTH == TIME + 1);
+const _: () = assert!((EIGHTH + 1) * 8 <= OBJECT_LEN && OBJECT_LEN.is_multiple_of(64));
 const _: () = assert!(LEN.is_multiple_of(4096) && LEN == 53_248);
 
 /// Offset of a slot's word: generation in its low half, process id in the high one.
@@ -54,11 +59,11 @@ pub(crate) const fn slot_at(slot: u16) -> Option<u32> {
     if slot < SLOTS { Some(SLOTS_AT + slot as u32 * SLOT_LEN) } else { None }
 }
 
-/// Offset of a word of an object: its last LSN (index 0), a register (1 to 7), [`BROKEN`], [`CONFIRMED`] or
-/// [`BEHIND`].
+/// Offset of a word of an object: its last LSN (index 0), a register (1 to 7), [`BROKEN`], [`CONFIRMED`], [`BEHIND`],
+/// [`TIME`] or [`EIGHTH`].
 #[must_use]
 pub(crate) const fn object_at(object: u32, index: u32) -> Option<u32> {
-    if object < OBJECTS && index <= BEHIND {
+    if object < OBJECTS && index <= EIGHTH {
         Some(OBJECTS_AT + object * OBJECT_LEN + index * 8)
     } else {
         None
@@ -157,8 +162,9 @@ mod tests {
         assert_eq!(slot_at(1023), Some(20464));
         assert_eq!(slot_at(1024), None);
         assert_eq!(object_at(255, BEHIND), Some(LEN - 128 + 80));
+        assert_eq!(object_at(255, EIGHTH), Some(LEN - 128 + 96));
         assert_eq!(object_at(256, 0), None);
-        assert_eq!(object_at(0, BEHIND + 1), None);
+        assert_eq!(object_at(0, EIGHTH + 1), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::store::objects::Objects;
 use crate::store::populate::Populate;
 use crate::store::sealer::Sealer;
 use crate::sync::{AtomicU32, Ordering};
+use crate::types::Clock;
 
 /// A store of change records, open in this process.
 ///
@@ -42,6 +43,7 @@ pub struct Store {
 pub(super) struct Inner {
     pub(super) dir: PathBuf,
     pub(super) options: StoreOptions,
+    pub(super) clock: Clock,
     pub(super) id: [u8; 16],
     pub(super) control: Control,
     /// Holds the lock of our slot.

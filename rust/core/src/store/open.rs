@@ -20,6 +20,7 @@ use crate::store::sealer::Sealer;
 use crate::store::walk::InFlight;
 use crate::store::{Location, Store, StoreOptions, locks};
 use crate::sync::AtomicU32;
+use crate::types::Clock;
 
 const SMALLEST: u64 = 4096;
 const LONGEST: u64 = 1 << 30;
@@ -33,6 +34,14 @@ impl Store {
     /// # Errors
     /// See [`OpenError`]; [`OpenError::Damaged`] when the log is not whole. No record is changed then.
     pub fn open(dir: &Path, options: &StoreOptions) -> Result<Self, OpenError> {
+        Self::open_by(dir, options, Clock::System)
+    }
+
+    /// The same, with another clock.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_by(dir: &Path, options: &StoreOptions, clock: Clock) -> Result<Self, OpenError> {
         let options = rounded(options)?;
         let failed = |action| move |source| OpenError::Io { action, path: dir.to_path_buf(), source };
         let generation = Generation::now().map_err(failed("watch for forks in"))?;
@@ -75,6 +84,7 @@ impl Store {
         let inner = Inner {
             dir: dir.to_path_buf(),
             options,
+            clock,
             id,
             control,
             idle_locks: IdleLockFiles::new(dir.join("locks")),

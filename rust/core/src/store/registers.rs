@@ -2,7 +2,7 @@ use crate::error::Code;
 use crate::format::control;
 use crate::store::Store;
 use crate::sync::{AtomicU64, Ordering};
-use crate::types::{Lsn, ObjectId};
+use crate::types::{Clock, Lsn, ObjectId, Timestamp};
 
 /// Shared words are plain numbers: no other memory is published through them. Acquire and release all
 /// the same, so that who reads a register sees what its writer did before: adapters use them to talk.
@@ -22,7 +22,48 @@ impl Store {
         }
     }
 
-    /// A register of an object. There are seven, 0 to 6; any other one is 0 for ever.
+    /// The clock that the store was opened with.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    /// The time of a new moment of an object: the clock's, or one nanosecond past the newest moment's if the clock is not
+    /// past that. So times only grow, whatever the clock does, and whichever process asks.
+    #[must_use]
+    pub fn next_time(&self, object: ObjectId) -> Timestamp {
+        let now = self.clock().now();
+        let Some(word) = self.word(object, control::TIME) else { return now };
+        // Release: partner of the load. Acquire: who sees a time has all that its writer did before.
+        let next = |newest: u64| now.get().max(newest.saturating_add(1));
+        let mut newest = word.load(Ordering::Acquire);
+        loop {
+            let wanted = next(newest);
+            match word.compare_exchange_weak(newest, wanted, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Timestamp::new(wanted),
+                Err(found) => newest = found,
+            }
+        }
+    }
+
+    /// The time now as the history of an object counts it: the clock's, but not before its newest moment.
+    #[must_use]
+    pub fn time(&self, object: ObjectId) -> Timestamp {
+        // Acquire: partner of `next_time`.
+        let newest = self.word(object, control::TIME).map_or(0, |word| word.load(Ordering::Acquire));
+        self.clock().now().max(Timestamp::new(newest))
+    }
+
+    /// Says that a moment of an object has this time: later ones get later times. Reading the log does so
+    /// ([`Timeline::catch_up`](crate::Timeline::catch_up)), since the word in `control` may have been lost.
+    pub fn raise_time(&self, object: ObjectId, to: Timestamp) {
+        if let Some(word) = self.word(object, control::TIME) {
+            // Release: partner of `next_time`.
+            word.fetch_max(to.get(), Ordering::AcqRel);
+        }
+    }
+
+    /// A register of an object. There are eight, 0 to 7; any other one is 0 for ever.
     #[must_use]
     pub fn register(&self, object: ObjectId, index: usize) -> u64 {
         // Acquire: partner of the three below.
@@ -110,8 +151,11 @@ impl Store {
     }
 
     fn numbered(&self, object: ObjectId, index: usize) -> Option<&AtomicU64> {
-        let index = u32::try_from(index).ok().filter(|index| *index < control::REGISTERS)?;
-        self.word(object, index + 1)
+        match u32::try_from(index).ok()? {
+            index if index < control::REGISTERS => self.word(object, index + 1),
+            control::REGISTERS => self.word(object, control::EIGHTH),
+            _ => None,
+        }
     }
 
     fn word(&self, object: ObjectId, index: u32) -> Option<&AtomicU64> {

@@ -27,6 +27,8 @@ pub struct Era {
 pub(super) struct Moment {
     pub(super) lsn: Lsn,
     pub(super) extent: Extent,
+    /// Strictly increasing, as the LSNs are.
+    pub(super) time: Timestamp,
 }
 
 /// What one era recorded.
@@ -42,16 +44,24 @@ pub(super) struct EraLog {
 
 impl EraLog {
     pub(super) fn new(era: Era) -> Self {
-        let moments = vec![Moment { lsn: era.first, extent: era.extent }];
+        let moments = vec![Moment { lsn: era.first, extent: era.extent, time: era.time }];
         Self { era, touches: Touches::default(), moments, cuts: Cuts::default(), bases: HashMap::new() }
     }
 
-    /// Adds a moment, unless it is known.
-    pub(super) fn add_moment(&mut self, lsn: Lsn, extent: Extent) {
+    /// Adds a moment, unless it is known. Its time is made to fit between those of its neighbours: the log of a version that
+    /// took the clock's may have times that do not increase.
+    pub(super) fn add_moment(&mut self, lsn: Lsn, extent: Extent, time: Timestamp) {
         let place = self.moments.partition_point(|moment| moment.lsn < lsn);
-        if self.moments.get(place).is_none_or(|moment| moment.lsn != lsn) {
-            self.moments.insert(place, Moment { lsn, extent });
+        let next = self.moments.get(place);
+        if next.is_some_and(|moment| moment.lsn == lsn) {
+            return;
         }
+        let before = place.checked_sub(1).and_then(|before| self.moments.get(before));
+        let mut fits = before.map_or(time, |before| time.max(before.time.next()));
+        if let Some(next) = next {
+            fits = fits.min(next.time);
+        }
+        self.moments.insert(place, Moment { lsn, extent, time: fits });
     }
 
     /// Adds a base image; the first of a key stays.
@@ -70,8 +80,14 @@ impl EraLog {
     /// The newest moment at or below an LSN; below the era's first, that one.
     pub(super) fn floor(&self, lsn: Lsn) -> Moment {
         let past = self.moments.partition_point(|moment| moment.lsn <= lsn);
-        let own = Moment { lsn: self.era.first, extent: self.era.extent };
+        let own = Moment { lsn: self.era.first, extent: self.era.extent, time: self.era.time };
         past.checked_sub(1).and_then(|at| self.moments.get(at)).copied().unwrap_or(own)
+    }
+
+    /// The newest moment at or before a time; before the era's beginning, that one. O(log moments).
+    pub(super) fn at_time(&self, time: Timestamp) -> Moment {
+        let past = self.moments.partition_point(|moment| moment.time <= time);
+        past.checked_sub(1).and_then(|at| self.moments.get(at)).copied().unwrap_or(self.floor(self.era.first))
     }
 
     /// The newest moment.
@@ -118,12 +134,24 @@ mod tests {
     fn a_moment_added_late_takes_its_place() {
         let mut log = log();
         for (lsn, extent) in [(12, 6), (19, 7), (15, 3), (12, 99)] {
-            log.add_moment(Lsn::new(lsn), Extent::new(extent));
+            log.add_moment(Lsn::new(lsn), Extent::new(extent), Timestamp::new(lsn));
         }
         let extent = |lsn| log.floor(Lsn::new(lsn)).extent.get();
         assert_eq!([10, 11, 12, 14, 15, 18, 19, 99].map(extent), [5, 5, 6, 6, 3, 3, 7, 7]);
         assert!(log.is_moment(Lsn::new(15)) && !log.is_moment(Lsn::new(16)));
         assert_eq!(log.least_extent(&(Lsn::new(11)..=Lsn::new(18))), Some(Extent::new(3)));
         assert_eq!(log.least_extent(&(Lsn::new(16)..=Lsn::new(18))), None);
+    }
+
+    #[test]
+    fn times_increase_with_the_lsns_whatever_the_log_says() {
+        let mut log = log();
+        for (lsn, time) in [(11, 50), (12, 50), (13, 7), (17, 60), (15, 99), (16, 2)] {
+            log.add_moment(Lsn::new(lsn), Extent::default(), Timestamp::new(time));
+        }
+        let times: Vec<u64> = log.moments.iter().map(|moment| moment.time.get()).collect();
+        assert_eq!(times, [0, 50, 51, 52, 60, 60, 60]);
+        let at = |time| log.at_time(Timestamp::new(time)).lsn.get();
+        assert_eq!([0, 49, 50, 51, 59, 60, 99].map(at), [10, 10, 11, 12, 13, 17, 17]);
     }
 }

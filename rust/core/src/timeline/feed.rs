@@ -1,7 +1,7 @@
 use super::{Era, EraLog, MarkEntry, NoteEntry, RewindEntry, Timeline, TimelineError};
 use crate::format::{BodyError, CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
 use crate::store::{Head, Location, Store};
-use crate::types::Lsn;
+use crate::types::{Lsn, Timestamp};
 
 impl Timeline {
     /// Reads the records that were appended since the last call. Images are not read, only noted.
@@ -20,7 +20,10 @@ impl Timeline {
         });
         let result = result.and(scanned.map_err(TimelineError::from));
         match result {
-            Ok(()) => self.cursor = cursor,
+            Ok(()) => {
+                self.cursor = cursor;
+                store.raise_time(self.object, self.newest_time());
+            }
             Err(_) => *self = Self::new(self.object),
         }
         result
@@ -133,7 +136,9 @@ impl Timeline {
     fn commit(&mut self, head: Head, at: Location, body: &[u8]) -> Result<(), TimelineError> {
         let body = CommitBody::decode(body).map_err(in_body(at))?;
         if let Some(log) = self.era_of(head, at)? {
-            log.add_moment(head.lsn, body.extent);
+            log.add_moment(head.lsn, body.extent, body.time);
+            let newest = log.last().time;
+            self.newest_time = self.newest_time.max(newest);
         }
         Ok(())
     }
@@ -168,7 +173,9 @@ impl Timeline {
             self.forget_above(self.last());
         }
         if let Some(log) = self.era_of(head, at)? {
-            log.add_moment(head.lsn, body.extent);
+            log.add_moment(head.lsn, body.extent, body.time);
+            let newest = log.last().time;
+            self.newest_time = self.newest_time.max(newest);
         }
         self.left.insert(body.from);
         let entry = RewindEntry {
@@ -218,6 +225,9 @@ impl Timeline {
             ended.shrink();
         }
         self.notes.clear();
+        let time =
+            if self.newest_time > Timestamp::default() { time.max(self.newest_time.next()) } else { time };
+        self.newest_time = time;
         self.eras.push(EraLog::new(Era { engine, first: head.lsn, time, extent, broken }));
         Ok(())
     }

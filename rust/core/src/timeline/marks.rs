@@ -72,6 +72,25 @@ impl Marks {
         self.entries.get(number)
     }
 
+    /// The newest moment at or below this one that is marked.
+    pub(super) fn at_or_below(&self, lsn: Lsn) -> Option<Lsn> {
+        Some(self.by_lsn.range(..=(lsn, u64::MAX)).next_back()?.0)
+    }
+
+    /// The newest moment above this one that was marked at or before a time.
+    pub(super) fn newest_above(&self, lsn: Lsn, time: Timestamp) -> Option<Lsn> {
+        let mut above = self.by_lsn.range((lsn, 0)..).rev();
+        let early =
+            above.find(|(_, number)| self.entries.get(number).is_some_and(|entry| entry.time <= time));
+        early.map(|(marked, _)| *marked).filter(|marked| *marked > lsn)
+    }
+
+    /// When this moment was marked first.
+    pub(super) fn oldest_time(&self, lsn: Lsn) -> Option<Timestamp> {
+        let numbers = self.by_lsn.range((lsn, 0)..=(lsn, u64::MAX));
+        numbers.filter_map(|(_, number)| Some(self.entries.get(number)?.time)).min()
+    }
+
     /// Whether this record's name was taken.
     pub(super) fn was_refused(&self, at: Location) -> bool {
         self.refused.contains(&at)

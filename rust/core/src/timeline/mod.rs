@@ -14,6 +14,7 @@ mod nearest;
 mod path;
 mod plan;
 mod reach;
+mod times;
 mod touches;
 mod value;
 
@@ -66,7 +67,7 @@ pub struct NoteEntry {
 
 /// The history of one object, read from the log's records.
 ///
-/// Holds about 24 bytes an image, 60 a key and 16 a commit. Marks, rewinds and notes are held whole.
+/// Holds about 24 bytes an image, 60 a key and 24 a commit. Marks, rewinds and notes are held whole.
 #[derive(Clone, Debug)]
 pub struct Timeline {
     object: ObjectId,
@@ -85,6 +86,8 @@ pub struct Timeline {
     notes: HashMap<u64, Vec<NoteEntry>>,
     /// There was something before the first era that can be reached.
     interrupted: bool,
+    /// Of all moments, also those that can no longer be reached.
+    newest_time: Timestamp,
 }
 
 impl Timeline {
@@ -102,6 +105,7 @@ impl Timeline {
             marks: Marks::default(),
             notes: HashMap::new(),
             interrupted: false,
+            newest_time: Timestamp::default(),
         }
     }
 
@@ -123,6 +127,11 @@ impl Timeline {
     #[must_use]
     pub fn highest_said(&self) -> Lsn {
         self.highest_said
+    }
+
+    /// The largest time of all moments that were read.
+    pub(super) fn newest_time(&self) -> Timestamp {
+        self.newest_time
     }
 
     /// The present era, or `None` before the first.

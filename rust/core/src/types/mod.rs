@@ -1,5 +1,6 @@
 //! One value type a file: no bare `u64` stands for a sequence number, a key or a count.
 
+mod clock;
 mod extent;
 mod key;
 mod lsn;
@@ -8,6 +9,7 @@ mod object_id;
 mod segment_id;
 mod timestamp;
 
+pub use clock::{Clock, ManualClock};
 pub use extent::Extent;
 pub use key::Key;
 pub use lsn::Lsn;

@@ -13,6 +13,12 @@ impl Timestamp {
         Self(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
     }
 
+    /// One nanosecond later; the end of time stays.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
     /// Wraps a raw number.
     #[must_use]
     pub const fn new(raw: u64) -> Self {

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dbrewind_sqlite::{Journal, Lsn, OpenOptions, Synchronous, Target};
+use dbrewind_sqlite::{Clock, Journal, Lsn, OpenOptions, Synchronous, Target};
 
 use super::fields::{put_bytes, put_duration, put_option, put_path, put_u32, put_u64};
 use super::{Fields, MAGIC, WireError};
@@ -163,9 +163,19 @@ fn take_target(fields: &mut Fields<'_>) -> Result<Target, WireError> {
 }
 
 fn put_options(out: &mut Vec<u8>, options: &OpenOptions) {
-    // Without `..`, so that a new option cannot be forgotten here. The VFS shim is never in the keeper.
-    let OpenOptions { store, timeout, synchronous, default_vfs: _, journal, wal_limit, limit, seal } =
-        options;
+    // Without `..`, so that a new option cannot be forgotten here. The VFS shim is never in the keeper, and its clock is
+    // the system's.
+    let OpenOptions {
+        store,
+        timeout,
+        synchronous,
+        default_vfs: _,
+        journal,
+        wal_limit,
+        limit,
+        seal,
+        clock: _,
+    } = options;
     put_option(out, store.as_deref(), put_path);
     put_duration(out, *timeout);
     out.push(match synchronous {
@@ -203,6 +213,7 @@ fn take_options(fields: &mut Fields<'_>) -> Result<OpenOptions, WireError> {
         wal_limit: fields.u64()?,
         limit: fields.option(Fields::u64)?,
         seal: fields.flag("whether to seal")?,
+        clock: Clock::System,
     })
 }
 
@@ -233,6 +244,7 @@ mod tests {
                 wal_limit: number,
                 limit: (number % 2 == 0).then_some(!number),
                 seal: number % 3 == 0,
+                clock: Clock::System,
             }),
         });
         prop_oneof![

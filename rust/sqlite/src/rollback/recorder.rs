@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use dbrewind_core::{Code, CommitBody, Extent, Head, Key, Kind, Lsn, ObjectId, Store, Timestamp};
+use dbrewind_core::{Code, CommitBody, Extent, Head, Key, Kind, Lsn, ObjectId, Store};
 
 use super::free_list::free_blocks;
 use super::journal;
@@ -380,7 +380,7 @@ impl Recorder {
             fault::place("rollback commit: not numbered");
             self.store.raise_last_lsn(self.object, transaction.lsn);
             fault::place("rollback commit: not recorded");
-            let body = CommitBody { time: Timestamp::now(), extent: Extent::new(extent) };
+            let body = CommitBody { time: self.store.next_time(self.object), extent: Extent::new(extent) };
             let head = Head::new(Kind::Commit, self.object, Key::new(0), transaction.lsn);
             self.store.append(head, &[&body.encode()]).map_err(|error| error.code())?;
             fault::place("rollback commit: registers not raised");

@@ -5,7 +5,7 @@ use std::fs::Metadata;
 use std::path::Path;
 use std::time::Duration;
 
-use dbrewind_core::{Extent, Kind, Lsn, Plan, Timestamp};
+use dbrewind_core::{Extent, Kind, Lsn, Plan};
 
 use super::buffers::reusable;
 use super::differences::Differences;
@@ -220,7 +220,8 @@ impl Rollback {
         Header::publish(work.first_block_mut(), header.versions, *counter, cookie);
 
         let (from, target, counter) = (*from, *target, *counter);
-        let intent = Intent { from, target, extent: plan.extent, time: Timestamp::now(), counter, cookie };
+        let time = self.store.next_time(self.object);
+        let intent = Intent { from, target, extent: plan.extent, time, counter, cookie };
         self.store.append(self.head(Kind::Note, intent::TAG, work.own()), &[&intent.encode()])?;
         fault::place("rollback rewind: intent");
         self.registers().set_in_flight(Some(InFlight::Rewind { counter }));

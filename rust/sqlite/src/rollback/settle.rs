@@ -1,8 +1,6 @@
 //! What came of a change whose process died.
 
-use dbrewind_core::{
-    Code, CommitBody, Cursor, Extent, Head, Key, Kind, Lsn, ObjectId, RewindBody, Store, Timestamp,
-};
+use dbrewind_core::{Code, CommitBody, Cursor, Extent, Head, Key, Kind, Lsn, ObjectId, RewindBody, Store};
 
 use super::intent::{self, Intent};
 use crate::in_flight::InFlight;
@@ -43,7 +41,7 @@ pub(crate) fn append(store: &Store, object: ObjectId, outcome: Outcome, extent: 
         Outcome::Undone => Ok(()),
         Outcome::Commit => {
             store.raise_last_lsn(object, lsn);
-            let body = CommitBody { time: Timestamp::now(), extent };
+            let body = CommitBody { time: store.next_time(object), extent };
             store
                 .append(Head::new(Kind::Commit, object, Key::new(0), lsn), &[&body.encode()])
                 .map_err(|error| error.code())?;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use dbrewind_core::{AppendError, Code, CommitBody, Extent, Head, Kind, Lsn, Timestamp};
+use dbrewind_core::{AppendError, Code, CommitBody, Extent, Head, Kind, Lsn};
 
 use super::core::Core;
 use super::header::FrameHeader;
@@ -148,7 +148,7 @@ impl Core {
         if pages < before.max(widest) {
             records.push((self.head(Kind::Cut, pages + 1, lsn), Body::Short(Vec::new())));
         }
-        let body = CommitBody { time: Timestamp::now(), extent: Extent::new(pages) };
+        let body = CommitBody { time: self.store.next_time(self.object), extent: Extent::new(pages) };
         records.push((self.head(Kind::Commit, 0, lsn), Body::Short(body.encode().to_vec())));
         stretch.commit = Some((lsn, pages));
         Ok(())

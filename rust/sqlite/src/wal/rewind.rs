@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{Extent, Key, Kind, Lsn, RewindBody, Source, Timestamp};
+use dbrewind_core::{Extent, Key, Kind, Lsn, RewindBody, Source};
 
 use super::core::Core;
 use super::index::{IndexHeader, UNUSED_MARK};
@@ -344,7 +344,8 @@ impl Core {
     }
 
     pub(crate) fn record_rewind(&mut self, lsn: Lsn, from: Lsn, to: Lsn, pages: u64) -> Result<(), Error> {
-        let body = RewindBody { time: Timestamp::now(), extent: Extent::new(pages), from, note: &[] };
+        let time = self.store.next_time(self.object);
+        let body = RewindBody { time, extent: Extent::new(pages), from, note: &[] };
         self.store.append(self.head(Kind::Rewind, to.get(), lsn), &[&body.encode()])?;
         self.store.raise_last_lsn(self.object, lsn);
         (self.tailed, self.extent) = (lsn, pages);

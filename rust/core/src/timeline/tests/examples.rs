@@ -229,7 +229,9 @@ fn a_seamless_era_goes_on() {
 #[test]
 fn nothing_before_a_broken_era_is_guessed() {
     let history = drawing().mark("old", 7).era(Engine::Wal, 10, 9, true).mark("new", 10);
-    let lost = Unreachable::Lost { lsn: Lsn::new(7), first: Lsn::new(10), time: Timestamp::new(77) };
+    let time = history.0.earliest().unwrap().1;
+    assert!(time > Timestamp::new(77), "later than all before it");
+    let lost = Unreachable::Lost { lsn: Lsn::new(7), first: Lsn::new(10), time };
     assert_eq!(history.reachable(7), Err(lost));
     assert_eq!(lost.code(), Code::MarkLost);
     assert_eq!(history.0.plan(Lsn::new(10), Lsn::new(7)), Err(PlanError::Unreachable(lost)));

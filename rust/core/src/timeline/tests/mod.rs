@@ -3,4 +3,5 @@
 mod examples;
 mod hostile;
 mod model;
+mod times;
 mod world;

@@ -1,0 +1,48 @@
+use super::{EraLog, Timeline};
+use crate::format::Engine;
+use crate::types::{Lsn, Timestamp};
+
+impl Timeline {
+    /// The oldest moment that can be reached, and its time. `None` before the first era.
+    #[must_use]
+    pub fn earliest(&self) -> Option<(Lsn, Timestamp)> {
+        self.eras.first().map(|log| (log.era.first, log.era.time))
+    }
+
+    /// The newest moment at or before a time that can be reached: the state that the object was in then, or, in an era in
+    /// which few moments can be reached, before then. `None`: the time is before [`earliest`](Self::earliest).
+    ///
+    /// Costs O(log moments), and O(1) for each mark above the answer.
+    #[must_use]
+    pub fn at_time(&self, time: Timestamp) -> Option<Lsn> {
+        if time < self.earliest()?.1 {
+            return None;
+        }
+        let era = self.eras.partition_point(|log| log.era.time <= time).checked_sub(1)?;
+        let found = self.eras.get(era)?.at_time(time).lsn;
+        // A mark knows of a commit before its record has a time.
+        let newest = self.marks.newest_above(found, time).unwrap_or(found);
+        let era = self.eras.partition_point(|log| log.era.first <= newest).checked_sub(1)?;
+        Some(self.reachable_at_or_before(self.eras.get(era)?, newest))
+    }
+
+    /// When a moment was the newest one for the first time, as far as is known. Of an LSN between two moments: the older one's.
+    #[must_use]
+    pub fn time_of(&self, lsn: Lsn) -> Option<Timestamp> {
+        let place = self.place(lsn)?;
+        let recorded = self.era_log(place.era)?.floor(place.lsn).time;
+        Some(self.marks.oldest_time(lsn).map_or(recorded, |marked| marked.min(recorded)))
+    }
+
+    /// The newest moment of an era at or below one of it that can be reached.
+    fn reachable_at_or_before(&self, log: &EraLog, lsn: Lsn) -> Lsn {
+        if log.era.engine == Engine::Wal {
+            return lsn;
+        }
+        let left = self.left.range(..=lsn).next_back().copied();
+        let past = self.rewinds.partition_point(|rewind| rewind.lsn <= lsn);
+        let rewind = past.checked_sub(1).and_then(|at| self.rewinds.get(at)).map(|rewind| rewind.lsn);
+        let marked = self.marks.at_or_below(lsn);
+        left.max(rewind).max(marked).map_or(log.era.first, |found| found.max(log.era.first))
+    }
+}
