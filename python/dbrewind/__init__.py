@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dbrewind._dbrewind import (
+        BeforeWindowError,
         BusyError,
         ClosedError,
         Database,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "BeforeWindowError",
     "BusyError",
     "ClosedError",
     "Database",

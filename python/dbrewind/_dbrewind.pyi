@@ -9,6 +9,7 @@ from typing import Literal, final
 from typing_extensions import Self
 
 __all__ = [
+    "BeforeWindowError",
     "BusyError",
     "ClosedError",
     "Database",
@@ -264,6 +265,9 @@ class KeeperFailedError(Error):
 
 class IoError(Error, OSError):
     """DBR025: Reading or writing failed."""
+
+class BeforeWindowError(Error):
+    """DBR027: The moment is before the window."""
 
 class InternalError(Error):
     """DBR099: A defect in dbrewind."""

@@ -190,6 +190,12 @@ pub enum ReadError {
         /// The location.
         what: String,
     },
+    /// The record was evicted: it is older than the window.
+    #[error("the record at {what} is before the window, and was evicted")]
+    BeforeWindow {
+        /// The location.
+        what: String,
+    },
     /// The process was forked since the store was opened.
     #[error("this process is a fork of the one that opened the store; open the store again in it")]
     Forked,
@@ -211,6 +217,7 @@ impl ReadError {
             Self::Damaged { .. } => Code::StoreDamaged,
             Self::Version { .. } => Code::StoreVersion,
             Self::NoRecord { .. } => Code::Internal,
+            Self::BeforeWindow { .. } => Code::BeforeWindow,
             Self::Forked => Code::Forked,
             Self::Io { source, .. } => io_code(source),
         }

@@ -22,6 +22,12 @@ pub(crate) const BEHIND: u32 = 10;
 pub(crate) const TIME: u32 = 11;
 /// Index of the last of the registers, which has no place beside the others.
 pub(crate) const EIGHTH: u32 = 12;
+/// Index of the place of an object's newest era, as a hint.
+pub(crate) const ERA_AT: u32 = 13;
+/// Index of the time of that era.
+pub(crate) const ERA_TIME: u32 = 14;
+/// Index of the LSN of that era.
+pub(crate) const ERA_LSN: u32 = 15;
 
 /// Offset of the current segment's id.
 pub(crate) const CURRENT: u32 = 128;
@@ -33,6 +39,14 @@ pub(crate) const SYNCED: u32 = 320;
 pub(crate) const LIMIT: u32 = 384;
 /// Offset of the hint up to which segments are sealed.
 pub(crate) const SEALED: u32 = 448;
+/// Offset of the target of the window in seconds; 0: nobody has set one.
+pub(crate) const WINDOW: u32 = 512;
+/// Offset of the hint which segment the log begins with.
+pub(crate) const FIRST: u32 = 576;
+/// Offset of the hint up to which segment everything that must survive stands behind it, too.
+pub(crate) const READY: u32 = 640;
+/// Offset of the hint up to which segment the log would be cut if eras allowed it.
+pub(crate) const WANTED: u32 = 704;
 const SLOTS_AT: u32 = 4096;
 const SLOT_LEN: u32 = 16;
 const OBJECTS_AT: u32 = 20480;
@@ -50,7 +64,7 @@ const _: () = assert!(HASH + 8 == HEADER_LEN && HEADER_LEN <= CURRENT as usize);
 const _: () = assert!(SLOTS_AT + SLOTS as u32 * SLOT_LEN == OBJECTS_AT);
 const _: () = assert!(BROKEN == REGISTERS + 1 && CONFIRMED == BROKEN + 1 && BEHIND == CONFIRMED + 1);
 const _: () = assert!(TIME == BEHIND + 1 && EIGHTH == TIME + 1);
-const _: () = assert!((EIGHTH + 1) * 8 <= OBJECT_LEN && OBJECT_LEN.is_multiple_of(64));
+const _: () = assert!((ERA_LSN + 1) * 8 <= OBJECT_LEN && OBJECT_LEN.is_multiple_of(64));
 const _: () = assert!(LEN.is_multiple_of(4096) && LEN == 53_248);
 
 /// Offset of a slot's word: generation in its low half, process id in the high one.
@@ -59,11 +73,11 @@ pub(crate) const fn slot_at(slot: u16) -> Option<u32> {
     if slot < SLOTS { Some(SLOTS_AT + slot as u32 * SLOT_LEN) } else { None }
 }
 
-/// Offset of a word of an object: its last LSN (index 0), a register (1 to 7), [`BROKEN`], [`CONFIRMED`], [`BEHIND`],
-/// [`TIME`] or [`EIGHTH`].
+/// Offset of a word of an object: its last LSN (index 0), a register (1 to 7), [`BROKEN`], [`CONFIRMED`],
+/// [`BEHIND`], [`TIME`], [`EIGHTH`], or one of the newest era.
 #[must_use]
 pub(crate) const fn object_at(object: u32, index: u32) -> Option<u32> {
-    if object < OBJECTS && index <= EIGHTH {
+    if object < OBJECTS && index <= ERA_LSN {
         Some(OBJECTS_AT + object * OBJECT_LEN + index * 8)
     } else {
         None
@@ -164,7 +178,7 @@ mod tests {
         assert_eq!(object_at(255, BEHIND), Some(LEN - 128 + 80));
         assert_eq!(object_at(255, EIGHTH), Some(LEN - 128 + 96));
         assert_eq!(object_at(256, 0), None);
-        assert_eq!(object_at(0, EIGHTH + 1), None);
+        assert_eq!(object_at(0, ERA_LSN + 1), None);
     }
 
     #[test]
