@@ -33,6 +33,15 @@ impl Held {
     }
 }
 
+impl Held {
+    /// Takes a byte together with others who do. Nobody has such a byte for himself but for a moment.
+    pub(crate) fn take_shared(path: &Path, byte: u32) -> io::Result<Option<Self>> {
+        let file = LockFile::open_existing(path)?;
+        let taken = file.try_share(byte)?;
+        Ok(taken.then_some(Self { file: Some(file), byte, idle: None }))
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         let Some(file) = self.file.take() else { return };

@@ -59,6 +59,12 @@ impl LockFile {
         os_linux::try_lock(self.fd, byte)
     }
 
+    /// Takes a byte together with others who do; `false` when somebody has it for himself.
+    pub(crate) fn try_share(&self, byte: u32) -> io::Result<bool> {
+        self.mine()?;
+        os_linux::try_share(self.fd, byte)
+    }
+
     /// Takes a byte, waiting at most this long; `false` when somebody else had it all the time.
     pub(crate) fn lock_within(&self, byte: u32, timeout: Duration) -> io::Result<bool> {
         self.lock_until(byte, timeout, || false)

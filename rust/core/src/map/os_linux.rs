@@ -140,6 +140,15 @@ pub(super) fn try_lock(fd: RawFd, byte: u32) -> io::Result<bool> {
     }
 }
 
+/// Takes a byte for reading, as others may; `false` when another descriptor has it for writing.
+pub(super) fn try_share(fd: RawFd, byte: u32) -> io::Result<bool> {
+    match fcntl_range(fd, libc::F_OFD_SETLK, &mut range(libc::F_RDLCK, byte, 1)) {
+        Ok(()) => Ok(true),
+        Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
 /// Lets a byte go.
 pub(super) fn unlock(fd: RawFd, byte: u32) -> io::Result<()> {
     fcntl_range(fd, libc::F_OFD_SETLK, &mut range(libc::F_UNLCK, byte, 1))

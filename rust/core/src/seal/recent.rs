@@ -29,6 +29,11 @@ impl Recent {
         Some(found)
     }
 
+    /// Closes the segments below this one.
+    pub(crate) fn forget_below(&self, id: u32) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|sealed| sealed.id() >= id);
+    }
+
     /// Keeps a segment, in place of those that were not used for longest.
     pub(crate) fn put(&self, sealed: Sealed) -> Arc<Sealed> {
         let sealed = Arc::new(sealed);

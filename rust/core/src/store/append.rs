@@ -74,7 +74,7 @@ impl Store {
     pub(super) fn has(&self, at: Location, head: Head, body: &[&[u8]]) -> Result<bool, AppendError> {
         match self.read(at) {
             Ok(found) => Ok(found.head == head && found.body == body.concat()),
-            Err(ReadError::NoRecord { .. }) => Ok(false),
+            Err(ReadError::NoRecord { .. } | ReadError::BeforeWindow { .. }) => Ok(false),
             Err(ReadError::Forked) => Err(AppendError::Forked),
             Err(ReadError::Io { action, source }) => Err(AppendError::Io { action, source }),
             Err(other) => Err(AppendError::Damaged { what: other.to_string() }),

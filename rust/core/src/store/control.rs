@@ -105,6 +105,7 @@ impl Control {
         self.set(Some(control::HINT), 0);
         self.set(Some(control::SYNCED), 0);
         self.set(Some(control::SEALED), 0);
+        self.set(Some(control::READY), 0);
     }
 
     /// The machine was started anew: every object's history has to be compared again.
@@ -151,6 +152,61 @@ impl Control {
     /// Says it, whatever was said before. The caller has looked at the folder, and has the creation lock.
     pub(crate) fn set_sealed(&self, segment: u32) {
         self.set(Some(control::SEALED), if segment == 0 { 0 } else { hint::encode(segment, 0) });
+    }
+
+    /// The target of the window in seconds, 0 if nobody has set one.
+    pub(crate) fn window(&self) -> u64 {
+        self.get(Some(control::WINDOW))
+    }
+
+    /// Sets the target for everybody.
+    pub(crate) fn set_window(&self, seconds: u64) {
+        self.set(Some(control::WINDOW), seconds);
+    }
+
+    /// The segment that the log begins with, 0 for the first ever.
+    pub(crate) fn first(&self) -> u32 {
+        // Acquire: partner of the release in `raise_first`.
+        let raw = self.words.word(control::FIRST).map_or(0, |word| word.load(Ordering::Acquire));
+        hint::decode(raw).map_or(0, |(segment, _)| segment)
+    }
+
+    /// Says which segment the log begins with: those before it are about to go.
+    pub(crate) fn raise_first(&self, segment: u32) {
+        if let Some(word) = self.words.word(control::FIRST) {
+            // Release: whoever misses a file sees why.
+            word.fetch_max(hint::encode(segment, 0), Ordering::Release);
+        }
+    }
+
+    /// Says it, whatever was said before. The caller has looked at the folder, and has the creation lock.
+    pub(crate) fn set_first(&self, segment: u32) {
+        self.set(Some(control::FIRST), if segment <= 1 { 0 } else { hint::encode(segment, 0) });
+    }
+
+    /// Up to which segment the beginning of the log may be dropped.
+    pub(crate) fn ready(&self) -> u32 {
+        // Acquire: partner of the release in `raise_ready`.
+        let raw = self.words.word(control::READY).map_or(0, |word| word.load(Ordering::Acquire));
+        hint::decode(raw).map_or(0, |(segment, _)| segment)
+    }
+
+    /// Says that everything before this segment may be dropped.
+    pub(crate) fn raise_ready(&self, segment: u32) {
+        if let Some(word) = self.words.word(control::READY) {
+            // Release: what must survive stands behind it.
+            word.fetch_max(hint::encode(segment, 0), Ordering::Release);
+        }
+    }
+
+    /// Up to which segment eras keep what there is no room for.
+    pub(crate) fn wanted(&self) -> u32 {
+        hint::decode(self.get(Some(control::WANTED))).map_or(0, |(segment, _)| segment)
+    }
+
+    /// Says it.
+    pub(crate) fn set_wanted(&self, segment: u32) {
+        self.set(Some(control::WANTED), if segment == 0 { 0 } else { hint::encode(segment, 0) });
     }
 
     /// Takes note of a new owner of a slot, whose lock it has. Earlier owners count as dead from here on.

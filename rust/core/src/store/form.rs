@@ -35,7 +35,7 @@ impl Inner {
             opened => return opened.map(keep),
         }
         match segment::open(&self.dir, id, &self.id) {
-            // Sealed between the two looks.
+            // Sealed between the two looks, or evicted.
             Err(error) if is_missing(&error) => {
                 sealed().map(keep).map_err(|again| match is_missing(&again) {
                     true => error,

@@ -12,8 +12,9 @@ use crate::store::control::Control;
 use crate::store::objects::Objects;
 use crate::store::populate::Populate;
 use crate::store::sealer::Sealer;
+use crate::store::window::Keeping;
 use crate::sync::{AtomicU32, Ordering};
-use crate::types::Clock;
+use crate::types::{Clock, Timestamp};
 
 /// A store of change records, open in this process.
 ///
@@ -61,6 +62,9 @@ pub(super) struct Inner {
     /// Up to which segment sealed ones have been let go of.
     pub(super) let_go: AtomicU32,
     pub(super) sealer: Sealer,
+    /// Up to which segment evicted ones have been let go of.
+    pub(super) evicted: AtomicU32,
+    pub(super) keeping: Keeping,
 }
 
 const _: () = {
@@ -90,6 +94,11 @@ impl Inner {
 
     pub(super) fn lock_path(&self) -> PathBuf {
         self.dir.join("locks")
+    }
+
+    /// The time.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Adds a segment to those that are mapped.
@@ -131,6 +140,7 @@ impl Drop for Inner {
         if !self.forked() {
             self.populate.stop();
             self.sealer.stop();
+            self.keeping.stop();
         }
     }
 }

@@ -11,6 +11,10 @@ pub(super) const CREATE: u32 = 0;
 pub(super) const REGISTER: u32 = 1;
 /// Held while sealing a segment. Taken before `CREATE`, never after it.
 pub(super) const SEAL: u32 = 2;
+/// Held while preparing to evict, and evicting. Taken before `REGISTER` and `CREATE`, never after them.
+pub(super) const WINDOW: u32 = 3;
+/// Held, shared, by those for whom nothing may be evicted.
+pub(super) const WINDOW_HELD: u32 = 4;
 const SLOTS_AT: u32 = 0x1000;
 const OBJECTS_AT: u32 = 0x1_0000;
 const HOLDERS_AT: u32 = 0x2_0000;

@@ -19,6 +19,7 @@ mod seal;
 mod sealer;
 mod sync;
 mod walk;
+mod window;
 
 pub use handle::Store;
 pub use locks::{HolderLock, ObjectLock};
@@ -26,3 +27,4 @@ pub use options::StoreOptions;
 pub use record::{Cursor, Head, Location, Record};
 pub use roll::Room;
 pub use seal::SealedSegment;
+pub use window::{PINNED, Pin, Window, WindowHold, WindowState};

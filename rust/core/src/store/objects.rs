@@ -100,7 +100,7 @@ impl Store {
         self.learn(&mut objects)
     }
 
-    fn lock_registration(&self) -> Result<Held, AppendError> {
+    pub(super) fn lock_registration(&self) -> Result<Held, AppendError> {
         let io = |source: std::io::Error| match source.kind() {
             std::io::ErrorKind::Interrupted => AppendError::Interrupted,
             _ => AppendError::Io { action: "lock the objects", source },

@@ -18,6 +18,7 @@ use crate::store::recover::{Folder, Newest};
 use crate::store::roll::PATIENCE;
 use crate::store::sealer::Sealer;
 use crate::store::walk::InFlight;
+use crate::store::window::Keeping;
 use crate::store::{Location, Store, StoreOptions, locks};
 use crate::sync::AtomicU32;
 use crate::types::Clock;
@@ -67,7 +68,7 @@ impl Store {
         let boot_changed = match header {
             Some(header) => header.boot != boot,
             // Nobody knows; but nobody else has it open, then it costs little to assume so.
-            None => folder.last > 0 && !others,
+            None => folder.last >= folder.first && !others,
         };
         let id = match folder.store.or(header.map(|header| header.store)) {
             Some(id) => id,
@@ -99,7 +100,10 @@ impl Store {
             recent: Recent::default(),
             let_go: AtomicU32::new(0),
             sealer: Sealer::default(),
+            evicted: AtomicU32::new(0),
+            keeping: Keeping::default(),
         };
+        inner.control.set_first(folder.first);
         if boot_changed {
             inner.check_all(&folder)?;
             inner.settle(&folder)?;
@@ -128,7 +132,7 @@ impl Inner {
         let last = folder.last;
         let (id, segment) = if last == 0 || folder.is_sealed(last) {
             let limit = self.limit();
-            let first = self.options.first_segment.min(limit - limit % SMALLEST);
+            let first = self.options.first_segment.min(self.longest()).min(limit - limit % SMALLEST);
             if first == 0 {
                 return Err(OpenError::Full { path: self.dir.clone(), why: super::roll::at_limit(0, limit) });
             }

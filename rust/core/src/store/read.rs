@@ -32,7 +32,13 @@ impl Store {
         let none = || ReadError::NoRecord { what: at.to_string() };
         let place = Place { segment: u32::try_from(at.segment().get()).unwrap_or(0), offset: at.offset() };
         loop {
-            let segment = match inner.form(place.segment)?.ok_or_else(none)? {
+            let form = match inner.form(place.segment) {
+                Err(_) if inner.is_evicted(place.segment) => {
+                    return Err(ReadError::BeforeWindow { what: at.to_string() });
+                }
+                form => form?.ok_or_else(none)?,
+            };
+            let segment = match form {
                 Form::Raw(segment) => segment,
                 Form::Sealed(sealed) => {
                     return sealed.read(place.offset, &inner.recent.frames, out)?.ok_or_else(none);
@@ -87,6 +93,7 @@ impl Store {
             return Err(ReadError::Forked);
         }
         self.inner.let_go_of_sealed();
+        self.inner.let_go_of_evicted();
         let mut next = from.next();
         let walked = self.inner.walk(&mut next, InFlight::Stop, visit);
         *from = Cursor::at(next);

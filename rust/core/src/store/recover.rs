@@ -15,6 +15,7 @@ use crate::segment::{self, Segment, TEMPORARY, file_name};
 use crate::store::Head;
 use crate::store::handle::Inner;
 use crate::store::walk::head_at;
+use crate::store::window::manifest;
 use crate::sync::Ordering;
 
 /// Each object's largest LSNs in the log.
@@ -52,6 +53,8 @@ impl Newest {
 /// The segments that are there.
 #[derive(Debug)]
 pub(super) struct Folder {
+    /// Id of the first one.
+    pub(super) first: u32,
     /// Id of the last one; 0 if there are none.
     pub(super) last: u32,
     /// The store they belong to.
@@ -64,12 +67,16 @@ impl Folder {
     /// Looks at a store's folder, removes what was not finished, and checks the headers. The caller has
     /// the creation lock; `sealing` says whether somebody is sealing.
     pub(super) fn read(dir: &Path, sealing: bool) -> Result<Self, OpenError> {
+        let (first, window_of) = manifest::read(dir)?;
         let failed = |action| move |source| OpenError::Io { action, path: dir.to_path_buf(), source };
         let (mut raw, mut sealed) = (BTreeSet::new(), BTreeSet::new());
         for entry in fs::read_dir(dir).map_err(failed("list"))? {
             let name = entry.map_err(failed("list"))?.file_name();
             let Some(name) = name.to_str() else { continue };
-            if let Some(id) = segment::id_of(name) {
+            if segment::id_of(name).or(segment::sealed_id_of(name)).is_some_and(|id| id < first) {
+                // An eviction that was interrupted.
+                fs::remove_file(dir.join(name)).map_err(failed("remove an evicted segment in"))?;
+            } else if let Some(id) = segment::id_of(name) {
                 raw.insert(id);
             } else if let Some(id) = segment::sealed_id_of(name) {
                 sealed.insert(id);
@@ -89,7 +96,7 @@ impl Folder {
             }
         }
         let ids: BTreeSet<u32> = raw.union(&sealed).copied().collect();
-        let mut folder = Self { last: 0, store: None, sealed };
+        let mut folder = Self { first, last: first - 1, store: window_of, sealed };
         for id in ids {
             if id != folder.last + 1 {
                 let path = dir.join(file_name(folder.last + 1));
@@ -110,6 +117,9 @@ impl Folder {
             }
             (folder.last, folder.store) = (id, Some(store));
         }
+        if first > 1 && folder.last < first {
+            return Err(OpenError::Damaged { path: dir.join(file_name(first)), what: "is missing".into() });
+        }
         Ok(folder)
     }
 
@@ -120,7 +130,12 @@ impl Folder {
 
     /// Up to which segment all are sealed.
     pub(super) fn sealed_upto(&self) -> u32 {
-        (1..).zip(&self.sealed).take_while(|(place, id)| place == *id).last().map_or(0, |(place, _)| place)
+        let before = self.first - 1;
+        (self.first..)
+            .zip(&self.sealed)
+            .take_while(|(place, id)| place == *id)
+            .last()
+            .map_or(before, |(at, _)| at)
     }
 }
 
@@ -168,7 +183,7 @@ impl Inner {
     /// cannot be known: the log ends there as well.
     pub(super) fn check_all(&self, folder: &Folder) -> Result<(), OpenError> {
         let mut newest = Newest::default();
-        for id in 1..=folder.last {
+        for id in folder.first..=folder.last {
             if folder.is_sealed(id) {
                 // Was on disk before it counted.
                 let sealed = Sealed::open(&self.dir, id, &self.id)?;

@@ -43,7 +43,7 @@ impl Store {
     pub fn room(&self) -> Room {
         let size = |id| self.inner.len_on_disk(id).unwrap_or(0);
         Room {
-            used: (1..=self.inner.control.current()).map(size).sum(),
+            used: (self.inner.first()..=self.inner.control.current()).map(size).sum(),
             limit: self.inner.limit(),
             on_disk: map::free_room(&self.inner.dir).unwrap_or(u64::MAX),
         }
@@ -57,7 +57,7 @@ impl Inner {
     }
 
     /// Bytes of a segment, sealed or not. Between its two forms it is one of them.
-    fn len_on_disk(&self, id: u32) -> io::Result<u64> {
+    pub(super) fn len_on_disk(&self, id: u32) -> io::Result<u64> {
         let found = fs::metadata(self.dir.join(segment::file_name(id)));
         let found = found.or_else(|_| fs::metadata(self.dir.join(segment::sealed_name(id))));
         found.map(|found| found.len())
@@ -96,6 +96,8 @@ impl Inner {
         }
         self.move_on_to(next);
         self.let_go_of_sealed();
+        self.let_go_of_evicted();
+        self.keeping.look();
         Ok(())
     }
 
@@ -112,16 +114,37 @@ impl Inner {
 
     fn size_of_next(&self, full: u32, len: u32) -> Result<u32, AppendError> {
         let before = self.segments.get(full).map_or(0, |s| u64::from(s.size()));
+        let io = |source| AppendError::Io { action: "look at the segments", source };
         let mut total = 0;
-        for id in 1..=full {
-            let found = self.len_on_disk(id);
-            total += found.map_err(|source| AppendError::Io { action: "look at the segments", source })?;
+        for id in self.first()..=full {
+            total += self.len_on_disk(id).map_err(io)?;
         }
         let limit = self.limit();
-        match next_size(&StoreOptions { limit, ..self.options.clone() }, before, total, len)? {
-            Some(size) => Ok(size),
-            None => Err(self.full(at_limit(total, limit))),
+        let options = StoreOptions { limit, max_segment: self.longest(), ..self.options.clone() };
+        let size = |total| next_size(&options, before, total, self.options.max_segment, len);
+        // What the background thread has left to do. It has prepared it, so that this takes no longer than removing files.
+        let mut left = total;
+        let enough = needed(len).max(self.longest());
+        if left.saturating_add(enough) > limit
+            && self.drop_while(|id| {
+                let wanted = left.saturating_add(enough) > limit;
+                left = left.saturating_sub(if wanted { self.len_on_disk(id).unwrap_or(0) } else { 0 });
+                wanted
+            })?
+        {
+            total = 0;
+            for id in self.first()..=full {
+                total += self.len_on_disk(id).map_err(io)?;
+            }
         }
+        size(total)?.ok_or_else(|| self.full(at_limit(total, limit)))
+    }
+
+    /// Longest segment that a store of this limit makes for records that are not longer: small enough for the window to move
+    /// on smoothly.
+    pub(super) fn longest(&self) -> u64 {
+        let eighth = self.limit() / 8;
+        self.options.max_segment.min((eighth - eighth % PAGE).max(PAGE))
     }
 }
 
@@ -137,10 +160,16 @@ pub(super) fn at_limit(total: u64, limit: u64) -> String {
 }
 
 /// Size of a segment that follows one of `before` bytes, when all together have `total`; `None`: there is none within
-/// the limit.
-fn next_size(options: &StoreOptions, before: u64, total: u64, len: u32) -> Result<Option<u32>, AppendError> {
+/// the limit. `most`: what a segment with a long record may have.
+fn next_size(
+    options: &StoreOptions,
+    before: u64,
+    total: u64,
+    most: u64,
+    len: u32,
+) -> Result<Option<u32>, AppendError> {
     let needed = needed(len);
-    let longest = options.max_segment - options.max_segment % PAGE;
+    let longest = most - most % PAGE;
     if needed > longest {
         let max = longest.saturating_sub(HEADER_LEN as u64 + span(0));
         return Err(AppendError::TooLong { len: u64::from(len), max });
@@ -150,7 +179,8 @@ fn next_size(options: &StoreOptions, before: u64, total: u64, len: u32) -> Resul
     if needed > left {
         return Ok(None);
     }
-    let size = (2 * before).clamp(needed, longest).min(left);
+    let usual = options.max_segment - options.max_segment % PAGE;
+    let size = (2 * before).min(usual).max(needed).min(left);
     u32::try_from(size).map(Some).map_err(|_| AppendError::TooLong { len: u64::from(len), max: longest })
 }
 
@@ -172,24 +202,27 @@ mod tests {
 
     #[test]
     fn segments_double_up_to_the_longest() {
-        assert_eq!(next_size(&OPTIONS, 8192, 8192, 10).unwrap(), Some(16384));
-        assert_eq!(next_size(&OPTIONS, 1 << 16, 1 << 16, 10).unwrap(), Some(1 << 16));
+        assert_eq!(next_size(&OPTIONS, 8192, 8192, OPTIONS.max_segment, 10).unwrap(), Some(16384));
+        assert_eq!(next_size(&OPTIONS, 1 << 16, 1 << 16, OPTIONS.max_segment, 10).unwrap(), Some(1 << 16));
     }
 
     #[test]
     fn a_long_record_gets_a_long_segment() {
-        assert_eq!(next_size(&OPTIONS, 4096, 4096, 20000).unwrap(), Some(20480));
-        assert!(matches!(next_size(&OPTIONS, 4096, 4096, 1 << 16), Err(AppendError::TooLong { .. })));
+        assert_eq!(next_size(&OPTIONS, 4096, 4096, OPTIONS.max_segment, 20000).unwrap(), Some(20480));
+        assert!(matches!(
+            next_size(&OPTIONS, 4096, 4096, OPTIONS.max_segment, 1 << 16),
+            Err(AppendError::TooLong { .. })
+        ));
         let longest = (1 << 16) - 104;
-        assert_eq!(next_size(&OPTIONS, 4096, 4096, longest).unwrap(), Some(1 << 16));
-        assert!(next_size(&OPTIONS, 4096, 4096, longest + 1).is_err());
+        assert_eq!(next_size(&OPTIONS, 4096, 4096, OPTIONS.max_segment, longest).unwrap(), Some(1 << 16));
+        assert!(next_size(&OPTIONS, 4096, 4096, OPTIONS.max_segment, longest + 1).is_err());
     }
 
     #[test]
     fn the_limit_holds_and_is_used_up() {
         let limit = OPTIONS.limit;
-        assert_eq!(next_size(&OPTIONS, 1 << 16, limit - 8192, 10).unwrap(), Some(8192));
-        assert_eq!(next_size(&OPTIONS, 1 << 16, limit - 4095, 10).unwrap(), None);
-        assert_eq!(next_size(&OPTIONS, 1 << 16, limit + 1, 10).unwrap(), None);
+        assert_eq!(next_size(&OPTIONS, 1 << 16, limit - 8192, OPTIONS.max_segment, 10).unwrap(), Some(8192));
+        assert_eq!(next_size(&OPTIONS, 1 << 16, limit - 4095, OPTIONS.max_segment, 10).unwrap(), None);
+        assert_eq!(next_size(&OPTIONS, 1 << 16, limit + 1, OPTIONS.max_segment, 10).unwrap(), None);
     }
 }

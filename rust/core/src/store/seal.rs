@@ -149,7 +149,7 @@ impl Inner {
     /// The oldest segment that is not sealed. Ends the hand-over of those that are, if a sealer was killed. The caller has
     /// the sealing lock.
     fn first_raw(&self) -> Result<u32, SealError> {
-        let mut id = self.control.sealed().saturating_add(1);
+        let mut id = self.control.sealed().saturating_add(1).max(self.first());
         while self.dir.join(sealed_name(id)).exists() {
             if self.dir.join(file_name(id)).exists() {
                 let whole = Sealed::open(&self.dir, id, &self.id);

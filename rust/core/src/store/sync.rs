@@ -22,12 +22,18 @@ impl Store {
         inner.let_go_of_sealed();
         let known = inner.control.synced();
         let (first, from) = known.unwrap_or((1, Segment::FIRST));
+        let (first, from) =
+            (first.max(inner.first()), if first < inner.first() { Segment::FIRST } else { from });
         // Only up to the first record in flight can be called done: it will be written after this.
         let mut done = Location::new(first, from);
         inner.walk(&mut done, InFlight::Stop, &mut |_, _, _| {}).map_err(unreadable)?;
         let last = inner.control.current();
         for id in first..=last {
-            let segment = match inner.form(id).map_err(|e| unreadable(e.into()))? {
+            let form = match inner.form(id) {
+                Err(_) if inner.is_evicted(id) => continue,
+                form => form.map_err(|e| unreadable(e.into()))?,
+            };
+            let segment = match form {
                 None => break,
                 // Was on disk before it counted.
                 Some(Form::Sealed(_)) => continue,

@@ -46,8 +46,17 @@ impl Inner {
     ) -> Result<(), ReadError> {
         let mut waiting_since = None;
         loop {
+            let first = self.first();
+            if from.segment().get() < u64::from(first) {
+                *from = Location::new(first, Segment::FIRST);
+            }
             let id = u32::try_from(from.segment().get()).unwrap_or(0).max(1);
-            let over = match self.form(id)? {
+            let form = match self.form(id) {
+                // Since the look.
+                Err(_) if self.is_evicted(id) => continue,
+                form => form?,
+            };
+            let over = match form {
                 None => return Ok(()),
                 Some(Form::Sealed(sealed)) => {
                     for (head, at, len, behind) in sealed.index().after(from.offset()) {

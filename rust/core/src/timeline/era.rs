@@ -35,6 +35,8 @@ pub(super) struct Moment {
 #[derive(Clone, Debug)]
 pub(super) struct EraLog {
     pub(super) era: Era,
+    /// Its record.
+    pub(super) at: Location,
     pub(super) touches: Touches,
     /// Ascending; the first is the era's own.
     moments: Vec<Moment>,
@@ -43,9 +45,9 @@ pub(super) struct EraLog {
 }
 
 impl EraLog {
-    pub(super) fn new(era: Era) -> Self {
+    pub(super) fn new(era: Era, at: Location) -> Self {
         let moments = vec![Moment { lsn: era.first, extent: era.extent, time: era.time }];
-        Self { era, touches: Touches::default(), moments, cuts: Cuts::default(), bases: HashMap::new() }
+        Self { era, at, touches: Touches::default(), moments, cuts: Cuts::default(), bases: HashMap::new() }
     }
 
     /// Adds a moment, unless it is known. Its time is made to fit between those of its neighbours: the log of a version that
@@ -121,13 +123,16 @@ mod tests {
     use super::*;
 
     fn log() -> EraLog {
-        EraLog::new(Era {
-            engine: Engine::Wal,
-            first: Lsn::new(10),
-            time: Timestamp::default(),
-            extent: Extent::new(5),
-            broken: false,
-        })
+        EraLog::new(
+            Era {
+                engine: Engine::Wal,
+                first: Lsn::new(10),
+                time: Timestamp::default(),
+                extent: Extent::new(5),
+                broken: false,
+            },
+            Location::default(),
+        )
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use super::{Era, EraLog, MarkEntry, NoteEntry, RewindEntry, Timeline, TimelineError};
 use crate::format::{BodyError, CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
-use crate::store::{Head, Location, Store};
+use crate::store::{Head, Location, PINNED, Store};
 use crate::types::{Lsn, Timestamp};
 
 impl Timeline {
@@ -10,23 +10,35 @@ impl Timeline {
     /// When a record cannot be read, or contradicts the others. The timeline is empty then; the next call
     /// begins anew.
     pub fn catch_up(&mut self, store: &Store) -> Result<(), TimelineError> {
-        let mut cursor = self.cursor;
-        let mut body = Vec::new();
-        let mut result = Ok(());
-        let scanned = store.scan(&mut cursor, &mut |head, at, _| {
-            if result.is_ok() && head.object == self.object {
-                result = self.take(store, head, at, &mut body);
+        loop {
+            self.follow_window(store);
+            let mut cursor = self.cursor;
+            let mut body = Vec::new();
+            let mut result = Ok(());
+            let scanned = store.scan(&mut cursor, &mut |head, at, _| {
+                if result.is_ok() && head.object == self.object {
+                    result = self.take(store, head, at, &mut body);
+                }
+            });
+            let result = result.and(scanned.map_err(TimelineError::from));
+            if store.first_segment() != self.begins {
+                // Evicted meanwhile: something may have been passed over.
+                if result.is_err() || self.cursor.next().segment().get() < u64::from(store.first_segment()) {
+                    *self = Self::new(self.object);
+                } else {
+                    self.cursor = cursor;
+                }
+                continue;
             }
-        });
-        let result = result.and(scanned.map_err(TimelineError::from));
-        match result {
-            Ok(()) => {
-                self.cursor = cursor;
-                store.raise_time(self.object, self.newest_time());
+            match result {
+                Ok(()) => {
+                    self.cursor = cursor;
+                    store.raise_time(self.object, self.newest_time());
+                }
+                Err(_) => *self = Self::new(self.object),
             }
-            Err(_) => *self = Self::new(self.object),
+            return result;
         }
-        result
     }
 
     fn take(
@@ -87,6 +99,10 @@ impl Timeline {
     /// (a second copy, from a writer that was slow). `None` if that one is lost.
     fn era_of(&mut self, head: Head, at: Location) -> Result<Option<&mut EraLog>, TimelineError> {
         let Some(present) = self.eras.last() else {
+            if self.is_cut() {
+                // Of an era whose beginning was evicted.
+                return Ok(None);
+            }
             return Err(misplaced(head, at, "no era has begun"));
         };
         if head.lsn == present.era.first {
@@ -124,10 +140,11 @@ impl Timeline {
 
     fn base(&mut self, head: Head, at: Location) -> Result<(), TimelineError> {
         let oldest = self.eras.first().map(|log| log.era.first);
+        let is_cut = self.is_cut();
         let log = self.eras.iter_mut().rfind(|log| log.era.first == head.lsn);
         match log {
             Some(log) if log.era.engine == Engine::Wal => log.add_base(head.key, at),
-            None if oldest.is_some_and(|oldest| head.lsn < oldest) => {}
+            None if oldest.map_or(is_cut, |oldest| head.lsn < oldest) => {}
             _ => return Err(misplaced(head, at, "no era of after-images begins with its LSN")),
         }
         Ok(())
@@ -144,9 +161,15 @@ impl Timeline {
     }
 
     fn mark_set(&mut self, head: Head, at: Location, body: MarkBody<'_>) {
-        let lost = self.interrupted && self.eras.first().is_some_and(|log| head.lsn < log.era.first);
+        let before = self.eras.first().is_some_and(|log| head.lsn < log.era.first);
+        let lost = self.interrupted && before;
+        let evicted = self.is_cut() && self.eras.first().is_none_or(|log| head.lsn < log.era.first) && !lost;
+        let pinned = head.flags & PINNED != 0;
         let (name, time, extent) = (body.name, body.time, body.extent);
-        self.marks.insert(at, MarkEntry { name, lsn: head.lsn, time, extent, note: body.note.into(), lost });
+        self.marks.insert(
+            at,
+            MarkEntry { name, lsn: head.lsn, time, extent, note: body.note.into(), lost, evicted, pinned },
+        );
     }
 
     fn rewind(&mut self, head: Head, at: Location, body: &[u8]) -> Result<(), TimelineError> {
@@ -166,7 +189,15 @@ impl Timeline {
             return Err(misplaced(head, at, "its target is not before it"));
         }
         if self.place(target).is_none() {
-            return Err(misplaced(head, at, "its target is before all that can be reached"));
+            if !self.is_cut() {
+                return Err(misplaced(head, at, "its target is before all that can be reached"));
+            }
+            // Evicted: for those who know it no more, the rewind is a commit, whose images are recorded.
+            if let Some(log) = self.era_of(head, at)? {
+                log.add_moment(head.lsn, body.extent, body.time);
+            }
+            self.left.extend([head.lsn, body.from]);
+            return Ok(());
         }
         if head.lsn > self.last() {
             // Of a transaction that was in flight before it; LSNs go on from here.
@@ -228,7 +259,11 @@ impl Timeline {
         let time =
             if self.newest_time > Timestamp::default() { time.max(self.newest_time.next()) } else { time };
         self.newest_time = time;
-        self.eras.push(EraLog::new(Era { engine, first: head.lsn, time, extent, broken }));
+        if self.eras.is_empty() && !broken && self.is_cut() {
+            // What was marked before it was not interrupted, but is gone.
+            self.marks.evict_below(head.lsn);
+        }
+        self.eras.push(EraLog::new(Era { engine, first: head.lsn, time, extent, broken }, at));
         Ok(())
     }
 }

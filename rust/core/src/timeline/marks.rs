@@ -19,6 +19,10 @@ pub struct MarkEntry {
     pub note: Box<[u8]>,
     /// Recording was interrupted after it: it can no longer be reached.
     pub lost: bool,
+    /// It is before the window: it can no longer be reached.
+    pub evicted: bool,
+    /// It keeps what it needs from being evicted.
+    pub pinned: bool,
 }
 
 /// The marks that have not been dropped, in the order they were set.
@@ -44,7 +48,7 @@ impl Marks {
         let number = self.next;
         self.next += 1;
         self.by_name.insert(entry.name.clone(), number);
-        if !entry.lost {
+        if !entry.lost && !entry.evicted {
             self.by_lsn.insert((entry.lsn, number));
         }
         self.entries.insert(number, entry);
@@ -62,8 +66,16 @@ impl Marks {
     pub(super) fn lose_all(&mut self) {
         self.by_lsn.clear();
         for entry in self.entries.values_mut() {
-            entry.lost = true;
+            entry.lost |= !entry.evicted;
         }
+    }
+
+    /// What is before this LSN was evicted.
+    pub(super) fn evict_below(&mut self, first: Lsn) {
+        for entry in self.entries.values_mut().filter(|entry| entry.lsn < first && !entry.lost) {
+            entry.evicted = true;
+        }
+        self.by_lsn = self.by_lsn.split_off(&(first, 0));
     }
 
     /// A mark of this moment that can be reached.
@@ -122,6 +134,8 @@ mod tests {
             extent: Extent::default(),
             note: Box::default(),
             lost: false,
+            evicted: false,
+            pinned: false,
         }
     }
 

@@ -27,6 +27,16 @@ pub enum Unreachable {
         /// When recording began again.
         time: Timestamp,
     },
+    /// It is older than what the store keeps.
+    #[error("LSN {lsn} is before the window: what was recorded before LSN {first} was evicted")]
+    Evicted {
+        /// The moment asked for.
+        lsn: Lsn,
+        /// The oldest moment that can be reached.
+        first: Lsn,
+        /// Its time.
+        time: Timestamp,
+    },
     /// Nothing was captured at it, so its state is known in parts only.
     #[error(
         "LSN {lsn} was not marked: in a rollback journal mode only marks, and both ends of a rewind, can be \
@@ -44,6 +54,7 @@ impl Unreachable {
     pub fn code(&self) -> Code {
         match self {
             Self::Lost { .. } => Code::MarkLost,
+            Self::Evicted { .. } => Code::BeforeWindow,
             Self::Unknown { .. } | Self::NotAMoment { .. } => Code::MarkNotFound,
         }
     }
@@ -68,6 +79,9 @@ impl Timeline {
         let Some(log) = self.place(lsn).and_then(|place| self.era_log(place.era)) else {
             return Err(match self.interrupted {
                 true => Unreachable::Lost { lsn, first, time: oldest.time },
+                false if self.is_cut() && lsn > Lsn::ORIGIN => {
+                    Unreachable::Evicted { lsn, first, time: oldest.time }
+                }
                 false => Unreachable::Unknown { lsn, first, last },
             });
         };

@@ -1,0 +1,126 @@
+//! Taking segments away from the beginning of the log (`rust/docs/window.md`, "Evicting").
+
+use std::fs;
+use std::io;
+
+use super::manifest;
+use crate::error::AppendError;
+use crate::fault;
+use crate::format::Place;
+use crate::map::Held;
+use crate::ring::{self, Step};
+use crate::segment::{self, Segment};
+use crate::store::form::Form;
+use crate::store::handle::Inner;
+use crate::store::locks;
+use crate::store::roll::PATIENCE;
+use crate::sync::Ordering;
+
+impl Inner {
+    /// The segment that the log begins with.
+    pub(in crate::store) fn first(&self) -> u32 {
+        self.control.first().max(1)
+    }
+
+    /// Whether a segment has been evicted.
+    pub(in crate::store) fn is_evicted(&self, id: u32) -> bool {
+        id < self.first()
+    }
+
+    /// Drops segments from the beginning, as long as `wanted` says so of the one that goes next, and not past what is
+    /// prepared. The caller has the creation lock. Answers whether any went.
+    pub(in crate::store) fn drop_while(
+        &self,
+        mut wanted: impl FnMut(u32) -> bool,
+    ) -> Result<bool, AppendError> {
+        let old = self.first();
+        // Nothing that somebody looks at for long.
+        if self.locks.locked_elsewhere(locks::WINDOW_HELD, 1).unwrap_or(true) {
+            return Ok(false);
+        }
+        let ready = self.control.ready().min(self.control.current());
+        let mut first = old;
+        while first < ready && wanted(first) && self.is_settled(first)? {
+            first += 1;
+        }
+        if first == old {
+            return Ok(false);
+        }
+        let io = |action| move |source| AppendError::Io { action, source };
+        if !self.locks.is_at(&self.lock_path()) {
+            // The folder may be another store's by now.
+            return Err(io("evict segments")(io::ErrorKind::NotFound.into()));
+        }
+        manifest::write(&self.dir, self.id, first).map_err(io("write down where the log begins"))?;
+        self.control.raise_first(first);
+        fault::place("evict: announced");
+        for id in old..first {
+            self.remove(id).map_err(io("evict a segment"))?;
+            fault::place("evict: a segment removed");
+        }
+        self.let_go_of_evicted();
+        Ok(true)
+    }
+
+    /// The same, taking the creation lock first.
+    pub(in crate::store) fn evict_while(&self, wanted: impl FnMut(u32) -> bool) -> Result<bool, AppendError> {
+        let io = |source| AppendError::Io { action: "lock the store", source };
+        let lock = Held::take(&self.lock_path(), locks::CREATE, PATIENCE).map_err(io)?;
+        let _lock = lock.ok_or_else(|| io(io::ErrorKind::TimedOut.into()))?;
+        self.drop_while(wanted)
+    }
+
+    /// Removes a segment's file, in whichever form it is there.
+    pub(in crate::store) fn remove(&self, id: u32) -> io::Result<()> {
+        for name in [segment::file_name(id), segment::sealed_name(id)] {
+            match fs::remove_file(self.dir.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nothing in a segment is in flight. What dead writers left there is given up.
+    fn is_settled(&self, id: u32) -> Result<bool, AppendError> {
+        let Ok(Some(Form::Raw(segment))) = self.form(id) else { return Ok(true) };
+        let mut at = Segment::FIRST;
+        loop {
+            match ring::step(&**segment, at) {
+                Step::Committed { next, .. } | Step::Aborted { next } => at = next,
+                Step::Reserved { owner, len, .. } => {
+                    if !self.dead(owner) {
+                        return Ok(false);
+                    }
+                    ring::abort(&**segment, Place { segment: id, offset: at }, owner, len);
+                }
+                Step::Over => return Ok(true),
+                // Let go of meanwhile, as a sealed one.
+                Step::Free | Step::Damaged => return Ok(segment.is_gone()),
+            }
+        }
+    }
+
+    /// Lets go of the mappings of evicted segments, so that their room on disk comes back.
+    pub(in crate::store) fn let_go_of_evicted(&self) {
+        // Relaxed: words by themselves, and a segment that is passed over comes next time.
+        let upto = self.first().min(self.current.load(Ordering::Relaxed));
+        let from = self.evicted.load(Ordering::Relaxed).max(1);
+        if from >= upto {
+            return;
+        }
+        for id in from..upto {
+            // The word may be wrong, the name is not.
+            if self.dir.join(segment::file_name(id)).exists() {
+                return;
+            }
+            if let Some(segment) = self.segments.get(id).filter(|segment| !segment.is_gone()) {
+                self.batch_file.let_go(id);
+                // If the system refuses, the flag alone tells everybody.
+                let _ = segment.let_go();
+            }
+        }
+        self.recent.forget_below(upto);
+        self.evicted.fetch_max(upto, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,107 @@
+//! When to begin a new era.
+
+use std::time::Duration;
+
+use crate::format::control::{ERA_AT, ERA_LSN, ERA_TIME, hint};
+use crate::store::handle::Inner;
+use crate::store::{Location, Store};
+use crate::sync::Ordering;
+use crate::types::{Lsn, ObjectId, Timestamp};
+
+/// How many eras the window has, about.
+const ERAS: u32 = 16;
+
+/// The target of a window that nobody has set.
+const TARGET: Duration = Duration::from_secs(72 * 3600);
+
+impl Store {
+    /// The segment that the log begins with: 1 until something is evicted.
+    #[must_use]
+    pub fn first_segment(&self) -> u32 {
+        self.inner.first()
+    }
+
+    /// How far back the store shall reach: 72 h, or what [`set_window`](Self::set_window) said last.
+    #[must_use]
+    pub fn window_target(&self) -> Duration {
+        self.inner.target()
+    }
+
+    /// Sets how far back the store shall reach, in whole seconds, for all who have it open and who open it later. What is older is evicted; what
+    /// is younger, too, when the store has no room left. Lost with the control file, as the limit is.
+    pub fn set_window(&self, target: Duration) {
+        if !self.inner.forked() {
+            self.inner.control.set_window(target.as_secs().max(1));
+        }
+    }
+
+    /// Says where the newest era of an object begins. `at`: its `ERA` record.
+    pub fn note_era(&self, object: ObjectId, at: Location, lsn: Lsn, time: Timestamp) {
+        let words = [
+            (ERA_LSN, lsn.get()),
+            (ERA_TIME, time.get()),
+            (ERA_AT, hint::encode(u32::try_from(at.segment().get()).unwrap_or(0), at.offset())),
+        ];
+        for (index, to) in words {
+            if let Some(word) = self.inner.word_of(object, index) {
+                // Relaxed: three hints. Read in the midst of a change they make an era begin early or late.
+                word.store(to, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Whether it is known where the newest era of an object begins.
+    #[must_use]
+    pub fn knows_era(&self, object: ObjectId) -> bool {
+        self.inner.era_word(object, ERA_AT) != 0
+    }
+
+    /// Whether it is time for a new era of an object, so that what is before it can be evicted some day: the present one has
+    /// lasted a sixteenth of the window, or taken a sixteenth of the limit. Costs a few loads; a look at the folder when the log has
+    /// moved on to another segment since the era began.
+    #[must_use]
+    pub fn era_is_due(&self, object: ObjectId) -> bool {
+        let inner = &self.inner;
+        if inner.forked() {
+            return false;
+        }
+        let Some((segment, offset)) = hint::decode(inner.era_word(object, ERA_AT)) else { return false };
+        if segment < inner.control.wanted() {
+            return true;
+        }
+        if self.last_lsn(object).get() <= inner.era_word(object, ERA_LSN) {
+            return false;
+        }
+        let lasted = inner.now().get().saturating_sub(inner.era_word(object, ERA_TIME));
+        if u128::from(lasted) >= (inner.target() / ERAS).as_nanos() {
+            return true;
+        }
+        let current = inner.control.current();
+        let part = inner.limit() / u64::from(ERAS);
+        let taken = || {
+            let whole: u64 = (segment..current).filter_map(|id| inner.len_on_disk(id).ok()).sum();
+            let end = inner.control.hint(current).unwrap_or(0);
+            (whole + u64::from(end)).saturating_sub(u64::from(offset))
+        };
+        current > segment && taken() >= part
+    }
+}
+
+impl Inner {
+    /// How far back the store shall reach.
+    pub(in crate::store) fn target(&self) -> Duration {
+        match self.control.window() {
+            0 => TARGET,
+            seconds => Duration::from_secs(seconds),
+        }
+    }
+
+    fn era_word(&self, object: ObjectId, index: u32) -> u64 {
+        // Relaxed: see `note_era`.
+        self.word_of(object, index).map_or(0, |word| word.load(Ordering::Relaxed))
+    }
+
+    fn word_of(&self, object: ObjectId, index: u32) -> Option<&crate::sync::AtomicU64> {
+        if self.forked() { None } else { self.control.object(object.get(), index) }
+    }
+}

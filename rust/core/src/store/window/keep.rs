@@ -1,0 +1,79 @@
+//! What has to stay: a question of eras, pins and times alone.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::ledger::{Known, Ledger};
+use crate::types::Timestamp;
+
+/// A mark that another process is about to set may still be one of the era before, for as long.
+const YOUNG: Duration = Duration::from_secs(1);
+
+/// How far the log may be cut: to the beginning of these segments.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Cuts {
+    /// If there is no other room.
+    pub(super) most: u32,
+    /// The same if there were no pins.
+    pub(super) without_pins: u32,
+    /// What is before is older than the target.
+    pub(super) by_time: u32,
+}
+
+/// Says where the log may be cut. `end`: the segment that it ends in. `alive`: whether the thing of this name is still there.
+pub(super) fn cuts(
+    ledger: &Ledger,
+    now: Timestamp,
+    target: Duration,
+    end: u32,
+    alive: &dyn Fn(&str) -> bool,
+) -> Cuts {
+    let since = |before: Duration| {
+        let before = u64::try_from(before.as_nanos()).unwrap_or(u64::MAX);
+        Timestamp::new(now.get().saturating_sub(before))
+    };
+    let mut cuts = Cuts { most: end, without_pins: end, by_time: end };
+    for known in living(ledger, alive) {
+        let newest = known.eras.partition_point(|era| era.time <= since(YOUNG)).saturating_sub(1);
+        let old = known.eras.partition_point(|era| era.time <= since(target)).saturating_sub(1).min(newest);
+        let pinned = pinned(known);
+        let segment = |era| known.eras.get(closed(known, era)).map_or(end, |era| era.segment);
+        cuts.most = cuts.most.min(segment(newest.min(pinned)));
+        cuts.without_pins = cuts.without_pins.min(segment(newest));
+        cuts.by_time = cuts.by_time.min(segment(old.min(pinned)));
+    }
+    cuts
+}
+
+/// The objects whose history counts. Of several with one name that is the one with the newest era.
+fn living<'a>(ledger: &'a Ledger, alive: &dyn Fn(&str) -> bool) -> Vec<&'a Known> {
+    let mut newest: BTreeMap<&str, &Known> = BTreeMap::new();
+    for known in ledger.objects.values() {
+        let (Some((name, _)), Some(era)) = (&known.name, known.eras.last()) else { continue };
+        let older = newest.get(name.as_str()).and_then(|other| other.eras.last());
+        if older.is_none_or(|older| {
+            older.segment < era.segment || (older.segment == era.segment && older.time <= era.time)
+        }) {
+            newest.insert(name, known);
+        }
+    }
+    newest.into_iter().filter(|(name, _)| alive(name)).map(|(_, known)| known).collect()
+}
+
+/// The oldest era that a pinned mark needs.
+fn pinned(known: &Known) -> usize {
+    let pinned = known.marks.values().filter(|mark| mark.pinned && !mark.lost);
+    pinned.filter_map(|mark| known.era_of(mark.lsn)).min().unwrap_or(usize::MAX)
+}
+
+/// The newest era up to this one that no later one reaches back beyond.
+fn closed(known: &Known, mut era: usize) -> usize {
+    loop {
+        let Some(from) = known.eras.get(era) else { return 0 };
+        let needed = known.eras.iter().skip(era).filter_map(|later| later.needs).min();
+        match needed.filter(|needed| *needed < from.lsn) {
+            Some(needed) => era = known.era_of(needed).unwrap_or(0).min(era.saturating_sub(1)),
+            None => return era,
+        }
+    }
+}

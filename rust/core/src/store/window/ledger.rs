@@ -1,0 +1,175 @@
+//! What eviction has to know of the log: eras, marks and names of all objects, and when which segment began.
+
+use std::collections::BTreeMap;
+
+use crate::error::ReadError;
+use crate::format::object::ObjectBody;
+use crate::format::{CommitBody, DropBody, Engine, EraBody, Kind, MarkBody};
+use crate::store::{Cursor, Head, Location, Store};
+use crate::types::{Lsn, MarkName, ObjectId, Timestamp};
+
+/// Flag of a `MARK`: what is needed for it is not evicted.
+pub const PINNED: u8 = 1;
+
+/// An era that can be reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct EraAt {
+    pub(super) lsn: Lsn,
+    pub(super) time: Timestamp,
+    pub(super) segment: u32,
+    /// The oldest moment of an earlier era without which some moment of this one is not known.
+    pub(super) needs: Option<Lsn>,
+    wal: bool,
+}
+
+/// A mark.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct MarkAt {
+    pub(super) lsn: Lsn,
+    pub(super) time: Timestamp,
+    pub(super) pinned: bool,
+    /// Its newest record.
+    pub(super) at: Location,
+    /// Recording was interrupted after it.
+    pub(super) lost: bool,
+}
+
+/// What is known of one object.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Known {
+    /// The name, and where it was given.
+    pub(super) name: Option<(String, Location)>,
+    /// Ascending, from the last broken one on.
+    pub(super) eras: Vec<EraAt>,
+    pub(super) marks: BTreeMap<MarkName, MarkAt>,
+    /// The place of the newest record.
+    pub(super) newest: Location,
+    last_commit: Lsn,
+}
+
+/// See the module. Goes on from where it stopped.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Ledger {
+    cursor: Cursor,
+    pub(super) objects: BTreeMap<ObjectId, Known>,
+    /// The first moment in each segment that has one.
+    pub(super) began: BTreeMap<u32, Timestamp>,
+}
+
+impl Ledger {
+    /// Reads what was appended since the last time. Images are passed over.
+    pub(super) fn catch_up(&mut self, store: &Store) -> Result<(), ReadError> {
+        let first = store.inner.first();
+        if self.segment() < first {
+            *self = Self::default();
+        }
+        self.began.retain(|segment, _| *segment >= first);
+        let mut cursor = self.cursor;
+        let mut wanted = Vec::new();
+        store.scan(&mut cursor, &mut |head, at, _| {
+            let known = self.objects.entry(head.object).or_default();
+            known.newest = at;
+            match head.kind {
+                Kind::Object | Kind::Era | Kind::Mark | Kind::Drop => wanted.push((head, at)),
+                // A rewind whose own images are recorded is a commit as well.
+                Kind::Rewind if known.last_commit != head.lsn => wanted.push((head, at)),
+                Kind::Commit => {
+                    known.last_commit = known.last_commit.max(head.lsn);
+                    let segment = segment(at);
+                    if !self.began.contains_key(&segment) {
+                        self.began.insert(segment, Timestamp::default());
+                        wanted.push((head, at));
+                    }
+                }
+                _ => {}
+            }
+        })?;
+        for (head, at) in wanted {
+            self.take(store, head, at)?;
+        }
+        self.cursor = cursor;
+        Ok(())
+    }
+
+    /// The segment up to which everything was read, but for itself.
+    pub(super) fn segment(&self) -> u32 {
+        segment(self.cursor.next())
+    }
+
+    fn take(&mut self, store: &Store, head: Head, at: Location) -> Result<(), ReadError> {
+        if head.kind == Kind::Rewind {
+            self.objects.entry(head.object).or_default().rewind(head);
+            return Ok(());
+        }
+        let body = match store.read(at) {
+            Ok(record) => record.body,
+            // Evicted since.
+            Err(ReadError::BeforeWindow { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let damaged =
+            |error: &dyn std::fmt::Display| ReadError::Damaged { what: format!("at {at}: {error}") };
+        let known = self.objects.entry(head.object).or_default();
+        match head.kind {
+            Kind::Object => {
+                let body = ObjectBody::decode(&body).ok_or_else(|| damaged(&"no registration"))?;
+                known.name = Some((body.name, at));
+            }
+            Kind::Commit => {
+                let body = CommitBody::decode(&body).map_err(|error| damaged(&error))?;
+                self.began.insert(segment(at), body.time);
+            }
+            Kind::Era => known.era(head, at, &EraBody::decode(&body).map_err(|error| damaged(&error))?),
+            Kind::Mark => known.mark(head, at, MarkBody::decode(&body).map_err(|error| damaged(&error))?),
+            Kind::Drop => {
+                let body = DropBody::decode(&body).map_err(|error| damaged(&error))?;
+                known.marks.remove(&body.name);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Known {
+    fn era(&mut self, head: Head, at: Location, body: &EraBody) {
+        if body.broken {
+            self.eras.clear();
+            for mark in self.marks.values_mut() {
+                mark.lost = true;
+            }
+        }
+        let wal = head.key == Engine::Wal.key();
+        self.eras.push(EraAt { lsn: head.lsn, time: body.time, segment: segment(at), needs: None, wal });
+    }
+
+    fn mark(&mut self, head: Head, at: Location, body: MarkBody<'_>) {
+        let lost = self.eras.first().is_none_or(|era| head.lsn < era.lsn);
+        let pinned = head.flags & PINNED != 0;
+        let mark = MarkAt { lsn: head.lsn, time: body.time, pinned, at, lost };
+        match self.marks.get_mut(&body.name) {
+            // A copy; or one that was refused, since the name was taken.
+            Some(there) if there.lsn == head.lsn => there.at = at,
+            Some(_) => {}
+            None => {
+                self.marks.insert(body.name, mark);
+            }
+        }
+    }
+
+    fn rewind(&mut self, head: Head) {
+        let target = Lsn::new(head.key.get());
+        if let Some(era) = self.eras.last_mut().filter(|era| era.wal && target < era.lsn) {
+            era.needs = Some(era.needs.map_or(target, |needs| needs.min(target)));
+        }
+    }
+
+    /// The index of the era of a moment.
+    pub(super) fn era_of(&self, lsn: Lsn) -> Option<usize> {
+        self.eras.partition_point(|era| era.lsn <= lsn).checked_sub(1)
+    }
+}
+
+pub(super) fn segment(at: Location) -> u32 {
+    u32::try_from(at.segment().get()).unwrap_or(0)
+}

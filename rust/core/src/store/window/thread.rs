@@ -1,0 +1,127 @@
+//! The thread that keeps the window.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::ledger::Ledger;
+use super::prepare::Alive;
+use crate::error::LockError;
+use crate::map::{self, Held};
+use crate::store::handle::Inner;
+use crate::store::{Store, locks};
+
+/// How often to look when the log has not moved on to another segment: eras may be needed, or time pass.
+const SELDOM: u32 = 60;
+/// How often to look whether it has.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What a process does for the window.
+#[derive(Debug, Default)]
+pub(crate) struct Keeping {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    ledger: Mutex<Ledger>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    wish: Mutex<Wish>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Wish {
+    look: bool,
+    stop: bool,
+}
+
+/// While it is there, nothing is evicted, by whomever: for who reads old records for long.
+#[derive(Debug)]
+#[must_use = "dropping it lets records be evicted again"]
+pub struct WindowHold {
+    _held: Held,
+}
+
+impl Store {
+    /// Keeps the window from now on, in the background, until the store is closed: see [`evict_some`](Self::evict_some). Does nothing if it
+    /// is under way. Without a thread only who finds no room evicts.
+    pub fn keep_window(&self, alive: Arc<Alive>) {
+        let inner = &self.inner;
+        if inner.forked() {
+            return;
+        }
+        let mut thread = inner.keeping.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.is_none() {
+            let (shared, store) = (Arc::clone(&inner.keeping.shared), Arc::downgrade(inner));
+            let builder = std::thread::Builder::new().name("dbrewind-window".into());
+            *thread = builder.spawn(move || shared.run(&store, &alive)).ok();
+        }
+    }
+
+    /// Keeps everybody from evicting anything while the answer is there.
+    ///
+    /// # Errors
+    /// When the lock file cannot be locked.
+    pub fn hold_window(&self) -> Result<WindowHold, LockError> {
+        let inner = &self.inner;
+        if inner.forked() {
+            return Err(LockError::Forked);
+        }
+        let io = |source| LockError::Io { action: "hold the window", source };
+        let held = Held::take_shared(&inner.lock_path(), locks::WINDOW_HELD).map_err(io)?;
+        let held = held.ok_or_else(|| io(std::io::ErrorKind::TimedOut.into()))?;
+        Ok(WindowHold { _held: held })
+    }
+}
+
+impl Keeping {
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The log has moved on to another segment.
+    pub(in crate::store) fn look(&self) {
+        self.shared.wish.lock().unwrap_or_else(PoisonError::into_inner).look = true;
+        self.shared.changed.notify_all();
+    }
+
+    /// Ends the thread and waits for it, unless it is the thread itself that asks.
+    pub(in crate::store) fn stop(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(thread) = thread else { return };
+        self.shared.wish.lock().unwrap_or_else(PoisonError::into_inner).stop = true;
+        self.shared.changed.notify_all();
+        if thread.thread().id() != std::thread::current().id() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn run(&self, store: &Weak<Inner>, alive: &Arc<Alive>) {
+        map::block_signals();
+        map::lower_priority();
+        let mut known = 0;
+        for round in 0_u32.. {
+            let Some(asked) = self.wait() else { return };
+            let Some(inner) = store.upgrade() else { return };
+            let current = inner.control.current();
+            if asked || current != known || inner.control.wanted() > 0 || round.is_multiple_of(SELDOM) {
+                known = current;
+                // Nobody waits for this; what fails now is tried again.
+                let _ = Store { inner }.evict_some(&**alive);
+            }
+        }
+    }
+
+    /// Waits until there may be something to do; `None` when the store is closed.
+    fn wait(&self) -> Option<bool> {
+        let wish = self.wish.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = |wish: &mut Wish| !wish.stop && !wish.look;
+        let waited =
+            self.changed.wait_timeout_while(wish, LOOK, idle).unwrap_or_else(PoisonError::into_inner);
+        let mut wish = waited.0;
+        (!wish.stop).then(|| std::mem::take(&mut wish.look))
+    }
+}
