@@ -375,7 +375,7 @@ fn the_first_segment_is_within_the_limit() {
     let dir = tempfile::tempdir().unwrap();
     let options = StoreOptions { limit: 1 << 20, ..StoreOptions::default() };
     let store = Store::open(dir.path(), &options).unwrap();
-    assert_eq!(store.room().used, 1 << 20);
+    assert_eq!(store.room().used, 1 << 17);
 }
 
 #[test]

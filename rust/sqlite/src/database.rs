@@ -83,6 +83,10 @@ impl Database {
                     let nearest = timeline.nearest_name(name).map(str::to_owned);
                     return Err(Error::MarkNotFound { name: name.clone(), nearest });
                 };
+                if mark.evicted {
+                    let earliest = timeline.earliest().map_or(mark.time, |(_, time)| time);
+                    return Err(Error::BeforeWindow { what: target.to_string(), earliest });
+                }
                 if mark.lost {
                     let since = timeline.era().map_or(mark.time, |era| era.time);
                     return Err(Error::MarkLost { what: target.to_string(), since });
@@ -191,7 +195,7 @@ impl Database {
                     let pages = mark.extent.get();
                     (
                         Mark { name, lsn: mark.lsn, time: mark.time, pages, state: MarkState::Lost },
-                        mark.lost || stopped,
+                        mark.lost || mark.evicted || stopped,
                     )
                 });
                 marks.collect()

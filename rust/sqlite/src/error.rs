@@ -69,6 +69,18 @@ pub enum Error {
         /// When recording began again.
         since: Timestamp,
     },
+    /// It was recorded, and evicted since.
+    #[error(
+        "{what} is before the window: the store keeps what happened since {}, since the rest was older than its target or \
+         there was no room for it; to keep more, open with a larger window or limit, or pin marks that must stay",
+        utc(*earliest)
+    )]
+    BeforeWindow {
+        /// The mark or LSN.
+        what: String,
+        /// The time of the oldest moment that can be reached.
+        earliest: Timestamp,
+    },
     /// Somebody else holds a lock.
     #[error(
         "{what}{}{}; end that transaction (commit it, roll it back, close a cursor that was not read to its end), or \
@@ -241,6 +253,7 @@ impl Error {
             Self::MarkExists { .. } => Code::MarkExists,
             Self::MarkName(_) | Self::Invalid { .. } => Code::InvalidArgument,
             Self::MarkLost { .. } => Code::MarkLost,
+            Self::BeforeWindow { .. } => Code::BeforeWindow,
             Self::Busy { .. } => Code::Busy,
             Self::Interrupted => Code::Interrupted,
             Self::FileMissing { .. } | Self::StoreLeftBehind { .. } => Code::FileMissing,
@@ -347,6 +360,9 @@ impl From<Unreachable> for Error {
         match why {
             Unreachable::Lost { lsn, time, .. } => Self::MarkLost { what: format!("LSN {lsn}"), since: time },
             Unreachable::Unknown { lsn, .. } | Unreachable::NotAMoment { lsn } => Self::NoSuchMoment { lsn },
+            Unreachable::Evicted { lsn, time, .. } => {
+                Self::BeforeWindow { what: format!("LSN {lsn}"), earliest: time }
+            }
             other => Self::internal(other.to_string()),
         }
     }

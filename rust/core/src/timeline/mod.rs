@@ -87,13 +87,10 @@ pub struct Timeline {
     notes: HashMap<u64, Vec<NoteEntry>>,
     /// There was something before the first era that can be reached.
     interrupted: bool,
-<<<<<<< HEAD
     /// Of all moments, also those that can no longer be reached.
     newest_time: Timestamp,
-=======
     /// The segment that the log began with when it was read last; 1 or less: it is whole.
     begins: u32,
->>>>>>> 69a8e8f (Evict what is before the window, whole segments, from the beginning of the log)
 }
 
 impl Timeline {
@@ -111,11 +108,8 @@ impl Timeline {
             marks: Marks::default(),
             notes: HashMap::new(),
             interrupted: false,
-<<<<<<< HEAD
             newest_time: Timestamp::default(),
-=======
             begins: 1,
->>>>>>> 69a8e8f (Evict what is before the window, whole segments, from the beginning of the log)
         }
     }
 
@@ -139,22 +133,15 @@ impl Timeline {
         self.highest_said
     }
 
-<<<<<<< HEAD
     /// The largest time of all moments that were read.
     pub(super) fn newest_time(&self) -> Timestamp {
         self.newest_time
-=======
+    }
+
     /// Where the present era's record is.
     #[must_use]
     pub fn era_at(&self) -> Option<Location> {
         self.eras.last().map(|log| log.at)
-    }
-
-    /// The oldest moment that can be reached, and its time.
-    #[must_use]
-    pub fn earliest_era(&self) -> Option<&Era> {
-        self.eras.first().map(|log| &log.era)
->>>>>>> 69a8e8f (Evict what is before the window, whole segments, from the beginning of the log)
     }
 
     /// The present era, or `None` before the first.

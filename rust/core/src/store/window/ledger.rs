@@ -1,6 +1,7 @@
 //! What eviction has to know of the log: eras, marks and names of all objects, and when which segment began.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::error::ReadError;
 use crate::format::object::ObjectBody;
@@ -63,6 +64,9 @@ impl Ledger {
         if self.segment() < first {
             *self = Self::default();
         }
+        for known in self.objects.values_mut() {
+            known.eras.retain(|era| era.segment >= first);
+        }
         self.began.retain(|segment, _| *segment >= first);
         let mut cursor = self.cursor;
         let mut wanted = Vec::new();
@@ -75,9 +79,8 @@ impl Ledger {
                 Kind::Rewind if known.last_commit != head.lsn => wanted.push((head, at)),
                 Kind::Commit => {
                     known.last_commit = known.last_commit.max(head.lsn);
-                    let segment = segment(at);
-                    if !self.began.contains_key(&segment) {
-                        self.began.insert(segment, Timestamp::default());
+                    if let Entry::Vacant(began) = self.began.entry(segment(at)) {
+                        began.insert(Timestamp::default());
                         wanted.push((head, at));
                     }
                 }

@@ -1,0 +1,304 @@
+//! Eviction: what goes, what stays, and who may be in the midst of something then.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dbrewind_core::{
+    Clock, Code, Cursor, DropBody, Engine, EraBody, Extent, Head, Key, Kind, Location, Lsn, ManualClock,
+    MarkBody, MarkName, ObjectId, PINNED, Store, StoreOptions, Timeline, Timestamp, WindowState,
+};
+
+const HOUR: u64 = 3600;
+const OPTIONS: StoreOptions = StoreOptions { first_segment: 4096, max_segment: 16 << 10, limit: 1 << 20 };
+
+/// A store in which an object is recorded as an adapter would.
+struct World {
+    store: Store,
+    object: ObjectId,
+    clock: ManualClock,
+    lsn: u64,
+}
+
+fn always(_: &str) -> bool {
+    true
+}
+
+impl World {
+    fn open(dir: &Path) -> Self {
+        let clock = ManualClock::new(Timestamp::new(1_000_000 * HOUR * 1_000_000_000));
+        let store = Store::open_by(dir, &OPTIONS, Clock::Manual(clock.clone())).unwrap();
+        let object = store.object(".", 512).unwrap();
+        Self { store, object, clock, lsn: 0 }
+    }
+
+    fn head(&self, kind: Kind, key: u64) -> Head {
+        Head::new(kind, self.object, Key::new(key), Lsn::new(self.lsn))
+    }
+
+    fn era(&mut self) {
+        self.lsn += 1;
+        let time = self.store.clock().now();
+        let body = EraBody { time, extent: Extent::new(9), broken: false };
+        let head = self.head(Kind::Era, Engine::Rollback.key().get());
+        let at = self.store.append(head, &[&body.encode()]).unwrap();
+        self.store.raise_last_lsn(self.object, Lsn::new(self.lsn));
+        self.store.note_era(self.object, at, Lsn::new(self.lsn), time);
+    }
+
+    /// Before-images of so many pages, at a moment that nobody can go to.
+    fn load(&mut self, pages: u64) {
+        self.lsn += 1;
+        for page in 0..pages {
+            self.store.append(self.head(Kind::Before, 1 + page % 9), &[&[7; 512]]).unwrap();
+        }
+        self.store.raise_last_lsn(self.object, Lsn::new(self.lsn));
+    }
+
+    fn mark(&self, name: &str, flags: u8) {
+        let time = self.store.clock().now();
+        let body = MarkBody { time, extent: Extent::new(9), name: MarkName::new(name).unwrap(), note: &[] };
+        let head = Head { flags, ..self.head(Kind::Mark, 0) };
+        self.store.append(head, &[&body.encode()]).unwrap();
+    }
+
+    fn later(&self, hours: u64) {
+        self.clock.advance(Duration::from_secs(hours * HOUR));
+    }
+
+    fn evict(&self) -> bool {
+        self.store.evict_some(&always).unwrap()
+    }
+
+    fn timeline(&self) -> Timeline {
+        let mut timeline = Timeline::new(self.object);
+        timeline.catch_up(&self.store).unwrap();
+        timeline
+    }
+
+    /// One era an hour, each with a mark and more than a segment of images.
+    fn hours(&mut self, hours: std::ops::Range<u64>) {
+        for hour in hours {
+            self.era();
+            self.mark(&format!("hour {hour}"), 0);
+            self.load(40);
+            self.later(1);
+        }
+    }
+}
+
+#[test]
+fn what_is_older_than_the_target_goes_and_what_is_younger_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    world.store.set_window(Duration::from_secs(5 * HOUR));
+    let mut early = world.timeline();
+    world.hours(0..12);
+    early.catch_up(&world.store).unwrap();
+    assert_eq!(early.marks().filter(|mark| mark.evicted).count(), 0);
+    assert!(world.evict());
+    assert!(world.store.first_segment() > 1);
+    early.catch_up(&world.store).unwrap();
+    let fresh = world.timeline();
+    for timeline in [&early, &fresh] {
+        let evicted: Vec<_> = timeline.marks().filter(|mark| mark.evicted).collect();
+        let kept: Vec<_> = timeline.marks().filter(|mark| !mark.evicted).collect();
+        assert!((6..=7).contains(&evicted.len()), "{}", evicted.len());
+        for mark in kept {
+            timeline.reachable(mark.lsn).unwrap();
+        }
+        for mark in evicted {
+            assert_eq!(timeline.reachable(mark.lsn).unwrap_err().code(), Code::BeforeWindow);
+        }
+        assert_eq!(timeline.marks().count(), 12);
+        assert!(timeline.marks().all(|mark| !mark.lost));
+    }
+    let window = world.store.window(world.object, &always).unwrap();
+    assert_eq!(window.state, WindowState::Ok);
+    assert!(window.actual >= window.target && window.actual < window.target + Duration::from_secs(2 * HOUR));
+    assert_eq!(window.earliest.unwrap().0, fresh.earliest().unwrap().0);
+}
+
+#[test]
+fn a_store_that_was_cut_opens_again_also_without_its_control_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    world.store.set_window(Duration::from_secs(5 * HOUR));
+    let other = world.store.object("other", 512).unwrap();
+    world.hours(0..12);
+    // An object without a history of its own keeps nothing.
+    assert!(world.evict());
+    let (first, before) = (world.store.first_segment(), names(&world.timeline()));
+    let clock = Clock::Manual(world.clock.clone());
+    drop(world.store);
+    for control in [true, false] {
+        if !control {
+            std::fs::remove_file(dir.path().join("control")).unwrap();
+        }
+        let store = Store::open_by(dir.path(), &OPTIONS, clock.clone()).unwrap();
+        assert_eq!(store.first_segment(), first);
+        assert_eq!(
+            (store.object(".", 512).unwrap(), store.object("other", 512).unwrap()),
+            (world.object, other)
+        );
+        let mut timeline = Timeline::new(world.object);
+        timeline.catch_up(&store).unwrap();
+        assert_eq!(names(&timeline), before);
+        assert_eq!(store.last_lsn(world.object).get(), world.lsn);
+    }
+    std::fs::remove_file(dir.path().join("window")).unwrap();
+    let error = Store::open_by(dir.path(), &OPTIONS, clock).unwrap_err();
+    assert_eq!(error.code(), Code::StoreDamaged, "{error}");
+}
+
+fn names(timeline: &Timeline) -> Vec<(String, u64, bool)> {
+    let mut names: Vec<_> =
+        timeline.marks().map(|mark| (mark.name.to_string(), mark.lsn.get(), mark.evicted)).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn without_room_the_oldest_goes_and_the_limit_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    for hour in 0..60 {
+        world.hours(hour..hour + 1);
+        world.evict();
+        let room = world.store.room();
+        assert!(room.used <= room.limit, "{room:?}");
+    }
+    assert!(world.store.first_segment() > 1);
+    let window = world.store.window(world.object, &always).unwrap();
+    assert_eq!(window.state, WindowState::Alert);
+    assert!(window.actual > Duration::from_secs(10 * HOUR) && window.actual < window.target);
+    let forecast = window.forecast.unwrap().as_secs() / HOUR;
+    assert!((10..80).contains(&forecast), "{forecast} h");
+}
+
+/// Nobody evicts in the background: whoever needs a segment takes away what was prepared.
+#[test]
+fn who_rolls_to_a_new_segment_makes_room_himself() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    world.hours(0..20);
+    world.evict();
+    let first = world.store.first_segment();
+    world.era();
+    world.later(1);
+    world.evict();
+    for _ in 0..35 {
+        world.load(40);
+    }
+    assert!(world.store.first_segment() > first);
+    assert!(world.store.room().used <= OPTIONS.limit);
+    world.timeline();
+}
+
+#[test]
+fn a_pinned_mark_keeps_its_era_until_it_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    world.store.set_window(Duration::from_secs(2 * HOUR));
+    world.hours(0..3);
+    world.mark("kept", PINNED);
+    let kept = world.lsn;
+    world.hours(3..12);
+    world.evict();
+    let timeline = world.timeline();
+    timeline.reachable(Lsn::new(kept)).unwrap();
+    assert!(timeline.mark("kept").unwrap().pinned);
+    assert!(timeline.mark("hour 1").unwrap().evicted);
+    assert!(!timeline.mark("hour 3").unwrap().evicted, "what comes after a pin stays, too");
+    let window = world.store.window(world.object, &always).unwrap();
+    assert_eq!(window.pins.len(), 1);
+    assert!(window.pins[0].bytes > 9 * 40 * 512 && window.pins[0].bytes < window.room.used);
+    let body = DropBody { time: Timestamp::new(1), name: MarkName::new("kept").unwrap() };
+    world.store.append(world.head(Kind::Drop, 0), &[&body.encode()]).unwrap();
+    assert!(world.evict());
+    assert_eq!(world.timeline().reachable(Lsn::new(kept)).unwrap_err().code(), Code::BeforeWindow);
+}
+
+#[test]
+fn pins_alone_fill_a_store_which_then_stops_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    world.era();
+    world.mark("kept", PINNED);
+    let full = loop {
+        world.lsn += 1;
+        world.later(1);
+        world.evict();
+        if let Err(error) = world.store.append(world.head(Kind::Before, 1), &[&[7; 512]]) {
+            break error;
+        }
+        if world.lsn.is_multiple_of(40) {
+            world.era();
+        }
+    };
+    assert_eq!(full.code(), Code::StoreFull);
+    assert_eq!(world.store.first_segment(), 1);
+    let window = world.store.window(world.object, &always).unwrap();
+    assert_eq!(window.state, WindowState::Full);
+    world.timeline().reachable(Lsn::new(1)).unwrap();
+}
+
+#[test]
+fn hazard_a_reader_and_a_place_from_before_an_eviction() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    world.store.set_window(Duration::from_secs(HOUR));
+    world.hours(0..2);
+    let clock = Clock::Manual(world.clock.clone());
+    let reader = Store::open_by(dir.path(), &OPTIONS, clock).unwrap();
+    let mut places: Vec<Location> = Vec::new();
+    let mut cursor = Cursor::default();
+    reader.scan(&mut cursor, &mut |_, at, _| places.push(at)).unwrap();
+    world.hours(2..9);
+    let hold = reader.hold_window().unwrap();
+    assert!(!world.evict(), "somebody reads");
+    drop(hold);
+    assert!(world.evict());
+    // The mapping is there as long as nobody lets go of it; then the place is none.
+    reader.read(places[3]).unwrap();
+    let mut seen = 0;
+    reader.scan(&mut cursor, &mut |_, _, _| seen += 1).unwrap();
+    assert!(seen > 40, "the cursor goes on where the log begins");
+    let error = reader.read(places[3]).unwrap_err();
+    assert_eq!(error.code(), Code::BeforeWindow, "{error}");
+    // What it appends is where everybody looks.
+    let at = reader.append(world.head(Kind::Before, 1), &[b"late"]).unwrap();
+    assert_eq!(world.store.read(at).unwrap().body, b"late");
+}
+
+#[test]
+fn a_history_whose_object_is_gone_keeps_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    world.store.set_window(Duration::from_secs(HOUR));
+    let live = std::mem::replace(&mut world.object, world.store.object("gone", 512).unwrap());
+    world.hours(0..2);
+    world.object = live;
+    world.hours(2..9);
+    world.evict();
+    let first = world.store.first_segment();
+    assert!(!world.evict(), "its newest era is the beginning now");
+    assert!(world.store.evict_some(&|name| name != "gone").unwrap());
+    assert!(world.store.first_segment() > first + 3);
+}
+
+#[test]
+fn in_the_background() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    world.store.set_window(Duration::from_secs(HOUR));
+    world.store.keep_window(Arc::new(always));
+    world.hours(0..9);
+    let started = std::time::Instant::now();
+    while world.store.first_segment() == 1 {
+        assert!(started.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    world.timeline();
+}
