@@ -11,6 +11,7 @@ pub(crate) mod shim;
 mod statements;
 pub(crate) mod types;
 mod wal_index;
+mod write_back;
 
 pub use api::{ApiError, SqliteApi};
 pub(crate) use connection::Connection;
@@ -19,3 +20,4 @@ pub(crate) use file_times::set_modified;
 pub(crate) use host_file::{HostFile, HostVfs, LockLevel, ShmLock, VfsError};
 pub(crate) use statements::Opener;
 pub(crate) use wal_index::{Region, full_barrier};
+pub(crate) use write_back::{WriteBack, begin_write_back};

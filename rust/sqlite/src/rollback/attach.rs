@@ -13,7 +13,7 @@ use super::spare::Turns;
 use super::two_copies;
 use crate::engine::{SharedHistory, locked};
 use crate::error::Error;
-use crate::ffi::{HostFile, LockLevel, SqliteApi, shim};
+use crate::ffi::{HostFile, LockLevel, SqliteApi, WriteBack, shim};
 use crate::file::{self, FileId};
 use crate::handover::Hook;
 use crate::notes::{Fields, RollbackAnchor, tag};
@@ -121,6 +121,7 @@ fn make(
         attachment: None,
         buffers: Buffers::default(),
         spares: Turns::default(),
+        write_back: WriteBack::default(),
     })
 }
 

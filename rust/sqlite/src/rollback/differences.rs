@@ -1,13 +1,14 @@
 //! The blocks in which the file differs from the target, and what they are to become.
 
+use std::ops::Range;
+
 use dbrewind_core::{Extent, Head, Key, Kind, Location, Lsn, ObjectId, Source, Store};
 
 use super::free_list::FreeList;
 use crate::error::Error;
 use crate::fault;
-use crate::ffi::HostFile;
-use crate::file::Header;
-use crate::file::read_padded;
+use crate::ffi::{HostFile, WriteBack};
+use crate::file::{FileId, Header, read_padded};
 use crate::options::Synchronous;
 
 /// Runs up to this many bytes are held in memory until they are written; other images are read again.
@@ -51,6 +52,30 @@ struct Run {
     offset: u64,
     start: usize,
     len: usize,
+}
+
+/// What was written since the disk was last set to work.
+#[derive(Default, Debug)]
+struct Written {
+    writes: u32,
+    range: Option<Range<u64>>,
+}
+
+impl Written {
+    /// After so many writes there is enough to do for the disk.
+    const ENOUGH: u32 = 8;
+
+    /// Adds a write. What the disk is to work on, if it is enough.
+    fn add(&mut self, range: Range<u64>) -> Option<Range<u64>> {
+        let before = self.range.take().unwrap_or_else(|| range.clone());
+        let all = before.start.min(range.start)..before.end.max(range.end);
+        self.writes += 1;
+        if self.writes.is_multiple_of(Self::ENOUGH) {
+            return Some(all);
+        }
+        self.range = Some(all);
+        None
+    }
 }
 
 impl Differences {
@@ -302,19 +327,27 @@ impl Differences {
         Ok(())
     }
 
-    /// Writes the blocks where they belong and gives the file its length, `bytes`.
+    /// Writes the blocks where they belong and gives the file its length, `bytes`. `early`: how the disk
+    /// gets to work on the file, and which one it is.
     pub(super) fn write_in_place(
         &self,
         file: &mut HostFile,
         bytes: u64,
         size_now: u64,
         synchronous: Synchronous,
+        early: Option<(&WriteBack, FileId)>,
     ) -> Result<(), Error> {
         let mut end = size_now;
+        let mut written = Written::default();
         let mut write = |file: &mut HostFile, image: &[u8], offset: u64| {
             end = end.max(offset + image.len() as u64);
             file.write(image, offset).map_err(Error::vfs("write the database"))?;
             fault::place("rollback rewind: one write in place");
+            if let Some((write_back, id)) = early
+                && let Some(range) = written.add(offset..offset + image.len() as u64)
+            {
+                write_back.start(id, range);
+            }
             Ok::<(), Error>(())
         };
         write(file, &self.first, 0)?;

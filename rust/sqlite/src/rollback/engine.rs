@@ -12,7 +12,7 @@ use super::spare::Turns;
 use crate::digest::Digester;
 use crate::engine::{Change, Engine, JournalMode, Moment, SharedHistory};
 use crate::error::Error;
-use crate::ffi::{Connection, HostFile, HostVfs, SqliteApi, shim};
+use crate::ffi::{Connection, HostFile, HostVfs, SqliteApi, WriteBack, shim};
 use crate::file::FileId;
 use crate::file::read_padded;
 use crate::options::Synchronous;
@@ -38,6 +38,7 @@ pub(crate) struct Rollback {
     pub(super) attachment: Option<Attachment>,
     pub(super) buffers: Buffers,
     pub(super) spares: Turns,
+    pub(super) write_back: WriteBack,
 }
 
 impl Rollback {

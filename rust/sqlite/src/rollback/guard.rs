@@ -11,10 +11,13 @@ use std::path::Path;
 use super::journal::{self, JournalHeader, SECTOR};
 use super::spare::Spare;
 use crate::fault;
+use crate::ffi::begin_write_back;
 use crate::options::Synchronous;
 
 /// How much is collected before it is written.
 const CHUNK: usize = 1 << 20;
+/// The same where a sync follows: the disk works on it while more is collected.
+const PIECE: usize = 128 << 10;
 /// A spare file that has grown longer than this (bytes) is not kept.
 const SPARE_LIMIT: u64 = 8 << 20;
 
@@ -92,7 +95,20 @@ impl<'a> Guard<'a> {
         self.pending.extend_from_slice(image);
         self.pending.extend_from_slice(&journal::checksum(self.nonce, image).to_be_bytes());
         self.records += 1;
-        if self.pending.len() >= CHUNK { self.flush() } else { Ok(()) }
+        if self.pending.len() < self.enough() {
+            return Ok(());
+        }
+        let from = self.offset;
+        self.flush()?;
+        if let Some(file) = self.file.as_ref().filter(|_| self.sync != Synchronous::Off) {
+            begin_write_back(file, from..self.offset);
+        }
+        Ok(())
+    }
+
+    fn enough(&self) -> usize {
+        // At the journal's place it should rather be one write with the header.
+        if self.sync != Synchronous::Off && self.spare.is_some() { PIECE } else { CHUNK }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -209,8 +225,10 @@ impl<'a> Guard<'a> {
     fn take_place(&mut self, header: &[u8]) -> io::Result<()> {
         fault::place("rollback rewind: spare guard");
         let Some(spare) = &self.spare else { return Err(io::ErrorKind::NotFound.into()) };
-        if std::fs::rename(&spare.path, self.path).is_ok() {
+        let moved = fault::failure("guard: to the journal's place");
+        if moved.and_then(|()| std::fs::rename(&spare.path, self.path)).is_ok() {
             self.place = Place::Journal;
+            fault::failure("guard: in the journal's place")?;
             self.came = true;
             return if self.sync == Synchronous::Off { Ok(()) } else { sync_folder(self.path) };
         }
@@ -242,16 +260,9 @@ impl<'a> Guard<'a> {
         if self.sync == Synchronous::Full { sync_folder(self.path) } else { Ok(()) }
     }
 
-    /// Takes it away because the rewind does not happen. Others must not find it in their way (`Turns`).
-    pub(super) fn give_up(&mut self) -> io::Result<()> {
-        let was_there = self.place == Place::Journal;
-        self.remove()?;
-        if was_there && self.sync == Synchronous::Normal { sync_folder(self.path) } else { Ok(()) }
-    }
-
     /// Whether a spare file came to the journal's place, and the folder was synced then.
     pub(super) fn spare_synced(&self) -> bool {
-        self.spare_works() && self.came && self.sync != Synchronous::Off
+        self.came && self.sync != Synchronous::Off
     }
 
     /// Whether the spare file, if one was offered, is of use for the next rewind.
@@ -280,11 +291,14 @@ mod tests {
     use std::path::PathBuf;
 
     const PAGE: usize = 1024;
+    const ALL: [Synchronous; 3] = [Synchronous::Off, Synchronous::Normal, Synchronous::Full];
 
     /// A database of about 20 pages without a zero in any place that a checksum looks at.
     struct Old {
         folder: tempfile::TempDir,
         bytes: Vec<u8>,
+        journal: PathBuf,
+        like: Metadata,
     }
 
     impl Old {
@@ -300,43 +314,52 @@ mod tests {
             ))
             .unwrap();
             drop(c);
-            let bytes = std::fs::read(&path).unwrap();
-            Self { folder, bytes }
+            let (bytes, like) = (std::fs::read(&path).unwrap(), std::fs::metadata(&path).unwrap());
+            Self { folder, bytes, journal: path_for(&path), like }
         }
 
         fn database(&self) -> PathBuf {
             self.folder.path().join("a.db")
         }
 
-        fn journal(&self) -> PathBuf {
-            path_for(&self.database())
-        }
-
         fn spare(&self) -> PathBuf {
             self.folder.path().join("spare")
         }
 
-        /// A hot guard of the pages, the first ones of them.
-        fn guard(&self, sync: Synchronous, pages: usize, run: impl FnOnce(&mut Guard<'_>)) {
-            let (journal, spare) = (self.journal(), self.spare());
-            let like = std::fs::metadata(self.database()).unwrap();
-            let mut guard = Guard::new(
-                &journal,
-                &like,
-                PAGE as u32,
-                70,
-                sync,
-                Some(Spare { path: spare.clone(), is_back: false }),
-                Vec::new(),
-            );
+        fn length(&self) -> u32 {
+            (self.bytes.len() / PAGE) as u32
+        }
+
+        /// A guard of the pages, the first ones of them.
+        fn begun(&self, sync: Synchronous, pages: usize) -> Guard<'_> {
+            let spare = Some(Spare { path: self.spare(), is_back: false });
+            let mut guard =
+                Guard::new(&self.journal, &self.like, PAGE as u32, 70, sync, spare, vec![0x55; 9000]);
             for (number, page) in (1..).zip(self.bytes.chunks(PAGE)).take(pages) {
                 guard.add(number, page).unwrap();
-                assert!(!is_hot(&journal).unwrap() && !is_guard(&journal, 70));
+                assert!(!is_hot(&self.journal).unwrap() && !is_guard(&self.journal, 70));
             }
-            guard.commit((self.bytes.len() / PAGE) as u32).unwrap();
-            assert!(is_hot(&journal).unwrap());
-            assert!(is_guard(&journal, 70) && !is_guard(&journal, 71));
-            run(&mut guard);
+            guard
+        }
+
+        /// The same, hot.
+        fn guard(&self, sync: Synchronous, pages: usize) -> Guard<'_> {
+            let mut guard = self.begun(sync, pages);
+            guard.commit(self.length()).unwrap();
+            assert!(is_hot(&self.journal).unwrap());
+            assert!(is_guard(&self.journal, 70) && !is_guard(&self.journal, 71));
+            guard
+        }
+
+        /// Tears everything that the guard covers, and sees it come back.
+        fn takes_back(&self, pages: usize, told: &str) {
+            let mut torn = self.bytes.clone();
+            let end = torn.len().min(pages.saturating_mul(PAGE));
+            torn[24..end].fill(0x77);
+            torn.extend_from_slice(&[0x77; 5 * PAGE]);
+            std::fs::write(self.database(), &torn).unwrap();
+            assert!(self.after_a_look() == self.bytes, "{told}");
+            assert!(!self.journal.exists());
         }
 
         /// Lets plain SQLite look, and gives what the file is then.
@@ -356,75 +379,53 @@ mod tests {
 
     #[test]
     fn sqlite_takes_a_guarded_change_back() {
-        for sync in [Synchronous::Off, Synchronous::Normal, Synchronous::Full] {
+        for sync in ALL {
             let old = Old::new();
-            old.guard(sync, usize::MAX, |_| {
-                let mut torn = old.bytes.clone();
-                torn[24..].fill(0x77);
-                torn.extend_from_slice(&[0x77; 5 * PAGE]);
-                std::fs::write(old.database(), &torn).unwrap();
-                assert!(old.after_a_look() == old.bytes, "{sync:?}");
-                assert!(!old.journal().exists());
-            });
+            old.guard(sync, usize::MAX);
+            old.takes_back(usize::MAX, &format!("{sync:?}"));
         }
     }
 
     #[test]
     fn removed_guard_leaves_the_spare() {
-        for sync in [Synchronous::Off, Synchronous::Normal, Synchronous::Full] {
+        for sync in ALL {
             let old = Old::new();
-            old.guard(sync, 3, |guard| guard.remove().unwrap());
-            assert!(!old.journal().exists() && old.spare().exists(), "{sync:?}");
+            old.guard(sync, 3).remove().unwrap();
+            assert!(!old.journal.exists() && old.spare().exists(), "{sync:?}");
         }
     }
 
-    /// As when it lies on another file system; here its name is gone.
+    /// As when it lies on another file system.
     #[test]
     fn spare_that_cannot_take_the_place_is_copied() {
-        for sync in [Synchronous::Off, Synchronous::Normal, Synchronous::Full] {
+        for (sync, in_parts) in ALL.into_iter().flat_map(|sync| [(sync, false), (sync, true)]) {
             let old = Old::new();
-            let like = std::fs::metadata(old.database()).unwrap();
-            let (journal, spare) = (old.journal(), old.spare());
-            let mut guard = Guard::new(
-                &journal,
-                &like,
-                PAGE as u32,
-                70,
-                sync,
-                Some(Spare { path: spare.clone(), is_back: false }),
-                Vec::new(),
-            );
-            for (number, page) in (1..).zip(old.bytes.chunks(PAGE)) {
-                guard.add(number, page).unwrap();
+            let mut guard = old.begun(sync, usize::MAX);
+            if in_parts {
+                guard.flush().unwrap();
             }
-            guard.flush().unwrap();
-            std::fs::remove_file(&spare).unwrap();
-            guard.commit((old.bytes.len() / PAGE) as u32).unwrap();
-            assert!(is_guard(&journal, 70) && !guard.spare_works());
-            let mut torn = old.bytes.clone();
-            torn[24..].fill(0x77);
-            std::fs::write(old.database(), &torn).unwrap();
-            assert!(old.after_a_look() == old.bytes, "{sync:?}");
+            fault::fail("guard: to the journal's place", 1);
+            guard.commit(old.length()).unwrap();
+            assert!(is_guard(&old.journal, 70) && !guard.spare_works());
+            old.takes_back(usize::MAX, &format!("{sync:?} {in_parts}"));
         }
     }
 
-    /// The longer one before it must not be played back behind a shorter one.
+    /// The longer one before it must not be played back behind a shorter one, however each of them was written.
     #[test]
     fn spare_is_used_again_without_what_was_in_it() {
-        let old = Old::new();
-        old.guard(Synchronous::Off, usize::MAX, |guard| guard.remove().unwrap());
-        // The worst that could be left at the place of a second header.
-        let mut left = std::fs::read(old.spare()).unwrap();
-        let second = (SECTOR + 2 * (PAGE + 8)).next_multiple_of(SECTOR);
-        let header = left[..SECTOR].to_vec();
-        left[second..second + SECTOR].copy_from_slice(&header);
-        std::fs::write(old.spare(), left).unwrap();
-        old.guard(Synchronous::Off, 2, |_| {
-            let mut torn = old.bytes.clone();
-            torn[100..2 * PAGE].fill(0x77);
-            std::fs::write(old.database(), torn).unwrap();
-            assert!(old.after_a_look() == old.bytes);
-        });
+        for (before, sync) in ALL.into_iter().flat_map(|before| ALL.map(|sync| (before, sync))) {
+            let old = Old::new();
+            old.guard(before, usize::MAX).remove().unwrap();
+            // The worst that could be left at the place of a second header.
+            let mut left = std::fs::read(old.spare()).unwrap();
+            let second = (SECTOR + 2 * (PAGE + 8)).next_multiple_of(SECTOR);
+            let header = left[..SECTOR].to_vec();
+            left[second..second + SECTOR].copy_from_slice(&header);
+            std::fs::write(old.spare(), left).unwrap();
+            old.guard(sync, 2);
+            old.takes_back(2, &format!("{sync:?} after {before:?}"));
+        }
     }
 
     /// A power cut before the sync is over: some sectors of the guard, or its end, are missing. The database was
@@ -432,41 +433,40 @@ mod tests {
     #[test]
     fn torn_guard_changes_nothing() {
         let old = Old::new();
-        old.guard(Synchronous::Normal, usize::MAX, |_| {
-            let whole = std::fs::read(old.journal()).unwrap();
-            let sectors = whole.len().div_ceil(SECTOR);
-            let mut state = 4711_u64;
-            for round in 0..sectors * 6 {
-                let mut torn = whole.clone();
-                let (one, kind) = (round % sectors, round / sectors);
-                if kind == 0 {
-                    torn.truncate(one * SECTOR);
-                }
-                for (index, sector) in torn.chunks_mut(SECTOR).enumerate() {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    let lost = match kind {
-                        0 => false,
-                        1 => index == one,
-                        _ => index > 0 && (state >> 40) % 7 < kind as u64,
-                    };
-                    if lost {
-                        sector.fill(0);
-                    }
-                }
-                std::fs::write(old.journal(), torn).unwrap();
-                assert!(old.after_a_look() == old.bytes, "round {round}");
+        old.guard(Synchronous::Normal, usize::MAX);
+        let whole = std::fs::read(&old.journal).unwrap();
+        let sectors = whole.len().div_ceil(SECTOR);
+        let mut state = 4711_u64;
+        for round in 0..sectors * 6 {
+            let mut torn = whole.clone();
+            let (one, kind) = (round % sectors, round / sectors);
+            if kind == 0 {
+                torn.truncate(one * SECTOR);
             }
-        });
+            for (index, sector) in torn.chunks_mut(SECTOR).enumerate() {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let lost = match kind {
+                    0 => false,
+                    1 => index == one,
+                    _ => index > 0 && (state >> 40) % 7 < kind as u64,
+                };
+                if lost {
+                    sector.fill(0);
+                }
+            }
+            std::fs::write(&old.journal, torn).unwrap();
+            assert!(old.after_a_look() == old.bytes, "round {round}");
+        }
     }
 
     #[test]
     fn guard_has_the_mode_of_the_database() {
         for sync in [Synchronous::Off, Synchronous::Normal] {
-            let old = Old::new();
+            let mut old = Old::new();
             std::fs::set_permissions(old.database(), Permissions::from_mode(0o666)).unwrap();
-            old.guard(sync, 1, |_| {
-                assert_eq!(std::fs::metadata(old.journal()).unwrap().mode() & 0o777, 0o666, "{sync:?}");
-            });
+            old.like = std::fs::metadata(old.database()).unwrap();
+            old.guard(sync, 1);
+            assert_eq!(std::fs::metadata(&old.journal).unwrap().mode() & 0o777, 0o666, "{sync:?}");
         }
     }
 }

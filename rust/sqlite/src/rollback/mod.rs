@@ -9,6 +9,8 @@ mod buffers;
 mod differences;
 mod engine;
 mod era;
+#[cfg(all(test, feature = "bundled"))]
+mod failing;
 mod free_list;
 mod guard;
 mod holders;

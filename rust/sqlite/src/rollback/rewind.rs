@@ -5,7 +5,7 @@ use std::fs::Metadata;
 use std::path::Path;
 use std::time::Duration;
 
-use dbrewind_core::{Extent, Kind, Lsn, Plan};
+use dbrewind_core::{Extent, Kind, Lsn, Plan, Timeline};
 
 use super::buffers::reusable;
 use super::differences::Differences;
@@ -110,9 +110,7 @@ impl Rollback {
             let timeline = &history.timeline;
             let now = timeline.last();
             let plan = timeline.plan(now, target).map_err(Error::from)?;
-            // Of all that were begun: one that failed has used a spare file, too.
-            let newest = timeline.notes(tag::ROLLBACK_INTENT).last().map(|note| note.lsn);
-            (now, plan, timeline.canonical(now) == timeline.canonical(target), newest)
+            (now, plan, timeline.canonical(now) == timeline.canonical(target), newest_begun(timeline))
         };
         let own = from
             .max(self.store.last_lsn(self.object))
@@ -161,7 +159,7 @@ impl Rollback {
                 Ok(Change { undo: course.from, pages: work.len(), method: Method::Written })
             }
             // Not one byte of the database has changed: without the journal nothing has happened.
-            Err(error) => match guard.give_up() {
+            Err(error) => match guard.remove() {
                 Ok(()) => {
                     self.registers().set_in_flight(None);
                     Err(Halted::Before(error))
@@ -239,7 +237,13 @@ impl Rollback {
         intent: &Intent,
         bytes: u64,
     ) -> Result<(), Halted> {
-        work.write_in_place(&mut self.file, bytes, course.present.size, self.synchronous)
+        // Without a sync at the end there is nothing to be early for.
+        let syncs = self.synchronous != Synchronous::Off;
+        if syncs {
+            self.write_back.find(self.id);
+        }
+        let early = syncs.then_some((&self.write_back, self.id));
+        work.write_in_place(&mut self.file, bytes, course.present.size, self.synchronous, early)
             .map_err(Halted::After)?;
         fault::place("rollback rewind: written in place");
         work.save_freed(&mut self.file).map_err(Halted::After)?;
@@ -256,6 +260,11 @@ impl Rollback {
         registers.set_in_flight(None);
         Ok(())
     }
+}
+
+/// The newest rewind of all that were begun: one that failed has used a spare file, too.
+pub(super) fn newest_begun(timeline: &Timeline) -> Option<Lsn> {
+    timeline.notes(tag::ROLLBACK_INTENT).last().map(|note| note.lsn)
 }
 
 /// How long the file is at the target. Blocks tell it exactly, unless the pages are smaller than they: then page 1

@@ -54,32 +54,64 @@ impl Turns {
 mod tests {
     use super::*;
 
+    fn given(turns: &Turns, newest: u64, sync: Synchronous) -> Option<Spare> {
+        turns.next(Path::new("s"), ObjectId::new(3), Some(Lsn::new(newest)), sync)
+    }
+
     fn next(turns: &Turns, newest: u64, sync: Synchronous) -> (String, bool) {
-        let spare = turns.next(Path::new("s"), ObjectId::new(3), Some(Lsn::new(newest)), sync).unwrap();
+        let spare = given(turns, newest, sync).unwrap();
         (spare.path.to_str().unwrap().to_owned(), spare.is_back)
+    }
+
+    fn used(turns: &mut Turns, synced: Option<u64>) {
+        turns.used(synced.map(Lsn::new), true);
+    }
+
+    fn name(which: &str) -> String {
+        format!("s/guard-3-{which}")
     }
 
     #[test]
     fn the_other_one_is_back_if_nobody_came_between() {
         let mut turns = Turns::default();
-        let name = |which: &str| format!("s/guard-3-{which}");
         assert_eq!(next(&turns, 5, Synchronous::Normal), (name("a"), false));
-        turns.used(Some(Lsn::new(6)), true);
+        used(&mut turns, Some(6));
         assert_eq!(next(&turns, 6, Synchronous::Normal), (name("b"), true));
         assert_eq!(next(&turns, 7, Synchronous::Normal), (name("b"), false));
-        turns.used(Some(Lsn::new(7)), true);
+        used(&mut turns, Some(7));
         assert_eq!(next(&turns, 7, Synchronous::Full), (name("a"), true));
-        turns.used(None, true);
+        used(&mut turns, None);
         assert_eq!(next(&turns, 7, Synchronous::Normal), (name("a"), false));
         turns.used(None, false);
-        assert!(turns.next(Path::new("s"), ObjectId::new(3), None, Synchronous::Normal).is_none());
+        assert!(given(&turns, 7, Synchronous::Normal).is_none());
+    }
+
+    /// A rewind that fails takes its guard from the journal's place without a sync, whoever made it: nobody writes
+    /// into a spare file before a sync of his own then.
+    #[test]
+    fn failed_rewind_leaves_nothing_certain() {
+        let (mut ours, mut theirs) = (Turns::default(), Turns::default());
+        used(&mut ours, Some(6));
+        assert_eq!(next(&ours, 6, Synchronous::Normal), (name("b"), true));
+        // Ours, 7.
+        used(&mut ours, None);
+        for newest in [6, 7, 8] {
+            assert!(!next(&ours, newest, Synchronous::Normal).1 && !next(&ours, newest, Synchronous::Full).1);
+        }
+        used(&mut ours, Some(8));
+        // Theirs, 9: all that we see of it is its intent.
+        assert_eq!(next(&theirs, 8, Synchronous::Normal), (name("a"), false));
+        used(&mut theirs, None);
+        assert!(!next(&ours, 9, Synchronous::Normal).1 && !next(&theirs, 9, Synchronous::Normal).1);
+        // One that failed before its intent was written had no guard at the journal's place.
+        assert_eq!(next(&ours, 8, Synchronous::Normal), (name("a"), true));
     }
 
     #[test]
     fn without_syncs_one_of_them_stays_in_the_caches() {
         let mut turns = Turns::default();
-        assert_eq!(next(&turns, 5, Synchronous::Off), ("s/guard-3-a".to_owned(), true));
-        turns.used(None, true);
-        assert_eq!(next(&turns, 6, Synchronous::Off), ("s/guard-3-a".to_owned(), true));
+        assert_eq!(next(&turns, 5, Synchronous::Off), (name("a"), true));
+        used(&mut turns, None);
+        assert_eq!(next(&turns, 6, Synchronous::Off), (name("a"), true));
     }
 }
