@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -16,6 +15,9 @@ from .workload import INSERT, base_rows, payload
 SCRATCH = PACKAGE_PARENT / "scratch"
 LAYOUT = 3
 """Part of the cached files' names: raise it when the schema or the rows change."""
+
+PAGE = 4096
+"""Bytes of a page: SQLite's default."""
 
 SCHEMA = """
 CREATE TABLE item(id INTEGER PRIMARY KEY, grp INTEGER NOT NULL, payload BLOB NOT NULL);
@@ -70,10 +72,16 @@ def base(engine: Engine, size: Size) -> Base:
 
 
 def working_copy(source: Base, path: Path) -> None:
-    """Copy the base to `path` and write it out, so that no write-back disturbs what is measured next."""
-    shutil.copyfile(source.path, path)
-    descriptor = os.open(path, os.O_RDWR)
+    """Copy the base to `path` and write it out, so that no write-back disturbs what is measured next.
+
+    Page by page, as SQLite writes a database. A file that was written in large pieces lies in the page cache in large
+    pieces, too, and each later sync of a few pages goes through all of a piece: no database of SQLite's is like that.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
     try:
+        with source.path.open("rb") as file:
+            while page := file.read(PAGE):
+                os.write(descriptor, page)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
