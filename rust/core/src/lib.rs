@@ -30,6 +30,7 @@ pub use store::{
 };
 pub use timeline::{
     Era, MarkEntry, NoteEntry, Plan, PlanError, RewindEntry, Source, Timeline, TimelineError, Unreachable,
+    Vantage,
 };
 pub use types::{
     Clock, Extent, Key, Lsn, ManualClock, MarkName, MarkNameError, ObjectId, SegmentId, Timestamp,

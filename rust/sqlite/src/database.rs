@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName};
+use dbrewind_core::{DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, Timestamp, Unreachable};
 
+use crate::as_of::{self, At, Origin};
 use crate::engine::{Engine, JournalMode, SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::SqliteApi;
@@ -28,6 +29,7 @@ pub struct Database {
     timeout: Duration,
     history: SharedHistory,
     slot: Arc<Slot>,
+    origin: Arc<Origin>,
     /// The process that opened it.
     process: u32,
 }
@@ -50,6 +52,7 @@ impl Database {
         let (path, history) = (opened.path, opened.history);
         let context =
             Context { api, path: path.clone(), options: options.clone(), history: Arc::clone(&history) };
+        let origin = Origin::new(api, &path, options.timeout, Arc::clone(&history))?;
         slot.fill(opened.engine, context);
         Ok(Self {
             path,
@@ -57,6 +60,7 @@ impl Database {
             timeout: options.timeout,
             history,
             slot,
+            origin,
             process: std::process::id(),
         })
     }
@@ -247,6 +251,51 @@ impl Database {
         })
     }
 
+    /// The moment that a target means, kept for reading from now on, and its time.
+    fn moment_to_read(&self, to: &Target) -> Result<(Lsn, Timestamp), Error> {
+        self.with(|engine| {
+            let lsn = self.resolve(to)?;
+            if lsn > locked(&self.history).timeline.last() {
+                // Its commit may not have been copied out of the WAL yet.
+                engine.drain(self.timeout)?;
+            }
+            let reachable = locked(&self.history).timeline.reachable(lsn);
+            // In a rollback mode the newest commit is not kept by itself, unless it is asked for, as by a mark.
+            if let Err(why) = reachable
+                && !(matches!(why, Unreachable::NotAMoment { .. }) && engine.moment()?.lsn == lsn)
+            {
+                return Err(why.into());
+            }
+            let mut history = locked(&self.history);
+            history.catch_up()?;
+            let time = history.timeline.time_at(lsn).ok_or(Error::NoSuchMoment { lsn })?;
+            Ok((lsn, time))
+        })
+    }
+
+    /// The database as it was at the target, to be read by any SQLite connection of this process, beside the live one.
+    /// Nothing is copied, nothing moves, and nobody waits: see [`At`].
+    ///
+    /// # Errors
+    /// As [`rewind`](Self::rewind) for the target.
+    pub fn at(&self, to: &Target) -> Result<At, Error> {
+        let (lsn, time) = self.moment_to_read(to)?;
+        At::new(&self.origin, lsn, time)
+    }
+
+    /// Copies the database as it was at the target into a new file, a plain SQLite database, while others read and write.
+    /// Takes no lock in any journal mode, and time for what the database holds. The file gets its name when it is complete
+    /// and on disk.
+    ///
+    /// # Errors
+    /// `DBR022` when there is a file at the path, or a journal or WAL that would be taken for its own; as
+    /// [`rewind`](Self::rewind) for the target; `DBR014`, `DBR010`, `DBR025` when it cannot be written. After any error
+    /// nothing is left at the path.
+    pub fn clone_to(&self, to: &Target, path: &Path) -> Result<(), Error> {
+        let (lsn, _) = self.moment_to_read(to)?;
+        as_of::clone_to(&self.origin, lsn, path)
+    }
+
     /// Whether anything was committed since the target's state. Takes the same time for any change.
     ///
     /// # Errors
@@ -298,6 +347,7 @@ impl Database {
     /// When the last commits could not be recorded. The handle is closed even so.
     pub fn close(&self) -> Result<(), Error> {
         self.check_process()?;
+        self.origin.close();
         self.slot.close()
     }
 }

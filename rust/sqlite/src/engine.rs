@@ -8,6 +8,7 @@ use dbrewind_core::{
     Timestamp,
 };
 
+use crate::as_of::Presence;
 use crate::error::Error;
 use crate::rewound::Method;
 
@@ -24,17 +25,24 @@ pub(crate) struct History {
     pub(crate) block: u32,
     /// What was read of them so far.
     pub(crate) timeline: Timeline,
+    /// What those go by who read the database file without the engine's locks.
+    pub(crate) presence: Arc<Presence>,
 }
 
 impl History {
     /// Nothing is read yet.
     pub(crate) fn new(store: Store, object: ObjectId, block: u32) -> Self {
-        Self { store, object, block, timeline: Timeline::new(object) }
+        Self { store, object, block, timeline: Timeline::new(object), presence: Arc::default() }
     }
 
     /// Reads what was appended since the last call.
     pub(crate) fn catch_up(&mut self) -> Result<(), TimelineError> {
         self.timeline.catch_up(&self.store)
+    }
+
+    /// The same; answers whether every record that was committed before the call has been read.
+    pub(crate) fn timeline_whole(&mut self) -> Result<bool, TimelineError> {
+        self.timeline.catch_up_whole(&self.store)
     }
 
     /// The time now: not before that of the newest moment.

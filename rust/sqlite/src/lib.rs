@@ -2,6 +2,7 @@
 //!
 //! Links no SQLite: every call goes through the [`SqliteApi`] of the copy that the host uses.
 
+mod as_of;
 mod checksum;
 mod counters;
 mod database;
@@ -33,6 +34,7 @@ mod sync;
 mod target;
 mod wal;
 
+pub use as_of::At;
 pub use database::Database;
 pub use dbrewind_core::{
     Clock, Code, Lsn, ManualClock, Patience, Refused, Timestamp, interruptible, lock_patiently,

@@ -89,6 +89,19 @@ impl Store {
         from: &mut Cursor,
         visit: &mut dyn FnMut(Head, Location, u32),
     ) -> Result<(), ReadError> {
+        self.scan_whole(from, visit).map(|_| ())
+    }
+
+    /// As [`scan`](Store::scan), and answers whether every record that was committed before the call has been visited:
+    /// `false` when the scan ended at one that a live writer has not finished.
+    ///
+    /// # Errors
+    /// See [`scan`](Store::scan).
+    pub fn scan_whole(
+        &self,
+        from: &mut Cursor,
+        visit: &mut dyn FnMut(Head, Location, u32),
+    ) -> Result<bool, ReadError> {
         if self.inner.forked() {
             return Err(ReadError::Forked);
         }

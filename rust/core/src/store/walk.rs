@@ -37,13 +37,13 @@ fn wait(since: &mut Option<Instant>) -> bool {
 
 impl Inner {
     /// Visits committed records from a place on, and moves the place past them. Records of dead writers
-    /// are given up on the way.
+    /// are given up on the way. Answers whether it came to the end of the log: `false` if it stopped at a record in flight.
     pub(super) fn walk(
         &self,
         from: &mut Location,
         in_flight: InFlight,
         visit: &mut dyn FnMut(Head, Location, u32),
-    ) -> Result<(), ReadError> {
+    ) -> Result<bool, ReadError> {
         let mut waiting_since = None;
         loop {
             let first = self.first();
@@ -57,7 +57,7 @@ impl Inner {
                 form => form?,
             };
             let over = match form {
-                None => return Ok(()),
+                None => return Ok(true),
                 Some(Form::Sealed(sealed)) => {
                     for (head, at, len, behind) in sealed.index().after(from.offset()) {
                         *from = Location::new(id, behind);
@@ -68,13 +68,14 @@ impl Inner {
                 Some(Form::Raw(segment)) => {
                     match self.walk_raw(segment, from, in_flight, &mut waiting_since, visit)? {
                         Stopped::Over => true,
-                        Stopped::Here => false,
+                        Stopped::AtTheEnd => false,
+                        Stopped::InFlight => return Ok(false),
                         Stopped::Gone => continue,
                     }
                 }
             };
             let Some(next) = id.checked_add(1).filter(|next| over && *next <= self.control.current()) else {
-                return Ok(());
+                return Ok(true);
             };
             *from = Location::new(next, Segment::FIRST);
         }
@@ -116,13 +117,13 @@ impl Inner {
                     } else if in_flight == InFlight::Skip {
                         at = next;
                     } else if !wait(waiting_since) {
-                        return Ok(Stopped::Here);
+                        return Ok(Stopped::InFlight);
                     }
                 }
                 Step::Over => return Ok(Stopped::Over),
                 Step::Free => {
                     if self.control.current() <= id {
-                        return Ok(Stopped::Here);
+                        return Ok(Stopped::AtTheEnd);
                     }
                     // A segment is announced only after the one before it was filled: look again
                     // after having seen the announcement.
@@ -141,8 +142,10 @@ impl Inner {
 enum Stopped {
     /// The log goes on in the next one.
     Over,
-    /// The log ends here, or what comes next is in flight.
-    Here,
+    /// The log ends here.
+    AtTheEnd,
+    /// What comes next is in flight.
+    InFlight,
     /// The segment was sealed, and the mapping let go of: go on in the sealed file.
     Gone,
 }

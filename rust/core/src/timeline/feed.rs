@@ -10,17 +10,26 @@ impl Timeline {
     /// When a record cannot be read, or contradicts the others. The timeline is empty then; the next call
     /// begins anew.
     pub fn catch_up(&mut self, store: &Store) -> Result<(), TimelineError> {
+        self.catch_up_whole(store).map(|_| ())
+    }
+
+    /// As [`catch_up`](Self::catch_up), and answers whether every record that was committed before the call has been read:
+    /// `false` when one before it is in flight.
+    ///
+    /// # Errors
+    /// See [`catch_up`](Self::catch_up).
+    pub fn catch_up_whole(&mut self, store: &Store) -> Result<bool, TimelineError> {
         loop {
             self.follow_window(store);
             let mut cursor = self.cursor;
             let mut body = Vec::new();
             let mut result = Ok(());
-            let scanned = store.scan(&mut cursor, &mut |head, at, _| {
+            let scanned = store.scan_whole(&mut cursor, &mut |head, at, _| {
                 if result.is_ok() && head.object == self.object {
                     result = self.take(store, head, at, &mut body);
                 }
             });
-            let result = result.and(scanned.map_err(TimelineError::from));
+            let result = result.and_then(|()| scanned.map_err(TimelineError::from));
             if store.first_segment() != self.begins {
                 // Evicted meanwhile: something may have been passed over.
                 if result.is_err() || self.cursor.next().segment().get() < u64::from(store.first_segment()) {
@@ -31,7 +40,7 @@ impl Timeline {
                 continue;
             }
             match result {
-                Ok(()) => {
+                Ok(_) => {
                     self.cursor = cursor;
                     store.raise_time(self.object, self.newest_time());
                 }

@@ -17,6 +17,7 @@ mod reach;
 mod times;
 mod touches;
 mod value;
+mod vantage;
 mod window;
 
 #[cfg(test)]
@@ -35,6 +36,7 @@ use marks::Marks;
 pub use plan::{Plan, PlanError};
 pub use reach::Unreachable;
 pub use value::Source;
+pub use vantage::Vantage;
 
 use crate::format::Engine;
 

@@ -20,6 +20,7 @@ pub enum Source {
 
 /// A moment, made ready for looking up many keys: O(log images of the key) each for every stretch of the
 /// moment's path in eras of after-images, plus O(1) for every era from the oldest met up to the present.
+#[derive(Debug)]
 pub(super) struct View<'a> {
     timeline: &'a Timeline,
     /// The path as far as it runs through eras of after-images, newest first.
@@ -31,6 +32,7 @@ pub(super) struct View<'a> {
 ///
 /// From here the lookup only walks forward, from the end of an era to the beginning of the next, and
 /// looks at no path any more: it ends.
+#[derive(Debug)]
 enum End {
     /// The beginning of this era of after-images.
     Beginning(usize),

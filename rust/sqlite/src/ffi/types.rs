@@ -111,6 +111,7 @@ pub(crate) const SQLITE_NOTFOUND: c_int = 12;
 pub(crate) const SQLITE_FULL: c_int = 13;
 pub(crate) const SQLITE_CANTOPEN: c_int = 14;
 pub(crate) const SQLITE_NOTADB: c_int = 26;
+pub(crate) const SQLITE_IOERR_READ: c_int = SQLITE_IOERR | (1 << 8);
 pub(crate) const SQLITE_IOERR_SHORT_READ: c_int = SQLITE_IOERR | (2 << 8);
 pub(crate) const SQLITE_OK_LOAD_PERMANENTLY: c_int = 1 << 8;
 
@@ -135,6 +136,8 @@ pub(crate) const SQLITE_SHM_SHARED: c_int = 4;
 pub(crate) const SQLITE_SHM_EXCLUSIVE: c_int = 8;
 
 pub(crate) const SQLITE_SYNC_NORMAL: c_int = 2;
+
+pub(crate) const SQLITE_IOCAP_IMMUTABLE: c_int = 0x2000;
 
 pub(crate) const SQLITE_FCNTL_PRAGMA: c_int = 14;
 pub(crate) const SQLITE_FCNTL_HAS_MOVED: c_int = 20;

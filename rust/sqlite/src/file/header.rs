@@ -69,6 +69,14 @@ impl Header {
         })
     }
 
+    /// How long a file with this page 1 is, if it has so many blocks, in bytes. Blocks tell it exactly, unless the pages
+    /// are smaller than they: then page 1 tells where in the last block it ends. A file that was longer by whole blocks was
+    /// allocated ahead.
+    pub(crate) fn file_size(&self, extent: u64, block: u64) -> u64 {
+        let told = self.pages.map(|pages| u64::from(pages) * u64::from(self.page_size));
+        told.filter(|told| told.div_ceil(block) == extent).unwrap_or(extent * block)
+    }
+
     /// Writes into an old page 1 what must not go back: the journal mode as it is now, a change counter and
     /// a schema cookie nobody has seen.
     pub(crate) fn publish(page: &mut [u8], versions: [u8; 2], counter: u32, cookie: u32) {

@@ -6,6 +6,7 @@
 
 mod attach;
 mod buffers;
+mod bystander;
 mod differences;
 mod engine;
 mod era;
@@ -30,12 +31,13 @@ mod under_lock;
 mod watched;
 
 pub(crate) use attach::refuse_two_copies;
+pub(crate) use bystander::{Bystander, Seen};
 pub(crate) use engine::Rollback;
 pub(crate) use holders::{Doing, in_the_way, open_by};
 #[cfg(feature = "fuzzing")]
 pub(crate) use intent::Intent as RewindIntent;
 pub(crate) use join::begin as join_recordings;
-pub(crate) use journal::{is_hot, path_for as journal_path};
+pub(crate) use journal::{is_hot, path_for as journal_path, random};
 pub(crate) use lock_wait::{Wait, shared as lock_shared};
 pub(crate) use registry::{give_back, is_unguarded, take_handover};
 pub(crate) use watched::Watched;

@@ -11,7 +11,7 @@ use super::journal;
 use super::page_set::PageSet;
 use super::settle::{self, Outcome};
 use crate::fault;
-use crate::ffi::HostVfs;
+use crate::ffi::{HostVfs, full_barrier};
 use crate::file::{self, Content, Header, read_padded};
 use crate::handover::{Handover, Prepare};
 use crate::in_flight::InFlight;
@@ -238,6 +238,13 @@ impl Recorder {
 
     /// Saves the blocks from `first` to `last`, as far as a moment needs them and they are not saved yet.
     fn capture(&self, state: &mut State, file: &mut dyn Content, first: u64, last: u64) {
+        self.capture_each(state, file, first, last);
+        // Pairs with the barrier of a view between its read of the file and its look into the log: who sees what is written
+        // next finds what it replaced.
+        full_barrier();
+    }
+
+    fn capture_each(&self, state: &mut State, file: &mut dyn Content, first: u64, last: u64) {
         for key in first..=last.min(state.extent) {
             if state.captured.contains(key) {
                 continue;

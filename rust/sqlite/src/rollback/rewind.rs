@@ -5,7 +5,7 @@ use std::fs::Metadata;
 use std::path::Path;
 use std::time::Duration;
 
-use dbrewind_core::{Extent, Kind, Lsn, Plan, Timeline};
+use dbrewind_core::{Kind, Lsn, Plan, Timeline};
 
 use super::buffers::reusable;
 use super::differences::Differences;
@@ -20,7 +20,7 @@ use crate::counters;
 use crate::engine::{Change, locked};
 use crate::error::Error;
 use crate::fault;
-use crate::ffi::LockLevel;
+use crate::ffi::{LockLevel, full_barrier};
 use crate::file::Header;
 use crate::in_flight::InFlight;
 use crate::notes::tag;
@@ -54,6 +54,7 @@ impl Rollback {
         let result = self
             .lock_for_rewind(&wait, &journal)
             .and_then(|(present, like)| self.rewind_locked(to, &journal, present, &like));
+        locked(&self.history).presence.set_rewinding(false);
         let _ = self.file.unlock(LockLevel::None);
         match result {
             Err(Halted::After(error)) => {
@@ -81,6 +82,7 @@ impl Rollback {
                 // RESERVED nobody else writes: what is seen now holds under EXCLUSIVE.
                 let present = self.present()?;
                 self.check_journal_mode(&present)?;
+                locked(&self.history).presence.set_rewinding(true);
                 lock_wait::exclusive(&mut self.file, wait)?;
                 return Ok((present, like));
             }
@@ -183,7 +185,7 @@ impl Rollback {
         let then = Header::parse(work.first_block());
         let page_size = present.header.map_or(self.block, |header| header.page_size);
         let pages = u32::try_from(present.size.div_ceil(u64::from(page_size))).unwrap_or(u32::MAX);
-        let bytes = then.map(|then| target_size(&then, plan.extent, self.block));
+        let bytes = then.map(|then| then.file_size(plan.extent.get(), u64::from(self.block)));
         // Else the guard is made of pages that are no blocks.
         let by_block =
             page_size == self.block && bytes.is_some_and(|bytes| bytes % u64::from(page_size) == 0);
@@ -225,6 +227,8 @@ impl Rollback {
         self.registers().set_in_flight(Some(InFlight::Rewind { counter }));
         guard.commit(pages).map_err(io)?;
         fault::place("rollback rewind: guard is hot");
+        // Pairs with the barrier of a view between its read of the file and its look into the log.
+        full_barrier();
         Ok(Some((intent, bytes)))
     }
 
@@ -265,14 +269,6 @@ impl Rollback {
 /// The newest rewind of all that were begun: one that failed has used a spare file, too.
 pub(super) fn newest_begun(timeline: &Timeline) -> Option<Lsn> {
     timeline.notes(tag::ROLLBACK_INTENT).last().map(|note| note.lsn)
-}
-
-/// How long the file is at the target. Blocks tell it exactly, unless the pages are smaller than they: then page 1
-/// tells where in the last block it ends. A file that was longer by whole blocks was allocated ahead.
-fn target_size(then: &Header, extent: Extent, block: u32) -> u64 {
-    let block = u64::from(block);
-    let told = then.pages.map(|pages| u64::from(pages) * u64::from(then.page_size));
-    told.filter(|told| told.div_ceil(block) == extent.get()).unwrap_or(extent.get() * block)
 }
 
 /// Why a rewind stopped.

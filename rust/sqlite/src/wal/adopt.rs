@@ -54,6 +54,7 @@ impl Core {
             return Err(NotAdopted::new(error, Some(Handover { file, role })));
         }
         core.holder = Some(role);
+        core.presence.set_frozen();
         Ok(core)
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use dbrewind_core::{Kind, Lsn, Timestamp};
 
 use super::core::{Core, damaged_note};
-use super::index::IndexHeader;
+use super::index::{IndexHeader, WalIndex};
 use crate::checksum::{Checksum, Salt};
 use crate::engine::locked;
 use crate::error::Error;
@@ -71,12 +71,31 @@ pub(crate) enum Kept {
     Lost,
 }
 
+/// Whether nobody has written to the database file since the anchor, or only what does not matter.
+pub(super) fn is_untouched(path: &Path, index: &WalIndex, anchor: &WalAnchor) -> Result<bool, Error> {
+    let (state, _) = observe(path)?;
+    // Who back-fills says so in the wal-index first, and who makes that anew says so needlessly.
+    let told = index.attempted() <= anchor.attempted;
+    if anchor.under_way {
+        // Up to there everything is in the store, bases included: whoever has brought it into the file, how far ever.
+        let within = index.watch().back_filled() <= anchor.attempted;
+        return Ok(told && within && state.id == anchor.file.id);
+    }
+    // Times that are too young to tell need the wal-index.
+    Ok((anchor.settled || told) && state == anchor.file)
+}
+
+/// What stands for an anchor in the log is none.
+pub(super) fn damaged_anchor(lsn: Lsn) -> Error {
+    damaged_note("anchor", lsn)
+}
+
 impl Core {
     /// Compares the newest anchor with what is there. The freeze is in place.
     pub(crate) fn compare_anchor(&self, header: &IndexHeader) -> Result<Kept, Error> {
         let history = locked(&self.history);
         let Some(note) = history.timeline.notes(tag::ANCHOR).last() else { return Ok(Kept::Lost) };
-        let anchor = WalAnchor::decode(&note.body).ok_or_else(|| damaged_note("anchor", note.lsn))?;
+        let anchor = WalAnchor::decode(&note.body).ok_or_else(|| damaged_anchor(note.lsn))?;
         // Nothing is recorded, not even by a mark, of what came after the anchor; but for images of a transaction that did
         // not commit, which are taken back.
         let newest = note.lsn == self.tailed && history.timeline.highest_said() <= self.tailed;
@@ -109,25 +128,15 @@ impl Core {
     pub(crate) fn frozen_elsewhere(&self, header: &IndexHeader) -> Result<bool, Error> {
         let history = locked(&self.history);
         let Some(note) = history.timeline.notes(tag::ANCHOR).last() else { return Ok(false) };
-        let anchor = WalAnchor::decode(&note.body).ok_or_else(|| damaged_note("anchor", note.lsn))?;
+        let anchor = WalAnchor::decode(&note.body).ok_or_else(|| damaged_anchor(note.lsn))?;
         drop(history);
         let back_filled = self.index.watch().back_filled() <= anchor.back_filled;
         let ended = back_filled && !anchor.under_way;
         Ok(ended && self.is_untouched(&anchor)? && self.anchored_frame(&anchor, header)?)
     }
 
-    /// Whether nobody has written to the database file since the anchor, or only what does not matter.
     fn is_untouched(&self, anchor: &WalAnchor) -> Result<bool, Error> {
-        let (state, _) = observe(&self.path)?;
-        // Who back-fills says so in the wal-index first, and who makes that anew says so needlessly.
-        let told = self.index.attempted() <= anchor.attempted;
-        if anchor.under_way {
-            // Up to there everything is in the store, bases included: whoever has brought it into the file, how far ever.
-            let within = self.index.watch().back_filled() <= anchor.attempted;
-            return Ok(told && within && state.id == anchor.file.id);
-        }
-        // Times that are too young to tell need the wal-index.
-        Ok((anchor.settled || told) && state == anchor.file)
+        is_untouched(&self.path, &self.index, anchor)
     }
 
     fn anchored_frame(&self, anchor: &WalAnchor, header: &IndexHeader) -> Result<bool, Error> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dbrewind_core::{Engine as EraEngine, Extent, Kind, Lsn};
@@ -62,9 +63,9 @@ impl Core {
             Ok(parts) => parts,
             Err(error) => return Err((error, file)),
         };
-        let (store, object) = {
+        let (store, object, presence) = {
             let history = locked(&history);
-            (history.store.clone(), history.object)
+            (history.store.clone(), history.object, Arc::clone(&history.presence))
         };
         Ok(Self {
             api,
@@ -76,6 +77,7 @@ impl Core {
             history,
             store,
             object,
+            presence,
             runs: Runs::default(),
             sequence: 0,
             holder: None,
@@ -109,7 +111,10 @@ impl Core {
         let _object = self.lock_object(self.timeout)?;
         let taken = self.freeze_with_a_frame().and_then(|()| self.take_over());
         match taken {
-            Ok(()) => self.holder = Some(role),
+            Ok(()) => {
+                self.holder = Some(role);
+                self.presence.set_frozen();
+            }
             Err(_) => self.thaw(),
         }
         taken

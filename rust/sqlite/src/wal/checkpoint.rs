@@ -14,6 +14,7 @@ use super::transaction::Place;
 use crate::engine::locked;
 use crate::error::Error;
 use crate::fault;
+use crate::ffi;
 use crate::options::Synchronous;
 
 impl Core {
@@ -132,6 +133,9 @@ impl Core {
             self.read_below(page, &mut image)?;
             self.store.append(self.head(Kind::Base, u64::from(page), first), &[&image])?;
         }
+        // Pairs with the barrier of a view between its read of the file and its look into the log: who sees what is written
+        // next finds what it replaced.
+        ffi::full_barrier();
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dbrewind_core::{Head, HolderLock, Key, Kind, Lsn, ObjectId, ObjectLock, Store};
@@ -13,6 +13,7 @@ use super::file::WalFile;
 use super::index::{IndexHeader, WalIndex};
 use super::notes::RunNote;
 use super::runs::Runs;
+use crate::as_of::Presence;
 use crate::checksum::Salt;
 use crate::engine::{SharedHistory, locked};
 use crate::error::Error;
@@ -43,6 +44,8 @@ pub(crate) struct Core {
     pub(crate) history: SharedHistory,
     pub(crate) store: Store,
     pub(crate) object: ObjectId,
+    /// Told what the freeze is worth to those who read the database file without our locks.
+    pub(crate) presence: Arc<Presence>,
     pub(crate) runs: Runs,
     /// Number of the WAL's generation, from its header.
     pub(crate) sequence: u32,

@@ -52,7 +52,10 @@ impl Core {
     /// Without the slot the freeze is none: after a failure it ends with the call.
     pub(crate) fn hold_slot(&mut self, mark: u32, timeout: Duration) -> Result<(), Error> {
         let held = self.hold_slot_steps(mark, timeout);
-        self.adrift |= held.is_err() && self.frozen.is_some();
+        if held.is_err() && self.frozen.is_some() {
+            self.presence.set_thawed();
+            self.adrift = true;
+        }
         held
     }
 
@@ -94,6 +97,7 @@ impl Core {
     /// and `-shm`, and what we have mapped is nobody's any more.
     pub(crate) fn thaw(&mut self) {
         self.frozen = None;
+        self.presence.set_thawed();
         let _ = self.file.shm_unlock(READ4, 1, ShmLock::Shared);
         let _ = self.file.shm_unlock(CKPT, 1, ShmLock::Shared);
     }
@@ -136,7 +140,10 @@ impl Core {
         if let Some(frozen) = self.frozen {
             let held = self.hold_against_checkpoints();
             // Without it the freeze is none: it ends with the call.
-            self.adrift |= held.is_err();
+            if held.is_err() {
+                self.presence.set_thawed();
+                self.adrift = true;
+            }
             held?;
             self.keep_back_filled(frozen.back_filled)?;
         }

@@ -4,6 +4,7 @@ mod adopt;
 mod ahead;
 mod anchor;
 mod attach;
+mod beside;
 mod checkpoint;
 mod content;
 mod core;
@@ -23,6 +24,7 @@ mod runs;
 mod tail;
 mod transaction;
 
+pub(crate) use beside::Beside;
 pub(crate) use core::Core;
 pub(crate) use engine::WalEngine;
 pub(crate) use file::WalFile;

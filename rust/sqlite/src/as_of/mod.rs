@@ -1,0 +1,15 @@
+//! Reading the database as it was at any recorded moment, beside the live one and without moving it
+//! (`rust/docs/as-of.md`).
+
+mod at;
+mod clone;
+mod origin;
+mod presence;
+mod trust;
+mod view;
+
+pub use at::At;
+pub(crate) use clone::clone_to;
+pub(crate) use origin::Origin;
+pub(crate) use presence::Presence;
+pub(crate) use view::View;
