@@ -17,6 +17,7 @@ pub mod golden;
 pub mod image;
 pub mod kill;
 pub mod model;
+mod past;
 pub mod peer;
 pub mod protocol;
 pub mod recording;

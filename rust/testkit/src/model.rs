@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::image::Image;
 use crate::protocol::{Answer, Goal, Request};
 use crate::workload::{MIXTURE, Schema, Work, sql};
 use crate::world::{Busy, Moment, World};
@@ -128,6 +129,9 @@ impl World {
         if self.setup.switches && self.rng.chance(6) {
             return self.change_journal();
         }
+        if self.rng.chance(25) {
+            self.look_back(file);
+        }
         match self.rng.below(100) {
             0..35 => self.mark(file),
             35..80 => self.rewind(file),
@@ -241,6 +245,35 @@ impl World {
         }
     }
 
+    /// Reads a moment beside the live database, whatever others have open.
+    fn look_back(&mut self, file: usize) {
+        if self.files[file].moments.is_empty() {
+            return;
+        }
+        let at = self.rng.index(self.files[file].moments.len());
+        if !self.is_promised(file, at) {
+            return;
+        }
+        let by_name = self.rng.chance(60);
+        let goal = self.goal_of(file, at, by_name);
+        let target = self.files[file].moments[at].clone();
+        let recorder = self.any_recorder(file);
+        let dump = self.scratch.path().join("past");
+        let request = Request::Past { to: goal.clone(), dump: dump.to_string_lossy().into_owned() };
+        match self.record(file, recorder, request) {
+            Answer::Pages { page_size, .. } => {
+                assert!(!target.lost, "read a lost moment");
+                let found = Image::load(&dump, page_size);
+                // Of pages in a cache that mean nothing the file may say something else.
+                let (expected, found) = (target.image.without_free_pages(), found.without_free_pages());
+                if let Some(text) = expected.difference(&found) {
+                    panic!("not the state of {goal:?}: {text}");
+                }
+            }
+            other => assert!(target.lost && other.is_dbr(11), "{goal:?} must be readable: {other:?}"),
+        }
+    }
+
     /// Of a rollback mode only marked moments can be gone to, and those that a rewind left.
     fn is_promised(&self, file: usize, at: usize) -> bool {
         let file = &self.files[file];
@@ -330,6 +363,11 @@ impl World {
                     moment.lost = true;
                 }
                 self.files[file].moments.clear();
+            } else if write && self.files[file].marks.values().all(|&at| self.files[file].moments[at].lost) {
+                // Nor does one that was lost before: nothing is promised of the others.
+                for moment in self.files[file].moments.iter_mut().filter(|moment| !moment.lost) {
+                    (moment.wal, moment.left) = (false, false);
+                }
             }
         }
         if disconnect {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::image::Image;
+
 /// Something a peer is asked to do. A peer has at most one connection, and at most one recording.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
@@ -68,6 +70,14 @@ pub enum Request {
         to: Goal,
         /// How long to wait for others, in milliseconds.
         timeout: u64,
+    },
+    /// The database as it was, beside the live one: through a connection, as a copy, and once more through connections
+    /// that were opened so before. Answer: pages, or error `stale` if these differ.
+    Past {
+        /// Which moment.
+        to: Goal,
+        /// Where to leave the pages.
+        dump: String,
     },
     /// Whether anything was written since. Answer: yes or no.
     Dirty {
@@ -174,6 +184,20 @@ pub enum Answer {
         /// The text.
         text: String,
     },
+}
+
+impl Image {
+    /// What a peer tells of it.
+    #[must_use]
+    pub fn answer(&self) -> Answer {
+        Answer::Pages {
+            page_size: self.page_size,
+            pages: self.pages(),
+            digest: self.digest(),
+            live: self.without_free_pages().digest(),
+            cookie: self.cookie,
+        }
+    }
 }
 
 impl Answer {

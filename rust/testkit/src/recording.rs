@@ -7,6 +7,7 @@ use dbrewind_sqlite::{
     Database, Error, Journal, Lsn, Mark, Method, OpenOptions, SqliteApi, Synchronous, Target,
 };
 
+use crate::past::Views;
 use crate::protocol::{Answer, Goal, Recording, Request};
 use crate::serve::fault;
 
@@ -45,10 +46,14 @@ pub fn target(goal: &Goal) -> Target {
 }
 
 #[derive(Default)]
-pub(crate) struct Slot(Option<Database>);
+pub(crate) struct Slot(Option<Database>, Views);
 
 impl Slot {
     pub(crate) fn handle(&mut self, request: Request) -> Answer {
+        if matches!(request, Request::Attach { .. } | Request::LeaveWal { .. } | Request::Detach) {
+            // What they read is kept by the recording.
+            self.1 = Views::default();
+        }
         if let Request::Attach { path, options } = &request {
             self.0 = None;
             return match attach(Path::new(path), options) {
@@ -70,7 +75,10 @@ impl Slot {
             };
         }
         let Some(database) = &self.0 else { return fault("nothing is recorded") };
-        let answer = ask(database, &request);
+        let answer = match &request {
+            Request::Past { to, dump } => self.1.read(database, to, Path::new(dump)),
+            other => ask(database, other),
+        };
         if matches!(request, Request::Detach) {
             self.0 = None;
         }

@@ -63,13 +63,7 @@ impl Peer {
                 if let Some(path) = dump {
                     image.dump(Path::new(&path));
                 }
-                Ok(Answer::Pages {
-                    page_size: image.page_size,
-                    pages: image.pages(),
-                    digest: image.digest(),
-                    live: image.without_free_pages().digest(),
-                    cookie: image.cookie,
-                })
+                Ok(image.answer())
             }),
             Request::EndCursor => fault("no cursor is open"),
             other => self.recording.handle(other),

@@ -134,7 +134,7 @@ pub struct World {
     /// What happened, for the report of a failure.
     pub history: Vec<String>,
     reader: Peer,
-    scratch: TempDir,
+    pub(crate) scratch: TempDir,
     seed: u64,
 }
 
