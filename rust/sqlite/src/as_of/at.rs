@@ -1,9 +1,10 @@
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
-use dbrewind_core::{Lsn, Timestamp};
+use dbrewind_core::{Lsn, Timestamp, WindowHold};
 
 use super::{Origin, View};
+use crate::engine::locked;
 use crate::error::Error;
 use crate::ffi::past_vfs;
 
@@ -18,11 +19,20 @@ pub struct At {
     lsn: Lsn,
     time: Timestamp,
     uri: String,
+    /// What was there when it was asked for stays as long as this is there.
+    _hold: WindowHold,
 }
 
 impl At {
     /// Makes our VFS known, and the moment to it.
     pub(crate) fn new(origin: &Arc<Origin>, lsn: Lsn, time: Timestamp) -> Result<Self, Error> {
+        let hold = origin.hold()?;
+        {
+            let mut history = locked(&origin.history);
+            history.catch_up()?;
+            // It may have been evicted since it was found.
+            history.timeline.vantage(lsn).ok_or(Error::NoSuchMoment { lsn })?;
+        }
         past_vfs::install(&origin.api).map_err(Error::vfs("register the VFS for past moments"))?;
         let number = origin.grant(lsn);
         let mut uri = "file:".to_owned();
@@ -35,7 +45,7 @@ impl At {
         }
         let name = past_vfs::NAME.to_string_lossy();
         uri.push_str(&format!("@{lsn}.{number}?vfs={name}&mode=ro&immutable=1", lsn = lsn.get()));
-        Ok(Self { origin: Arc::clone(origin), lsn, time, uri })
+        Ok(Self { origin: Arc::clone(origin), lsn, time, uri, _hold: hold })
     }
 
     /// What SQLite opens, with `SQLITE_OPEN_URI`, in this process and with the copy of SQLite that the handle was opened

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dbrewind_core::Lsn;
+use dbrewind_core::{Lsn, WindowHold};
 
-use crate::engine::SharedHistory;
+use crate::engine::{SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::SqliteApi;
 use crate::file::FileId;
@@ -76,6 +76,12 @@ impl Origin {
         let found = origins().as_ref().and_then(|all| all.get(&number).cloned())?;
         let served = found.granted.lock().unwrap_or_else(PoisonError::into_inner).contains(&lsn);
         served.then_some(found)
+    }
+
+    /// Keeps the store from evicting anything.
+    pub(crate) fn hold(&self) -> Result<WindowHold, Error> {
+        let store = locked(&self.history).store.clone();
+        Ok(store.hold_window()?)
     }
 
     /// The recording is about to end: nobody will save what is overwritten.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{Key, Location, Lsn, ObjectId, Source, Store};
+use dbrewind_core::{Engine, Key, Location, Lsn, ObjectId, Source, Store, WindowHold};
 
 use super::Origin;
 use super::trust::Trust;
@@ -32,6 +32,8 @@ pub(crate) struct View {
     /// Our own handle on the live file, below the shim. It takes no lock, but for what `trust` says.
     file: HostFile,
     trust: Trust,
+    /// Nothing is evicted as long as it is read.
+    _hold: WindowHold,
     image: Vec<u8>,
     again: Vec<u8>,
 }
@@ -46,6 +48,7 @@ impl View {
             return Err(Error::FileReplaced { path: origin.path.clone() });
         }
         let file = HostFile::open(vfs, &origin.path).map_err(Error::vfs("open the database"))?;
+        let hold = origin.hold()?;
         let (store, object, block, extent) = {
             let mut history = locked(&origin.history);
             history.catch_up()?;
@@ -62,6 +65,7 @@ impl View {
             size: extent * block,
             file,
             trust: Trust::default(),
+            _hold: hold,
             image: Vec::new(),
             again: Vec::new(),
         };
@@ -183,13 +187,8 @@ impl View {
 
     /// In the rollback modes: whether the bytes are still there. Else an unrecorded writer may have put them there for a
     /// moment, and taken them back before anybody looked for it.
-    fn is_same(
-        &mut self,
-        engine: Option<dbrewind_core::Engine>,
-        out: &[u8],
-        offset: u64,
-    ) -> Result<bool, Error> {
-        if engine != Some(dbrewind_core::Engine::Rollback) {
+    fn is_same(&mut self, engine: Option<Engine>, out: &[u8], offset: u64) -> Result<bool, Error> {
+        if engine != Some(Engine::Rollback) {
             return Ok(true);
         }
         self.again.resize(out.len(), 0);
