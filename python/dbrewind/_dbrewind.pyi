@@ -100,13 +100,23 @@ class Database:
     def engine(self) -> Literal["inside", "keeper"]:
         """Where recording runs: in this process, or in the keeper."""
     def mark(self, name: str) -> Mark:
-        """Name the present moment. MarkExistsError if there is a mark of that name."""
+        """Name the present moment.
+
+        MarkExistsError if there is a mark of that name, InvalidArgumentError if it reads as a time ("5 minutes ago").
+        """
     def marks(self) -> Sequence[Mark]:
         """All marks, oldest first."""
     def drop(self, name: str) -> None:
         """Forget a mark. The history stays; MarkNotFoundError if there is none."""
-    def rewind(self, to: str | Mark | Lsn, *, timeout: float | None = None) -> Rewound:
+    def rewind(
+        self, to: str | Mark | Lsn | datetime, *, timeout: float | None = None, use_earliest: bool = False
+    ) -> Rewound:
         """Make the database what it was at `to`, in place. `to` may be earlier or later than now.
+
+        `to`: a mark or its name, a moment, or a time: an aware datetime, "5 minutes ago", "1h 30m ago",
+        "2026-11-22T07:48:00Z". A time means the newest commit or rewind at or before it; the result's `time` says when
+        that was. `use_earliest`: go to the earliest moment that can be reached if `to` lies before it, instead of
+        BeforeWindowError, or MarkLostError for a mark.
 
         Every connection, in any process, stays open and sees the state at `to` in its next transaction. The rewind is
         recorded too: `rewind(result.undo)` takes it back. After an error the database is as it was before, unless
@@ -115,7 +125,7 @@ class Database:
         """
     def rewound(self) -> AbstractContextManager[Mark]:
         """For a `with` block: what is written inside is rewound at its end, whether it succeeds or raises."""
-    def dirty_since(self, to: str | Mark | Lsn) -> bool:
+    def dirty_since(self, to: str | Mark | Lsn | datetime) -> bool:
         """Whether anything was committed since `to`. Takes the same time for any database and any change."""
     def now(self) -> Lsn:
         """The present moment: the newest commit or rewind."""
@@ -184,6 +194,9 @@ class Rewound:
     @property
     def to(self) -> Lsn:
         """The moment whose state the database has now."""
+    @property
+    def time(self) -> datetime:
+        """When that moment was the newest one for the first time, in UTC."""
     @property
     def undo(self) -> Lsn:
         """The moment just before; rewind to it to take the rewind back."""
@@ -267,7 +280,7 @@ class IoError(Error, OSError):
     """DBR025: Reading or writing failed."""
 
 class BeforeWindowError(Error):
-    """DBR027: The moment is before the window."""
+    """DBR027: Before the earliest moment that can be reached."""
 
 class InternalError(Error):
     """DBR099: A defect in dbrewind."""

@@ -173,6 +173,7 @@ fn fields_of(error: &dbrewind_sqlite::Error) -> Vec<(String, String)> {
             field("holder", holder.clone());
             field("waited", Some(waited.as_secs_f64().to_string()));
         }
+        E::BeforeWindow { earliest, .. } => field("earliest", Some(earliest.to_string())),
         _ => {}
     }
     fields

@@ -1,7 +1,8 @@
 use std::path::Path;
-use std::time::Duration;
 
-use dbrewind_sqlite::{Database, JournalMode, Lsn, Mark, OpenOptions, Rewound, SqliteApi, Target};
+use dbrewind_sqlite::{
+    Database, JournalMode, Lsn, Mark, OpenOptions, RewindOptions, Rewound, SqliteApi, Target,
+};
 
 use crate::client::{KeeperClient, KeeperCommand};
 use crate::copies;
@@ -147,13 +148,14 @@ impl Handle {
         pass!(self, handle => handle.drop_mark(name))
     }
 
-    /// Makes the database what it was at the target. `timeout`: instead of the one in the options.
+    /// Makes the database what it was at the target. `options`: a timeout instead of the one it was opened with, or
+    /// [`RewindOptions`].
     ///
     /// # Errors
-    /// `DBR003` no such target, `DBR011` the target was lost, `DBR004` somebody holds a lock longer than the
-    /// timeout: the database is as it was. After `DBR024` it is in its old or in the target's state.
-    pub fn rewind(&self, to: &Target, timeout: Option<Duration>) -> Result<Rewound, Error> {
-        pass!(self, handle => handle.rewind(to, timeout))
+    /// `DBR003` no such target, `DBR011` the target was lost, `DBR027` a time before everything that can be reached, `DBR004`
+    /// somebody holds a lock longer than the timeout: the database is as it was. After `DBR024` it is in its old or in the target's state.
+    pub fn rewind(&self, to: &Target, options: impl Into<RewindOptions>) -> Result<Rewound, Error> {
+        pass!(self, handle => handle.rewind(to, options))
     }
 
     /// Whether anything was committed since the target's state.

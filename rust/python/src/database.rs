@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use dbrewind_core::Code;
 use dbrewind_keeper::{Choice, Error, Handle};
-use dbrewind_sqlite::{JournalMode, Target};
+use dbrewind_sqlite::{Error as EngineError, JournalMode, RewindOptions, Target};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
@@ -16,6 +16,7 @@ use crate::open::seconds;
 use crate::rewound::PyRewound;
 use crate::scope::PyScope;
 use crate::signals::detached;
+use crate::time::{self, Given};
 
 /// A database that is being recorded. Any thread may call it; the interpreter lock is free meanwhile.
 #[pyclass(name = "Database", module = "dbrewind", frozen, weakref)]
@@ -63,24 +64,41 @@ impl PyDatabase {
 
     /// What a caller calls a moment. A moment of another database is refused: its number would be one here, too.
     fn target(&self, to: &Bound<'_, PyAny>) -> PyResult<Target> {
-        if let Ok(name) = to.extract::<String>() {
-            return Ok(Target::Name(name));
+        if let Ok(text) = to.extract::<String>() {
+            return text.parse().map_err(|error: EngineError| with_code(to.py(), error.code(), error));
         }
         let moment = if let Ok(mark) = to.cast::<PyMark>() {
             mark.get().moment().clone()
         } else if let Ok(moment) = to.cast::<PyLsn>() {
             moment.get().clone()
         } else {
-            let kind = to.get_type().name()?;
-            return Err(PyTypeError::new_err(format!(
-                "expected a mark's name, a Mark or an Lsn, not {kind}"
-            )));
+            return Self::time(to);
         };
         if !moment.is_of(&self.path) {
             let text = format!("this is a moment of {:?}, not of {:?}", moment.path(), &*self.path);
             return Err(with_code(to.py(), Code::InvalidArgument, text));
         }
         Ok(Target::Lsn(moment.lsn()))
+    }
+
+    fn time(to: &Bound<'_, PyAny>) -> PyResult<Target> {
+        match time::from_python(to)? {
+            Given::Time(time) => Ok(Target::Time(time)),
+            Given::Naive => {
+                let text = format!(
+                    "{} does not say in which time zone it is; use datetime.now(timezone.utc), or to.astimezone() if it is \
+                     local time",
+                    to.repr()?
+                );
+                Err(with_code(to.py(), Code::InvalidArgument, text))
+            }
+            Given::Else => {
+                let kind = to.get_type().name()?;
+                Err(PyTypeError::new_err(format!(
+                    "expected a mark's name, a time as text or datetime, a Mark or an Lsn, not {kind}"
+                )))
+            }
+        }
     }
 }
 
@@ -135,13 +153,19 @@ impl PyDatabase {
     }
 
     /// Make the database what it was at `to`, in place.
-    #[pyo3(signature = (to, *, timeout=None))]
-    pub(crate) fn rewind(&self, to: &Bound<'_, PyAny>, timeout: Option<f64>) -> PyResult<PyRewound> {
+    #[pyo3(signature = (to, *, timeout=None, use_earliest=false))]
+    pub(crate) fn rewind(
+        &self,
+        to: &Bound<'_, PyAny>,
+        timeout: Option<f64>,
+        use_earliest: bool,
+    ) -> PyResult<PyRewound> {
         let py = to.py();
         let target = self.target(to)?;
         let timeout = timeout.map(|given| seconds(py, given)).transpose()?;
         self.warn(py)?;
-        let done = self.run(py, |handle| handle.rewind(&target, timeout))?;
+        let options = RewindOptions { timeout, use_earliest };
+        let done = self.run(py, |handle| handle.rewind(&target, options))?;
         Ok(PyRewound::of(&self.path, &done))
     }
 

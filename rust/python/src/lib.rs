@@ -12,6 +12,7 @@ mod open;
 mod rewound;
 mod scope;
 mod signals;
+mod time;
 
 use pyo3::prelude::*;
 

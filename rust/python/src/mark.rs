@@ -3,9 +3,9 @@ use std::sync::Arc;
 use dbrewind_core::Timestamp;
 use dbrewind_sqlite::{Mark, MarkState};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
 use crate::lsn::PyLsn;
+use crate::time;
 
 /// A named moment.
 #[pyclass(name = "Mark", module = "dbrewind", frozen)]
@@ -58,13 +58,7 @@ impl PyMark {
     /// When it was made, in UTC.
     #[getter]
     fn time<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        // Not `fromtimestamp(float)`: a double has no room for today's microseconds.
-        let datetime = py.import("datetime")?;
-        let utc = datetime.getattr("timezone")?.getattr("utc")?;
-        let epoch = datetime.getattr("datetime")?.call1((1970, 1, 1, 0, 0, 0, 0, utc))?;
-        let since = PyDict::new(py);
-        since.set_item("microseconds", self.time.get() / 1_000)?;
-        epoch.add(datetime.getattr("timedelta")?.call((), Some(&since))?)
+        time::to_python(py, self.time)
     }
 
     /// Length of the database then, in pages.

@@ -1,14 +1,16 @@
 use std::sync::Arc;
 
-use dbrewind_sqlite::{Method, Rewound};
+use dbrewind_sqlite::{Method, Rewound, Timestamp};
 use pyo3::prelude::*;
 
 use crate::lsn::PyLsn;
+use crate::time;
 
 /// What a rewind did.
 #[pyclass(name = "Rewound", module = "dbrewind", frozen)]
 pub(crate) struct PyRewound {
     to: PyLsn,
+    time: Timestamp,
     undo: PyLsn,
     pages: u64,
     seconds: f64,
@@ -19,6 +21,7 @@ impl PyRewound {
     pub(crate) fn of(path: &Arc<str>, rewound: &Rewound) -> Self {
         Self {
             to: PyLsn::of(path, rewound.to),
+            time: rewound.time,
             undo: PyLsn::of(path, rewound.undo),
             pages: rewound.pages,
             seconds: rewound.seconds,
@@ -37,6 +40,12 @@ impl PyRewound {
     #[getter]
     fn to(&self) -> PyLsn {
         self.to.clone()
+    }
+
+    /// When that moment was the newest one for the first time, in UTC.
+    #[getter]
+    fn time<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        time::to_python(py, self.time)
     }
 
     /// The moment just before; rewind to it to take the rewind back.
@@ -64,7 +73,7 @@ impl PyRewound {
     }
 
     fn __repr__(&self) -> String {
-        let Self { to, undo, pages, seconds, method } = self;
+        let Self { to, time: _, undo, pages, seconds, method } = self;
         let milliseconds = seconds * 1e3;
         format!(
             "<Rewound to {} from {}: {method}, {pages} pages, {milliseconds:.3} ms>",

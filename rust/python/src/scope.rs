@@ -41,7 +41,7 @@ impl PyScope {
         let mark = self.marks.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mark = mark.ok_or_else(|| PyRuntimeError::new_err("left without having been entered"))?;
         let database = self.database.get();
-        database.rewind(mark.bind(py).as_any(), None)?;
+        database.rewind(mark.bind(py).as_any(), None, false)?;
         // Only now: after a failed rewind the mark is the way back.
         database.drop_mark(py, mark.get().called())
     }

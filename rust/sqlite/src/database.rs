@@ -7,18 +7,20 @@ use std::time::{Duration, Instant};
 use dbrewind_core::{DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, Timestamp, Unreachable};
 
 use crate::as_of::{self, At, Origin};
-use crate::engine::{Engine, JournalMode, SharedHistory, locked};
+use crate::engine::{Change, Engine, JournalMode, SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::SqliteApi;
 use crate::file::FileId;
 use crate::mark::{Mark, MarkState};
 use crate::opening;
 use crate::options::OpenOptions;
-use crate::rewound::Rewound;
+use crate::resolve::{or_earliest, resolve};
+use crate::rewound::{Method, RewindOptions, Rewound};
 use crate::rollback::is_unguarded;
 use crate::slot::Slot;
 use crate::switch::Context;
 use crate::target::Target;
+use crate::time_text::reads_as_time;
 
 /// A database whose changes are recorded for as long as this handle lives.
 ///
@@ -75,32 +77,6 @@ impl Database {
         if self.process == std::process::id() { Ok(()) } else { Err(Error::Forked) }
     }
 
-    /// The moment that a target means, if it can be reached.
-    fn resolve(&self, target: &Target) -> Result<Lsn, Error> {
-        let mut history = locked(&self.history);
-        history.catch_up()?;
-        let timeline = &history.timeline;
-        let lsn = match target {
-            Target::Lsn(lsn) => *lsn,
-            Target::Name(name) => {
-                let Some(mark) = timeline.mark(name) else {
-                    let nearest = timeline.nearest_name(name).map(str::to_owned);
-                    return Err(Error::MarkNotFound { name: name.clone(), nearest });
-                };
-                if mark.evicted {
-                    let earliest = timeline.earliest().map_or(mark.time, |(_, time)| time);
-                    return Err(Error::BeforeWindow { what: target.to_string(), earliest });
-                }
-                if mark.lost {
-                    let since = timeline.era().map_or(mark.time, |era| era.time);
-                    return Err(Error::MarkLost { what: target.to_string(), since });
-                }
-                mark.lsn
-            }
-        };
-        Ok(lsn)
-    }
-
     /// The database file, an absolute path.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -130,9 +106,17 @@ impl Database {
     ///
     /// # Errors
     /// `DBR023` when the name exists, also when another process sets it at the same time and is first.
-    /// `DBR015` when the store was removed meanwhile. Nothing is appended then.
+    /// `DBR022` when it reads as a time, such as `5 minutes ago`. `DBR015` when the store was removed meanwhile. Nothing is
+    /// appended then.
     pub fn mark(&self, name: &str) -> Result<Mark, Error> {
         let name = MarkName::new(name)?;
+        if reads_as_time(name.as_str()) {
+            let what = format!(
+                "{:?} cannot name a mark, since it reads as a time; choose another name",
+                name.as_str()
+            );
+            return Err(Error::Invalid { what });
+        }
         self.with(|engine| {
             {
                 let mut history = locked(&self.history);
@@ -234,27 +218,40 @@ impl Database {
         })
     }
 
-    /// Makes the database what it was at the target. `timeout`: instead of the one in the options.
+    /// Makes the database what it was at the target. `options`: a timeout instead of the one it was opened with, or
+    /// [`RewindOptions`].
     ///
     /// # Errors
-    /// `DBR003` no such target, `DBR011` the target was lost, `DBR004` somebody holds a lock longer than the
-    /// timeout. After any error but [`Error::Late`] the database is as it was. That one comes when the disk or the store
+    /// `DBR003` no such target, `DBR011` the target was lost, `DBR027` a time before everything that can be reached, `DBR004`
+    /// somebody holds a lock longer than the timeout. After any error but [`Error::Late`] the database is as it was. That one comes when the disk or the store
     /// fails after the point at which the rewind took effect, or may have; it says which of the two. If the history can no
     /// longer be told then, recording has stopped, and every later call says so until it is opened anew.
-    pub fn rewind(&self, to: &Target, timeout: Option<Duration>) -> Result<Rewound, Error> {
+    pub fn rewind(&self, to: &Target, options: impl Into<RewindOptions>) -> Result<Rewound, Error> {
         let started = Instant::now();
+        let options = options.into();
         self.with(|engine| {
-            let lsn = self.resolve(to)?;
-            let change = engine.rewind(lsn, timeout.unwrap_or(self.timeout))?;
+            let found = resolve(&self.history, engine, to, self.timeout);
+            let found = if options.use_earliest { or_earliest(&self.history, found)? } else { found? };
+            let change = if found.present {
+                Change { undo: found.lsn, pages: 0, method: Method::Nothing }
+            } else {
+                engine.rewind(found.lsn, options.timeout.unwrap_or(self.timeout))?
+            };
+            let time = {
+                let mut history = locked(&self.history);
+                history.catch_up().map_err(|error| Error::from(error).at_target())?;
+                history.timeline.time_of(found.lsn).unwrap_or_else(|| history.time())
+            };
             let seconds = started.elapsed().as_secs_f64();
-            Ok(Rewound { to: lsn, undo: change.undo, pages: change.pages, seconds, method: change.method })
+            let Change { undo, pages, method } = change;
+            Ok(Rewound { to: found.lsn, time, undo, pages, seconds, method })
         })
     }
 
     /// The moment that a target means, kept for reading from now on, and its time.
     fn moment_to_read(&self, to: &Target) -> Result<(Lsn, Timestamp), Error> {
         self.with(|engine| {
-            let lsn = self.resolve(to)?;
+            let lsn = resolve(&self.history, engine, to, self.timeout)?.lsn;
             if lsn > locked(&self.history).timeline.last() {
                 // Its commit may not have been copied out of the WAL yet.
                 engine.drain(self.timeout)?;
@@ -268,7 +265,7 @@ impl Database {
             }
             let mut history = locked(&self.history);
             history.catch_up()?;
-            let time = history.timeline.time_at(lsn).ok_or(Error::NoSuchMoment { lsn })?;
+            let time = history.timeline.time_of(lsn).ok_or(Error::NoSuchMoment { lsn })?;
             Ok((lsn, time))
         })
     }
@@ -299,19 +296,22 @@ impl Database {
     /// Whether anything was committed since the target's state. Takes the same time for any change.
     ///
     /// # Errors
-    /// `DBR003` no such target.
+    /// `DBR003` no such target, `DBR027` a time before everything that can be reached.
     pub fn dirty_since(&self, to: &Target) -> Result<bool, Error> {
         self.with(|engine| {
             let now = engine.now()?;
-            let target = self.resolve(to)?;
+            let found = resolve(&self.history, engine, to, self.timeout)?;
+            if found.present {
+                return Ok(false);
+            }
             let newest = locked(&self.history).timeline.last();
-            if newest < target && target <= now {
+            if newest < found.lsn && found.lsn <= now {
                 // Its commit may not have been copied out of the WAL yet.
                 engine.drain(self.timeout)?;
             }
             let history = locked(&self.history);
-            history.timeline.reachable(target)?;
-            Ok(history.timeline.canonical(now) != history.timeline.canonical(target))
+            history.timeline.reachable(found.lsn)?;
+            Ok(history.timeline.canonical(now) != history.timeline.canonical(found.lsn))
         })
     }
 

@@ -11,6 +11,7 @@ use dbrewind_core::{
 
 use crate::ffi::VfsError;
 use crate::naming::beside;
+use crate::time_text::written;
 
 /// Why an operation failed. Unless a variant says otherwise the database is as it was before the call.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +62,7 @@ pub enum Error {
     #[error(
         "{what} can no longer be reached: recording was interrupted, and what happened until it began again at {} \
          is not known; set a new mark",
-        utc(*since)
+        written(*since)
     )]
     MarkLost {
         /// The mark or LSN.
@@ -69,16 +70,16 @@ pub enum Error {
         /// When recording began again.
         since: Timestamp,
     },
-    /// It was recorded, and evicted since.
+    /// The history does not go back so far.
     #[error(
-        "{what} is before the window: the store keeps what happened since {}, since the rest was older than its target or \
-         there was no room for it; to keep more, open with a larger window or limit, or pin marks that must stay",
-        utc(*earliest)
+        "{what} is before {}, the earliest moment that can be reached; give that time or a later one, or go there with \
+         use_earliest; to keep more from now on, open with a larger window or limit, or pin marks that must stay",
+        written(*earliest)
     )]
     BeforeWindow {
-        /// The mark or LSN.
+        /// What was asked for.
         what: String,
-        /// The time of the oldest moment that can be reached.
+        /// The time of the earliest moment.
         earliest: Timestamp,
     },
     /// Somebody else holds a lock.
@@ -449,34 +450,9 @@ fn how_to_name(path: &Path) -> &'static str {
     }
 }
 
-/// `2026-11-22 06:47:09 UTC`
-fn utc(time: Timestamp) -> String {
-    let seconds = time.get() / 1_000_000_000;
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Days since 0000-03-01, in eras of 400 years: the leap day is the last of its year.
-    let (era, day) = ((days + 719_468) / 146_097, (days + 719_468) % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    let year = era * 400 + year + u64::from(month < 3);
-    format!("{year}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", second / 3600, second / 60 % 60, second % 60)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_time_is_one_that_people_read() {
-        let at = |seconds: u64| utc(Timestamp::new(seconds * 1_000_000_000));
-        assert_eq!(at(0), "1970-01-01 00:00:00 UTC");
-        assert_eq!(at(951_782_399), "2000-02-28 23:59:59 UTC");
-        assert_eq!(at(951_782_400), "2000-02-29 00:00:00 UTC");
-        assert_eq!(at(951_868_800), "2000-03-01 00:00:00 UTC");
-        assert_eq!(at(1_795_329_465), "2026-11-22 06:37:45 UTC");
-        assert_eq!(at(1_798_761_599), "2026-12-31 23:59:59 UTC");
-    }
 
     #[test]
     fn texts_end_with_what_helps() {

@@ -104,9 +104,10 @@ codes! {
         "The operating system refused. Its own text is in the error.";
     26 "DBR026" Interrupted: "The call was interrupted",
         "The caller asked to end it while it waited for somebody else. Nothing was changed.";
-    27 "DBR027" BeforeWindow: "The moment is before the window",
-        "It was recorded, and went since, because it was older than the window's target or because the store had no room for \
-         more. Raise the target (window=) or the limit (limit=), or pin the marks that must stay (pin=True).";
+    27 "DBR027" BeforeWindow: "Before the earliest moment that can be reached",
+        "The history does not go back so far: recording began later or was interrupted, or what was older left the window. The \
+         text names the earliest time; use that one or a later one, or ask for the earliest moment (use_earliest). To keep more, \
+         raise the target (window=) or the limit (limit=), or pin the marks that must stay (pin=True).";
     99 "DBR099" Internal: "A defect in dbrewind",
         "This should not happen. Please report it with the text.";
 }

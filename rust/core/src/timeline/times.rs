@@ -10,7 +10,8 @@ impl Timeline {
     }
 
     /// The newest moment at or before a time that can be reached: the state that the object was in then, or, in an era in
-    /// which few moments can be reached, before then. `None`: the time is before [`earliest`](Self::earliest).
+    /// which few moments can be reached, before then. If nothing has happened since, [`last`](Self::last), whether it can be
+    /// reached or not: the object is in that state. `None`: the time is before [`earliest`](Self::earliest).
     ///
     /// Costs O(log moments), and O(1) for each mark above the answer.
     #[must_use]
@@ -22,6 +23,9 @@ impl Timeline {
         let found = self.eras.get(era)?.at_time(time).lsn;
         // A mark knows of a commit before its record has a time.
         let newest = self.marks.newest_above(found, time).unwrap_or(found);
+        if newest >= self.last() {
+            return Some(newest);
+        }
         let era = self.eras.partition_point(|log| log.era.first <= newest).checked_sub(1)?;
         Some(self.reachable_at_or_before(self.eras.get(era)?, newest))
     }

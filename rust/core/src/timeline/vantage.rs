@@ -1,6 +1,6 @@
 use super::value::View;
 use super::{Source, Timeline};
-use crate::types::{Extent, Key, Lsn, Timestamp};
+use crate::types::{Extent, Key, Lsn};
 
 /// The state at one moment, as far as the timeline knows: where each key's content is.
 ///
@@ -29,13 +29,6 @@ impl Vantage<'_> {
 }
 
 impl Timeline {
-    /// When a moment was. `None`: as for [`vantage`](Self::vantage).
-    #[must_use]
-    pub fn time_at(&self, lsn: Lsn) -> Option<Timestamp> {
-        let place = self.place(lsn).filter(|_| lsn <= self.last())?;
-        Some(self.era_log(place.era)?.floor(place.lsn).time)
-    }
-
     /// The state at a moment. `None`: it is past the newest one recorded, or before the oldest that can be told.
     ///
     /// Whether the moment was kept is [`Timeline::reachable`]'s answer, not this one's.

@@ -9,8 +9,7 @@ impl Timestamp {
     /// The system clock, now. A clock before 1970 reads as 0; one past the year 2554 saturates.
     #[must_use]
     pub fn now() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+        SystemTime::now().into()
     }
 
     /// One nanosecond later; the end of time stays.
@@ -29,6 +28,14 @@ impl Timestamp {
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    /// A time before 1970 becomes 0; one past the year 2554 saturates.
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
     }
 }
 

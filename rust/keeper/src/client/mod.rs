@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use dbrewind_sqlite::{
-    Error as EngineError, JournalMode, Lsn, Mark, OpenOptions, Rewound, Target, lock_patiently,
+    Error as EngineError, JournalMode, Lsn, Mark, OpenOptions, RewindOptions, Rewound, Target, lock_patiently,
 };
 
 pub use command::KeeperCommand;
@@ -159,14 +159,16 @@ impl KeeperClient {
         self.ask(&request, self.timeout.saturating_add(SHORT)).map(drop)
     }
 
-    /// Makes the database what it was at the target. `timeout`: instead of the one in the options.
+    /// Makes the database what it was at the target. `options`: a timeout instead of the one it was opened with, or
+    /// [`RewindOptions`].
     ///
     /// # Errors
-    /// `DBR003` no such target, `DBR011` the target was lost, `DBR004` somebody holds a lock longer than the
-    /// timeout: the database is as it was. After `DBR024` it is in its old or in the target's state.
-    pub fn rewind(&self, to: &Target, timeout: Option<Duration>) -> Result<Rewound, Error> {
-        let limit = timeout.unwrap_or(self.timeout).saturating_add(LONG);
-        match self.ask(&Request::Rewind { to: to.clone(), timeout }, limit)? {
+    /// `DBR003` no such target, `DBR011` the target was lost, `DBR027` a time before everything that can be reached, `DBR004`
+    /// somebody holds a lock longer than the timeout: the database is as it was. After `DBR024` it is in its old or in the target's state.
+    pub fn rewind(&self, to: &Target, options: impl Into<RewindOptions>) -> Result<Rewound, Error> {
+        let options = options.into();
+        let limit = options.timeout.unwrap_or(self.timeout).saturating_add(LONG);
+        match self.ask(&Request::Rewind { to: to.clone(), options }, limit)? {
             Reply::Rewound(rewound) => Ok(rewound),
             _ => Err(self.unexpected()),
         }

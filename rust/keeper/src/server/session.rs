@@ -117,7 +117,7 @@ fn ask(database: &Database, request: Request) -> Result<Reply, dbrewind_sqlite::
             database.drop_mark(&name)?;
             Reply::Done
         }
-        Request::Rewind { to, timeout } => Reply::Rewound(database.rewind(&to, timeout)?),
+        Request::Rewind { to, options } => Reply::Rewound(database.rewind(&to, options)?),
         Request::DirtySince { to } => Reply::Flag(database.dirty_since(&to)?),
         Request::Now => Reply::Lsn(database.now()?),
         Request::Digest => Reply::Digest(database.digest()?),

@@ -143,8 +143,9 @@ fn take_mark(fields: &mut Fields<'_>) -> Result<Mark, WireError> {
 }
 
 fn put_rewound(out: &mut Vec<u8>, rewound: &Rewound) {
-    let Rewound { to, undo, pages, seconds, method } = rewound;
+    let Rewound { to, time, undo, pages, seconds, method } = rewound;
     put_u64(out, to.get());
+    put_u64(out, time.get());
     put_u64(out, undo.get());
     put_u64(out, *pages);
     out.extend_from_slice(&seconds.to_le_bytes());
@@ -158,6 +159,7 @@ fn put_rewound(out: &mut Vec<u8>, rewound: &Rewound) {
 fn take_rewound(fields: &mut Fields<'_>) -> Result<Rewound, WireError> {
     Ok(Rewound {
         to: Lsn::new(fields.u64()?),
+        time: Timestamp::new(fields.u64()?),
         undo: Lsn::new(fields.u64()?),
         pages: fields.u64()?,
         seconds: fields.f64()?,
@@ -188,8 +190,14 @@ mod tests {
 
     #[test]
     fn replies_come_back() {
-        let rewound =
-            Rewound { to: Lsn::new(1), undo: Lsn::new(2), pages: 3, seconds: 0.25, method: Method::Written };
+        let rewound = Rewound {
+            to: Lsn::new(1),
+            time: Timestamp::new(5),
+            undo: Lsn::new(2),
+            pages: 3,
+            seconds: 0.25,
+            method: Method::Written,
+        };
         for (operation, reply) in [
             (Operation::Hello, Reply::Welcome { version: 1, pid: 2, sqlite: 3_050_000 }),
             (

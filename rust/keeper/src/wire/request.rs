@@ -1,7 +1,6 @@
 use std::path::PathBuf;
-use std::time::Duration;
 
-use dbrewind_sqlite::{Clock, Journal, Lsn, OpenOptions, Synchronous, Target};
+use dbrewind_sqlite::{Clock, Journal, Lsn, OpenOptions, RewindOptions, Synchronous, Target, Timestamp};
 
 use super::fields::{put_bytes, put_duration, put_option, put_path, put_u32, put_u64};
 use super::{Fields, MAGIC, WireError};
@@ -63,7 +62,7 @@ pub(crate) enum Request {
     },
     Rewind {
         to: Target,
-        timeout: Option<Duration>,
+        options: RewindOptions,
     },
     DirtySince {
         to: Target,
@@ -104,9 +103,10 @@ impl Request {
                 put_options(out, options);
             }
             Self::Mark { name } | Self::DropMark { name } => put_bytes(out, name.as_bytes()),
-            Self::Rewind { to, timeout } => {
+            Self::Rewind { to, options: RewindOptions { timeout, use_earliest } } => {
                 put_target(out, to);
                 put_option(out, *timeout, put_duration);
+                out.push(u8::from(*use_earliest));
             }
             Self::DirtySince { to } => put_target(out, to),
             Self::Marks | Self::Now | Self::Digest | Self::Drain | Self::Close => {}
@@ -128,7 +128,13 @@ impl Request {
             3 => Self::Mark { name: fields.text()? },
             4 => Self::Marks,
             5 => Self::DropMark { name: fields.text()? },
-            6 => Self::Rewind { to: take_target(&mut fields)?, timeout: fields.option(Fields::duration)? },
+            6 => Self::Rewind {
+                to: take_target(&mut fields)?,
+                options: RewindOptions {
+                    timeout: fields.option(Fields::duration)?,
+                    use_earliest: fields.flag("whether the earliest moment will do")?,
+                },
+            },
             7 => Self::DirtySince { to: take_target(&mut fields)? },
             8 => Self::Now,
             9 => Self::Digest,
@@ -151,6 +157,14 @@ fn put_target(out: &mut Vec<u8>, target: &Target) {
             out.push(1);
             put_u64(out, lsn.get());
         }
+        Target::Time(time) => {
+            out.push(2);
+            put_u64(out, time.get());
+        }
+        Target::Ago(ago) => {
+            out.push(3);
+            put_duration(out, *ago);
+        }
     }
 }
 
@@ -158,6 +172,8 @@ fn take_target(fields: &mut Fields<'_>) -> Result<Target, WireError> {
     match fields.u8()? {
         0 => Ok(Target::Name(fields.text()?)),
         1 => Ok(Target::Lsn(Lsn::new(fields.u64()?))),
+        2 => Ok(Target::Time(Timestamp::new(fields.u64()?))),
+        3 => Ok(Target::Ago(fields.duration()?)),
         found => Err(WireError::Value { what: "a target", found: found.into() }),
     }
 }
@@ -219,6 +235,8 @@ fn take_options(fields: &mut Fields<'_>) -> Result<OpenOptions, WireError> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -226,7 +244,9 @@ mod tests {
     fn target() -> impl Strategy<Value = Target> {
         prop_oneof![
             any::<String>().prop_map(Target::Name),
-            any::<u64>().prop_map(|l| Target::Lsn(Lsn::new(l)))
+            any::<u64>().prop_map(|l| Target::Lsn(Lsn::new(l))),
+            any::<u64>().prop_map(|time| Target::Time(Timestamp::new(time))),
+            any::<u64>().prop_map(|ago| Target::Ago(Duration::from_nanos(ago))),
         ]
     }
 
@@ -252,7 +272,10 @@ mod tests {
             open,
             any::<String>().prop_map(|name| Request::Mark { name }),
             any::<String>().prop_map(|name| Request::DropMark { name }),
-            (target(), timeout()).prop_map(|(to, timeout)| Request::Rewind { to, timeout }),
+            (target(), timeout(), any::<bool>()).prop_map(|(to, timeout, use_earliest)| Request::Rewind {
+                to,
+                options: RewindOptions { timeout, use_earliest },
+            }),
             target().prop_map(|to| Request::DirtySince { to }),
             Just(Request::Marks),
             Just(Request::Now),

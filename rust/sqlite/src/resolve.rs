@@ -1,0 +1,93 @@
+//! From what a caller calls a moment to the moment.
+
+use std::time::Duration;
+
+use dbrewind_core::{Lsn, Timestamp};
+
+use crate::engine::{Engine, SharedHistory, locked};
+use crate::error::Error;
+use crate::target::Target;
+
+/// The moment that a target means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Found {
+    pub(crate) lsn: Lsn,
+    /// It was given as a time, and nothing has happened since: whatever comes now, comes later.
+    pub(crate) present: bool,
+}
+
+/// Finds the moment. Whether it can be reached is looked at by those who go there, but for one given as a time.
+pub(crate) fn resolve(
+    history: &SharedHistory,
+    engine: &mut dyn Engine,
+    target: &Target,
+    timeout: Duration,
+) -> Result<Found, Error> {
+    let lsn = match target {
+        Target::Lsn(lsn) => *lsn,
+        Target::Name(name) => marked(history, name, target)?,
+        Target::Time(time) => return at(history, engine, *time, target, timeout),
+        Target::Ago(ago) => {
+            let now = locked(history).store.clock().now().get();
+            let ago = u64::try_from(ago.as_nanos()).unwrap_or(u64::MAX);
+            let time = Timestamp::new(now.saturating_sub(ago));
+            return at(history, engine, time, target, timeout);
+        }
+    };
+    Ok(Found { lsn, present: false })
+}
+
+fn marked(history: &SharedHistory, name: &str, target: &Target) -> Result<Lsn, Error> {
+    let mut history = locked(history);
+    history.catch_up()?;
+    let timeline = &history.timeline;
+    let Some(mark) = timeline.mark(name) else {
+        let nearest = timeline.nearest_name(name).map(str::to_owned);
+        return Err(Error::MarkNotFound { name: name.to_owned(), nearest });
+    };
+    if mark.evicted {
+        let earliest = timeline.earliest().map_or(mark.time, |(_, time)| time);
+        return Err(Error::BeforeWindow { what: target.to_string(), earliest });
+    }
+    if mark.lost {
+        let since = timeline.era().map_or(mark.time, |era| era.time);
+        return Err(Error::MarkLost { what: target.to_string(), since });
+    }
+    Ok(mark.lsn)
+}
+
+fn at(
+    history: &SharedHistory,
+    engine: &mut dyn Engine,
+    time: Timestamp,
+    target: &Target,
+    timeout: Duration,
+) -> Result<Found, Error> {
+    // A commit that is not in the store yet has no time. In the rollback modes all are; there it is seen whether
+    // somebody wrote unrecorded.
+    engine.drain(timeout)?;
+    engine.now()?;
+    let mut history = locked(history);
+    history.catch_up()?;
+    let timeline = &history.timeline;
+    let Some((_, earliest)) = timeline.earliest() else {
+        return Err(Error::internal("nothing is recorded"));
+    };
+    match timeline.at_time(time) {
+        Some(lsn) => Ok(Found { lsn, present: lsn == timeline.last() }),
+        None => Err(Error::BeforeWindow { what: target.to_string(), earliest }),
+    }
+}
+
+/// What was found, or the earliest moment that can be reached, if that is later.
+pub(crate) fn or_earliest(history: &SharedHistory, found: Result<Found, Error>) -> Result<Found, Error> {
+    let mut history = locked(history);
+    history.catch_up()?;
+    let Some((lsn, _)) = history.timeline.earliest() else { return found };
+    let earliest = Found { lsn, present: lsn == history.timeline.last() };
+    match found {
+        Ok(found) if found.lsn >= lsn => Ok(found),
+        Ok(_) | Err(Error::BeforeWindow { .. } | Error::MarkLost { .. }) => Ok(earliest),
+        Err(other) => Err(other),
+    }
+}
