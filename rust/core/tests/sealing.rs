@@ -294,6 +294,24 @@ fn when_the_power_takes_the_raw_segments_the_log_goes_on_behind_the_sealed_ones(
 }
 
 #[test]
+fn the_limit_holds_behind_a_sealed_last_segment() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = filled(dir.path());
+    let records = all(&store);
+    let upto = seal_all(&store);
+    let used = store.room().used - fs::metadata(raw(dir.path(), upto + 1)).unwrap().len();
+    drop(store);
+    for (left, size) in [(70_000, 16_384), (10_000, 8192), (0, 4096)] {
+        fs::write(raw(dir.path(), upto + 1), [0; 4096]).unwrap();
+        restart(dir.path());
+        let options = StoreOptions { first_segment: 16 << 10, limit: used + left, ..SMALL };
+        let store = Store::open(dir.path(), &options).unwrap();
+        assert_eq!(fs::metadata(raw(dir.path(), upto + 1)).unwrap().len(), size, "{left} bytes left");
+        assert!(records.starts_with(&all(&store)));
+    }
+}
+
+#[test]
 fn of_a_segment_and_its_sealed_file_the_whole_one_stays() {
     for damage in [false, true] {
         let dir = tempfile::tempdir().unwrap();

@@ -1,15 +1,17 @@
 //! What the fuzz targets and the campaigns need of the inside: each decoder and the timeline behind a plain
-//! `fn(&[u8])`, the means to forge bytes that get past the hashes, and a look at words that no reader is shown. Only with the feature `fuzzing`; nothing here is for users, and nothing
-//! is promised about it.
+//! `fn(&[u8])`, the means to forge bytes that get past the hashes, a look at words that no reader is shown, and smaller segments.
+//! Only with the feature `fuzzing`; nothing here is for users, and nothing is promised about it.
 //!
 //! A function returns if the bytes were handled as they must be, and panics if they were not.
 
 mod decoders;
 mod forge;
 mod history;
+mod small;
 mod words;
 
 pub use decoders::decoders;
 pub use forge::{Forged, forge_control_header, forge_record, forge_segment_header, forge_word};
 pub use history::{history, questions};
+pub use small::small_segments;
 pub use words::{FORMAT_VERSION, end, given_up};

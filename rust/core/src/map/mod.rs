@@ -13,8 +13,10 @@ pub(crate) use fork::Generation;
 pub(crate) use held::{Held, IdleLockFiles};
 pub(crate) use lock_file::LockFile;
 pub(crate) use mapping::Mapping;
+#[cfg(test)]
+pub(crate) use os_linux::seen;
 pub(crate) use os_linux::{
-    block_signals, boot_id, free_room, lower_priority, random, reserve_room, write_parts, zero,
+    block_signals, boot_id, free_room, lower_priority, random, reserve_room, sync, write_parts, zero,
 };
 
 #[cfg(target_endian = "big")]

@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::frame::{Packer, unpack};
 use super::header::{BadSeal, FRONT};
-use super::index::{Entry, Frame, Group, Index, is_image};
+use super::index::{CHAIN, Entry, Frame, Group, Index, is_image};
 use super::varint::{Numbers, put, put_step};
 use crate::format::Kind;
 use crate::format::bytes::{u32_at, u64_at};
@@ -185,6 +185,7 @@ fn take_columns(index: &mut Index, from: &mut Numbers<'_>) -> Option<()> {
         }
     }
     let mut before: Option<Entry> = None;
+    let mut chain = 0;
     for entry in entries.iter_mut() {
         if let Some(stored) = from.short()?.checked_sub(1) {
             // Runs are only written where they are shorter: what is unpacked stays within what is told.
@@ -195,9 +196,10 @@ fn take_columns(index: &mut Index, from: &mut Numbers<'_>) -> Option<()> {
             entry.stored = stored;
         }
         let sibling = before.filter(|before| before.group == entry.group);
+        chain = if entry.runs { chain + 1 } else { 1 };
         let ordered = sibling.is_none_or(|it| (it.lsn, it.offset) < (entry.lsn, entry.offset));
         let based = !entry.runs || sibling.is_some_and(|it| it.len == entry.len);
-        if !ordered || !based {
+        if !ordered || !based || chain > CHAIN {
             return None;
         }
         before = Some(*entry);

@@ -6,6 +6,9 @@ use crate::format::{HEADER, Kind};
 use crate::store::Head;
 use crate::types::{Key, Lsn, ObjectId};
 
+/// Most records that the body of one is made of: the time that it takes is bounded, however little they differ.
+pub(super) const CHAIN: u32 = 256;
+
 /// A frame of bodies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Frame {

@@ -1,6 +1,7 @@
 //! A sealed file, open for reading.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -78,9 +79,10 @@ impl Sealed {
                 let len = frame.packed as usize;
                 packed.try_reserve_exact(len).map_err(|_| damaged("is in a frame that is too long"))?;
                 packed.resize(len, 0);
-                self.file
-                    .read_exact_at(&mut packed, frame.at)
-                    .map_err(|source| ReadError::Io { action: "read a sealed segment", source })?;
+                self.file.read_exact_at(&mut packed, frame.at).map_err(|source| match source.kind() {
+                    io::ErrorKind::UnexpectedEof => damaged("is in a frame that is not there any more"),
+                    _ => ReadError::Io { action: "read a sealed segment", source },
+                })?;
                 let mut plain = Vec::new();
                 let whole = unpack(&packed, frame.plain as usize, &mut plain);
                 if whole.is_none() || content_hash(&plain) != frame.hash {
@@ -106,8 +108,18 @@ impl Sealed {
     }
 }
 
+/// A file that ends before what was there a moment ago is damaged.
+fn unreadable(action: &'static str, path: &Path, source: io::Error) -> OpenError {
+    match source.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            OpenError::Damaged { path: path.to_path_buf(), what: "was cut shorter".to_owned() }
+        }
+        _ => OpenError::Io { action, path: path.to_path_buf(), source },
+    }
+}
+
 fn checked(path: &Path, id: u32) -> Result<(File, Header), OpenError> {
-    let io = |action| move |source| OpenError::Io { action, path: path.to_path_buf(), source };
+    let io = |action| move |source| unreadable(action, path, source);
     let damaged = |what: String| OpenError::Damaged { path: path.to_path_buf(), what };
     let file = File::open(path).map_err(io("open"))?;
     let len = file.metadata().map_err(io("look at"))?.len();
@@ -131,7 +143,7 @@ fn checked(path: &Path, id: u32) -> Result<(File, Header), OpenError> {
 
 fn index(file: &File, header: &Header, path: &Path) -> Result<Index, OpenError> {
     let damaged = |what: &str| OpenError::Damaged { path: path.to_path_buf(), what: what.to_owned() };
-    let io = |source| OpenError::Io { action: "read the index of", path: path.to_path_buf(), source };
+    let io = |source| unreadable("read the index of", path, source);
     let least = (SKIPPED + EMPTY_TABLE) as u64;
     let room = header.file_len.checked_sub(header.index_at).filter(|room| *room >= least);
     let room = room.filter(|_| header.index_at >= FRONT as u64);

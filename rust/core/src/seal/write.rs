@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use super::columns::{self, content_hash};
 use super::frame::Packer;
 use super::header::{EMPTY_TABLE, FRONT, Header, INDEX_MAGIC, SKIPPED, seek_table, skipped};
-use super::index::{Entry, Frame, Group, Index, is_image};
+use super::index::{CHAIN, Entry, Frame, Group, Index, is_image};
 use super::runs;
 use crate::store::Head;
 
@@ -63,6 +63,7 @@ pub(crate) fn write(
         packed: Vec::new(),
         at: FRONT as u64,
         first: 0,
+        chain: 0,
         index: Index::default(),
     };
     writer.index.entries.reserve_exact(records.len());
@@ -103,6 +104,8 @@ struct Writer<'a> {
     at: u64,
     /// Its first record.
     first: u32,
+    /// How many records make the newest body.
+    chain: u32,
     index: Index,
 }
 
@@ -114,6 +117,7 @@ impl Writer<'_> {
             self.index.groups.push(Group { object, image, key, first });
         }
         let start = self.plain.len();
+        let base = base.filter(|_| self.chain < CHAIN);
         let mut runs = base.is_some();
         if let Some(base) = base {
             runs::encode(base, body, &mut self.plain);
@@ -122,6 +126,7 @@ impl Writer<'_> {
                 runs = false;
             }
         }
+        self.chain = if runs { self.chain + 1 } else { 1 };
         if !runs {
             self.plain.extend_from_slice(body);
         }

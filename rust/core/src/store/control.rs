@@ -38,6 +38,11 @@ impl Control {
         self.file.write_all_at(&header.encode(), 0)
     }
 
+    /// Waits until the file is on disk.
+    pub(crate) fn sync_file(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
     /// Forgets all words. Generations begin anywhere, so that a reservation from before is hardly
     /// ever taken for one of a slot's next owner.
     pub(crate) fn clear(&self) -> io::Result<()> {
@@ -147,6 +152,8 @@ impl Control {
         if let Some(word) = self.words.word(control::SEALED) {
             word.fetch_max(hint::encode(segment, 0), Ordering::Relaxed);
         }
+        // What is sealed was on disk before it counted.
+        self.raise_synced(segment.saturating_add(1), 0);
     }
 
     /// Says it, whatever was said before. The caller has looked at the folder, and has the creation lock.

@@ -7,11 +7,11 @@ use crate::map::{Generation, IdleLockFiles, LockFile};
 use crate::seal::Recent;
 use crate::segment::{Segment, Table};
 use crate::store::StoreOptions;
+use crate::store::aftercare::Aftercare;
 use crate::store::batch::BatchFile;
 use crate::store::control::Control;
 use crate::store::objects::Objects;
 use crate::store::populate::Populate;
-use crate::store::sealer::Sealer;
 use crate::store::window::Keeping;
 use crate::sync::{AtomicU32, Ordering};
 use crate::types::{Clock, Timestamp};
@@ -61,7 +61,7 @@ pub(super) struct Inner {
     pub(super) recent: Recent,
     /// Up to which segment sealed ones have been let go of.
     pub(super) let_go: AtomicU32,
-    pub(super) sealer: Sealer,
+    pub(super) aftercare: Aftercare,
     /// Up to which segment evicted ones have been let go of.
     pub(super) evicted: AtomicU32,
     pub(super) keeping: Keeping,
@@ -139,7 +139,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         if !self.forked() {
             self.populate.stop();
-            self.sealer.stop();
+            self.aftercare.stop();
             self.keeping.stop();
         }
     }

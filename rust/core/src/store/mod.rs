@@ -1,5 +1,6 @@
 //! The store as its users see it.
 
+mod aftercare;
 mod append;
 mod batch;
 mod control;
@@ -16,7 +17,6 @@ mod recover;
 mod registers;
 mod roll;
 mod seal;
-mod sealer;
 mod sync;
 mod walk;
 mod window;

@@ -9,6 +9,7 @@ use crate::format::control::{ControlHeader, SLOTS};
 use crate::map::{self, Generation, IdleLockFiles, LockFile};
 use crate::seal::Recent;
 use crate::segment::{self, Segment, Table};
+use crate::store::aftercare::Aftercare;
 use crate::store::batch::BatchFile;
 use crate::store::control::Control;
 use crate::store::handle::Inner;
@@ -16,7 +17,6 @@ use crate::store::objects::Objects;
 use crate::store::populate::Populate;
 use crate::store::recover::{Folder, Newest};
 use crate::store::roll::PATIENCE;
-use crate::store::sealer::Sealer;
 use crate::store::walk::InFlight;
 use crate::store::window::Keeping;
 use crate::store::{Location, Store, StoreOptions, locks};
@@ -56,8 +56,13 @@ impl Store {
             }
             Err(source) => return Err(failed("lock")(source)),
         }
-        let sealing = locks.locked_elsewhere(locks::SEAL, 1).map_err(failed("look at the locks of"))?;
-        let folder = Folder::read(dir, sealing)?;
+        // Held meanwhile, so that nobody begins to seal after the look.
+        let sealing = !locks.try_lock(locks::SEAL).map_err(failed("lock"))?;
+        let folder = Folder::read(dir, sealing);
+        if !sealing {
+            locks.unlock(locks::SEAL).map_err(failed("unlock"))?;
+        }
+        let mut folder = folder?;
         let (control, header) = Control::open(&dir.join("control")).map_err(failed("open control in"))?;
         // A control file of some other store is as good as none.
         let header = header.filter(|header| folder.store.is_none_or(|store| store == header.store));
@@ -68,8 +73,11 @@ impl Store {
         let boot_changed = match header {
             Some(header) => header.boot != boot,
             // Nobody knows; but nobody else has it open, then it costs little to assume so.
-            None => folder.last >= folder.first && !others,
+            None => !folder.is_empty() && !others,
         };
+        if !boot_changed {
+            folder.all_written(dir)?;
+        }
         let id = match folder.store.or(header.map(|header| header.store)) {
             Some(id) => id,
             None => map::random().map_err(failed("get a random id for"))?,
@@ -99,13 +107,13 @@ impl Store {
             batch_file: BatchFile::default(),
             recent: Recent::default(),
             let_go: AtomicU32::new(0),
-            sealer: Sealer::default(),
+            aftercare: Aftercare::default(),
             evicted: AtomicU32::new(0),
             keeping: Keeping::default(),
         };
         inner.control.set_first(folder.first);
         if boot_changed {
-            inner.check_all(&folder)?;
+            inner.check_all(&mut folder, header.is_some())?;
             inner.settle(&folder)?;
         } else {
             inner.settle(&folder)?;
@@ -121,8 +129,18 @@ impl Store {
             let header = ControlHeader { store: id, boot };
             inner.control.write_header(&header).map_err(failed("write control in"))?;
         }
+        if header.is_none() {
+            // A power cut that takes the end of the log leaves what tells where that may be.
+            let synced = inner.control.sync_file().and_then(|()| fs::File::open(dir)?.sync_all());
+            synced.map_err(failed("sync"))?;
+        }
         inner.locks.unlock(locks::CREATE).map_err(failed("unlock"))?;
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Arc::new(inner);
+        inner.aftercare.belong_to(&inner);
+        if inner.has_unsynced_left() {
+            inner.aftercare.look();
+        }
+        Ok(Self { inner })
     }
 }
 
@@ -130,9 +148,12 @@ impl Inner {
     /// Makes the last segment the current one, and the first segment if there is none.
     fn settle(&self, folder: &Folder) -> Result<(), OpenError> {
         let last = folder.last;
-        let (id, segment) = if last == 0 || folder.is_sealed(last) {
+        let (id, segment) = if last < folder.first || folder.is_sealed(last) {
             let limit = self.limit();
-            let first = self.options.first_segment.min(self.longest()).min(limit - limit % SMALLEST);
+            let used: u64 = (folder.first..=last).map(|id| self.len_on_disk(id).unwrap_or(0)).sum();
+            // One page at the limit: what is there can be read, and the log must go on somewhere.
+            let left = limit.saturating_sub(used).max(if last < folder.first { 0 } else { SMALLEST });
+            let first = self.options.first_segment.min(self.longest()).min(left - left % SMALLEST);
             if first == 0 {
                 return Err(OpenError::Full { path: self.dir.clone(), why: super::roll::at_limit(0, limit) });
             }

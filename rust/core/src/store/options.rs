@@ -15,6 +15,15 @@ pub struct StoreOptions {
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { first_segment: 4 * MIB, max_segment: 256 * MIB, limit: 16 * 1024 * MIB }
+        let (first_segment, max_segment) = SEGMENTS;
+        let default = Self { first_segment, max_segment, limit: 16 * 1024 * MIB };
+        #[cfg(feature = "fuzzing")]
+        if let Some((first_segment, max_segment)) = crate::fuzzing::small_segments() {
+            return Self { first_segment, max_segment, ..default };
+        }
+        default
     }
 }
+
+/// Of the first segment, and of the longest.
+const SEGMENTS: (u64, u64) = (4 * MIB, 256 * MIB);

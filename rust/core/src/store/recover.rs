@@ -61,6 +61,8 @@ pub(super) struct Folder {
     pub(super) store: Option<[u8; 16]>,
     /// Those that are sealed.
     sealed: BTreeSet<u32>,
+    /// Those behind the last one: from the first one on whose header never reached the disk.
+    behind: BTreeSet<u32>,
 }
 
 impl Folder {
@@ -95,16 +97,18 @@ impl Folder {
                 sealed.remove(&useless);
             }
         }
-        let ids: BTreeSet<u32> = raw.union(&sealed).copied().collect();
-        let mut folder = Self { first, last: first - 1, store: window_of, sealed };
-        for id in ids {
-            if id != folder.last + 1 {
-                let path = dir.join(file_name(folder.last + 1));
+        let mut folder = Self { first, last: first - 1, store: window_of, sealed, behind: BTreeSet::new() };
+        for (expected, id) in (first..).zip(raw.union(&folder.sealed)) {
+            let (id, is_sealed) = (*id, folder.sealed.contains(id));
+            if id != expected {
+                let path = dir.join(file_name(expected));
                 return Err(OpenError::Damaged { path, what: "is missing".into() });
             }
-            let is_sealed = folder.sealed.contains(&id);
-            if !is_sealed && never_written(dir, id) {
-                // The power went before the header was on disk. Later ones, if any, are missed then.
+            let unwritten = !is_sealed && never_written(dir, id);
+            if unwritten || !folder.behind.is_empty() {
+                folder.behind.insert(id);
+            }
+            if unwritten {
                 continue;
             }
             let (name, store) = match is_sealed {
@@ -115,12 +119,30 @@ impl Folder {
                 let what = "belongs to another store than the segment before it".into();
                 return Err(OpenError::Damaged { path: dir.join(name), what });
             }
-            (folder.last, folder.store) = (id, Some(store));
+            folder.store = Some(store);
+            if folder.behind.is_empty() {
+                folder.last = id;
+            }
         }
-        if first > 1 && folder.last < first {
+        if first > 1 && folder.last < first && folder.behind.is_empty() {
             return Err(OpenError::Damaged { path: dir.join(file_name(first)), what: "is missing".into() });
         }
         Ok(folder)
+    }
+
+    /// The damage that it is when nothing can have taken a segment's header.
+    pub(super) fn all_written(&self, dir: &Path) -> Result<(), OpenError> {
+        match self.behind.first() {
+            None => Ok(()),
+            Some(id) => {
+                Err(OpenError::Damaged { path: dir.join(file_name(*id)), what: "has no header".into() })
+            }
+        }
+    }
+
+    /// Whether there are no segments.
+    pub(super) fn is_empty(&self) -> bool {
+        self.last < self.first && self.behind.is_empty()
     }
 
     /// Whether a segment is sealed.
@@ -176,13 +198,15 @@ fn never_written(dir: &Path, id: u32) -> bool {
 }
 
 impl Inner {
-    /// Checks every record after a restart of the machine, and ends the log at the first one of the last
-    /// segment that is not whole.
+    /// Checks every record after a restart of the machine, and ends the log at the first one that is not whole.
     ///
     /// Nobody who reserved a record before the restart is alive, and whether it had been committed
-    /// cannot be known: the log ends there as well.
-    pub(super) fn check_all(&self, folder: &Folder) -> Result<(), OpenError> {
+    /// cannot be known: the log ends there as well. Nothing of what is known to have been on disk may be missing, though:
+    /// that is damage. `control`: whether there was a control file, which tells what was on disk.
+    pub(super) fn check_all(&self, folder: &mut Folder, control: bool) -> Result<(), OpenError> {
         let mut newest = Newest::default();
+        // Without room for a header behind it the log ends with its last segment.
+        let mut end = (folder.last + 1, 0);
         for id in folder.first..=folder.last {
             if folder.is_sealed(id) {
                 // Was on disk before it counted.
@@ -194,35 +218,79 @@ impl Inner {
             }
             let segment = segment::open(&self.dir, id, &self.id)?;
             let segment = self.map(segment, id)?;
-            let (end, whole) = check(segment, &mut newest);
-            if whole {
-                continue;
+            let (stop, whole) = check(segment, &mut newest);
+            if !whole {
+                end = (id, stop);
+                break;
             }
-            let path = self.dir.join(file_name(id));
-            if id < folder.last {
-                let what = format!("is not whole at offset {end}, though segment {} follows", id + 1);
-                return Err(OpenError::Damaged { path, what });
-            }
+        }
+        if end.0 < folder.last || !folder.behind.is_empty() {
+            self.cut_behind(folder, end, control, &mut newest)?;
+        } else if self.control.synced().is_some_and(|synced| end < synced) {
+            return Err(self.was_on_disk(end));
+        }
+        if end.1 > 0 {
+            let path = self.dir.join(file_name(end.0));
             let io = |action| {
                 let path = path.clone();
                 move |source| OpenError::Io { action, path, source }
             };
             let file = OpenOptions::new().read(true).write(true).open(&path).map_err(io("open"))?;
-            map::zero(&file, u64::from(end), u64::from(segment.size())).map_err(io("end the log in"))?;
+            let size = file.metadata().map_err(io("look at"))?.len();
+            map::zero(&file, u64::from(end.1), size).map_err(io("end the log in"))?;
             // Before anything is appended: another cut must not bring back what stood behind the end.
-            file.sync_all().map_err(io("sync the end of the log in"))?;
+            map::sync(&file).map_err(io("sync the end of the log in"))?;
         }
         self.control.forget_log();
-        self.raise_last_lsns(&newest);
-        let unwritten = self.dir.join(file_name(folder.last + 1));
-        if unwritten.exists() {
-            fs::remove_file(&unwritten).map_err(|source| OpenError::Io {
-                action: "remove an unfinished segment",
-                path: unwritten,
-                source,
-            })?;
+        if control {
+            // All of this was read from the disk.
+            self.control.raise_synced(end.0, end.1);
         }
+        self.raise_last_lsns(&newest);
         Ok(())
+    }
+
+    /// Removes the segments behind the end of the log.
+    fn cut_behind(
+        &self,
+        folder: &mut Folder,
+        end: (u32, u32),
+        control: bool,
+        newest: &mut Newest,
+    ) -> Result<(), OpenError> {
+        let last = if end.1 > 0 { end.0 } else { end.0 - 1 };
+        let follow: Vec<u32> = (last + 1..=folder.last).chain(folder.behind.iter().copied()).collect();
+        let written = |id: &u32| !never_written(&self.dir, *id);
+        if self.control.synced().is_some_and(|synced| end < synced) {
+            return Err(self.was_on_disk(end));
+        }
+        let follower = follow.iter().find(|id| folder.is_sealed(**id) || !control && written(id));
+        if let Some(follower) = follower {
+            let path = self.dir.join(file_name(end.0));
+            let what = format!("is not whole at offset {}, though segment {follower} follows", end.1);
+            return Err(OpenError::Damaged { path, what });
+        }
+        for id in follow.iter().filter(|id| written(id)) {
+            // What is going to be gone tells at least whose history it was.
+            let segment = segment::open(&self.dir, *id, &self.id)?;
+            check(&segment, newest);
+        }
+        let io = |action| move |source| OpenError::Io { action, path: self.dir.clone(), source };
+        // From the end, and on disk before the log goes on: the numbers will be used again.
+        for id in follow.iter().rev() {
+            let removed = fs::remove_file(self.dir.join(file_name(*id)));
+            removed.map_err(io("remove what a power cut has left behind the end of the log in"))?;
+        }
+        let synced = fs::File::open(&self.dir).and_then(|dir| map::sync(&dir));
+        synced.map_err(io("sync"))?;
+        folder.last = last;
+        folder.behind.clear();
+        Ok(())
+    }
+
+    fn was_on_disk(&self, end: (u32, u32)) -> OpenError {
+        let what = format!("is not whole at offset {}, though what stood there was on disk", end.1);
+        OpenError::Damaged { path: self.dir.join(file_name(end.0)), what }
     }
 
     /// Announces what was found in the log.
@@ -266,6 +334,48 @@ fn check(segment: &Segment, newest: &mut Newest) -> (u32, bool) {
             Step::Aborted { next } => at = next,
             Step::Over => return (at, true),
             Step::Free | Step::Reserved { .. } | Step::Damaged => return (at, false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+    use crate::format::control::ControlHeader;
+    use crate::map::seen;
+    use crate::store::{Store, StoreOptions};
+    use crate::types::{Key, Lsn, ObjectId};
+
+    #[test]
+    fn hazard_a_second_power_cut_brings_nothing_back_that_the_first_one_has_cut_off() {
+        for torn in [1, 3] {
+            let dir = tempfile::tempdir().unwrap();
+            let options = StoreOptions { first_segment: 4096, max_segment: 4096, limit: 1 << 20 };
+            let store = Store::open(dir.path(), &options).unwrap();
+            let header = ControlHeader { store: store.inner.id, boot: [7; 16] };
+            for lsn in 1..15 {
+                let head = Head::new(Kind::Note, ObjectId::new(0), Key::new(1), Lsn::new(lsn));
+                store.append(head, &[&[lsn as u8; 600]]).unwrap();
+            }
+            assert_eq!(store.inner.control.current(), 3);
+            store.inner.control.write_header(&header).unwrap();
+            drop(store);
+            let path = dir.path().join(file_name(torn));
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[800] ^= 1;
+            fs::write(&path, &bytes).unwrap();
+            seen::SYNCED.take();
+            let store = Store::open(dir.path(), &options).unwrap();
+            let inode = |path: &Path| fs::metadata(path).unwrap().ino();
+            let (folder, segment) = (inode(dir.path()), inode(&path));
+            // The names of what follows are gone first; else their end would be there without a beginning.
+            let expected = if torn == 1 { vec![folder, segment] } else { vec![segment] };
+            assert_eq!(seen::SYNCED.take(), expected);
+            assert!(fs::read(&path).unwrap()[704..].iter().all(|byte| *byte == 0));
+            assert!(!dir.path().join(file_name(torn + 1)).exists());
+            drop(store);
         }
     }
 }

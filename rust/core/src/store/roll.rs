@@ -95,6 +95,7 @@ impl Inner {
             self.populate.ask_if_running(segment);
         }
         self.move_on_to(next);
+        self.aftercare.look();
         self.let_go_of_sealed();
         self.let_go_of_evicted();
         self.keeping.look();

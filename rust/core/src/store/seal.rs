@@ -33,8 +33,8 @@ pub struct SealedSegment {
 
 impl Store {
     /// Seals the oldest segment that is not sealed, if the log has left it: rewrites it so that it takes a fraction of the
-    /// room. Every place and every cursor stays good. Answers `None` when there is nothing to do now, or when another
-    /// process is doing it.
+    /// room. Every place and every cursor stays good. Answers `None` when there is nothing to do now, when another
+    /// process is doing it, or when the disk has less room than twice the segment.
     ///
     /// Takes about a second for 256 MiB, in which others append and read as ever.
     ///
@@ -135,6 +135,11 @@ impl Inner {
         self.let_go_of_sealed();
         let before = u64::from(segment.size());
         Ok(Some(SealedSegment { segment: SegmentId::new(u64::from(id)), records: count, before, after }))
+    }
+
+    /// Whether the log has left a segment that may not be sealed.
+    pub(super) fn has_unsealed_left(&self) -> bool {
+        self.control.sealed().saturating_add(1) < self.control.current()
     }
 
     /// The folder may be somewhere else by now, and another store's segments in its place.
@@ -303,5 +308,28 @@ impl From<OpenError> for SealError {
             OpenError::Io { action, source, .. } => Self::Io { action, source },
             other => Self::Damaged { what: other.to_string() },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::map::seen;
+    use crate::store::StoreOptions;
+    use crate::types::Lsn;
+
+    #[test]
+    fn the_last_room_on_the_disk_is_left_to_those_who_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StoreOptions { first_segment: 4096, max_segment: 4096, limit: 1 << 20 };
+        let store = Store::open(dir.path(), &options).unwrap();
+        for lsn in 1..9 {
+            let head = Head::new(Kind::Note, ObjectId::new(0), Key::new(1), Lsn::new(lsn));
+            store.append(head, &[&[lsn as u8; 600]]).unwrap();
+        }
+        seen::FREE.set(Some(8191));
+        assert_eq!(store.seal_some().unwrap(), None);
+        seen::FREE.set(Some(8192));
+        assert!(store.seal_some().unwrap().is_some());
     }
 }

@@ -2,9 +2,11 @@ use std::fs::File;
 use std::io;
 
 use crate::error::{ReadError, SyncError};
-use crate::ring::Region;
+use crate::format::Place;
+use crate::ring::{self, Region, Step};
 use crate::segment::Segment;
 use crate::store::form::Form;
+use crate::store::handle::Inner;
 use crate::store::walk::InFlight;
 use crate::store::{Location, Store};
 
@@ -20,10 +22,7 @@ impl Store {
         }
         let io = |action| move |source| SyncError::Io { action, source };
         inner.let_go_of_sealed();
-        let known = inner.control.synced();
-        let (first, from) = known.unwrap_or((1, Segment::FIRST));
-        let (first, from) =
-            (first.max(inner.first()), if first < inner.first() { Segment::FIRST } else { from });
+        let (first, from) = inner.unsynced_from();
         // Only up to the first record in flight can be called done: it will be written after this.
         let mut done = Location::new(first, from);
         inner.walk(&mut done, InFlight::Stop, &mut |_, _, _| {}).map_err(unreadable)?;
@@ -45,12 +44,75 @@ impl Store {
             segment.sync(from..to).map_err(io("sync a segment"))?;
         }
         let segment = u32::try_from(done.segment().get()).unwrap_or(0);
-        if known.is_none() || last > first {
+        if last > first || from < Segment::FIRST {
             // The names of new segments.
             File::open(&inner.dir).and_then(|dir| dir.sync_all()).map_err(io("sync the store's folder"))?;
         }
         inner.control.raise_synced(segment, done.offset());
         Ok(())
+    }
+}
+
+/// So much at once of what nobody waits for, in bytes.
+const PIECE: u32 = 4 << 20;
+
+impl Inner {
+    /// Whether the log has left a segment that may not be on disk.
+    pub(super) fn has_unsynced_left(&self) -> bool {
+        self.unsynced_from().0 < self.control.current()
+    }
+
+    /// From where on the log may not be on disk.
+    fn unsynced_from(&self) -> (u32, u32) {
+        let (segment, offset) = self.control.synced().unwrap_or((1, 0));
+        if segment < self.first() { (self.first(), 0) } else { (segment, offset) }
+    }
+
+    /// Has the segments that the log has left written to the disk. Gives up, with `false`, when `go_on` says no, or at a
+    /// record that a live writer has not finished.
+    pub(super) fn sync_left(&self, go_on: &mut dyn FnMut() -> bool) -> Result<bool, SyncError> {
+        let io = |action| move |source| SyncError::Io { action, source };
+        while self.has_unsynced_left() {
+            let (id, from) = self.unsynced_from();
+            let form = match self.form(id) {
+                Err(_) if self.is_evicted(id) => continue,
+                form => form.map_err(|e| unreadable(e.into()))?,
+            };
+            if let Some(Form::Raw(segment)) = form {
+                // Before the sync: what was not written then is not on disk.
+                if !self.is_settled(segment) {
+                    if segment.is_gone() {
+                        // It was sealed meanwhile.
+                        continue;
+                    }
+                    return Ok(false);
+                }
+                for at in (from..segment.size()).step_by(PIECE as usize) {
+                    segment.sync(at..at.saturating_add(PIECE)).map_err(io("sync a segment"))?;
+                    if !go_on() {
+                        return Ok(false);
+                    }
+                }
+            }
+            File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(io("sync the store's folder"))?;
+            self.control.raise_synced(id.saturating_add(1), 0);
+        }
+        Ok(true)
+    }
+
+    /// Whether nothing in a segment that the log has left will change.
+    fn is_settled(&self, segment: &Segment) -> bool {
+        let mut at = Segment::FIRST;
+        loop {
+            match ring::step(segment, at) {
+                Step::Committed { next, .. } | Step::Aborted { next } => at = next,
+                Step::Reserved { owner, len, .. } if self.dead(owner) => {
+                    ring::abort(segment, Place { segment: segment.id(), offset: at }, owner, len);
+                }
+                Step::Over => return true,
+                Step::Reserved { .. } | Step::Free | Step::Damaged => return false,
+            }
+        }
     }
 }
 

@@ -236,6 +236,13 @@ mod tests {
         assert_eq!(keys(&touches, 4, 8), [3, 1]);
     }
 
+    #[test]
+    fn after_a_late_one_the_newest_are_still_told_from_the_others() {
+        let touches = touches(&[(1, 3, 10), (2, 9, 20), (3, 5, 30), (3, 9, 40), (2, 9, 50)]);
+        assert_eq!(newest(&touches, 3, 1, 9), Some(40));
+        assert_eq!(newest(&touches, 2, 1, 9), Some(20));
+    }
+
     /// Whatever the order of arrival, each question has the answer of a plain list.
     #[test]
     fn answers_are_those_of_a_plain_list() {

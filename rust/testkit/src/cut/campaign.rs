@@ -104,6 +104,8 @@ struct Plan {
     synchronous: u8,
     application: u8,
     steps: u64,
+    /// Sizes of segments.
+    segments: &'static str,
 }
 
 const NAME: &str = "app.db";
@@ -134,6 +136,7 @@ impl<'a> Scene<'a> {
             // With less SQLite promises no sound database in the rollback modes.
             application: if wal { *rng.pick(&[1, 2]) } else { 2 },
             steps: 20 + rng.below(60),
+            segments: rng.pick(&["4096 16384", "16384 65536", "65536 65536", ""]),
             journal,
         };
         let folder = TempDir::new().expect("folder");
@@ -166,6 +169,7 @@ impl<'a> Scene<'a> {
             .env("LD_PRELOAD", library)
             .env("CUT_FOLDER", &live)
             .env("CUT_TRACE", &trace)
+            .env("DBREWIND_STORE_SEGMENTS", plan.segments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .status()
@@ -296,6 +300,7 @@ impl<'a> Scene<'a> {
             ("LD_PRELOAD", self.library.as_os_str()),
             ("CUT_BOOT", boot.as_os_str()),
             ("CUT_TIMES", OsStr::new(&times)),
+            ("DBREWIND_STORE_SEGMENTS", OsStr::new(self.plan.segments)),
         ];
         Peer::process_in("recorder", &self.options.binary, &environment)
     }

@@ -33,7 +33,7 @@ struct entry {
     uint64_t size;
 };
 
-enum { FILES = 4096, MAPS = 256, PAGE_SIZE = 4096, QUIET = 64 };
+enum { FILES = 4096, MAPS = 2048, PAGE_SIZE = 4096, QUIET = 64 };
 struct file { dev_t device; ino_t inode; int used; };
 struct map { char *address; size_t length; uint32_t file; char *shadow; size_t busy; };
 
@@ -264,6 +264,15 @@ static struct map *map_of(const char *address) {
     return NULL;
 }
 
+/* Looks at a mapping no more. */
+static void forget(void *address) {
+    REAL(int, "munmap", void *, size_t);
+    struct map *map = map_of(address);
+    if (!map) return;
+    real(map->shadow, map->length);
+    *map = (struct map){0};
+}
+
 int msync(void *address, size_t n, int flags) {
     REAL(int, "msync", void *, size_t, int);
     if (!recording() || !(flags & MS_SYNC)) return real(address, n, flags);
@@ -276,6 +285,14 @@ int msync(void *address, size_t n, int flags) {
 
 static void *map_any(void *where, size_t n, int protection, int flags, int fd, off_t at) {
     REAL(void *, "mmap64", void *, size_t, int, int, int, off_t);
+    if (fd < 0 && flags & MAP_FIXED && trace >= 0) {
+        /* Other memory in a mapping's place: what appears there is not the file's. */
+        begin();
+        forget(where);
+        void *address = real(where, n, protection, flags, fd, at);
+        end();
+        return address;
+    }
     void *address = real(where, n, protection, flags, fd, at);
     int kept = errno;
     if (address == MAP_FAILED || fd < 0 || !(flags & MAP_SHARED) || !(protection & PROT_WRITE) || trace < 0) return address;
@@ -313,11 +330,9 @@ int munmap(void *address, size_t n) {
     REAL(int, "munmap", void *, size_t);
     if (trace < 0) return real(address, n);
     pthread_mutex_lock(&lock);
-    struct map *map = map_of(address);
-    if (map) {
+    if (map_of(address)) {
         look();
-        real(map->shadow, map->length);
-        *map = (struct map){0};
+        forget(address);
     }
     pthread_mutex_unlock(&lock);
     return real(address, n);

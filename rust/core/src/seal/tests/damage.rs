@@ -5,8 +5,11 @@ use std::fs;
 use proptest::prelude::*;
 
 use super::*;
+use crate::error::Code;
 use crate::seal::columns;
 use crate::seal::frame::Packer;
+use crate::seal::header::BadSeal;
+use crate::seal::index::{CHAIN, Entry, Frame, Group, Index};
 
 /// As a file that nobody has written: whatever was flipped, cut, moved or put in.
 fn damaged(whole: &[u8], kind: u8, at: usize, with: u64) -> Vec<u8> {
@@ -111,4 +114,49 @@ fn every_flipped_byte_of_a_small_file_is_noticed_but_in_the_seek_table() {
         }
     }
     assert!(unnoticed <= 8, "{unnoticed} flipped bytes went unnoticed");
+}
+
+/// An index of so many images of one key, each but the first made of runs of so many bytes against the one before it.
+fn chained(count: u32, stored: u32) -> Result<Index, BadSeal> {
+    let entry = |number: u32| Entry {
+        lsn: u64::from(number),
+        group: 0,
+        offset: 64 + number * 48,
+        len: 8,
+        start: 0,
+        stored: if number == 0 { 8 } else { stored },
+        kind: Kind::After,
+        flags: 0,
+        runs: number > 0,
+    };
+    let plain = 8 + (count - 1) * stored;
+    let frame = Frame { at: 80, packed: 20, plain, hash: 0, first: 0 };
+    let group = Group { object: 0, image: true, key: 1, first: 0 };
+    let entries = (0..count).map(entry).collect();
+    let index = Index { frames: vec![frame], groups: vec![group], entries, in_log: Vec::new() };
+    let bytes = columns::encode(&index, &mut Packer::new().unwrap()).unwrap();
+    columns::decode(&bytes, 100, 1 << 20)
+}
+
+#[test]
+fn hazard_an_index_that_makes_a_body_of_endless_differences_is_refused() {
+    assert!(chained(CHAIN, 0).is_ok());
+    assert!(chained(CHAIN + 1, 0).is_err());
+}
+
+#[test]
+fn hazard_an_index_that_unpacks_to_more_than_it_tells_is_refused() {
+    assert!(chained(3, 8).is_ok());
+    assert!(chained(3, 9).is_err());
+}
+
+#[test]
+fn a_file_cut_shorter_while_it_is_open_is_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = sample(60);
+    seal(dir.path(), &records);
+    let sealed = Sealed::open(dir.path(), ID, &STORE).unwrap();
+    fs::OpenOptions::new().write(true).open(dir.path().join(sealed_name(ID))).unwrap().set_len(200).unwrap();
+    let read = sealed.read(records.last().unwrap().0.offset, &Frames::default(), &mut Vec::new());
+    assert_eq!(read.unwrap_err().code(), Code::StoreDamaged);
 }

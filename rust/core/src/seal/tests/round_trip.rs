@@ -100,3 +100,14 @@ proptest! {
         prop_assert_eq!(unseal(dir.path()).unwrap(), as_unsealed(&records));
     }
 }
+
+#[test]
+fn of_many_equal_images_each_is_made_of_a_few() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = log((0..2000).map(|lsn| (head(Kind::After, 0, 1, lsn), vec![9; 64])));
+    seal(dir.path(), &records);
+    assert_eq!(unseal(dir.path()).unwrap(), as_unsealed(&records));
+    let sealed = Sealed::open(dir.path(), ID, &STORE).unwrap();
+    let longest = (0..2000).map(|number| sealed.index().chain(number).count()).max();
+    assert_eq!(longest, Some(256));
+}
