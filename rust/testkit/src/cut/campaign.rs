@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
@@ -49,8 +48,6 @@ pub struct Summary {
     pub lost: u64,
     /// Rewinds to kept marks, all compared.
     pub rewinds: u64,
-    /// Refusals to begin recording again, by code.
-    pub refused: BTreeMap<String, u64>,
 }
 
 /// Cuts and examines.
@@ -136,7 +133,7 @@ impl<'a> Scene<'a> {
             // With less SQLite promises no sound database in the rollback modes.
             application: if wal { *rng.pick(&[1, 2]) } else { 2 },
             steps: 20 + rng.below(60),
-            segments: rng.pick(&["4096 16384", "16384 65536", "65536 65536", ""]),
+            segments: *rng.pick(&["4096 16384", "16384 65536", "65536 65536", ""]),
             journal,
         };
         let folder = TempDir::new().expect("folder");
@@ -248,9 +245,8 @@ impl<'a> Scene<'a> {
         let mut plain = Peer::process("plain", &self.options.binary);
         let mut recorder = self.recorder(cut);
         let recording_first = self.rng.chance(70);
-        let mut attached = true;
         if recording_first {
-            attached = self.attach(&mut recorder, summary)?;
+            self.attach(&mut recorder)?;
         }
         match plain.open_as(&path, 10_000, None, true) {
             Answer::Done => {}
@@ -261,11 +257,8 @@ impl<'a> Scene<'a> {
         allowed.judge(&found)?;
         if !recording_first {
             plain.ask(Request::Close).ok();
-            attached = self.attach(&mut recorder, summary)?;
+            self.attach(&mut recorder)?;
             plain.open_as(&path, 10_000, None, true).ok();
-        }
-        if !attached {
-            return Ok(());
         }
         if self.eye.state() != found {
             return Err("beginning to record has changed the state".to_owned());
@@ -305,8 +298,8 @@ impl<'a> Scene<'a> {
         Peer::process_in("recorder", &self.options.binary, &environment)
     }
 
-    /// Begins to record again; `false` when that is refused for a reason that may be.
-    fn attach(&self, recorder: &mut Peer, summary: &mut Summary) -> Result<bool, String> {
+    /// Begins to record again. No power cut is a reason to refuse that.
+    fn attach(&self, recorder: &mut Peer) -> Result<(), String> {
         let options = Recording {
             wal: self.plan.journal == "wal",
             wal_limit: self.plan.wal_limit,
@@ -314,14 +307,7 @@ impl<'a> Scene<'a> {
             ..Recording::default()
         };
         match recorder.attach(&self.live.join(NAME), options) {
-            Answer::Done => Ok(true),
-            Answer::Failed { code, text } if code == "DBR015" => {
-                if self.options.verbose {
-                    eprintln!("  {text}");
-                }
-                *summary.refused.entry(code).or_default() += 1;
-                Ok(false)
-            }
+            Answer::Done => Ok(()),
             other => Err(format!("recording does not begin again: {other:?}")),
         }
     }
