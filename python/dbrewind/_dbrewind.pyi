@@ -54,6 +54,7 @@ def open(
     default_vfs: bool = True,
     engine: Literal["auto", "keeper", "inside"] = "auto",
     limit: int | None = None,
+    seal: bool = True,
 ) -> Database:
     """Attach to a database file and record it from now on, until `close`.
 
@@ -72,6 +73,8 @@ def open(
     - `limit`: the most bytes that the store may have, at least 1 MiB. It belongs to the store: it holds for everybody
       who records into it, now and later, until somebody opens it with another one. None leaves it as it is, 16 GiB in a
       new store. A store that would have to grow past it records no more (StoreFullError); the application goes on.
+    - `seal`: rewrite the full parts of the store in the background, so that they take a fraction of the room: a thread of the
+      lowest priority, which rests while anybody writes. A rewind to what was rewritten takes a little longer.
 
     Errors: FileMissingError, NotADatabaseError, NotWritableError, UnreachableError, TwoSqlitesError, UnsupportedError,
     StoreDamagedError, StoreVersionError, StoreFullError, InvalidArgumentError, BusyError, KeeperFailedError.

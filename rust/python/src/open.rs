@@ -13,7 +13,7 @@ use crate::{host, keeper};
 
 /// Attach to a database file and record it from now on, until `close`.
 #[pyfunction]
-#[pyo3(signature = (path, *, store=None, timeout=5.0, synchronous="normal", journal=None, default_vfs=true, engine="auto", limit=None))]
+#[pyo3(signature = (path, *, store=None, timeout=5.0, synchronous="normal", journal=None, default_vfs=true, engine="auto", limit=None, seal=true))]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python function")]
 pub(crate) fn open<'py>(
     py: Python<'py>,
@@ -25,6 +25,7 @@ pub(crate) fn open<'py>(
     default_vfs: bool,
     engine: &str,
     limit: Option<i64>,
+    seal: bool,
 ) -> PyResult<Bound<'py, PyDatabase>> {
     let path = file_name(path)?;
     if path == Path::new("") || path == Path::new(":memory:") {
@@ -49,6 +50,7 @@ pub(crate) fn open<'py>(
         },
         default_vfs,
         limit: limit.map(|bytes| limit_of(py, bytes)).transpose()?,
+        seal,
         ..OpenOptions::default()
     };
     let choice = match engine {

@@ -51,7 +51,8 @@ pub struct OpenOptions {
     /// later, until somebody opens it with another one. Default `None`: it stays as it is, 16 GiB in a new store.
     pub limit: Option<u64>,
     /// Whether segments of the store that are full are rewritten in the background: the history takes a fraction of the
-    /// room, and a rewind to what lies in them a little longer. Default `false`.
+    /// room, and a rewind to what lies in them a little longer. By a thread of the lowest priority that rests while anybody
+    /// writes. Default `true`.
     pub seal: bool,
     /// What the times of commits and rewinds are read from. Default [`Clock::System`].
     pub clock: Clock,
@@ -67,7 +68,7 @@ impl Default for OpenOptions {
             journal: None,
             wal_limit: 64 * 1024 * 1024,
             limit: None,
-            seal: false,
+            seal: true,
             clock: Clock::System,
         }
     }

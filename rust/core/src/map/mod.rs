@@ -8,13 +8,14 @@ mod lock_file;
 mod mapping;
 #[expect(unsafe_code, reason = "system calls that the standard library does not offer")]
 mod os_linux;
+#[cfg(test)]
+pub(crate) mod seen;
 
 pub(crate) use fork::Generation;
 pub(crate) use held::{Held, IdleLockFiles};
 pub(crate) use lock_file::LockFile;
 pub(crate) use mapping::Mapping;
-#[cfg(test)]
-pub(crate) use os_linux::seen;
+
 pub(crate) use os_linux::{
     block_signals, boot_id, free_room, lower_priority, random, reserve_room, sync, write_parts, zero,
 };

@@ -43,7 +43,7 @@ pub(crate) fn reserve_room(file: &File, len: u64) -> io::Result<()> {
 /// Bytes that a file in this folder can still take.
 pub(crate) fn free_room(dir: &Path) -> io::Result<u64> {
     #[cfg(test)]
-    if let Some(free) = seen::FREE.get() {
+    if let Some(free) = super::seen::FREE.get() {
         return Ok(free);
     }
     let path = CString::new(dir.as_os_str().as_bytes()).map_err(|_| io::ErrorKind::InvalidInput)?;
@@ -59,29 +59,8 @@ pub(crate) fn free_room(dir: &Path) -> io::Result<u64> {
 /// Waits until a file or a folder is on disk.
 pub(crate) fn sync(file: &File) -> io::Result<()> {
     #[cfg(test)]
-    seen::synced(file)?;
+    super::seen::synced(file)?;
     file.sync_all()
-}
-
-/// What tests see of the disk, and tell of it, each on its own thread.
-#[cfg(test)]
-pub(crate) mod seen {
-    use super::*;
-    use std::cell::{Cell, RefCell};
-    use std::os::unix::fs::MetadataExt;
-
-    thread_local! {
-        /// Room on disk, instead of what there is.
-        pub(crate) static FREE: Cell<Option<u64>> = const { Cell::new(None) };
-        /// The inodes of what was synced, in this order.
-        pub(crate) static SYNCED: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
-    }
-
-    pub(super) fn synced(file: &File) -> io::Result<()> {
-        let inode = file.metadata()?.ino();
-        SYNCED.with_borrow_mut(|synced| synced.push(inode));
-        Ok(())
-    }
 }
 
 /// Makes the bytes from `from` to `to` zero, and keeps the room.
