@@ -12,7 +12,7 @@ import pytest
 ROUNDS = 8
 
 
-def fill(path: Path, db: dbrewind.Database) -> list[bytes]:
+def fill(path: Path, db: dbrewind.Database) -> list[str]:
     """Marks `m0`, `m1`, ... and what the database is at each; past the store's first segment of 4 MiB."""
     digests = []
     with sqlite3.connect(path) as app:
@@ -28,8 +28,8 @@ def fill(path: Path, db: dbrewind.Database) -> list[bytes]:
     return digests
 
 
-def sealed(db: dbrewind.Database) -> list[Path]:
-    return sorted(Path(db.store_path).glob("*.zst"))
+def sealed(path: Path) -> list[Path]:
+    return sorted(path.with_name(f"{path.name}-rewind").glob("*.zst"))
 
 
 @pytest.mark.parametrize("engine", ["inside", "keeper"])
@@ -37,7 +37,7 @@ def test_a_full_segment_is_sealed_and_marks_stay_exact(wal_db: Path, engine: str
     with dbrewind.open(wal_db, engine=engine) as db:
         digests = fill(wal_db, db)
         until = time.monotonic() + 60
-        while not sealed(db):
+        while not sealed(wal_db):
             assert time.monotonic() < until, "nothing is sealed"
             time.sleep(0.05)
         for number in (0, ROUNDS - 1, 2):
@@ -49,4 +49,4 @@ def test_nothing_is_sealed_if_it_is_not_to_be(wal_db: Path) -> None:
     with dbrewind.open(wal_db, seal=False) as db:
         fill(wal_db, db)
         time.sleep(2.5)
-        assert sealed(db) == []
+        assert sealed(wal_db) == []

@@ -133,7 +133,7 @@ impl<'a> Scene<'a> {
             // With less SQLite promises no sound database in the rollback modes.
             application: if wal { *rng.pick(&[1, 2]) } else { 2 },
             steps: 20 + rng.below(60),
-            segments: *rng.pick::<&str>(&["4096 16384", "16384 65536", "65536 65536", ""]),
+            segments: rng.pick::<&str>(&["4096 16384", "16384 65536", "65536 65536", ""]),
             journal,
         };
         let folder = TempDir::new().expect("folder");
