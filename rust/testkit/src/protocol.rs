@@ -117,6 +117,8 @@ pub struct Recording {
     pub synchronous: u8,
     /// The store's folder; none: beside the database.
     pub store: Option<String>,
+    /// Bytes of the store's first segment and of its longest; none: the default.
+    pub segments: Option<(u64, u64)>,
 }
 
 impl Recording {

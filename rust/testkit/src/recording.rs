@@ -33,6 +33,7 @@ fn attach_as(path: &Path, recording: &Recording, journal: Option<Journal>) -> Re
         limit: recording.limit,
         ..default
     };
+    dbrewind_core::fuzzing::set_small_segments(recording.segments);
     Database::open(SqliteApi::bundled(), path, &options)
 }
 

@@ -28,6 +28,8 @@ pub struct Setup {
     pub wal_limit: Option<u64>,
     /// 0 off, 1 normal, 2 full: the recording's.
     pub synchronous: u8,
+    /// Bytes of the store's first segment and of its longest; none: the default.
+    pub segments: Option<(u64, u64)>,
     /// Whether a second process records, too.
     pub two_recorders: bool,
     /// Whether Python's SQLite is one of the peers.
@@ -46,6 +48,7 @@ impl Setup {
             auto_vacuum: rng.below(3),
             wal_limit: *rng.pick(&[None, Some(0), Some(64 << 10), Some(256 << 10)]),
             synchronous: *rng.pick(&[0, 0, 1, 2]),
+            segments: *rng.pick(&[None, Some((128 << 10, 128 << 10)), Some((128 << 10, 1 << 20))]),
             two_recorders: rng.chance(40),
             python: rng.chance(25),
         }
@@ -62,6 +65,7 @@ impl Setup {
             wal: self.is_wal(),
             wal_limit: self.wal_limit,
             synchronous: self.synchronous,
+            segments: self.segments,
             ..Recording::default()
         }
     }

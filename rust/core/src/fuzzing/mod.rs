@@ -13,5 +13,5 @@ mod words;
 pub use decoders::decoders;
 pub use forge::{Forged, forge_control_header, forge_record, forge_segment_header, forge_word};
 pub use history::{history, questions};
-pub use small::small_segments;
+pub use small::{set_small_segments, small_segments};
 pub use words::{FORMAT_VERSION, end, given_up};

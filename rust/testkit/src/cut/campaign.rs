@@ -102,7 +102,7 @@ struct Plan {
     application: u8,
     steps: u64,
     /// Sizes of segments.
-    segments: &'static str,
+    segments: Option<(u64, u64)>,
 }
 
 const NAME: &str = "app.db";
@@ -133,7 +133,12 @@ impl<'a> Scene<'a> {
             // With less SQLite promises no sound database in the rollback modes.
             application: if wal { *rng.pick(&[1, 2]) } else { 2 },
             steps: 20 + rng.below(60),
-            segments: rng.pick::<&str>(&["4096 16384", "16384 65536", "65536 65536", ""]),
+            segments: *rng.pick(&[
+                None,
+                Some((4 << 10, 16 << 10)),
+                Some((16 << 10, 64 << 10)),
+                Some((64 << 10, 64 << 10)),
+            ]),
             journal,
         };
         let folder = TempDir::new().expect("folder");
@@ -157,6 +162,7 @@ impl<'a> Scene<'a> {
             steps: Some(plan.steps),
             interludes: true,
             company: false,
+            segments: plan.segments,
             marks: "{}".to_owned(),
         };
         let trace = folder.path().join("trace");
@@ -166,7 +172,6 @@ impl<'a> Scene<'a> {
             .env("LD_PRELOAD", library)
             .env("CUT_FOLDER", &live)
             .env("CUT_TRACE", &trace)
-            .env("DBREWIND_STORE_SEGMENTS", plan.segments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .status()
@@ -293,7 +298,6 @@ impl<'a> Scene<'a> {
             ("LD_PRELOAD", self.library.as_os_str()),
             ("CUT_BOOT", boot.as_os_str()),
             ("CUT_TIMES", OsStr::new(&times)),
-            ("DBREWIND_STORE_SEGMENTS", OsStr::new(self.plan.segments)),
         ];
         Peer::process_in("recorder", &self.options.binary, &environment)
     }
@@ -304,6 +308,7 @@ impl<'a> Scene<'a> {
             wal: self.plan.journal == "wal",
             wal_limit: self.plan.wal_limit,
             synchronous: self.plan.synchronous,
+            segments: self.plan.segments,
             ..Recording::default()
         };
         match recorder.attach(&self.live.join(NAME), options) {

@@ -87,6 +87,7 @@ struct Plan {
     page_size: u64,
     wal_limit: Option<u64>,
     synchronous: u8,
+    segments: Option<(u64, u64)>,
     company: bool,
 }
 
@@ -125,6 +126,7 @@ impl<'a> Scene<'a> {
             page_size: *rng.pick(&[512, 1024, 4096, 4096, 16384]),
             wal_limit: *rng.pick(&[None, Some(0), Some(40_000), Some(400_000)]),
             synchronous: *rng.pick(&[0, 1, 1, 2]),
+            segments: *rng.pick(&[None, Some((32 << 10, 32 << 10)), Some((32 << 10, 256 << 10))]),
         };
         let folder = TempDir::new().expect("folder");
         let path = folder.path().join("app.db");
@@ -153,6 +155,7 @@ impl<'a> Scene<'a> {
             journal: self.plan.journal.clone(),
             wal_limit: self.plan.wal_limit,
             synchronous: self.plan.synchronous,
+            segments: self.plan.segments,
             application: 0,
             steps: None,
             interludes: false,
@@ -321,6 +324,7 @@ impl<'a> Scene<'a> {
             wal: self.plan.journal == "wal",
             wal_limit: self.plan.wal_limit,
             synchronous: self.plan.synchronous,
+            segments: self.plan.segments,
             ..Recording::default()
         };
         match recorder.attach(&self.path, options) {

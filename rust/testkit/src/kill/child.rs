@@ -28,6 +28,8 @@ pub struct Life {
     pub synchronous: u8,
     /// The same for the application's own connection.
     pub application: u8,
+    /// Bytes of the store's first segment and of its longest; none: the default.
+    pub segments: Option<(u64, u64)>,
     /// After so many steps it ends by itself; without, it goes on until it is killed.
     pub steps: Option<u64>,
     /// When the recording ends to begin again, somebody may write in between.
@@ -83,6 +85,7 @@ fn open(life: &Life) -> Database {
         wal: life.journal == "wal",
         wal_limit: life.wal_limit,
         synchronous: life.synchronous,
+        segments: life.segments,
         ..Recording::default()
     };
     attach(&life.path, &recording).unwrap_or_else(|error| panic!("{}: {error}", error.code()))
