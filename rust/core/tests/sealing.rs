@@ -301,12 +301,12 @@ fn the_limit_holds_behind_a_sealed_last_segment() {
     let upto = seal_all(&store);
     let used = store.room().used - fs::metadata(raw(dir.path(), upto + 1)).unwrap().len();
     drop(store);
-    for (left, size) in [(70_000, 16_384), (10_000, 8192), (0, 4096)] {
+    for (left, most) in [(70_000, 16_384), (6000, 4096), (0, 4096)] {
         fs::write(raw(dir.path(), upto + 1), [0; 4096]).unwrap();
         restart(dir.path());
         let options = StoreOptions { first_segment: 16 << 10, limit: used + left, ..SMALL };
         let store = Store::open(dir.path(), &options).unwrap();
-        assert_eq!(fs::metadata(raw(dir.path(), upto + 1)).unwrap().len(), size, "{left} bytes left");
+        assert!(fs::metadata(raw(dir.path(), upto + 1)).unwrap().len() <= most, "{left} bytes left");
         assert!(records.starts_with(&all(&store)));
     }
 }

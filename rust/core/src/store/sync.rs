@@ -80,7 +80,7 @@ impl Inner {
             };
             if let Some(Form::Raw(segment)) = form {
                 // Before the sync: what was not written then is not on disk.
-                if !self.is_settled(segment) {
+                if !self.nothing_in_flight(segment) {
                     if segment.is_gone() {
                         // It was sealed meanwhile.
                         continue;
@@ -101,7 +101,7 @@ impl Inner {
     }
 
     /// Whether nothing in a segment that the log has left will change.
-    fn is_settled(&self, segment: &Segment) -> bool {
+    fn nothing_in_flight(&self, segment: &Segment) -> bool {
         let mut at = Segment::FIRST;
         loop {
             match ring::step(segment, at) {
