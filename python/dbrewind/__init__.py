@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dbrewind._dbrewind import (
+        At,
         BeforeWindowError,
         BusyError,
         ClosedError,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "At",
     "BeforeWindowError",
     "BusyError",
     "ClosedError",

@@ -9,6 +9,7 @@ from typing import Literal, final
 from typing_extensions import Self
 
 __all__ = [
+    "At",
     "BeforeWindowError",
     "BusyError",
     "ClosedError",
@@ -128,6 +129,21 @@ class Database:
         """
     def rewound(self) -> AbstractContextManager[Mark]:
         """For a `with` block: what is written inside is rewound at its end, whether it succeeds or raises."""
+    def at(self, to: str | Mark | Lsn | datetime) -> At:
+        """The database as it was at `to`, beside the live one: `sqlite3.connect(db.at("seeded").uri, uri=True)`.
+
+        Nothing is copied, nothing moves, nobody waits. What such a connection reads stays the same whatever is written
+        or rewound meanwhile, until this recording is closed: then its reads fail. A live connection can attach it,
+        too: `ATTACH ? AS past`, if it was opened with `uri=True`.
+
+        UnsupportedError where recording runs in the keeper: `clone` works there.
+        """
+    def clone(self, to: str | Mark | Lsn | datetime, path: str | bytes | PathLike[str] | PathLike[bytes]) -> None:
+        """Copy the database as it was at `to` into a new file, a plain SQLite database, while others read and write.
+
+        InvalidArgumentError if there is a file at `path`. The file has its name when it is complete and on disk; after
+        an error or a kill there is none. Takes time for what the database holds, and no lock on it.
+        """
     def dirty_since(self, to: str | Mark | Lsn | datetime) -> bool:
         """Whether anything was committed since `to`. Takes the same time for any database and any change."""
     def now(self) -> Lsn:
@@ -139,6 +155,33 @@ class Database:
         """
     def close(self) -> None:
         """Stop recording. Marks stay valid until somebody writes unrecorded. Closing twice is allowed."""
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+
+@final
+class At:
+    """A moment of the database, to be read beside the live one. Keep it, or its `uri`, or a connection: each is enough.
+
+    While it is there, or a connection that was opened with it, the store evicts nothing.
+    """
+
+    @property
+    def uri(self) -> str:
+        """For `sqlite3.connect(at.uri, uri=True)`, in this process."""
+    @property
+    def lsn(self) -> Lsn:
+        """The moment."""
+    @property
+    def time(self) -> datetime:
+        """When it was, in UTC."""
+    def close(self) -> None:
+        """Keep it no longer. Open connections go on. Closing twice is allowed."""
     def __enter__(self) -> Self: ...
     def __exit__(
         self,

@@ -1,7 +1,8 @@
 use std::path::Path;
 
 use dbrewind_sqlite::{
-    Database, JournalMode, Lsn, Mark, OpenOptions, RewindOptions, Rewound, SqliteApi, Target,
+    At, Database, Error as EngineError, JournalMode, Lsn, Mark, OpenOptions, RewindOptions, Rewound,
+    SqliteApi, Target,
 };
 
 use crate::client::{KeeperClient, KeeperCommand};
@@ -164,6 +165,31 @@ impl Handle {
     /// `DBR003` no such target.
     pub fn dirty_since(&self, to: &Target) -> Result<bool, Error> {
         pass!(self, handle => handle.dirty_since(to))
+    }
+
+    /// The database as it was at the target, for SQLite connections of this process, beside the live one.
+    ///
+    /// # Errors
+    /// `DBR003`, `DBR011` no such target. `DBR021` when the engine runs in a keeper: the SQLite that would have to read it is
+    /// not reached; [`clone_to`](Self::clone_to) works there.
+    pub fn at(&self, to: &Target) -> Result<At, Error> {
+        match self {
+            Self::Inside(database) => Ok(database.at(to)?),
+            Self::Keeper(_) => Err(EngineError::Unsupported {
+                what: "a past moment is read by the SQLite of this process, which cannot be reached: the engine runs in a \
+                       keeper; make a copy of that moment with db.clone(to, path), and open that"
+                    .to_owned(),
+            }
+            .into()),
+        }
+    }
+
+    /// Copies the database as it was at the target into a new file, while others read and write.
+    ///
+    /// # Errors
+    /// `DBR022` when there is a file at the path, `DBR003`, `DBR011` no such target. Nothing is left at the path.
+    pub fn clone_to(&self, to: &Target, path: &Path) -> Result<(), Error> {
+        pass!(self, handle => handle.clone_to(to, path))
     }
 
     /// The moment of the newest commit or rewind.

@@ -9,10 +9,11 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
+use crate::at::PyAt;
 use crate::error::{raise, warn_of_unsafe_journal, with_code};
 use crate::lsn::PyLsn;
 use crate::mark::PyMark;
-use crate::open::seconds;
+use crate::open::{file_name, seconds};
 use crate::rewound::PyRewound;
 use crate::scope::PyScope;
 use crate::signals::detached;
@@ -172,6 +173,20 @@ impl PyDatabase {
     /// For a `with` block: what is written inside is rewound at its end.
     fn rewound(slf: &Bound<'_, Self>) -> PyScope {
         PyScope::of(slf.clone().unbind())
+    }
+
+    /// The database as it was at `to`, to be read beside the live one.
+    fn at(&self, to: &Bound<'_, PyAny>) -> PyResult<PyAt> {
+        let target = self.target(to)?;
+        Ok(PyAt::of(&self.path, self.run(to.py(), |handle| handle.at(&target))?))
+    }
+
+    /// Copy the database as it was at `to` into a new file.
+    #[pyo3(name = "clone")]
+    fn clone_to(&self, to: &Bound<'_, PyAny>, path: &Bound<'_, PyAny>) -> PyResult<()> {
+        let target = self.target(to)?;
+        let path = file_name(path)?;
+        self.run(to.py(), |handle| handle.clone_to(&target, &path))
     }
 
     /// Whether anything was committed since `to`.

@@ -2,6 +2,7 @@
 //!
 //! Every call gives the interpreter lock away before it touches a file, a lock or a store.
 
+mod at;
 mod database;
 mod error;
 mod host;
@@ -20,6 +21,7 @@ use pyo3::prelude::*;
 fn _dbrewind(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     error::add_to(module)?;
+    module.add_class::<at::PyAt>()?;
     module.add_class::<database::PyDatabase>()?;
     module.add_class::<lsn::PyLsn>()?;
     module.add_class::<mark::PyMark>()?;

@@ -66,7 +66,7 @@ pub(crate) fn open<'py>(
 }
 
 /// What the `os` functions take: `str`, `bytes`, or an object with a path.
-fn file_name(given: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
+pub(crate) fn file_name(given: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
     given.py().import("os")?.call_method1("fsdecode", (given,))?.extract()
 }
 

@@ -185,6 +185,16 @@ impl KeeperClient {
         }
     }
 
+    /// Copies the database as it was at the target into a new file. See [`Database::clone_to`](dbrewind_sqlite::Database::clone_to).
+    ///
+    /// # Errors
+    /// `DBR022` when there is a file at the path, `DBR003`, `DBR011` no such target. Nothing is left at the path.
+    pub fn clone_to(&self, to: &Target, path: &Path) -> Result<(), Error> {
+        // The keeper has another working directory.
+        let request = Request::CloneTo { to: to.clone(), path: absolute(path)? };
+        self.ask(&request, self.timeout.saturating_add(LONG)).map(drop)
+    }
+
     /// The moment of the newest commit or rewind.
     ///
     /// # Errors

@@ -119,6 +119,10 @@ fn ask(database: &Database, request: Request) -> Result<Reply, dbrewind_sqlite::
         }
         Request::Rewind { to, options } => Reply::Rewound(database.rewind(&to, options)?),
         Request::DirtySince { to } => Reply::Flag(database.dirty_since(&to)?),
+        Request::CloneTo { to, path } => {
+            database.clone_to(&to, &path)?;
+            Reply::Done
+        }
         Request::Now => Reply::Lsn(database.now()?),
         Request::Digest => Reply::Digest(database.digest()?),
         Request::Drain => {

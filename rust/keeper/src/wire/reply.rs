@@ -82,7 +82,7 @@ impl Reply {
             Operation::DirtySince => Self::Flag(fields.flag("an answer")?),
             Operation::Now => Self::Lsn(Lsn::new(fields.u64()?)),
             Operation::Digest => Self::Digest(fields.array()?),
-            Operation::DropMark | Operation::Drain | Operation::Close => Self::Done,
+            Operation::DropMark | Operation::Drain | Operation::Close | Operation::CloneTo => Self::Done,
         };
         fields.end()?;
         Ok(reply)

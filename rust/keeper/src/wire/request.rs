@@ -20,12 +20,13 @@ pub(crate) enum Operation {
     Digest = 9,
     Drain = 10,
     Close = 11,
+    CloneTo = 14,
 }
 
 impl Operation {
     /// Every one, for those who try them all.
     #[cfg(any(test, feature = "fuzzing"))]
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Hello,
         Self::Open,
         Self::Mark,
@@ -37,6 +38,7 @@ impl Operation {
         Self::Digest,
         Self::Drain,
         Self::Close,
+        Self::CloneTo,
     ];
 }
 
@@ -67,6 +69,11 @@ pub(crate) enum Request {
     DirtySince {
         to: Target,
     },
+    /// The path is absolute.
+    CloneTo {
+        to: Target,
+        path: PathBuf,
+    },
     Now,
     Digest,
     Drain,
@@ -83,6 +90,7 @@ impl Request {
             Self::DropMark { .. } => Operation::DropMark,
             Self::Rewind { .. } => Operation::Rewind,
             Self::DirtySince { .. } => Operation::DirtySince,
+            Self::CloneTo { .. } => Operation::CloneTo,
             Self::Now => Operation::Now,
             Self::Digest => Operation::Digest,
             Self::Drain => Operation::Drain,
@@ -109,6 +117,10 @@ impl Request {
                 out.push(u8::from(*use_earliest));
             }
             Self::DirtySince { to } => put_target(out, to),
+            Self::CloneTo { to, path } => {
+                put_target(out, to);
+                put_path(out, path);
+            }
             Self::Marks | Self::Now | Self::Digest | Self::Drain | Self::Close => {}
         }
     }
@@ -140,6 +152,7 @@ impl Request {
             9 => Self::Digest,
             10 => Self::Drain,
             11 => Self::Close,
+            14 => Self::CloneTo { to: take_target(&mut fields)?, path: fields.path()? },
             found => return Err(WireError::Value { what: "an operation", found: found.into() }),
         };
         fields.end()?;
@@ -277,6 +290,7 @@ mod tests {
                 options: RewindOptions { timeout, use_earliest },
             }),
             target().prop_map(|to| Request::DirtySince { to }),
+            (target(), any::<String>()).prop_map(|(to, path)| Request::CloneTo { to, path: path.into() }),
             Just(Request::Marks),
             Just(Request::Now),
             Just(Request::Digest),

@@ -1,0 +1,65 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dbrewind_core::Timestamp;
+use dbrewind_sqlite::At;
+use pyo3::prelude::*;
+
+use crate::lsn::PyLsn;
+use crate::time;
+
+/// A moment of the database, to be read beside the live one.
+#[pyclass(name = "At", module = "dbrewind", frozen)]
+pub(crate) struct PyAt {
+    uri: String,
+    lsn: PyLsn,
+    time: Timestamp,
+    /// Keeps what the moment needs; `None` after `close`.
+    held: Mutex<Option<At>>,
+}
+
+impl PyAt {
+    pub(crate) fn of(path: &Arc<str>, at: At) -> Self {
+        let lsn = PyLsn::of(path, at.lsn());
+        Self { uri: at.uri().to_owned(), lsn, time: at.time(), held: Mutex::new(Some(at)) }
+    }
+}
+
+#[pymethods]
+impl PyAt {
+    /// For `sqlite3.connect(at.uri, uri=True)`.
+    #[getter]
+    fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// The moment.
+    #[getter]
+    fn lsn(&self) -> PyLsn {
+        self.lsn.clone()
+    }
+
+    /// When it was, in UTC.
+    #[getter]
+    fn time<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        time::to_python(py, self.time)
+    }
+
+    /// Give back what is kept for connections that are still to come. Open ones go on.
+    fn close(&self) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn __enter__<'a, 'py>(slf: &'a Bound<'py, Self>) -> &'a Bound<'py, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (exc_type, exc, traceback, /))]
+    fn __exit__(&self, exc_type: &Bound<'_, PyAny>, exc: &Bound<'_, PyAny>, traceback: &Bound<'_, PyAny>) {
+        let _ = (exc_type, exc, traceback);
+        self.close();
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<At {}: {:?}>", self.lsn.lsn(), self.uri)
+    }
+}
