@@ -4,7 +4,7 @@ from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, final
+from typing import Literal, TypeAlias, final
 
 from typing_extensions import Self
 
@@ -14,6 +14,7 @@ __all__ = [
     "BusyError",
     "ClosedError",
     "Database",
+    "Diff",
     "Error",
     "FileMissingError",
     "FileReplacedError",
@@ -34,6 +35,7 @@ __all__ = [
     "StoreDamagedError",
     "StoreFullError",
     "StoreVersionError",
+    "TableDiff",
     "TwoSqlitesError",
     "UnreachableError",
     "UnsafeJournalWarning",
@@ -144,6 +146,12 @@ class Database:
         InvalidArgumentError if there is a file at `path`. The file has its name when it is complete and on disk; after
         an error or a kill there is none. Takes time for what the database holds, and no lock on it.
         """
+    def diff(self, a: str | Mark | Lsn | datetime, b: str | Mark | Lsn | datetime | None = None) -> Diff:
+        """Which rows, and which parts of the schema, differ between two moments; `b` None: the present one.
+
+        Costs what has changed, not what the tables hold, unless long values were overwritten in place (as-of.md). Rows
+        of SQLite's own tables (`sqlite_sequence`) are left out. UnsupportedError where recording runs in the keeper.
+        """
     def dirty_since(self, to: str | Mark | Lsn | datetime) -> bool:
         """Whether anything was committed since `to`. Takes the same time for any database and any change."""
     def now(self) -> Lsn:
@@ -190,6 +198,46 @@ class At:
         traceback: TracebackType | None,
         /,
     ) -> None: ...
+
+@final
+class Diff:
+    """What differs between two moments. False if nothing does; `str()` tells it in lines."""
+
+    @property
+    def before(self) -> Lsn:
+        """The first moment."""
+    @property
+    def after(self) -> Lsn:
+        """The second moment."""
+    @property
+    def schema(self) -> dict[str, Literal["created", "dropped", "changed"]]:
+        """Tables, indexes, views and triggers that differ: `{"table users": "created"}`."""
+    @property
+    def tables(self) -> dict[str, TableDiff]:
+        """The tables with rows that differ, by name."""
+    @property
+    def pages_read(self) -> int:
+        """How many pages were read for it."""
+    def __bool__(self) -> bool: ...
+
+_Value: TypeAlias = int | float | str | bytes | None
+
+@final
+class TableDiff:
+    """The rows of one table that differ: their rowids, or the primary keys of a table WITHOUT ROWID.
+
+    A key of one column is its value, one of several a tuple.
+    """
+
+    @property
+    def inserted(self) -> list[_Value | tuple[_Value, ...]]:
+        """There at the second moment only."""
+    @property
+    def deleted(self) -> list[_Value | tuple[_Value, ...]]:
+        """There at the first moment only."""
+    @property
+    def updated(self) -> list[_Value | tuple[_Value, ...]]:
+        """There at both, with different content."""
 
 @final
 class Lsn:

@@ -125,3 +125,30 @@ def test_the_keeper_names_the_way_out(wal_db: Path) -> None:
         db.mark("seeded")
         with pytest.raises(dbrewind.UnsupportedError, match=r"db\.clone"):
             db.at("seeded")
+
+
+def test_what_differs(app_db: Path, connect: Connect) -> None:
+    with dbrewind.open(app_db) as db:
+        app = connect(app_db)
+        db.mark("seeded")
+        assert not db.diff("seeded")
+        assert str(db.diff("seeded")) == "nothing differs"
+        app.execute("UPDATE users SET name = 'other' WHERE id IN (3, 50)")
+        app.execute("DELETE FROM users WHERE id = 9")
+        app.execute("INSERT INTO users VALUES (500, 'new')")
+        app.execute("CREATE TABLE pairs(a TEXT, b INTEGER, PRIMARY KEY(a, b)) WITHOUT ROWID")
+        app.execute("INSERT INTO pairs VALUES ('x', 1)")
+        diff = db.diff("seeded")
+        assert isinstance(diff, dbrewind.Diff)
+        users = diff.tables["users"]
+        assert (users.inserted, users.deleted, users.updated) == ([500], [9], [3, 50])
+        assert diff.tables["pairs"].inserted == [("x", 1)]
+        assert set(diff.tables) == {"users", "pairs"}
+        assert diff.schema == {"table pairs": "created"}
+        assert "users: 1 inserted (500), 1 deleted (9), 2 updated (3, 50)" in str(diff)
+        assert diff.pages_read > 0
+        db.mark("later")
+        db.rewind("seeded")
+        assert not db.diff("seeded")
+        assert db.diff("later", "seeded").tables["users"].inserted == [9]
+        assert db.diff(diff.before, diff.after).tables["users"].inserted == [500]

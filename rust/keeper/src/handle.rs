@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use dbrewind_sqlite::{
-    At, Database, Error as EngineError, JournalMode, Lsn, Mark, OpenOptions, RewindOptions, Rewound,
+    At, Database, Diff, Error as EngineError, JournalMode, Lsn, Mark, OpenOptions, RewindOptions, Rewound,
     SqliteApi, Target,
 };
 
@@ -190,6 +190,22 @@ impl Handle {
     /// `DBR022` when there is a file at the path, `DBR003`, `DBR011` no such target. Nothing is left at the path.
     pub fn clone_to(&self, to: &Target, path: &Path) -> Result<(), Error> {
         pass!(self, handle => handle.clone_to(to, path))
+    }
+
+    /// Which rows, and which parts of the schema, differ between two moments; `to`: `None` for the present one.
+    ///
+    /// # Errors
+    /// `DBR003`, `DBR011` no such target. `DBR021` when the engine runs in a keeper.
+    pub fn diff(&self, from: &Target, to: Option<&Target>) -> Result<Diff, Error> {
+        match self {
+            Self::Inside(database) => Ok(database.diff(from, to)?),
+            Self::Keeper(_) => Err(EngineError::Unsupported {
+                what: "two moments are not compared where the engine runs in a keeper; make copies of both with \
+                       db.clone(to, path), and compare them"
+                    .to_owned(),
+            }
+            .into()),
+        }
     }
 
     /// The moment of the newest commit or rewind.

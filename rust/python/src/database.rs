@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
 use crate::at::PyAt;
+use crate::diff::PyDiff;
 use crate::error::{raise, warn_of_unsafe_journal, with_code};
 use crate::lsn::PyLsn;
 use crate::mark::PyMark;
@@ -187,6 +188,14 @@ impl PyDatabase {
         let target = self.target(to)?;
         let path = file_name(path)?;
         self.run(to.py(), |handle| handle.clone_to(&target, &path))
+    }
+
+    /// Which rows differ between two moments.
+    #[pyo3(signature = (a, b=None))]
+    fn diff(&self, a: &Bound<'_, PyAny>, b: Option<&Bound<'_, PyAny>>) -> PyResult<PyDiff> {
+        let from = self.target(a)?;
+        let to = b.map(|b| self.target(b)).transpose()?;
+        Ok(PyDiff::of(&self.path, self.run(a.py(), |handle| handle.diff(&from, to.as_ref()))?))
     }
 
     /// Whether anything was committed since `to`.

@@ -4,6 +4,7 @@
 
 mod at;
 mod database;
+mod diff;
 mod error;
 mod host;
 mod keeper;
@@ -23,6 +24,8 @@ fn _dbrewind(module: &Bound<'_, PyModule>) -> PyResult<()> {
     error::add_to(module)?;
     module.add_class::<at::PyAt>()?;
     module.add_class::<database::PyDatabase>()?;
+    module.add_class::<diff::PyDiff>()?;
+    module.add_class::<diff::PyTableDiff>()?;
     module.add_class::<lsn::PyLsn>()?;
     module.add_class::<mark::PyMark>()?;
     module.add_class::<rewound::PyRewound>()?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use dbrewind_core::{DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, Timestamp, Unreachable};
 
-use crate::as_of::{self, At, Origin};
+use crate::as_of::{self, At, Diff, Origin};
 use crate::engine::{Change, Engine, JournalMode, SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::SqliteApi;
@@ -278,6 +278,36 @@ impl Database {
     pub fn at(&self, to: &Target) -> Result<At, Error> {
         let (lsn, time) = self.moment_to_read(to)?;
         At::new(&self.origin, lsn, time)
+    }
+
+    /// Which rows, and which parts of the schema, differ between two moments; `to`: `None` for the present one. Reads the
+    /// pages that differ, the inner pages of the tables, and nothing else, unless long values were overwritten in place:
+    /// see `rust/docs/as-of.md`, "What differs".
+    ///
+    /// # Errors
+    /// As [`rewind`](Self::rewind) for both moments.
+    pub fn diff(&self, from: &Target, to: Option<&Target>) -> Result<Diff, Error> {
+        let from = self.at(from)?;
+        let to = match to {
+            Some(to) => self.at(to)?,
+            None => {
+                let (lsn, time) = self.present_to_read()?;
+                At::new(&self.origin, lsn, time)?
+            }
+        };
+        as_of::diff(&self.origin, &from, &to)
+    }
+
+    /// The present moment, kept for reading from now on, and its time.
+    fn present_to_read(&self) -> Result<(Lsn, Timestamp), Error> {
+        self.with(|engine| {
+            let lsn = engine.moment()?.lsn;
+            engine.drain(self.timeout)?;
+            let mut history = locked(&self.history);
+            history.catch_up()?;
+            let time = history.timeline.time_of(lsn).ok_or(Error::NoSuchMoment { lsn })?;
+            Ok((lsn, time))
+        })
     }
 
     /// Copies the database as it was at the target into a new file, a plain SQLite database, while others read and write.

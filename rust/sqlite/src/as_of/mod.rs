@@ -3,6 +3,7 @@
 
 mod at;
 mod clone;
+mod diff;
 mod origin;
 mod presence;
 mod trust;
@@ -10,6 +11,8 @@ mod view;
 
 pub use at::At;
 pub(crate) use clone::clone_to;
+pub(crate) use diff::diff;
+pub use diff::{Altered, Diff, SchemaChange, TableDiff, Value};
 pub(crate) use origin::Origin;
 pub(crate) use presence::Presence;
 pub(crate) use view::View;

@@ -82,6 +82,11 @@ impl View {
         self.size
     }
 
+    /// Bytes of a key.
+    pub(crate) fn block(&self) -> u64 {
+        self.block
+    }
+
     /// Reads bytes; past the end they are zeros.
     pub(crate) fn read(&mut self, out: &mut [u8], offset: u64) -> Result<(), Error> {
         let within = self.size.saturating_sub(offset).min(out.len() as u64);

@@ -35,6 +35,26 @@ impl Connection {
     ) -> Result<Self, c_int> {
         let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| types::SQLITE_CANTOPEN)?;
         let flags = types::SQLITE_OPEN_READWRITE | types::SQLITE_OPEN_PRIVATECACHE;
+        Self::open_named(api, &name, flags, vfs, busy)
+    }
+
+    /// Opens what an URI names, to be read only.
+    ///
+    /// # Errors
+    /// SQLite's result code.
+    pub(crate) fn open_uri(api: SqliteApi, uri: &str) -> Result<Self, c_int> {
+        let name = CString::new(uri).map_err(|_| types::SQLITE_CANTOPEN)?;
+        let flags = types::SQLITE_OPEN_READONLY | types::SQLITE_OPEN_PRIVATECACHE | types::SQLITE_OPEN_URI;
+        Self::open_named(api, &name, flags, None, Duration::ZERO)
+    }
+
+    fn open_named(
+        api: SqliteApi,
+        name: &CStr,
+        flags: c_int,
+        vfs: Option<&CStr>,
+        busy: Duration,
+    ) -> Result<Self, c_int> {
         let mut raw = std::ptr::null_mut();
         let vfs = vfs.map_or(std::ptr::null(), CStr::as_ptr);
         // SAFETY: C strings that outlive the call, and a valid place for the result.

@@ -1,0 +1,118 @@
+//! The pages of a moment, as SQLite's file format has them.
+
+use std::collections::BTreeSet;
+
+use super::btree::PageKind;
+use crate::as_of::View;
+use crate::error::Error;
+use crate::file::{self, Header};
+
+/// SQLite's lock bytes; the page there is never used.
+const PENDING_BYTE: u64 = 0x4000_0000;
+
+/// See the module.
+pub(super) struct Pages {
+    view: View,
+    /// Bytes of a page.
+    pub(super) size: u32,
+    /// Bytes of it that are used.
+    pub(super) usable: usize,
+    /// How many there are.
+    pub(super) count: u32,
+    /// 1 UTF-8, 2 UTF-16 little-endian, 3 big-endian.
+    pub(super) encoding: u32,
+    /// Pages that were read for overflow chains.
+    pub(super) followed: BTreeSet<u32>,
+    /// How many pages were read.
+    pub(super) read: u64,
+    first_trunk: u32,
+    auto_vacuum: bool,
+}
+
+impl Pages {
+    pub(super) fn new(mut view: View) -> Result<Self, Error> {
+        let mut start = [0; Header::LEN];
+        view.read(&mut start, 0)?;
+        let Some(header) = Header::parse(&start) else {
+            // No bytes: a database without anything.
+            return Ok(Self {
+                size: u32::try_from(view.block()).unwrap_or(0),
+                view,
+                usable: 0,
+                count: 0,
+                encoding: 1,
+                followed: BTreeSet::new(),
+                read: 0,
+                first_trunk: 0,
+                auto_vacuum: false,
+            });
+        };
+        let size = header.page_size;
+        let reserved = start.get(20).copied().unwrap_or(0);
+        let held = u32::try_from(view.size() / u64::from(size)).unwrap_or(u32::MAX);
+        Ok(Self {
+            view,
+            size,
+            usable: (size as usize).saturating_sub(usize::from(reserved)),
+            count: header.pages.unwrap_or(held).min(held),
+            encoding: file::number(&start, 56),
+            followed: BTreeSet::new(),
+            read: 1,
+            first_trunk: file::number(&start, file::FIRST_TRUNK),
+            auto_vacuum: file::number(&start, 52) != 0,
+        })
+    }
+
+    /// Bytes of what the log speaks of.
+    pub(super) fn block(&self) -> u64 {
+        self.view.block()
+    }
+
+    /// A whole page.
+    pub(super) fn page(&mut self, number: u32) -> Result<Vec<u8>, Error> {
+        if number == 0 || number > self.count {
+            return Err(damaged(&format!("it names page {number} of {}", self.count)));
+        }
+        let mut page = vec![0; self.size as usize];
+        self.view.read(&mut page, u64::from(number - 1) * u64::from(self.size))?;
+        self.read += 1;
+        Ok(page)
+    }
+
+    /// Whether it begins as a page of a tree does. One of an overflow chain does not, in a database of less than 2^25 pages.
+    pub(super) fn is_of_a_tree(&mut self, number: u32) -> Result<bool, Error> {
+        Ok(self.count < 1 << 25 && PageKind::of(&self.page(number)?, number).is_some())
+    }
+
+    /// Whether it is a page of pointers that only `auto_vacuum` has.
+    pub(super) fn is_map(&self, page: u32) -> bool {
+        let each = u32::try_from(self.usable / 5 + 1).unwrap_or(1).max(1);
+        let lock = u32::try_from(PENDING_BYTE / u64::from(self.size.max(1)) + 1).unwrap_or(0);
+        if !self.auto_vacuum || page < 2 {
+            return page == lock;
+        }
+        let place = (page - 2) / each * each + 2;
+        let place = if place == lock { place + 1 } else { place };
+        page == place || page == lock
+    }
+
+    /// The pages of the free list.
+    pub(super) fn free(&mut self) -> Result<BTreeSet<u32>, Error> {
+        let mut free = BTreeSet::new();
+        let mut trunk = self.first_trunk;
+        while trunk != 0 && free.insert(trunk) {
+            let page = self.page(trunk)?;
+            let count = (file::number(&page, 4) as usize).min(self.usable / 4);
+            free.extend((0..count).map(|leaf| file::number(&page, 8 + 4 * leaf)));
+            trunk = file::number(&page, 0);
+        }
+        Ok(free)
+    }
+}
+
+/// What was read is not as SQLite writes it.
+pub(super) fn damaged(what: &str) -> Error {
+    Error::Unsupported {
+        what: format!("the database was damaged at that moment: {what}; compare copies of both moments"),
+    }
+}
