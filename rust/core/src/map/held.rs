@@ -34,10 +34,10 @@ impl Held {
 }
 
 impl Held {
-    /// Takes a byte together with others who do. Nobody has such a byte for himself but for a moment.
-    pub(crate) fn take_shared(path: &Path, byte: u32) -> io::Result<Option<Self>> {
+    /// Takes a byte together with others who do, waiting at most this long for somebody who has it for himself.
+    pub(crate) fn share(path: &Path, byte: u32, timeout: Duration) -> io::Result<Option<Self>> {
         let file = LockFile::open_existing(path)?;
-        let taken = file.try_share(byte)?;
+        let taken = file.share_within(byte, timeout)?;
         Ok(taken.then_some(Self { file: Some(file), byte, idle: None }))
     }
 }

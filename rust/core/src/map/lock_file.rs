@@ -59,49 +59,21 @@ impl LockFile {
         os_linux::try_lock(self.fd, byte)
     }
 
-    /// Takes a byte together with others who do; `false` when somebody has it for himself.
-    pub(crate) fn try_share(&self, byte: u32) -> io::Result<bool> {
+    /// Takes a byte together with others who do, waiting at most this long for somebody who has it for himself.
+    pub(crate) fn share_within(&self, byte: u32, timeout: Duration) -> io::Result<bool> {
         self.mine()?;
-        os_linux::try_share(self.fd, byte)
+        retry(timeout, || os_linux::try_share(self.fd, byte), || false)
     }
 
     /// Takes a byte, waiting at most this long; `false` when somebody else had it all the time.
     pub(crate) fn lock_within(&self, byte: u32, timeout: Duration) -> io::Result<bool> {
-        self.lock_until(byte, timeout, || false)
+        retry(timeout, || self.try_lock(byte), || false)
     }
 
     /// As [`LockFile::lock_within`], and fails with `Interrupted` when the calling thread is interrupted.
     pub(crate) fn lock_patiently(&self, byte: u32, timeout: Duration) -> io::Result<bool> {
         let mut patience: Option<Patience> = None;
-        self.lock_until(byte, timeout, || patience.get_or_insert_default().is_over())
-    }
-
-    fn lock_until(
-        &self,
-        byte: u32,
-        timeout: Duration,
-        mut give_up: impl FnMut() -> bool,
-    ) -> io::Result<bool> {
-        const LONGEST: Duration = Duration::from_millis(1);
-        let mut end = None;
-        let mut pause = Duration::from_micros(20);
-        loop {
-            if self.try_lock(byte)? {
-                return Ok(true);
-            }
-            let now = Instant::now();
-            // A timeout past the end of time is none.
-            let end = *end.get_or_insert_with(|| now.checked_add(timeout));
-            let left = end.map_or(LONGEST, |end| end.saturating_duration_since(now));
-            if left.is_zero() {
-                return Ok(false);
-            }
-            if give_up() {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-            std::thread::sleep(pause.min(left));
-            pause = (pause * 2).min(LONGEST);
-        }
+        retry(timeout, || self.try_lock(byte), || patience.get_or_insert_default().is_over())
     }
 
     /// Lets a byte go.
@@ -119,6 +91,34 @@ impl LockFile {
     /// In a child the descriptor is closed already, and its number may be another file's.
     fn mine(&self) -> io::Result<()> {
         if self.generation.forked() { Err(io::ErrorKind::Unsupported.into()) } else { Ok(()) }
+    }
+}
+
+/// Tries until it works, at most this long.
+fn retry(
+    timeout: Duration,
+    mut attempt: impl FnMut() -> io::Result<bool>,
+    mut give_up: impl FnMut() -> bool,
+) -> io::Result<bool> {
+    const LONGEST: Duration = Duration::from_millis(1);
+    let mut end = None;
+    let mut pause = Duration::from_micros(20);
+    loop {
+        if attempt()? {
+            return Ok(true);
+        }
+        let now = Instant::now();
+        // A timeout past the end of time is none.
+        let end = *end.get_or_insert_with(|| now.checked_add(timeout));
+        let left = end.map_or(LONGEST, |end| end.saturating_duration_since(now));
+        if left.is_zero() {
+            return Ok(false);
+        }
+        if give_up() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        std::thread::sleep(pause.min(left));
+        pause = (pause * 2).min(LONGEST);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::time::Duration;
 
 use super::manifest;
 use crate::error::AppendError;
@@ -34,10 +35,10 @@ impl Inner {
         mut wanted: impl FnMut(u32) -> bool,
     ) -> Result<bool, AppendError> {
         let old = self.first();
-        // Nothing that somebody looks at for long.
-        if self.locks.locked_elsewhere(locks::WINDOW_HELD, 1).unwrap_or(true) {
-            return Ok(false);
-        }
+        let io = |action| move |source| AppendError::Io { action, source };
+        // Nothing that somebody looks at for long; nor does anybody begin to, until it is known what stays.
+        let alone = Held::take(&self.lock_path(), locks::WINDOW_HELD, Duration::ZERO);
+        let Some(_alone) = alone.map_err(io("evict segments"))? else { return Ok(false) };
         let ready = self.control.ready().min(self.control.current());
         let mut first = old;
         while first < ready && wanted(first) && self.is_settled(first)? {
@@ -46,7 +47,6 @@ impl Inner {
         if first == old {
             return Ok(false);
         }
-        let io = |action| move |source| AppendError::Io { action, source };
         if !self.locks.is_at(&self.lock_path()) {
             // The folder may be another store's by now.
             return Err(io("evict segments")(io::ErrorKind::NotFound.into()));
@@ -122,5 +122,36 @@ impl Inner {
         }
         self.recent.forget_below(upto);
         self.evicted.fetch_max(upto, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::Kind;
+    use crate::store::{Head, Store, StoreOptions};
+    use crate::types::{Key, Lsn, ObjectId};
+
+    #[test]
+    fn hazard_somebody_begins_to_read_while_segments_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StoreOptions { first_segment: 4096, max_segment: 4096, limit: 1 << 20 };
+        let store = Store::open(dir.path(), &options).unwrap();
+        for lsn in 1..20 {
+            let head = Head::new(Kind::Note, ObjectId::new(0), Key::new(1), Lsn::new(lsn));
+            store.append(head, &[&[7; 600]]).unwrap();
+        }
+        let inner = &store.inner;
+        inner.control.raise_ready(3);
+        let mut begun = Vec::new();
+        let evicted = inner.evict_while(|_| {
+            begun
+                .push(Held::share(&inner.lock_path(), locks::WINDOW_HELD, Duration::ZERO).unwrap().is_some());
+            true
+        });
+        assert!(evicted.unwrap());
+        assert_eq!(begun, [false, false]);
+        assert_eq!(store.first_segment(), 3);
+        drop(store.hold_window().unwrap());
     }
 }

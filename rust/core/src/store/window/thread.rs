@@ -9,6 +9,7 @@ use super::prepare::Alive;
 use crate::error::LockError;
 use crate::map::{self, Held};
 use crate::store::handle::Inner;
+use crate::store::roll::PATIENCE;
 use crate::store::{Store, locks};
 
 /// How often to look when the log has not moved on to another segment: eras may be needed, or time pass.
@@ -59,7 +60,7 @@ impl Store {
         }
     }
 
-    /// Keeps everybody from evicting anything while the answer is there.
+    /// Keeps everybody from evicting anything while the answer is there. Waits for the end of an eviction that is under way.
     ///
     /// # Errors
     /// When the lock file cannot be locked.
@@ -69,7 +70,7 @@ impl Store {
             return Err(LockError::Forked);
         }
         let io = |source| LockError::Io { action: "hold the window", source };
-        let held = Held::take_shared(&inner.lock_path(), locks::WINDOW_HELD).map_err(io)?;
+        let held = Held::share(&inner.lock_path(), locks::WINDOW_HELD, PATIENCE).map_err(io)?;
         let held = held.ok_or_else(|| io(std::io::ErrorKind::TimedOut.into()))?;
         Ok(WindowHold { _held: held })
     }
