@@ -2,10 +2,14 @@ use super::path::Place;
 use super::value::{Source, View};
 use super::{Timeline, Unreachable};
 use crate::error::Code;
+use crate::format::Engine;
 use crate::types::{Extent, Key, Lsn};
 
 /// More keys than this are no plan, but a sign of a nonsensical extent.
 const MOST_KEYS: u64 = 1 << 32;
+
+/// How many rewinds, from the newest on, may be found to have led to a target before.
+const LATEST_REWINDS: usize = 16;
 
 /// What must be written to make one moment of another.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -75,7 +79,7 @@ impl Timeline {
         let fork = self.fork(from, to);
 
         let here = if present { View::present(self, from) } else { View::at(self, from) };
-        let there = View::at(self, to);
+        let there = View::at(self, self.newest_like(to));
         let keys = self.differing(from, present, to, fork, extent)?;
         let items = keys.into_iter().filter_map(|key| {
             let source = there.source(key);
@@ -83,6 +87,20 @@ impl Timeline {
             (!same).then_some((key, source))
         });
         Ok(Plan { target, parting: self.canonical(fork), extent, items: items.collect() })
+    }
+
+    /// A later moment with the same state whose images are newer, or the moment itself: who goes back to one mark again and
+    /// again finds what the last round overwrote, not what the first one did.
+    fn newest_like(&self, moment: Place) -> Place {
+        let state = self.canonical(moment.lsn);
+        let again = self.rewinds.iter().rev().take(LATEST_REWINDS);
+        let mut again = again.filter(|rewind| rewind.lsn > moment.lsn);
+        let found = again.find(|rewind| self.canonical(rewind.lsn) == state);
+        // In an era of after-images a rewind adds none that would be newer.
+        let place = found.and_then(|rewind| self.place(rewind.lsn));
+        let before_images =
+            |place: &Place| self.era_log(place.era).is_some_and(|log| log.era.engine == Engine::Rollback);
+        place.filter(before_images).unwrap_or(moment)
     }
 
     /// The keys up to the extent that may differ between two moments, ascending.

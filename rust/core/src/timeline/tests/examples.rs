@@ -179,6 +179,25 @@ fn a_before_image_tells_every_moment_before_it() {
     assert_eq!(history.reachable(2), Err(Unreachable::NotAMoment { lsn: Lsn::new(2) }));
 }
 
+/// Key 4 was overwritten before the rewind only, key 5 before and after it: what it was is in the newer image, too.
+#[test]
+fn who_goes_back_again_reads_the_images_of_the_last_round() {
+    let history = History::begin(Engine::Rollback, 0, 9)
+        .commit(1, 9)
+        .mark("a", 1)
+        .image(Kind::Before, 4, 2, 20)
+        .image(Kind::Before, 5, 2, 21)
+        .commit(2, 9)
+        .image(Kind::Before, 4, 3, 30)
+        .image(Kind::Before, 5, 3, 31)
+        .rewind(3, 1, 2, 9)
+        .image(Kind::Before, 5, 4, 40)
+        .commit(4, 9);
+    assert_eq!(history.plan(4, 1), [(5, Ok(40))]);
+    assert_eq!(history.plan(4, 3), [(5, Ok(40))]);
+    assert_eq!(history.plan(4, 2), [(4, Ok(30)), (5, Ok(31))]);
+}
+
 #[test]
 fn what_an_unrecorded_transaction_captured_is_undone_as_well() {
     let history =
