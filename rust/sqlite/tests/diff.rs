@@ -1,6 +1,6 @@
 //! Rows that differ between two moments.
 #![cfg(feature = "bundled")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test panics")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a failing test panics")]
 
 mod support;
 
