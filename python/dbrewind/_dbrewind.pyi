@@ -58,6 +58,7 @@ def open(
     engine: Literal["auto", "keeper", "inside"] = "auto",
     limit: int | None = None,
     seal: bool = True,
+    moments: Literal["marks", "commits"] | None = None,
 ) -> Database:
     """Attach to a database file and record it from now on, until `close`.
 
@@ -78,6 +79,9 @@ def open(
       new store. A store that would have to grow past it records no more (StoreFullError); the application goes on.
     - `seal`: rewrite the full parts of the store in the background, so that they take a fraction of the room: a thread of the
       lowest priority, which rests while anybody writes. A rewind to what was rewritten takes a little longer.
+    - `moments`: for a database in a rollback mode: `rewind` reaches "marks", which are marks and both ends of each rewind,
+      or each of its "commits", as always in WAL mode; that saves a changed page again in every transaction. It belongs to
+      the store, as `limit` does; "marks" in a new one.
 
     Errors: FileMissingError, NotADatabaseError, NotWritableError, UnreachableError, TwoSqlitesError, UnsupportedError,
     StoreDamagedError, StoreVersionError, StoreFullError, InvalidArgumentError, BusyError, KeeperFailedError.

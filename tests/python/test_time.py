@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import dbrewind
+from conftest import create
 
 
 def pause() -> datetime:
@@ -81,6 +82,37 @@ def test_the_time_of_a_mark_and_of_a_moment_lead_there(
             done = db.rewind(mark.time)
             assert done.to == mark.lsn
             assert db.rewind(done.time).to == mark.lsn
+
+
+def test_each_commit_of_a_rollback_mode(tmp_path: Path, connect: Callable[[Path], sqlite3.Connection]) -> None:
+    path = create(tmp_path / "app.db", "delete")
+    with dbrewind.open(path, moments="commits") as db:
+        app = connect(path)
+        moments = []
+        for left in (90, 60, 30, 0):
+            app.execute("DELETE FROM users WHERE id > ?", (left,))
+            moments.append((pause(), left, db.now()))
+        for then, left, moment in moments:
+            assert db.rewind(then).to == moment
+            assert users(app) == left
+        assert db.marks() == []
+    with pytest.raises(dbrewind.InvalidArgumentError, match='"marks", "commits" or None'):
+        dbrewind.open(path, moments="all")  # type: ignore[arg-type]
+
+
+def test_a_time_between_two_marks_of_a_rollback_mode(
+    tmp_path: Path, connect: Callable[[Path], sqlite3.Connection]
+) -> None:
+    path = create(tmp_path / "app.db", "delete")
+    with dbrewind.open(path, moments="marks") as db:
+        app = connect(path)
+        app.execute("DELETE FROM users WHERE id > 90")
+        mark = db.mark("left 90")
+        app.execute("DELETE FROM users WHERE id > 60")
+        then = pause()
+        app.execute("DELETE FROM users WHERE id > 30")
+        done = db.rewind(then)
+        assert (users(app), done.to) == (90, mark.lsn)
 
 
 def test_before_the_window(app_db: Path, connect: Callable[[Path], sqlite3.Connection]) -> None:

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use dbrewind_core::Code;
 use dbrewind_keeper::{Choice, Handle};
-use dbrewind_sqlite::{Journal, OpenOptions, Synchronous};
+use dbrewind_sqlite::{Journal, Moments, OpenOptions, Synchronous};
 use pyo3::prelude::*;
 
 use crate::database::PyDatabase;
@@ -13,7 +13,7 @@ use crate::{host, keeper};
 
 /// Attach to a database file and record it from now on, until `close`.
 #[pyfunction]
-#[pyo3(signature = (path, *, store=None, timeout=5.0, synchronous="normal", journal=None, default_vfs=true, engine="auto", limit=None, seal=true))]
+#[pyo3(signature = (path, *, store=None, timeout=5.0, synchronous="normal", journal=None, default_vfs=true, engine="auto", limit=None, seal=true, moments=None))]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python function")]
 pub(crate) fn open<'py>(
     py: Python<'py>,
@@ -26,6 +26,7 @@ pub(crate) fn open<'py>(
     engine: &str,
     limit: Option<i64>,
     seal: bool,
+    moments: Option<&str>,
 ) -> PyResult<Bound<'py, PyDatabase>> {
     let path = file_name(path)?;
     if path == Path::new("") || path == Path::new(":memory:") {
@@ -51,6 +52,12 @@ pub(crate) fn open<'py>(
         default_vfs,
         limit: limit.map(|bytes| limit_of(py, bytes)).transpose()?,
         seal,
+        moments: match moments {
+            None => None,
+            Some("marks") => Some(Moments::Marks),
+            Some("commits") => Some(Moments::Commits),
+            Some(other) => return Err(not_one_of(py, "moments", other, r#""marks", "commits" or None"#)),
+        },
         ..OpenOptions::default()
     };
     let choice = match engine {

@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use dbrewind_sqlite::{Database, OpenOptions, SqliteApi, Synchronous, Target};
+use dbrewind_sqlite::{Database, Moments, OpenOptions, SqliteApi, Synchronous, Target};
 use rusqlite::Connection;
 
 const ROWS: i64 = 100_000;
@@ -45,11 +45,12 @@ fn updates(c: &Connection, round: i64, first: i64) -> Duration {
     started.elapsed() / 500
 }
 
-fn commits(mode: &str) {
+fn commits(mode: &str, moments: Moments) {
     let plain_dir = tempfile::tempdir().unwrap();
     let shim_dir = tempfile::tempdir().unwrap();
     let (plain, recorded) = (fixture(plain_dir.path()), fixture(shim_dir.path()));
-    let options = OpenOptions { journal: None, synchronous: Synchronous::Off, ..OpenOptions::default() };
+    let options =
+        OpenOptions { synchronous: Synchronous::Off, moments: Some(moments), ..OpenOptions::default() };
     let db = Database::open(SqliteApi::bundled(), &recorded, &options).unwrap();
     let (p, r) = (connect(&plain, "unix", mode), connect(&recorded, "dbrewind", mode));
     db.mark("start").unwrap();
@@ -62,7 +63,7 @@ fn commits(mode: &str) {
     }
     let (base, first, again) = (median(base), median(first), median(again));
     println!(
-        "{mode:>9} commit: plain {base:6.2} us, recorded {again:6.2} us ({:.3}x); pages new to the mark {first:6.2} us ({:.3}x)",
+        "{mode:>9} commit, {moments:?}: plain {base:6.2} us, recorded {again:6.2} us ({:.3}x); pages new to the mark {first:6.2} us ({:.3}x)",
         again / base,
         first / base
     );
@@ -92,7 +93,8 @@ fn main() {
     let only = std::env::args().nth(1);
     if only.as_deref() != Some("rewinds") {
         for mode in ["delete", "truncate", "persist", "memory", "off"] {
-            commits(mode);
+            commits(mode, Moments::Marks);
+            commits(mode, Moments::Commits);
         }
     }
     if only.as_deref() != Some("commits") {

@@ -45,6 +45,6 @@ pub use engine::JournalMode;
 pub use error::{Error, SqliteCode};
 pub use ffi::{ApiError, SqliteApi, extension_init};
 pub use mark::{Mark, MarkState};
-pub use options::{Journal, OpenOptions, Synchronous};
+pub use options::{Journal, Moments, OpenOptions, Synchronous};
 pub use rewound::{Method, RewindOptions, Rewound};
 pub use target::Target;

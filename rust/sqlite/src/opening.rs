@@ -14,6 +14,7 @@ use crate::journal_mode::{heal, look, set_journal};
 use crate::naming::{beside, left_behind, name_in};
 use crate::objects::{latest_block, lost_marks};
 use crate::options::{Journal, OpenOptions};
+use crate::registers::Registers;
 use crate::rollback::Rollback;
 use crate::switch::{enter_wal, leave_wal};
 use crate::wal::WalEngine;
@@ -117,6 +118,9 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions, hook: Hoo
         JournalMode::Wal => page,
     };
     let object = store.object(&name, block)?;
+    if let Some(moments) = options.moments {
+        Registers::new(&store, object).set_moments(moments);
+    }
     if present == JournalMode::Wal
         && let Some(other) = recorded.filter(|recorded| *recorded != page)
     {

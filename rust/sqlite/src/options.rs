@@ -12,6 +12,17 @@ pub enum Journal {
     Delete,
 }
 
+/// Which moments of a database can be reached. In WAL mode each commit and each rewind can, whatever this says.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Moments {
+    /// Marks, both ends of each rewind, and the beginning of the recording: a page is saved when it is changed for the first
+    /// time after one of them.
+    #[default]
+    Marks,
+    /// Each commit as well: a page is saved whenever a transaction changes it.
+    Commits,
+}
+
 /// How much of the recording survives a power cut. Killed processes never lose anything.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Synchronous {
@@ -54,6 +65,9 @@ pub struct OpenOptions {
     /// room, and a rewind to what lies in them a little longer. By a thread of the lowest priority that rests while anybody
     /// writes. Default `true`.
     pub seal: bool,
+    /// Rollback modes: which moments can be reached. It is the store's, as `limit` is. Default `None`: as it is,
+    /// [`Moments::Marks`] in a new store.
+    pub moments: Option<Moments>,
     /// What the times of commits and rewinds are read from. Default [`Clock::System`].
     pub clock: Clock,
 }
@@ -69,6 +83,7 @@ impl Default for OpenOptions {
             wal_limit: 64 * 1024 * 1024,
             limit: None,
             seal: true,
+            moments: None,
             clock: Clock::System,
         }
     }

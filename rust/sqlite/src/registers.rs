@@ -5,6 +5,7 @@ use dbrewind_core::{Lsn, ObjectId, Store};
 
 use crate::counters;
 use crate::in_flight::InFlight;
+use crate::options::Moments;
 
 /// Which word is what (`format.md`).
 mod number {
@@ -20,6 +21,8 @@ mod number {
     pub(super) const BOUNDARY: usize = 4;
     /// Rollback modes: the length of the database at the boundary.
     pub(super) const BOUNDARY_EXTENT: usize = 5;
+    /// Rollback modes: which moments are kept.
+    pub(super) const MOMENTS: usize = 7;
     /// WAL: the stamp of the newest run; 0 in an era of before-images.
     pub(super) const NEWEST_RUN: usize = 6;
 }
@@ -116,6 +119,26 @@ impl<'a> Registers<'a> {
     pub(crate) fn set_boundary(self, lsn: Lsn, extent: u64) {
         self.set(number::BOUNDARY_EXTENT, extent);
         self.raise(number::BOUNDARY, lsn.get());
+    }
+
+    /// Which moments are kept from now on, for all who record.
+    pub(crate) fn set_moments(self, moments: Moments) {
+        self.set(
+            number::MOMENTS,
+            match moments {
+                Moments::Marks => 1,
+                Moments::Commits => 2,
+            },
+        );
+    }
+
+    /// Which moments are kept.
+    pub(crate) fn moments(self) -> Moments {
+        match self.get(number::MOMENTS) {
+            1 => Moments::Marks,
+            2 => Moments::Commits,
+            _ => Moments::default(),
+        }
     }
 
     /// The stamp of the newest run of the WAL. 0: none was ever begun, or the present era is one of before-images.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use dbrewind_core::{ObjectId, Store, StoreOptions, Timeline};
 use dbrewind_sqlite::{
-    Clock, Code, Database, Error, ManualClock, Method, OpenOptions, RewindOptions, SqliteApi, Synchronous,
-    Target, Timestamp,
+    Clock, Code, Database, Error, ManualClock, Method, Moments, OpenOptions, RewindOptions, SqliteApi,
+    Synchronous, Target, Timestamp,
 };
 use rusqlite::Connection;
 use support::World;
@@ -26,14 +26,18 @@ struct Scene {
 
 impl Scene {
     fn new(mode: &str) -> Self {
+        Self::keeping(mode, Moments::Marks)
+    }
+
+    fn keeping(mode: &str, moments: Moments) -> Self {
         let world = World::new(mode, 4096);
         let clock = ManualClock::new(Timestamp::new(START));
-        let db = record(&world, &clock);
+        let db = record_keeping(&world, &clock, Some(moments));
         let app = connect(&world);
         Self { db, app, clock, world }
     }
 
-    /// Both the file's and a new one, which goes through the shim.
+    /// Commits, and sees to it that the commit is recorded.
     fn insert(&self, text: &str) {
         self.app.execute("insert into t(v) values (?1)", [text]).unwrap();
         self.db.drain().unwrap();
@@ -62,10 +66,15 @@ impl Scene {
 }
 
 fn record(world: &World, clock: &ManualClock) -> Database {
+    record_keeping(world, clock, None)
+}
+
+fn record_keeping(world: &World, clock: &ManualClock, moments: Option<Moments>) -> Database {
     let options = OpenOptions {
         synchronous: Synchronous::Off,
         timeout: Duration::from_secs(10),
         clock: Clock::Manual(clock.clone()),
+        moments,
         ..OpenOptions::default()
     };
     Database::open(SqliteApi::bundled(), &world.path(), &options).unwrap()
@@ -310,5 +319,80 @@ fn every_time_gives_its_state_in_wal_mode() {
 fn every_time_gives_its_state_where_each_commit_is_marked() {
     for seed in 1..=8 {
         against_a_model(&Scene::new("delete"), &mut Dice(seed * 7919), false);
+    }
+}
+
+#[test]
+fn every_commit_of_a_rollback_mode_is_a_moment_where_that_is_asked_for() {
+    for (seed, mode) in (1..).zip(["delete", "truncate", "persist", "memory", "off", "delete", "delete"]) {
+        against_a_model(&Scene::keeping(mode, Moments::Commits), &mut Dice(seed * 7919), true);
+    }
+}
+
+#[test]
+fn which_moments_are_kept_belongs_to_the_store() {
+    let scene = Scene::keeping("delete", Moments::Commits);
+    scene.db.close().unwrap();
+    let db = record(&scene.world, &scene.clock);
+    let mut known = Vec::new();
+    for number in 0..3 {
+        scene.pass(10);
+        scene.insert(&number.to_string());
+        known.push((db.now().unwrap(), db.digest().unwrap()));
+    }
+    for (lsn, digest) in known {
+        db.rewind(&lsn.into(), None).unwrap();
+        assert_eq!(db.digest().unwrap(), digest);
+    }
+}
+
+#[test]
+fn a_time_between_marks_means_the_mark_before() {
+    let scene = Scene::new("delete");
+    scene.pass(10);
+    scene.insert("one");
+    let mark = scene.db.mark("one").unwrap();
+    scene.pass(10);
+    scene.insert("two");
+    scene.pass(10);
+    scene.insert("three");
+    let done = scene.db.rewind(&scene.at(25), None).unwrap();
+    assert_eq!((done.to, done.time.get() / SECOND), (mark.lsn, (START / SECOND) + 10));
+    assert_eq!(scene.rows(), ["one"]);
+}
+
+/// Pages that are cut off, grown over, freed and taken again between two commits that are kept.
+#[test]
+fn kept_commits_of_a_file_that_shrinks_and_grows() {
+    for seed in 1..=4 {
+        let world = World::with("delete", "pragma auto_vacuum = incremental;");
+        let clock = ManualClock::new(Timestamp::new(START));
+        let db = record_keeping(&world, &clock, Some(Moments::Commits));
+        let app = connect(&world);
+        let mut dice = Dice(seed * 104_729);
+        let mut known = Vec::new();
+        for step in 0..120 {
+            clock.advance(Duration::from_secs(1));
+            match dice.roll(6) {
+                0 => app.execute_batch("delete from t where id % 3 = 0").unwrap(),
+                1 => app.execute_batch("pragma incremental_vacuum(5)").unwrap(),
+                2 => app.execute_batch("begin; insert into t(v) values (zeroblob(9000)); rollback").unwrap(),
+                _ => {
+                    let v = "y".repeat(dice.roll(20_000) as usize);
+                    app.execute("insert into t(v) values (?1)", [v]).unwrap();
+                }
+            }
+            if step % 10 == 9 {
+                let (lsn, digest): (dbrewind_sqlite::Lsn, _) = known[dice.roll(known.len() as u64) as usize];
+                db.rewind(&lsn.into(), None).unwrap();
+                assert_eq!(db.digest().unwrap(), digest, "{seed} {step}");
+            }
+            known.push((db.now().unwrap(), db.digest().unwrap()));
+        }
+        for (lsn, digest) in known.iter().rev() {
+            db.rewind(&(*lsn).into(), None).unwrap();
+            assert_eq!(db.digest().unwrap(), *digest, "{seed} {lsn}");
+        }
+        world.check(&app);
     }
 }

@@ -7,7 +7,7 @@
 mod killer;
 mod support;
 
-use dbrewind_sqlite::Target;
+use dbrewind_sqlite::{Code, Database, Moments, OpenOptions, SqliteApi, Target};
 use killer::{Victim, killed};
 use support::{MODES, World};
 
@@ -114,7 +114,7 @@ fn kill_mid_transaction() {
                     kept += 1;
                 }
                 Err(error) => {
-                    assert_eq!(error.code(), dbrewind_sqlite::Code::MarkLost, "{mode} {calls}: {error}");
+                    assert_eq!(error.code(), Code::MarkLost, "{mode} {calls}: {error}");
                     assert!(was_killed, "{mode} {calls}");
                 }
             }
@@ -123,6 +123,53 @@ fn kill_mid_transaction() {
             }
         }
         assert!(kept > 3 && killed_at > 5, "{mode}: {kept} of {killed_at}");
+    }
+}
+
+/// The same where each commit is kept, which the killed process learns from the store: what was committed before is exact or
+/// lost, also after a commit that comes behind the kill.
+#[test]
+fn kill_between_commits_that_are_kept() {
+    for mode in MODES {
+        let (mut kept, mut killed_at) = (0, 0);
+        for calls in 0.. {
+            let world = World::new(mode, 1024);
+            let options = OpenOptions { moments: Some(Moments::Commits), ..world.options() };
+            let mut known = Vec::new();
+            {
+                let db = Database::open(SqliteApi::bundled(), &world.path(), &options).unwrap();
+                let c = world.connect();
+                for first in [0, 80, 160] {
+                    world.fill(&c, first..first + 80);
+                    known.push((db.now().unwrap(), db.digest().unwrap()));
+                }
+            }
+            let was_killed = killed("child_writes", &world, calls, "normal");
+            killed_at += i32::from(was_killed);
+            let db = world.record();
+            let c = world.connect();
+            if calls % 2 == 0 {
+                world.fill(&c, 1000..1050);
+                known.push((db.now().unwrap(), db.digest().unwrap()));
+            }
+            for (lsn, digest) in known.into_iter().rev() {
+                match db.rewind(&Target::from(lsn), None) {
+                    Ok(_) => {
+                        assert_eq!(db.digest().unwrap(), digest, "{mode} {calls} {lsn}");
+                        world.check(&c);
+                        kept += 1;
+                    }
+                    Err(error) => {
+                        assert_eq!(error.code(), Code::MarkLost, "{mode} {calls} {lsn}: {error}");
+                        assert!(was_killed, "{mode} {calls}");
+                    }
+                }
+            }
+            if !was_killed {
+                break;
+            }
+        }
+        assert!(kept > 9 && killed_at > 5, "{mode}: {kept} of {killed_at}");
     }
 }
 

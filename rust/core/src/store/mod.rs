@@ -24,7 +24,7 @@ mod window;
 pub use handle::Store;
 pub use locks::{HolderLock, ObjectLock};
 pub use options::StoreOptions;
-pub use record::{Cursor, Head, Location, Record};
+pub use record::{Cursor, Head, KEPT, Location, Record};
 pub use roll::Room;
 pub use seal::SealedSegment;
 pub use window::{PINNED, Pin, Window, WindowHold, WindowState};

@@ -26,6 +26,9 @@ impl Head {
     }
 }
 
+/// Flag of a `COMMIT` in an era of before-images: from it on images were captured for it, so it can be reached.
+pub const KEPT: u8 = 1;
+
 /// Where a record is. Ordered as the log is; stays valid as long as the store exists.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Location {

@@ -40,6 +40,8 @@ pub(super) struct EraLog {
     pub(super) touches: Touches,
     /// Ascending; the first is the era's own.
     moments: Vec<Moment>,
+    /// Those commits of an era of before-images that can be reached, ascending.
+    kept: Vec<Lsn>,
     pub(super) cuts: Cuts,
     bases: HashMap<Key, Location>,
 }
@@ -47,7 +49,15 @@ pub(super) struct EraLog {
 impl EraLog {
     pub(super) fn new(era: Era, at: Location) -> Self {
         let moments = vec![Moment { lsn: era.first, extent: era.extent, time: era.time }];
-        Self { era, at, touches: Touches::default(), moments, cuts: Cuts::default(), bases: HashMap::new() }
+        Self {
+            era,
+            at,
+            touches: Touches::default(),
+            moments,
+            kept: Vec::new(),
+            cuts: Cuts::default(),
+            bases: HashMap::new(),
+        }
     }
 
     /// Adds a moment, unless it is known. Its time is made to fit between those of its neighbours: the log of a version that
@@ -64,6 +74,23 @@ impl EraLog {
             fits = fits.min(next.time);
         }
         self.moments.insert(place, Moment { lsn, extent, time: fits });
+    }
+
+    /// From this commit on images were captured for it.
+    pub(super) fn keep(&mut self, lsn: Lsn) {
+        if let Err(place) = self.kept.binary_search(&lsn) {
+            self.kept.insert(place, lsn);
+        }
+    }
+
+    /// Whether images were captured for this commit.
+    pub(super) fn is_kept(&self, lsn: Lsn) -> bool {
+        self.kept.binary_search(&lsn).is_ok()
+    }
+
+    /// The newest commit at or below an LSN for which images were captured.
+    pub(super) fn kept_at_or_below(&self, lsn: Lsn) -> Option<Lsn> {
+        self.kept.get(self.kept.partition_point(|kept| *kept <= lsn).checked_sub(1)?).copied()
     }
 
     /// Adds a base image; the first of a key stays.
@@ -113,6 +140,7 @@ impl EraLog {
     pub(super) fn shrink(&mut self) {
         self.touches.shrink();
         self.moments.shrink_to_fit();
+        self.kept.shrink_to_fit();
         self.cuts.shrink();
         self.bases.shrink_to_fit();
     }

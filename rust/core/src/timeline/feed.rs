@@ -1,6 +1,6 @@
 use super::{Era, EraLog, MarkEntry, NoteEntry, RewindEntry, Timeline, TimelineError};
 use crate::format::{BodyError, CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
-use crate::store::{Head, Location, PINNED, Store};
+use crate::store::{Head, KEPT, Location, PINNED, Store};
 use crate::types::{Lsn, Timestamp};
 
 impl Timeline {
@@ -163,6 +163,9 @@ impl Timeline {
         let body = CommitBody::decode(body).map_err(in_body(at))?;
         if let Some(log) = self.era_of(head, at)? {
             log.add_moment(head.lsn, body.extent, body.time);
+            if log.era.engine == Engine::Rollback && head.flags & KEPT != 0 {
+                log.keep(head.lsn);
+            }
             let newest = log.last().time;
             self.newest_time = self.newest_time.max(newest);
         }

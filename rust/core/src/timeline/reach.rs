@@ -40,7 +40,7 @@ pub enum Unreachable {
     /// Nothing was captured at it, so its state is known in parts only.
     #[error(
         "LSN {lsn} was not marked: in a rollback journal mode only marks, and both ends of a rewind, can be \
-         reached"
+         reached, and each commit where moments=\"commits\" was asked for"
     )]
     NotAMoment {
         /// The moment asked for.
@@ -65,8 +65,8 @@ impl Timeline {
     ///
     /// In an era of after-images that is every commit. In one of before-images it is the moments from
     /// which on images were captured: those with a mark (that has not been dropped), the beginning of the
-    /// era, and both ends of every rewind. The newest commit is not among them: what a transaction in
-    /// flight overwrites is captured for the newest of those moments only.
+    /// era, both ends of every rewind, and commits whose record says so ([`KEPT`](crate::KEPT)). Another newest commit is
+    /// not among them: what a transaction in flight overwrites is captured for the newest of those moments only.
     ///
     /// # Errors
     /// The reason why not.
@@ -92,7 +92,10 @@ impl Timeline {
             || match log.era.engine {
                 Engine::Wal => log.is_moment(lsn),
                 Engine::Rollback => {
-                    lsn == log.era.first || self.left.contains(&lsn) || self.rewind_at(lsn).is_some()
+                    lsn == log.era.first
+                        || log.is_kept(lsn)
+                        || self.left.contains(&lsn)
+                        || self.rewind_at(lsn).is_some()
                 }
             };
         if known { Ok(()) } else { Err(Unreachable::NotAMoment { lsn }) }

@@ -3,6 +3,12 @@ use crate::format::Engine;
 use crate::types::{Lsn, Timestamp};
 
 impl Timeline {
+    /// The newest moment of the present era that must stay reachable, for an era of before-images its boundary.
+    #[must_use]
+    pub fn newest_kept(&self) -> Lsn {
+        self.eras.last().map_or(Lsn::ORIGIN, |log| self.reachable_at_or_before(log, self.last()))
+    }
+
     /// The oldest moment that can be reached, and its time. `None` before the first era.
     #[must_use]
     pub fn earliest(&self) -> Option<(Lsn, Timestamp)> {
@@ -47,6 +53,7 @@ impl Timeline {
         let past = self.rewinds.partition_point(|rewind| rewind.lsn <= lsn);
         let rewind = past.checked_sub(1).and_then(|at| self.rewinds.get(at)).map(|rewind| rewind.lsn);
         let marked = self.marks.at_or_below(lsn);
-        left.max(rewind).max(marked).map_or(log.era.first, |found| found.max(log.era.first))
+        let kept = log.kept_at_or_below(lsn);
+        left.max(rewind).max(marked).max(kept).map_or(log.era.first, |found| found.max(log.era.first))
     }
 }

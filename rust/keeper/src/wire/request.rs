@@ -1,6 +1,8 @@
 use std::path::PathBuf;
 
-use dbrewind_sqlite::{Clock, Journal, Lsn, OpenOptions, RewindOptions, Synchronous, Target, Timestamp};
+use dbrewind_sqlite::{
+    Clock, Journal, Lsn, Moments, OpenOptions, RewindOptions, Synchronous, Target, Timestamp,
+};
 
 use super::fields::{put_bytes, put_duration, put_option, put_path, put_u32, put_u64};
 use super::{Fields, MAGIC, WireError};
@@ -203,6 +205,7 @@ fn put_options(out: &mut Vec<u8>, options: &OpenOptions) {
         wal_limit,
         limit,
         seal,
+        moments,
         clock: _,
     } = options;
     put_option(out, store.as_deref(), put_path);
@@ -220,6 +223,11 @@ fn put_options(out: &mut Vec<u8>, options: &OpenOptions) {
     put_u64(out, *wal_limit);
     put_option(out, *limit, put_u64);
     out.push(u8::from(*seal));
+    out.push(match moments {
+        None => 0,
+        Some(Moments::Marks) => 1,
+        Some(Moments::Commits) => 2,
+    });
 }
 
 fn take_options(fields: &mut Fields<'_>) -> Result<OpenOptions, WireError> {
@@ -242,6 +250,12 @@ fn take_options(fields: &mut Fields<'_>) -> Result<OpenOptions, WireError> {
         wal_limit: fields.u64()?,
         limit: fields.option(Fields::u64)?,
         seal: fields.flag("whether to seal")?,
+        moments: match fields.u8()? {
+            0 => None,
+            1 => Some(Moments::Marks),
+            2 => Some(Moments::Commits),
+            found => return Err(WireError::Value { what: "which moments", found: found.into() }),
+        },
         clock: Clock::System,
     })
 }
@@ -277,6 +291,7 @@ mod tests {
                 wal_limit: number,
                 limit: (number % 2 == 0).then_some(!number),
                 seal: number % 3 == 0,
+                moments: [None, Some(Moments::Marks), Some(Moments::Commits)][(number % 7 % 3) as usize],
                 clock: Clock::System,
             }),
         });

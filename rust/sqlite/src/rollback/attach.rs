@@ -154,7 +154,7 @@ fn keep_or_begin(engine: &mut Rollback, present: &Present) -> Result<(), Error> 
         };
         let newest = timeline.marks().filter(|mark| !mark.lost).map(|mark| mark.lsn).max();
         let rewind = timeline.rewinds().last().map(|rewind| rewind.lsn);
-        let boundary = newest.max(rewind).unwrap_or(era.first).max(era.first);
+        let boundary = newest.max(rewind).unwrap_or(era.first).max(timeline.newest_kept());
         let anchor = timeline.notes(tag::ANCHOR).last();
         Known {
             rollback: era.engine == EraEngine::Rollback,

@@ -22,7 +22,7 @@ impl Rollback {
         };
         if in_flight.is_some() {
             let extent = self.extent(present.size);
-            settle::append(&self.store, self.object, outcome, extent)
+            settle::append(&self.store, self.object, outcome, extent, true)
                 .map_err(|code| Error::stopped(&self.store, code))?;
             registers.raise_counter(present.counter());
             registers.raise_cookie(present.cookie());

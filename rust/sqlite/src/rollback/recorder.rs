@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use dbrewind_core::{Code, CommitBody, Extent, Head, Key, Kind, Lsn, ObjectId, Store};
+use dbrewind_core::{Code, Extent, Head, Key, Kind, Lsn, ObjectId, Store};
 
 use super::free_list::free_blocks;
 use super::journal;
@@ -229,7 +229,7 @@ impl Recorder {
         let Some(outcome) = settle::outcome(dead, registers.counter(), header.counter) else {
             return Ok(());
         };
-        settle::append(&self.store, self.object, outcome, Extent::default())?;
+        settle::append(&self.store, self.object, outcome, Extent::default(), false)?;
         registers.raise_counter(header.counter);
         registers.raise_cookie(header.cookie);
         registers.set_in_flight(None);
@@ -371,7 +371,8 @@ impl Recorder {
                 // Not explained: somebody unknown wrote. The register stays, and whoever asks next sees it.
                 // Nor does a rewind whose journal is still there: this connection did not look for it.
                 let Some(outcome @ (Outcome::Undone | Outcome::Commit)) = settled else { return Ok(false) };
-                settle::append(&self.store, self.object, outcome, Extent::new(extent))?;
+                // This transaction has saved nothing for it.
+                settle::append(&self.store, self.object, outcome, Extent::new(extent), false)?;
                 before
             }
         };
@@ -387,9 +388,7 @@ impl Recorder {
             fault::place("rollback commit: not numbered");
             self.store.raise_last_lsn(self.object, transaction.lsn);
             fault::place("rollback commit: not recorded");
-            let body = CommitBody { time: self.store.next_time(self.object), extent: Extent::new(extent) };
-            let head = Head::new(Kind::Commit, self.object, Key::new(0), transaction.lsn);
-            self.store.append(head, &[&body.encode()]).map_err(|error| error.code())?;
+            settle::append_commit(&self.store, self.object, transaction.lsn, Extent::new(extent), true)?;
             fault::place("rollback commit: registers not raised");
             registers.raise_counter(counter);
             if let Some(cookie) = transaction.cookie {
@@ -429,7 +428,7 @@ impl Recorder {
         }
         let size = file.size().map_err(|_| Code::Io)?;
         let extent = Extent::new(size.div_ceil(u64::from(self.block)));
-        settle::append(&self.store, self.object, Outcome::Commit, extent)
+        settle::append(&self.store, self.object, Outcome::Commit, extent, true)
     }
 
     /// Says that no commit belongs to the images of a transaction: without a commit behind them they would be a sign, after a

@@ -1,9 +1,13 @@
 //! What came of a change whose process died.
 
-use dbrewind_core::{Code, CommitBody, Cursor, Extent, Head, Key, Kind, Lsn, ObjectId, RewindBody, Store};
+use dbrewind_core::{
+    Code, CommitBody, Cursor, Extent, Head, KEPT, Key, Kind, Lsn, ObjectId, RewindBody, Store,
+};
 
 use super::intent::{self, Intent};
+use crate::fault;
 use crate::in_flight::InFlight;
+use crate::options::Moments;
 use crate::registers::Registers;
 
 /// What must be recorded of it.
@@ -34,18 +38,21 @@ pub(crate) fn outcome(in_flight: Option<InFlight>, known: u32, counter: u32) -> 
     }
 }
 
-/// Records the outcome. The caller holds a lock that keeps writers out, and clears the register.
-pub(crate) fn append(store: &Store, object: ObjectId, outcome: Outcome, extent: Extent) -> Result<(), Code> {
+/// Records the outcome. The caller holds a lock that keeps writers out, and clears the register. `keep`: nothing was captured
+/// above a commit's LSN yet, so that it can be kept, if all are.
+pub(crate) fn append(
+    store: &Store,
+    object: ObjectId,
+    outcome: Outcome,
+    extent: Extent,
+    keep: bool,
+) -> Result<(), Code> {
     let lsn = store.last_lsn(object).next().ok_or(Code::Internal)?;
     match outcome {
         Outcome::Undone => Ok(()),
         Outcome::Commit => {
             store.raise_last_lsn(object, lsn);
-            let body = CommitBody { time: store.next_time(object), extent };
-            store
-                .append(Head::new(Kind::Commit, object, Key::new(0), lsn), &[&body.encode()])
-                .map_err(|error| error.code())?;
-            Ok(())
+            append_commit(store, object, lsn, extent, keep)
         }
         Outcome::Rewind => {
             let (lsn, intent) = newest_intent(store, object)?.ok_or(Code::NotAttached)?;
@@ -57,6 +64,27 @@ pub(crate) fn append(store: &Store, object: ObjectId, outcome: Outcome, extent: 
             append_rewind(store, object, lsn, &intent)
         }
     }
+}
+
+/// Records a commit, whose LSN was announced. See [`append`] for `keep`.
+pub(super) fn append_commit(
+    store: &Store,
+    object: ObjectId,
+    lsn: Lsn,
+    extent: Extent,
+    keep: bool,
+) -> Result<(), Code> {
+    let registers = Registers::new(store, object);
+    let mut head = Head::new(Kind::Commit, object, Key::new(0), lsn);
+    if keep && registers.moments() == Moments::Commits {
+        // First the boundary, then the record that says so: a kill in between must not leave a promise that nobody keeps.
+        registers.set_boundary(lsn, extent.get());
+        fault::place("rollback commit: boundary moved");
+        head.flags = KEPT;
+    }
+    let body = CommitBody { time: store.next_time(object), extent };
+    store.append(head, &[&body.encode()]).map_err(|error| error.code())?;
+    Ok(())
 }
 
 /// Records a rewind that has happened.

@@ -35,6 +35,13 @@ enum Step {
     Era {
         rollback: bool,
     },
+    /// From now on each commit is kept, or not; the clock goes on, or back.
+    Keep {
+        commits: bool,
+    },
+    Clock {
+        to: u64,
+    },
     /// Something unrecorded happens, and recording begins anew.
     Break {
         rollback: bool,
@@ -64,6 +71,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (any::<u32>(), any::<bool>()).prop_map(|(which, truncate)| Step::Checkpoint { which, truncate }),
         1 => any::<usize>().prop_map(|pick| Step::Repeat { pick }),
         1 => any::<bool>().prop_map(|rollback| Step::Era { rollback }),
+        1 => any::<bool>().prop_map(|commits| Step::Keep { commits }),
+        4 => (0..200u64).prop_map(|to| Step::Clock { to }),
         1 => (prop::bool::weighted(0.5), 0..10usize, 0..6u8).prop_map(|(rollback, extent, rare)| {
             if rare == 0 { Step::Break { rollback, extent } } else { Step::Mark { name: 3 } }
         }),
@@ -112,6 +121,8 @@ fn take(world: &mut World, step: &Step, pick: usize) {
             world.checkpoint_all();
             world.begin_era(engine(*rollback), false);
         }
+        Step::Keep { commits } => world.keep_commits = *commits,
+        Step::Clock { to } => world.clock = *to,
         Step::Break { rollback, extent } => {
             world.file = (0..*extent).map(|_| world.content()).collect();
             world.state.clone_from(&world.file);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::format::{CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
-use crate::store::{Head, Location};
+use crate::store::{Head, KEPT, Location};
 use crate::timeline::{Plan, Source, Timeline};
 use crate::types::{Extent, Key, Lsn, MarkName, ObjectId, Timestamp};
 
@@ -48,6 +48,12 @@ pub(super) struct World {
     noise: BTreeSet<u64>,
     /// There are images of a transaction that has not committed.
     ahead: bool,
+    /// Each commit with before-images is kept.
+    pub(super) keep_commits: bool,
+    /// What the clock shows.
+    pub(super) clock: u64,
+    /// When each LSN in use became the newest moment, as the log says.
+    times: BTreeMap<u64, u64>,
 }
 
 impl World {
@@ -71,6 +77,9 @@ impl World {
             kept: BTreeSet::new(),
             noise: BTreeSet::new(),
             ahead: false,
+            keep_commits: false,
+            clock: 50,
+            times: BTreeMap::new(),
         };
         world.begin_era(engine, true);
         world
@@ -91,7 +100,9 @@ impl World {
 
     fn record(&mut self, kind: Kind, key: u64, lsn: u64, body: &[u8], content: u32) {
         let (key, lsn) = (Key::new(key), Lsn::new(lsn));
-        let head = Head { kind, flags: 0, object: ObjectId::new(1), key, lsn };
+        let kept = kind == Kind::Commit && self.engine == Engine::Rollback && self.keep_commits;
+        let flags = if kept { KEPT } else { 0 };
+        let head = Head { kind, flags, object: ObjectId::new(1), key, lsn };
         if matches!(kind, Kind::After | Kind::Cut | Kind::Commit | Kind::Rewind) {
             self.repeatable.push((head, body.to_vec(), content));
         }
@@ -105,6 +116,24 @@ impl World {
         }
     }
 
+    /// The time of a new moment, as the store gives it. The first that a moment gets counts.
+    fn next_time(&mut self, lsn: u64) -> Timestamp {
+        let newest = self.times.values().max().copied().unwrap_or_default();
+        let time = self.clock.max(newest + 1);
+        self.times.entry(lsn).or_insert(time);
+        Timestamp::new(time)
+    }
+
+    /// The moment that a time means.
+    pub(super) fn at_time(&self, time: u64) -> Option<u64> {
+        let first = *self.nodes.keys().next().unwrap();
+        let then = self.nodes.keys().rev().find(|lsn| self.times[lsn] <= time).copied()?;
+        if then == self.last {
+            return Some(then);
+        }
+        self.reachable().range(first..=then).next_back().copied()
+    }
+
     fn extent(&self) -> Extent {
         Extent::new(self.state.len() as u64)
     }
@@ -115,7 +144,7 @@ impl World {
     pub(super) fn begin_era(&mut self, engine: Engine, broken: bool) {
         assert_eq!(self.file, self.state);
         let first = self.highest + 1;
-        let body = EraBody { time: Timestamp::new(first), extent: self.extent(), broken };
+        let body = EraBody { time: self.next_time(first), extent: self.extent(), broken };
         self.record(Kind::Era, engine.key().get(), first, &body.encode(), 0);
         let alias = (!broken).then_some(self.last);
         if broken {
@@ -179,7 +208,7 @@ impl World {
                 next[key as usize - 1] = 0;
             }
         }
-        let body = CommitBody { time: Timestamp::new(1), extent: Extent::new(extent) };
+        let body = CommitBody { time: self.next_time(commit_lsn), extent: Extent::new(extent) };
         if let Some(name) = mark_first {
             let mark = MarkBody {
                 time: body.time,
@@ -277,18 +306,22 @@ impl World {
             self.file = old;
             return;
         }
-        let body = CommitBody { time: Timestamp::new(1), extent: Extent::new(extent) };
+        let body = CommitBody { time: self.next_time(lsn), extent: Extent::new(extent) };
         self.record(Kind::Commit, 0, lsn, &body.encode(), 0);
         self.noise = noise;
         self.state.clone_from(&self.file);
         self.moment(lsn, touched);
+        if self.keep_commits {
+            self.kept.insert(lsn);
+            self.threshold = lsn;
+        }
     }
 
     // ---- both
 
     pub(super) fn mark(&mut self, name: &str) {
         let body = MarkBody {
-            time: Timestamp::new(1),
+            time: Timestamp::new(self.clock.max(self.times[&self.last])),
             extent: self.extent(),
             name: MarkName::new(name).unwrap(),
             note: b"note",
@@ -334,12 +367,13 @@ impl World {
             }
             lsn = lsn.saturating_sub(1).max(self.last + 1);
             if tailed {
-                let body = CommitBody { time: Timestamp::new(1), extent: Extent::new(to.len() as u64) };
+                let time = self.next_time(lsn);
+                let body = CommitBody { time, extent: Extent::new(to.len() as u64) };
                 self.record(Kind::Commit, 0, lsn, &body.encode(), 0);
             }
         }
         let body = RewindBody {
-            time: Timestamp::new(1),
+            time: self.next_time(lsn),
             extent: Extent::new(to.len() as u64),
             from: Lsn::new(self.last),
             note: &[],
@@ -450,6 +484,16 @@ impl World {
         for lsn in 0..=self.highest + 2 {
             let answer = self.timeline.reachable(Lsn::new(lsn));
             assert_eq!(answer.is_ok(), reachable.contains(&lsn), "{lsn}: {answer:?}");
+        }
+        let newest = self.times.values().max().copied().unwrap_or_default();
+        let begun = *self.nodes.keys().next().unwrap();
+        assert_eq!(self.timeline.earliest(), Some((Lsn::new(begun), Timestamp::new(self.times[&begun]))));
+        for time in (self.times[&begun].saturating_sub(2)..newest + 2).chain([u64::MAX]) {
+            let found = self.timeline.at_time(Timestamp::new(time)).map(Lsn::get);
+            assert_eq!(found, self.at_time(time), "at {time}: {:?}", self.times);
+        }
+        for lsn in self.nodes.keys() {
+            assert_eq!(self.timeline.time_of(Lsn::new(*lsn)), Some(Timestamp::new(self.times[lsn])), "{lsn}");
         }
         assert_eq!(self.timeline.last().get(), self.last);
         assert_eq!(self.timeline.highest().get(), self.highest);
