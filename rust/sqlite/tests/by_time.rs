@@ -396,3 +396,41 @@ fn kept_commits_of_a_file_that_shrinks_and_grows() {
         world.check(&app);
     }
 }
+
+/// Nobody sees a commit before it is there: its time may be late, but not early.
+#[test]
+fn a_time_is_not_before_its_commit() {
+    for mode in ["wal", "delete"] {
+        let scene = if mode == "wal" { wal() } else { Scene::new(mode) };
+        scene.db.close().unwrap();
+        let options = OpenOptions { synchronous: Synchronous::Off, ..OpenOptions::default() };
+        let db = Database::open(SqliteApi::bundled(), &scene.world.path(), &options).unwrap();
+        for number in 0..50 {
+            let before = Timestamp::now();
+            scene.app.execute("insert into t(v) values (?1)", [number]).unwrap();
+            db.drain().unwrap();
+            let time = scene.newest_time();
+            assert!(before < time && time <= Timestamp::now(), "{mode} {number}");
+        }
+    }
+}
+
+#[test]
+fn commits_that_one_look_finds_have_times_of_their_own() {
+    let scene = wal();
+    let mut lsns = Vec::new();
+    for number in 0..100 {
+        scene.app.execute("insert into t(v) values (?1)", [number.to_string()]).unwrap();
+        lsns.push(scene.db.now().unwrap());
+    }
+    scene.db.drain().unwrap();
+    let store = Store::open(&scene.world.store(), &StoreOptions::default()).unwrap();
+    let mut timeline = Timeline::new(ObjectId::new(0));
+    timeline.catch_up(&store).unwrap();
+    let times: Vec<Timestamp> = lsns.iter().map(|lsn| timeline.time_of(*lsn).unwrap()).collect();
+    assert!(times.is_sorted_by(|a, b| a < b), "{times:?}");
+    for (number, time) in times.into_iter().enumerate().rev() {
+        assert_eq!(scene.db.rewind(&time.into(), None).unwrap().to, lsns[number]);
+        assert_eq!(scene.rows().len(), number + 1);
+    }
+}
