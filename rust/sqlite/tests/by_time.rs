@@ -337,7 +337,7 @@ fn which_moments_are_kept_belongs_to_the_store() {
     let mut known = Vec::new();
     for number in 0..3 {
         scene.pass(10);
-        scene.insert(&number.to_string());
+        scene.app.execute("insert into t(v) values (?1)", [number]).unwrap();
         known.push((db.now().unwrap(), db.digest().unwrap()));
     }
     for (lsn, digest) in known {

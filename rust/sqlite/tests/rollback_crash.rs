@@ -156,7 +156,10 @@ fn kill_between_commits_that_are_kept() {
                 match db.rewind(&Target::from(lsn), None) {
                     Ok(_) => {
                         assert_eq!(db.digest().unwrap(), digest, "{mode} {calls} {lsn}");
-                        world.check(&c);
+                        // A commit on top of what such a mode has torn is as torn.
+                        if mode != "off" && mode != "memory" {
+                            world.check(&c);
+                        }
                         kept += 1;
                     }
                     Err(error) => {
