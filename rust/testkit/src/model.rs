@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use dbrewind_sqlite::Timestamp;
-
 use crate::image::Image;
 use crate::protocol::{Answer, Goal, Request};
 use crate::workload::{MIXTURE, Schema, Work, sql};
@@ -156,10 +154,8 @@ impl World {
         }
         match answer {
             Answer::Lsn { lsn } => {
-                // Whatever comes next comes later than this.
-                let time = Some(Timestamp::now().get());
                 let moments = &mut self.files[file].moments;
-                moments.push(Moment { lsn, image, wal, lost: false, left: false, time });
+                moments.push(Moment { lsn, image, wal, lost: false, left: false });
                 let index = moments.len() - 1;
                 self.files[file].marks.insert(name, index);
             }
@@ -170,16 +166,15 @@ impl World {
         }
     }
 
-    /// In WAL mode every commit can be gone to, marked or not; in a rollback mode, if that was asked for.
+    /// In WAL mode every commit can be gone to, marked or not.
     fn note_moment(&mut self, file: usize) {
-        let wal = self.setup.is_wal();
-        if !wal && !self.setup.commits {
+        if !self.setup.is_wal() {
             return;
         }
         let image = self.image(file);
         let recorder = self.any_recorder(file);
         let Answer::Lsn { lsn } = self.record(file, recorder, Request::Now) else { panic!("no LSN") };
-        self.files[file].moments.push(Moment { lsn, image, wal, lost: false, left: !wal, time: None });
+        self.files[file].moments.push(Moment { lsn, image, wal: true, lost: false, left: false });
     }
 
     fn rewind(&mut self, file: usize) {
@@ -188,11 +183,7 @@ impl World {
         }
         let at = self.rng.index(self.files[file].moments.len());
         let by_name = self.rng.chance(60);
-        let goal = if by_name && self.rng.chance(30) {
-            self.time_of(file, at)
-        } else {
-            self.goal_of(file, at, by_name)
-        };
+        let goal = self.goal_of(file, at, by_name);
         if !self.is_promised(file, at) {
             return;
         }
@@ -234,7 +225,6 @@ impl World {
                     wal: self.setup.is_wal(),
                     lost: false,
                     left: method != "nothing",
-                    time: None,
                 });
                 let dirty = self.record(file, recorder, Request::Dirty { since: goal });
                 assert_eq!(dirty, Answer::Flag { yes: false }, "just went there");
@@ -245,8 +235,7 @@ impl World {
                 let right = if other_pages && !target.lost {
                     other.is_dbr(21) || (blocked && other.is_dbr(4))
                 } else if target.lost {
-                    let gone = if matches!(goal, Goal::Time(_)) { 27 } else { 11 };
-                    other.is_dbr(gone) || (blocked && other.is_dbr(4))
+                    other.is_dbr(11) || (blocked && other.is_dbr(4))
                 } else {
                     blocked && other.is_dbr(4)
                 };
@@ -282,16 +271,6 @@ impl World {
                 }
             }
             other => assert!(target.lost && other.is_dbr(11), "{goal:?} must be readable: {other:?}"),
-        }
-    }
-
-    /// A marked moment, by the time at which it was marked.
-    fn time_of(&self, file: usize, at: usize) -> Goal {
-        let known = &self.files[file];
-        let marked = known.marks.values().any(|&index| index == at);
-        match known.moments[at].time.filter(|_| marked) {
-            Some(time) => Goal::Time(time),
-            None => self.goal_of(file, at, true),
         }
     }
 
