@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod forge;
+#[path = "support/restart.rs"]
+mod restart;
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -10,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use dbrewind_core::{Code, Cursor, Head, Key, Kind, Location, Lsn, Record, Store, StoreOptions};
 use proptest::prelude::*;
+use restart::restart;
 
 const OPTIONS: StoreOptions = StoreOptions { first_segment: 4096, max_segment: 4096, limit: 1 << 20 };
 
@@ -46,16 +49,6 @@ fn flip(path: &Path, at: u64, bits: u8) {
     let mut byte = [0];
     file.read_exact_at(&mut byte, at).unwrap();
     file.write_all_at(&[byte[0] ^ bits], at).unwrap();
-}
-
-/// Makes the store look as if it had been used before the machine was started.
-fn restart(dir: &Path) {
-    let path = dir.join("control");
-    let mut bytes = fs::read(&path).unwrap();
-    bytes[32..48].copy_from_slice(&[0xb0; 16]);
-    let hash = xxhash_rust::xxh3::xxh3_64(&bytes[..48]);
-    bytes[48..56].copy_from_slice(&hash.to_le_bytes());
-    fs::write(&path, bytes).unwrap();
 }
 
 #[test]
@@ -322,13 +315,36 @@ fn what_a_restart_found_whole_is_on_disk() {
 }
 
 #[test]
+fn an_open_looks_at_no_record_that_was_synced() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = written(dir.path());
+    Store::open(dir.path(), &OPTIONS).unwrap().sync().unwrap();
+    let flipped = |record: &Record| flip(&segment(dir.path(), 3), u64::from(record.at.offset()), 0x40);
+    flipped(&records[13]);
+    let store = Store::open(dir.path(), &OPTIONS).unwrap();
+    assert_eq!(store.read(records[13].at).unwrap_err().code(), Code::StoreDamaged);
+    assert_eq!(store.read(records[14].at).unwrap(), records[14]);
+    let appended = store.append(records[0].head, &[b"behind it"]).unwrap();
+    drop(store);
+    flipped(&records[13]);
+    flip(&segment(dir.path(), 3), u64::from(appended.offset()), 0x40);
+    assert_eq!(Store::open(dir.path(), &OPTIONS).unwrap_err().code(), Code::StoreDamaged);
+}
+
+#[test]
 fn without_a_control_file_a_gap_in_the_log_is_damage() {
     let dir = tempfile::tempdir().unwrap();
     let records = written(dir.path());
     flip(&segment(dir.path(), 1), u64::from(records[1].at.offset()) + 100, 1);
-    fs::remove_file(dir.path().join("control")).unwrap();
+    let control = dir.path().join("control");
+    fs::remove_file(&control).unwrap();
+    assert_eq!(read_all(dir.path()), Err(Code::StoreDamaged));
+    fs::write(&control, [7; 53248]).unwrap();
     assert_eq!(read_all(dir.path()), Err(Code::StoreDamaged));
     assert!(segment(dir.path(), 3).exists());
+    // But for one that the power cut took as well.
+    fs::write(&control, [0; 53248]).unwrap();
+    assert_eq!(read_all(dir.path()).unwrap(), records[..1]);
 }
 
 #[test]

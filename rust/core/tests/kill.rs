@@ -2,17 +2,18 @@
 //! nobody is blocked by what they leave behind.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
+#[path = "support/child.rs"]
+mod child;
+
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
+use child::Random;
 use dbrewind_core::{Cursor, Head, Key, Kind, Lsn, ObjectId, Store, StoreOptions};
 
 const OPTIONS: StoreOptions =
     StoreOptions { first_segment: 16 << 10, max_segment: 256 << 10, limit: 2 << 30 };
-const FOLDER: &str = "DBREWIND_TEST_FOLDER";
-const WRITER: &str = "DBREWIND_TEST_WRITER";
 const WRITERS: u32 = 4;
 
 /// The body of a writer's record: its length and its bytes follow from who wrote it and when.
@@ -31,9 +32,9 @@ fn head(writer: u32, lsn: u64) -> Head {
 #[test]
 #[ignore = "run by the other tests, in a process of its own"]
 fn child_that_writes() {
-    let (Ok(folder), Ok(writer)) = (std::env::var(FOLDER), std::env::var(WRITER)) else { return };
+    let Some((folder, writer)) = child::given() else { return };
     let writer: u32 = writer.parse().unwrap();
-    let store = Store::open(Path::new(&folder), &OPTIONS).unwrap();
+    let store = Store::open(&folder, &OPTIONS).unwrap();
     let mut last = store.last_lsn(ObjectId::new(writer)).get();
     // The one before may have been killed between the append and the announcement.
     store
@@ -62,28 +63,6 @@ fn child_that_writes() {
     }
 }
 
-fn spawn(folder: &Path, writer: u32) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child_that_writes", "--ignored"])
-        .env(FOLDER, folder)
-        .env(WRITER, writer.to_string())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
-/// A small generator of its own, so that a failing run can be had again.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
-}
-
 #[test]
 fn hazard_kill_at_any_instruction() {
     for seed in 1..=5 {
@@ -100,7 +79,7 @@ fn kill_writers(kills: u32, mut random: Random) {
     let mut killed = 0;
     while killed < kills {
         let mut children: Vec<Child> = (0..2 + random.below(u64::from(WRITERS) - 1) as u32)
-            .map(|writer| spawn(dir.path(), writer))
+            .map(|writer| child::spawn("child_that_writes", dir.path(), &writer.to_string(), &[]))
             .collect();
         let before: Vec<Lsn> = (0..WRITERS).map(|w| store.last_lsn(ObjectId::new(w))).collect();
         // Most rounds let everybody get to work first; some kill during the opening.
@@ -152,14 +131,14 @@ fn kill_writers(kills: u32, mut random: Random) {
 #[ignore = "run by the other tests, in a process of its own"]
 #[expect(unsafe_code, reason = "fork")]
 fn child_that_holds_and_forks() {
-    let Ok(folder) = std::env::var(FOLDER) else { return };
-    let store = Store::open(Path::new(&folder), &OPTIONS).unwrap();
+    let Some((folder, _)) = child::given() else { return };
+    let store = Store::open(&folder, &OPTIONS).unwrap();
     let _holder = store.try_hold(ObjectId::new(0)).unwrap().unwrap();
     let _lock = store.lock_object(ObjectId::new(0), Duration::ZERO).unwrap();
     // SAFETY: the child only sleeps.
     let child = unsafe { libc::fork() };
     if child > 0 {
-        std::fs::write(Path::new(&folder).join("child"), child.to_string()).unwrap();
+        std::fs::write(folder.join("child"), child.to_string()).unwrap();
     }
     loop {
         std::thread::sleep(Duration::from_secs(1));
@@ -171,12 +150,7 @@ fn child_that_holds_and_forks() {
 fn hazard_forked_child_outlives_the_holder() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), &OPTIONS).unwrap();
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child_that_holds_and_forks", "--ignored"])
-        .env(FOLDER, dir.path())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = child::spawn("child_that_holds_and_forks", dir.path(), "", &[]);
     let started = Instant::now();
     let grandchild: i32 = loop {
         let text = std::fs::read_to_string(dir.path().join("child")).unwrap_or_default();

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod forge;
+#[path = "support/restart.rs"]
+mod restart;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use dbrewind_core::{
     AppendError, Code, CommitBody, Cursor, Engine, EraBody, Extent, Head, Key, Kind, Lsn, ObjectId, Record,
     SegmentId, Store, StoreOptions, Timeline, Timestamp,
 };
+use restart::restart;
 
 const SMALL: StoreOptions = StoreOptions { first_segment: 4096, max_segment: 64 << 10, limit: 64 << 20 };
 
@@ -244,16 +247,6 @@ fn keys_and_versions_come_from_the_index() {
     assert_eq!(store.sealed_keys(third, ObjectId::new(9)).unwrap(), Some(vec![]));
 }
 
-/// Makes the store look as if it had been used before the machine was started.
-fn restart(dir: &Path) {
-    let path = dir.join("control");
-    let mut bytes = fs::read(&path).unwrap();
-    bytes[32..48].copy_from_slice(&[0xb0; 16]);
-    let hash = xxhash_rust::xxh3::xxh3_64(&bytes[..48]);
-    bytes[48..56].copy_from_slice(&hash.to_le_bytes());
-    fs::write(&path, bytes).unwrap();
-}
-
 #[test]
 fn a_restart_or_a_lost_control_file_finds_everything() {
     for lost in [false, true] {
@@ -426,6 +419,29 @@ fn hazard_another_store_in_the_folders_place_is_left_alone() {
     let moved = Store::open(&away, &SMALL).unwrap();
     assert!(seal_all_from(&moved, 1) > 3);
     assert_eq!(all(&moved).len(), records.len());
+}
+
+#[test]
+fn hazard_others_open_the_store_while_segments_are_sealed() {
+    for _ in 0..10 {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, object) = filled(dir.path());
+        fill(&store, object, 120..300);
+        let (records, done) = (all(&store), AtomicBool::new(false));
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    drop(Store::open(dir.path(), &SMALL).unwrap());
+                }
+            });
+            // An open holds the sealers' lock for a moment.
+            while !sealed(dir.path(), 8).exists() {
+                store.seal_some().unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(all(&store), records);
+    }
 }
 
 #[test]

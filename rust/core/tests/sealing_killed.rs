@@ -1,16 +1,19 @@
 //! Sealers that are killed: at each step of the hand-over (feature `fault`), and at any instruction, with writers.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
+#[path = "support/child.rs"]
+mod child;
+
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
+use child::{Random, spawn};
 use dbrewind_core::{Cursor, Head, Key, Kind, Lsn, ObjectId, Record, Store, StoreOptions};
 
 const OPTIONS: StoreOptions = StoreOptions { first_segment: 8 << 10, max_segment: 32 << 10, limit: 1 << 30 };
-const FOLDER: &str = "DBREWIND_TEST_FOLDER";
-const WRITER: &str = "DBREWIND_TEST_WRITER";
+/// Of a sealer that goes on when there is nothing to seal.
+const FOR_EVER: &str = "for ever";
 
 fn body(writer: u32, lsn: u64) -> Vec<u8> {
     let mut body = vec![writer as u8; (lsn % 4 * 150) as usize];
@@ -38,19 +41,18 @@ fn all(store: &Store) -> Vec<Record> {
 #[test]
 #[ignore = "run by the other tests, in a process of its own"]
 fn child_that_seals() {
-    let Ok(folder) = std::env::var(FOLDER) else { return };
-    let store = Store::open(Path::new(&folder), &OPTIONS).unwrap();
-    let for_ever = std::env::var(WRITER).is_ok();
-    while store.seal_some().unwrap().is_some() || for_ever {}
+    let Some((folder, role)) = child::given() else { return };
+    let store = Store::open(&folder, &OPTIONS).unwrap();
+    while store.seal_some().unwrap().is_some() || role == FOR_EVER {}
 }
 
 /// Appends until it is killed.
 #[test]
 #[ignore = "run by the other tests, in a process of its own"]
 fn child_that_writes() {
-    let (Ok(folder), Ok(writer)) = (std::env::var(FOLDER), std::env::var(WRITER)) else { return };
+    let Some((folder, writer)) = child::given() else { return };
     let writer: u32 = writer.parse().unwrap();
-    let store = Store::open(Path::new(&folder), &OPTIONS).unwrap();
+    let store = Store::open(&folder, &OPTIONS).unwrap();
     let mut last = store.last_lsn(ObjectId::new(writer)).get();
     // The one before may have been killed between the append and the announcement.
     let mut own = |head: Head, _, _| {
@@ -63,12 +65,6 @@ fn child_that_writes() {
         last += 1;
         append(&store, writer, last);
     }
-}
-
-fn spawn(what: &str, folder: &Path, extra: &[(&str, &str)]) -> Child {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", what, "--ignored"]).env(FOLDER, folder).envs(extra.iter().copied());
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 /// All that the steps in `docs/sealing.md` are.
@@ -96,7 +92,7 @@ fn hazard_a_sealer_that_is_killed_at_each_step() {
         // In the second segment, so that there is a sealed one already.
         let fault = format!("2 {step}");
         let status =
-            spawn("child_that_seals", dir.path(), &[("DBREWIND_STORE_FAULT", &fault)]).wait().unwrap();
+            spawn("child_that_seals", dir.path(), "", &[("DBREWIND_STORE_FAULT", &fault)]).wait().unwrap();
         assert!(!status.success() && status.code().is_none(), "{step}: {status}");
         assert_eq!(all(&store), records, "{step}: read by one who had it open");
         if reopen {
@@ -122,18 +118,6 @@ fn hazard_a_sealer_that_is_killed_at_each_step() {
     }
 }
 
-/// A small generator of its own, so that a failing run can be had again.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
-}
-
 #[test]
 fn hazard_kill_sealers_and_writers_at_any_instruction() {
     for seed in 1..=3 {
@@ -149,9 +133,9 @@ fn kill_all(rounds: u32, mut random: Random) {
     for _ in 0..rounds {
         let before: Vec<Lsn> = (0..2).map(|w| store.last_lsn(ObjectId::new(w))).collect();
         let mut children: Vec<Child> = ["0", "1"]
-            .map(|writer| spawn("child_that_writes", dir.path(), &[(WRITER, writer)]))
+            .map(|writer| spawn("child_that_writes", dir.path(), writer, &[]))
             .into_iter()
-            .chain((0..2).map(|_| spawn("child_that_seals", dir.path(), &[(WRITER, "")])))
+            .chain((0..2).map(|_| spawn("child_that_seals", dir.path(), FOR_EVER, &[])))
             .collect();
         let started = Instant::now();
         while (0..2).any(|w| store.last_lsn(ObjectId::new(w)) == before[w as usize]) {

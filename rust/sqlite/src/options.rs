@@ -26,7 +26,7 @@ pub enum Moments {
 /// How much of the recording survives a power cut. Killed processes never lose anything.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Synchronous {
-    /// Nothing is synced. For databases that are thrown away after the test.
+    /// Nothing waits for the disk. For databases that are thrown away after the test.
     Off,
     /// Synced before database pages are overwritten: the database stays whole, the newest commits may go.
     #[default]

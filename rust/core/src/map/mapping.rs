@@ -102,6 +102,8 @@ impl Mapping {
     /// Waits until the bytes of a range are on disk.
     pub(crate) fn sync(&self, range: Range<u32>) -> io::Result<()> {
         let to = range.end.min(self.len);
+        #[cfg(test)]
+        super::seen::SYNCED_UPTO.set(to);
         self.map.flush_range(range.start as usize, to.saturating_sub(range.start) as usize)
     }
 

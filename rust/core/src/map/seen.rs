@@ -8,6 +8,8 @@ use std::os::unix::fs::MetadataExt;
 thread_local! {
     /// Room on disk, instead of what there is.
     pub(crate) static FREE: Cell<Option<u64>> = const { Cell::new(None) };
+    /// Up to where a mapping was synced last.
+    pub(crate) static SYNCED_UPTO: Cell<u32> = const { Cell::new(0) };
     /// The inodes of what was synced, in this order.
     pub(crate) static SYNCED: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
 }

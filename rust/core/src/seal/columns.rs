@@ -12,21 +12,25 @@ use crate::format::Kind;
 use crate::format::bytes::{u32_at, u64_at};
 
 /// Counts, length of the columns, hash.
-const HEAD: usize = 32;
+pub(super) const HEAD: usize = 32;
 const HASHED: usize = 24;
 /// What one record, group or frame takes in the columns at most: six numbers of ten bytes.
 const LONGEST: u64 = 60;
 
 /// The content of the index's frame.
 pub(super) fn encode(index: &Index, packer: &mut Packer) -> io::Result<Vec<u8>> {
-    let columns = columns(index);
-    let mut packed = Vec::new();
-    packer.pack(&columns, &mut packed)?;
-    let mut out = Vec::with_capacity(HEAD + packed.len());
+    let mut counts = Vec::new();
     for count in [index.frames.len(), index.groups.len(), index.entries.len(), 0] {
         let count = u32::try_from(count).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        out.extend(count.to_le_bytes());
+        counts.extend(count.to_le_bytes());
     }
+    with_hash(counts, &columns(index), packer)
+}
+
+/// The same, of the counts and the columns.
+pub(super) fn with_hash(mut out: Vec<u8>, columns: &[u8], packer: &mut Packer) -> io::Result<Vec<u8>> {
+    let mut packed = Vec::new();
+    packer.pack(columns, &mut packed)?;
     out.extend((columns.len() as u64).to_le_bytes());
     let hash = hash(&out, &packed);
     out.extend(hash.to_le_bytes());

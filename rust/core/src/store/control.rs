@@ -3,10 +3,24 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::format::control::{self, ControlHeader, HEADER_LEN, LEN, hint};
+use crate::format::control::{self, ControlHeader, LEN, hint};
 use crate::format::{Owner, short_generation};
 use crate::map::{self, Mapping};
 use crate::sync::{AtomicU64, Ordering};
+
+/// The header and the words that tell of the whole store stand in this much, which a disk writes or does not.
+const SECTOR: usize = 512;
+
+/// What a control file says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Found {
+    /// Whose it is, and since when.
+    Header(ControlHeader),
+    /// It never reached the disk: whatever it said, nothing of it was said before a power cut.
+    Unwritten,
+    /// There is none, or what there is is damaged.
+    Nothing,
+}
 
 /// The control file, mapped: words that all users of a store share.
 ///
@@ -19,28 +33,30 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// Opens or creates the file, and reads its header: `None` when there is no usable one.
-    pub(crate) fn open(path: &Path) -> io::Result<(Self, Option<ControlHeader>)> {
+    /// Opens or creates the file, and reads its header.
+    pub(crate) fn open(path: &Path) -> io::Result<(Self, Found)> {
+        let existed = path.exists();
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let whole = file.metadata()?.len() >= u64::from(LEN);
         if !whole {
             map::reserve_room(&file, u64::from(LEN))?;
         }
-        let mut bytes = [0; HEADER_LEN];
+        let mut bytes = [0; SECTOR];
         file.read_exact_at(&mut bytes, 0)?;
         let words = Mapping::new(&file, LEN)?;
-        // The header of a file that was cut shorter would vouch for words that are gone.
-        Ok((Self { file, words }, ControlHeader::decode(&bytes).filter(|_| whole)))
+        let header = bytes.first_chunk().and_then(ControlHeader::decode);
+        let found = match header {
+            // The header of a file that was cut shorter would vouch for words that are gone.
+            Some(header) if whole => Found::Header(header),
+            _ if existed && bytes == [0; SECTOR] => Found::Unwritten,
+            _ => Found::Nothing,
+        };
+        Ok((Self { file, words }, found))
     }
 
     /// Writes the header.
     pub(crate) fn write_header(&self, header: &ControlHeader) -> io::Result<()> {
         self.file.write_all_at(&header.encode(), 0)
-    }
-
-    /// Waits until the file is on disk.
-    pub(crate) fn sync_file(&self) -> io::Result<()> {
-        self.file.sync_all()
     }
 
     /// Forgets all words. Generations begin anywhere, so that a reservation from before is hardly

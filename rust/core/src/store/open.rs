@@ -11,7 +11,7 @@ use crate::seal::Recent;
 use crate::segment::{self, Segment, Table};
 use crate::store::aftercare::Aftercare;
 use crate::store::batch::BatchFile;
-use crate::store::control::Control;
+use crate::store::control::{Control, Found};
 use crate::store::handle::Inner;
 use crate::store::objects::Objects;
 use crate::store::populate::Populate;
@@ -63,9 +63,15 @@ impl Store {
             locks.unlock(locks::SEAL).map_err(failed("unlock"))?;
         }
         let mut folder = folder?;
-        let (control, header) = Control::open(&dir.join("control")).map_err(failed("open control in"))?;
-        // A control file of some other store is as good as none.
-        let header = header.filter(|header| folder.store.is_none_or(|store| store == header.store));
+        let (control, found) = Control::open(&dir.join("control")).map_err(failed("open control in"))?;
+        let (found, header) = match found {
+            // A control file of some other store is as good as none.
+            Found::Header(header) if folder.store.is_some_and(|store| store != header.store) => {
+                (Found::Nothing, None)
+            }
+            Found::Header(header) => (found, Some(header)),
+            other => (other, None),
+        };
         let others = locks
             .locked_elsewhere(locks::slot_byte(0), u32::from(SLOTS))
             .map_err(failed("look at the locks of"))?;
@@ -113,7 +119,7 @@ impl Store {
         };
         inner.control.set_first(folder.first);
         if boot_changed {
-            inner.check_all(&mut folder, header.is_some())?;
+            inner.check_all(&mut folder, found)?;
             inner.settle(&folder)?;
         } else {
             inner.settle(&folder)?;
@@ -128,11 +134,6 @@ impl Store {
             inner.control.forget_confirmed();
             let header = ControlHeader { store: id, boot };
             inner.control.write_header(&header).map_err(failed("write control in"))?;
-        }
-        if header.is_none() {
-            // A power cut that takes the end of the log leaves what tells where that may be.
-            let synced = inner.control.sync_file().and_then(|()| fs::File::open(dir)?.sync_all());
-            synced.map_err(failed("sync"))?;
         }
         inner.locks.unlock(locks::CREATE).map_err(failed("unlock"))?;
         let inner = Arc::new(inner);
@@ -168,12 +169,15 @@ impl Inner {
         Ok(())
     }
 
-    /// Walks the last segment to its end, and gives up what dead writers left there.
+    /// Walks the last segment to its end, and gives up what dead writers left there: from the place on before which everything was
+    /// settled when it was synced.
     fn check_end(&self) -> Result<(), OpenError> {
         let id = self.control.current();
         let path = || self.dir.join(segment::file_name(id));
         let hint = self.control.hint(id);
-        let mut end = Location::new(id, Segment::FIRST);
+        let settled = self.control.synced().filter(|(segment, _)| *segment == id);
+        let from = settled.map_or(Segment::FIRST, |(_, offset)| offset.max(Segment::FIRST));
+        let mut end = Location::new(id, from);
         let walked = self.walk(&mut end, InFlight::Skip, &mut |_, _, _| {});
         walked.map_err(|error| self.unreadable(error))?;
         // Others may have appended meanwhile: hence the hint from before.

@@ -13,6 +13,7 @@ use crate::ring::{self, Region, Step};
 use crate::seal::{self, Sealed};
 use crate::segment::{self, Segment, TEMPORARY, file_name};
 use crate::store::Head;
+use crate::store::control::Found;
 use crate::store::handle::Inner;
 use crate::store::walk::head_at;
 use crate::store::window::manifest;
@@ -75,7 +76,8 @@ impl Folder {
         for entry in fs::read_dir(dir).map_err(failed("list"))? {
             let name = entry.map_err(failed("list"))?.file_name();
             let Some(name) = name.to_str() else { continue };
-            if segment::id_of(name).or(segment::sealed_id_of(name)).is_some_and(|id| id < first) {
+            if segment::id_of(name).or(segment::sealed_id_of(name)).is_some_and(|id| (1..first).contains(&id))
+            {
                 // An eviction that was interrupted.
                 fs::remove_file(dir.join(name)).map_err(failed("remove an evicted segment in"))?;
             } else if let Some(id) = segment::id_of(name) {
@@ -202,8 +204,8 @@ impl Inner {
     ///
     /// Nobody who reserved a record before the restart is alive, and whether it had been committed
     /// cannot be known: the log ends there as well. Nothing of what is known to have been on disk may be missing, though:
-    /// that is damage. `control`: whether there was a control file, which tells what was on disk.
-    pub(super) fn check_all(&self, folder: &mut Folder, control: bool) -> Result<(), OpenError> {
+    /// that is damage. `control`: what the control file is, which knows that.
+    pub(super) fn check_all(&self, folder: &mut Folder, control: Found) -> Result<(), OpenError> {
         let mut newest = Newest::default();
         // Without room for a header behind it the log ends with its last segment.
         let mut end = (folder.last + 1, 0);
@@ -242,7 +244,7 @@ impl Inner {
             map::sync(&file).map_err(io("sync the end of the log in"))?;
         }
         self.control.forget_log();
-        if control {
+        if let Found::Header(_) = control {
             // All of this was read from the disk.
             self.control.raise_synced(end.0, end.1);
         }
@@ -255,7 +257,7 @@ impl Inner {
         &self,
         folder: &mut Folder,
         end: (u32, u32),
-        control: bool,
+        control: Found,
         newest: &mut Newest,
     ) -> Result<(), OpenError> {
         let last = if end.1 > 0 { end.0 } else { end.0 - 1 };
@@ -264,7 +266,8 @@ impl Inner {
         if self.control.synced().is_some_and(|synced| end < synced) {
             return Err(self.was_on_disk(end));
         }
-        let follower = follow.iter().find(|id| folder.is_sealed(**id) || !control && written(id));
+        let follower =
+            follow.iter().find(|id| folder.is_sealed(**id) || control == Found::Nothing && written(id));
         if let Some(follower) = follower {
             let path = self.dir.join(file_name(end.0));
             let what = format!("is not whole at offset {}, though segment {follower} follows", end.1);

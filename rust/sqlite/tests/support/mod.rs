@@ -7,6 +7,8 @@
 )]
 
 pub(crate) mod child;
+#[path = "../../../core/tests/support/restart.rs"]
+mod restart;
 pub(crate) mod wal;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use dbrewind_sqlite::{Database, Error, OpenOptions, SqliteApi, Synchronous};
+pub(crate) use restart::restart;
 use rusqlite::Connection;
 
 /// The five rollback journal modes.
@@ -130,16 +133,6 @@ impl World {
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         Shell { child, input, output: std::io::BufReader::new(output) }
     }
-}
-
-/// Makes a store look as if it had been used before the machine was started: another boot id is in its control file.
-pub(crate) fn restart(store: &Path) {
-    let path = store.join("control");
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes[32..48].fill(0xb0);
-    let hash = xxhash_rust::xxh3::xxh3_64(&bytes[..48]);
-    bytes[48..56].copy_from_slice(&hash.to_le_bytes());
-    std::fs::write(&path, bytes).unwrap();
 }
 
 fn flags() -> rusqlite::OpenFlags {
