@@ -24,7 +24,7 @@ fn folders() -> Vec<PathBuf> {
 /// Does something with a copy of each golden folder; the folder itself stays as it is.
 fn with_copies(act: impl Fn(&Path)) {
     let folders = folders();
-    assert!(folders.len() >= 3);
+    assert!(folders.len() >= 4);
     for folder in folders {
         let before = digest(&folder);
         let scratch = tempfile::tempdir().unwrap();
@@ -111,6 +111,15 @@ fn the_adapter_lists_the_marks_of_a_copy() {
         database.close().unwrap();
         assert!(still(fs::read(&path).unwrap()) == still(before), "the database was changed");
     });
+}
+
+#[test]
+fn one_has_sealed_segments() {
+    let stores = folders().into_iter().map(|folder| folder.join(STORE));
+    let sealed = stores
+        .flat_map(|store| entries(&store))
+        .filter(|path| path.extension().is_some_and(|end| end == "zst"));
+    assert!(sealed.count() >= 2);
 }
 
 #[test]

@@ -86,7 +86,8 @@ fn history(store: &Store, object: ObjectId, present: &[u8], told: &mut Told) -> 
     }
     let marks: Vec<_> = timeline.marks().cloned().collect();
     for mark in &marks {
-        line(out, &format!("  {mark:?}"));
+        // What a mark says since the first stories were written is left out where it says nothing.
+        line(out, &format!("  {mark:?}").replace(", evicted: false, pinned: false", ""));
     }
     for mark in marks.iter().filter(|mark| !mark.lost) {
         let state = state(store, &timeline, mark.lsn, present)?;
