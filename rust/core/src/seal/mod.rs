@@ -4,6 +4,8 @@
 //! segment's place; those steps are in `store/sealing`.
 
 mod columns;
+#[cfg(feature = "fuzzing")]
+mod forged;
 mod frame;
 mod header;
 mod index;
@@ -16,6 +18,8 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use forged::forged;
 pub(crate) use recent::Recent;
 pub(crate) use sealed::{Sealed, header};
 pub(crate) use write::{Found, Origin, sort, write};

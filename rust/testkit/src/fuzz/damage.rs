@@ -1,4 +1,4 @@
-//! Target `store`: a sound store is damaged as the input says, then opened, read, written to and opened again.
+//! Targets `store` and `sealed`: a sound store is damaged as the input says, then opened, read, written to and opened again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dbrewind_core::fuzzing::{
-    Forged, forge_control_header, forge_record, forge_segment_header, forge_word, questions,
+    Forged, forge_control_header, forge_record, forge_sealed, forge_segment_header, forge_word, questions,
 };
 use dbrewind_core::{Code, Cursor, Head, Key, Kind, Location, Lsn, ObjectId, Store, Timeline};
 
-use super::folder::{OPTIONS, Sound, scratch, sound};
+use super::folder::{OPTIONS, Sound, scratch, sound, sound_sealed};
 
 /// What the machine calls itself since it was started; any other id is from before.
 const OTHER_BOOT: [u8; 16] = [0xb0; 16];
@@ -40,9 +40,22 @@ impl<'a> Input<'a> {
 /// Damages a store as the bytes say. It opens or is refused with the right number; what can be read is what was
 /// written; who appends to it finds that again.
 pub fn store(data: &[u8]) {
+    damaged(data, sound(), &step);
+}
+
+/// The same with stores of sealed segments.
+pub fn sealed(data: &[u8]) {
+    damaged(data, sound_sealed(), &|input, files, forged| match input.byte() % 4 {
+        0 => step(input, files, forged),
+        _ => step_sealed(input, files, forged),
+    });
+}
+
+type Step = dyn Fn(&mut Input<'_>, &mut BTreeMap<String, Vec<u8>>, &mut BTreeSet<(u64, u32)>);
+
+fn damaged(data: &[u8], sounds: &[Sound], step: &Step) {
     static RUN: AtomicU64 = AtomicU64::new(0);
     let mut input = Input(data);
-    let sounds = sound();
     let sound = &sounds[usize::from(input.byte()) % sounds.len()];
     let mut files = sound.files.clone();
     let mut forged = BTreeSet::new();
@@ -153,6 +166,58 @@ fn step(input: &mut Input<'_>, files: &mut BTreeMap<String, Vec<u8>>, forged: &m
     }
 }
 
+/// A segment of which everything is forged.
+const ALL: u32 = u32::MAX;
+
+/// One piece of damage of a sealed segment.
+fn step_sealed(
+    input: &mut Input<'_>,
+    files: &mut BTreeMap<String, Vec<u8>>,
+    forged: &mut BTreeSet<(u64, u32)>,
+) {
+    let names: Vec<String> = files.keys().filter(|name| name.ends_with(".zst")).cloned().collect();
+    let kind = input.byte() % 8;
+    let Some(name) = names.get(input.below(names.len())).cloned() else { return };
+    let Some(bytes) = files.get_mut(&name) else { return };
+    let at = input.below(bytes.len());
+    match kind {
+        0 => {
+            let mask = input.byte();
+            bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= mask);
+        }
+        1 => bytes.truncate(at),
+        2 => put(bytes, at, input.bytes(16)),
+        3 => {
+            let copy = bytes.clone();
+            files.insert(format!("{:016x}.zst", input.byte() % 8), copy);
+        }
+        4 => drop(files.remove(&name)),
+        // An index that says something else, past all hashes.
+        _ => {
+            let (many, len) = (1 + input.byte() % 3, usize::from(input.byte() % 8));
+            let places: Vec<_> = (0..many).map(|_| input.below(1 << 16)).collect();
+            let piece = input.bytes(len).to_vec();
+            let counts = if input.byte() % 4 == 0 { Some(input.byte() % 12) } else { None };
+            let change = &mut |columns: &mut Vec<u8>| {
+                for place in &places {
+                    let place = place % columns.len().max(1);
+                    if piece.len() % 2 == 0 {
+                        put(columns, place, &piece);
+                    } else {
+                        columns.splice(place..place, piece.iter().copied());
+                    }
+                }
+            };
+            if let Some(made) = forge_sealed(bytes, counts, change) {
+                *bytes = made;
+                let id = name.strip_suffix(".zst").and_then(|id| u64::from_str_radix(id, 16).ok());
+                // By whatever number it is read, should it be copied.
+                forged.extend((0..9).chain(id).map(|id| (id, ALL)));
+            }
+        }
+    }
+}
+
 fn put(bytes: &mut [u8], at: usize, piece: &[u8]) {
     bytes.iter_mut().skip(at).zip(piece).for_each(|(to, from)| *to = *from);
 }
@@ -238,7 +303,8 @@ fn read_all(store: &Store, sound: &Sound, forged: &BTreeSet<(u64, u32)>) {
                 let own = head.key == Key::new(77) || head.kind == Kind::Object;
                 let written =
                     sound.records.get(&place).is_some_and(|was| was.head == head && was.body == body);
-                assert!(own || written || forged.contains(&place), "nobody wrote {head:?} at {at}");
+                let forged = forged.contains(&place) || forged.contains(&(place.0, ALL));
+                assert!(own || written || forged, "nobody wrote {head:?} at {at}");
             }
             Err(error) => {
                 let code = error.code();
@@ -251,7 +317,11 @@ fn read_all(store: &Store, sound: &Sound, forged: &BTreeSet<(u64, u32)>) {
 /// A store that is refused is left alone: but for reservations of the dead, which may have been given up.
 fn unchanged(dir: &Path, files: &BTreeMap<String, Vec<u8>>) {
     for (name, bytes) in files.iter().filter(|(name, _)| name.ends_with(".seg")) {
-        let now = fs::read(dir.join(name)).expect("a file");
+        let Ok(now) = fs::read(dir.join(name)) else {
+            // Its sealed file was there, and whole.
+            assert!(dir.join(name.replace(".seg", ".zst")).exists(), "{name} is gone");
+            continue;
+        };
         assert_eq!(now.len(), bytes.len(), "{name}");
         for (at, (before, after)) in bytes.as_chunks::<8>().0.iter().zip(now.as_chunks::<8>().0).enumerate() {
             let reserved = u64::from_le_bytes(*before) >> 62 == 1;

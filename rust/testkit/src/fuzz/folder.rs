@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use dbrewind_core::{
-    CommitBody, Cursor, Engine, EraBody, Extent, Head, Key, Kind, Lsn, MarkBody, MarkName, ObjectId, Record,
-    RewindBody, Store, StoreOptions, Timestamp,
+    CommitBody, Cursor, Engine, EraBody, Extent, Head, Key, Kind, Location, Lsn, MarkBody, MarkName,
+    ObjectId, Record, RewindBody, Store, StoreOptions, Timestamp,
 };
 
 /// Small segments: a few records fill one.
@@ -27,6 +27,31 @@ pub(super) fn sound() -> &'static [Sound; 3] {
     SOUND.get_or_init(|| [written(Engine::Wal, 12), written(Engine::Rollback, 12), written(Engine::Wal, 0)])
 }
 
+/// Stores of sealed segments: all but the last one, only the first two, and one that is also there as it was.
+pub(super) fn sound_sealed() -> &'static [Sound; 3] {
+    static SOUND: OnceLock<[Sound; 3]> = OnceLock::new();
+    SOUND.get_or_init(|| {
+        let [all, some, both] = [u64::MAX, 2, u64::MAX].map(|most| {
+            let folder = tempfile::tempdir().expect("a folder");
+            let store = Store::open(folder.path(), &OPTIONS).expect("a new store");
+            write(&store, Engine::Wal, 12);
+            let before = files(folder.path());
+            for _ in 0..most {
+                if store.seal_some().expect("sealed").is_none() {
+                    break;
+                }
+            }
+            let sound = Sound { records: records(&store), files: files(folder.path()) };
+            drop(store);
+            (sound, before)
+        });
+        let (mut both, mut raw) = both;
+        let first = "0000000000000001.seg";
+        both.files.insert(first.to_owned(), raw.remove(first).expect("a segment"));
+        [all.0, some.0, both]
+    })
+}
+
 /// Where folders are made: in memory, if there is such a place.
 pub(super) fn scratch() -> &'static Path {
     static SCRATCH: OnceLock<PathBuf> = OnceLock::new();
@@ -43,18 +68,25 @@ fn written(engine: Engine, commits: u64) -> Sound {
     if commits > 0 {
         write(&store, engine, commits);
     }
+    let records = records(&store);
+    drop(store);
+    Sound { files: files(folder.path()), records }
+}
+
+fn records(store: &Store) -> BTreeMap<(u64, u32), Record> {
     let mut found = Vec::new();
     store.scan(&mut Cursor::default(), &mut |_, at, _| found.push(at)).expect("a sound store");
-    let records =
-        found.into_iter().map(|at| ((at.segment().get(), at.offset()), store.read(at).expect("sound")));
-    let records = records.collect();
-    drop(store);
-    let files = fs::read_dir(folder.path()).expect("a folder").map(|entry| {
+    let read = |at: Location| ((at.segment().get(), at.offset()), store.read(at).expect("sound"));
+    found.into_iter().map(read).collect()
+}
+
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let read = |entry: std::io::Result<fs::DirEntry>| {
         let path = entry.expect("entry").path();
         let name = path.file_name().and_then(|name| name.to_str()).expect("UTF-8").to_owned();
         (name, fs::read(path).expect("a file"))
-    });
-    Sound { files: files.collect(), records }
+    };
+    fs::read_dir(folder).expect("a folder").map(read).collect()
 }
 
 fn write(store: &Store, engine: Engine, commits: u64) {
