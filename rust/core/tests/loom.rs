@@ -23,6 +23,9 @@ mod ring;
 #[path = "loom_models/roll.rs"]
 mod roll;
 
+#[path = "loom_models/seal.rs"]
+mod seal;
+
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
