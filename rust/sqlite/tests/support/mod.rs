@@ -11,11 +11,12 @@ pub(crate) mod child;
 mod restart;
 pub(crate) mod wal;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use dbrewind_sqlite::{Database, Error, OpenOptions, SqliteApi, Synchronous};
+#[allow(unused_imports, reason = "not every test file restarts the machine")]
 pub(crate) use restart::restart;
 use rusqlite::Connection;
 

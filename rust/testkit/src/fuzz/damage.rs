@@ -197,11 +197,11 @@ fn step_sealed(
             let (many, len) = (1 + input.byte() % 3, usize::from(input.byte() % 8));
             let places: Vec<_> = (0..many).map(|_| input.below(1 << 16)).collect();
             let piece = input.bytes(len).to_vec();
-            let counts = if input.byte() % 4 == 0 { Some(input.byte() % 12) } else { None };
+            let counts = if input.byte().is_multiple_of(4) { Some(input.byte() % 12) } else { None };
             let change = &mut |columns: &mut Vec<u8>| {
                 for place in &places {
                     let place = place % columns.len().max(1);
-                    if piece.len() % 2 == 0 {
+                    if piece.len().is_multiple_of(2) {
                         put(columns, place, &piece);
                     } else {
                         columns.splice(place..place, piece.iter().copied());
