@@ -252,9 +252,11 @@ impl Database {
     fn moment_to_read(&self, to: &Target) -> Result<(Lsn, Timestamp), Error> {
         self.with(|engine| {
             let lsn = resolve(&self.history, engine, to, self.timeout)?.lsn;
+            locked(&self.history).catch_up()?;
             if lsn > locked(&self.history).timeline.last() {
                 // Its commit may not have been copied out of the WAL yet.
                 engine.drain(self.timeout)?;
+                locked(&self.history).catch_up()?;
             }
             let reachable = locked(&self.history).timeline.reachable(lsn);
             // In a rollback mode the newest commit is not kept by itself, unless it is asked for, as by a mark.
