@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from .channel import Message
+from .database import Size
 from .report import MODES, ms
 from .rivals import RIVALS
 
@@ -20,15 +21,16 @@ def table(record: Message, name: str) -> str:
     resets = [cell for cell in record["cells"] if not cell["not_run"]]
     # The other settings are in the record.
     settings = [name for name in dict.fromkeys(cell["setting"] for cell in resets) if name.endswith("/OFF")]
+    sizes = {cell["megabytes"] for cell in resets}
+    ends = dict.fromkeys((min(sizes), max(sizes)))
     columns = [
         (setting, workload, megabytes)
         for setting in settings
-        for workload in ("small", "pages")
-        for megabytes in sorted({cell["megabytes"] for cell in resets if cell["setting"] == setting})
-        if workload == "small" or megabytes == max(cell["megabytes"] for cell in resets)
+        for workload, shown in (("small", ends), ("pages", [max(sizes)]))
+        for megabytes in shown
     ]
     work = {"small": "100 rows", "pages": "10,000 pages"}
-    head = ["reset after", *(f"{work[kind]}, {size} MB, {setting}" for setting, kind, size in columns)]
+    head = ["reset after", *(f"{work[kind]}, {Size(size)}, {setting}" for setting, kind, size in columns)]
     lines = ["| " + " | ".join([*head, "what it failed to restore or keep"]) + " |", "|---" * (len(head) + 1) + "|"]
     for rival in dict.fromkeys(cell["rival"] for cell in resets):
         times = {
