@@ -77,11 +77,11 @@ def open(
     - `limit`: the most bytes that the store may have, at least 1 MiB. It belongs to the store: it holds for everybody
       who records into it, now and later, until somebody opens it with another one. None leaves it as it is, 16 GiB in a
       new store. A store that would have to grow past it records no more (StoreFullError); the application goes on.
-    - `seal`: rewrite the full parts of the store in the background, so that they take a fraction of the room: a thread of the
-      lowest priority, which rests while anybody writes. A rewind to what was rewritten takes a little longer.
-    - `moments`: for a database in a rollback mode: `rewind` reaches "marks", which are marks and both ends of each rewind,
-      or each of its "commits", as always in WAL mode; that saves a changed page again in every transaction. It belongs to
-      the store, as `limit` does; "marks" in a new one.
+    - `seal`: rewrite the full parts of the store in the background, so that they take a fraction of the room: a thread
+      of the lowest priority, which rests while anybody writes. A rewind to what was rewritten takes a little longer.
+    - `moments`: for a database in a rollback mode: `rewind` reaches "marks", which are marks and both ends of each
+      rewind, or each of its "commits", as always in WAL mode; that saves a changed page again in every transaction. It
+      belongs to the store, as `limit` does; "marks" in a new one.
 
     Errors: FileMissingError, NotADatabaseError, NotWritableError, UnreachableError, TwoSqlitesError, UnsupportedError,
     StoreDamagedError, StoreVersionError, StoreFullError, InvalidArgumentError, BusyError, KeeperFailedError.
