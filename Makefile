@@ -33,9 +33,9 @@ test-rust:
 	@.ci/prepare zstd
 	cargo build --package dbrewind-extension
 	cargo test --workspace
-	cargo test --package dbrewind-core --features fault --test sealing_killed
+	cargo test --package dbrewind-core --features fault --test sealing_killed --test window_killed
 	cargo test --package dbrewind-sqlite --package dbrewind-tests --features dbrewind-tests/fault \
-		--test wal_killed --test faults --test journal_switch
+		--test wal_killed --test window_killed --test faults --test journal_switch
 	RUSTFLAGS='--cfg loom' cargo test --package dbrewind-core --release --test loom --target-dir target/loom
 
 test-python: package

@@ -289,6 +289,51 @@ fn a_history_whose_object_is_gone_keeps_nothing() {
 }
 
 #[test]
+fn a_history_whose_object_is_gone_stays_for_the_target() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    world.store.set_window(Duration::from_secs(9 * HOUR));
+    let live = std::mem::replace(&mut world.object, world.store.object("moved", 512).unwrap());
+    world.hours(0..2);
+    world.object = live;
+    world.hours(2..8);
+    let evict = |world: &World| world.store.evict_some(&|name| name != "moved").unwrap();
+    assert!(!evict(&world), "it may come back");
+    world.hours(8..14);
+    assert!(evict(&world));
+}
+
+/// Between the look at the marks and the copy of one, somebody drops it and sets another one of that name.
+#[test]
+fn hazard_a_mark_dropped_while_it_is_carried_forward() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    world.store.set_window(Duration::from_secs(2 * HOUR));
+    world.hours(0..6);
+    let body = DropBody { time: Timestamp::new(1), name: MarkName::new("hour 1").unwrap() };
+    world.store.append(world.head(Kind::Drop, 0), &[&body.encode()]).unwrap();
+    let mark =
+        MarkBody { time: Timestamp::new(1), extent: Extent::new(9), name: body.name.clone(), note: &[] };
+    let copy = Head { flags: PINNED, ..Head::new(Kind::Mark, world.object, Key::new(1), Lsn::new(3)) };
+    world.store.append(copy, &[&mark.encode()]).unwrap();
+    let mut early = world.timeline();
+    assert!(early.mark("hour 1").is_none(), "the name is free");
+    world.era();
+    world.mark("hour 1", 0);
+    let anew = world.lsn;
+    world.load(40);
+    world.later(1);
+    assert!(world.store.window(world.object, &always).unwrap().pins.is_empty());
+    assert!(world.evict());
+    early.catch_up(&world.store).unwrap();
+    for timeline in [&early, &world.timeline()] {
+        let found = timeline.mark("hour 1").unwrap();
+        assert_eq!((found.lsn.get(), found.evicted, found.pinned), (anew, false, false));
+        timeline.reachable(found.lsn).unwrap();
+    }
+}
+
+#[test]
 fn in_the_background() {
     let dir = tempfile::tempdir().unwrap();
     let mut world = World::open(dir.path());

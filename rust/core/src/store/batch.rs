@@ -66,6 +66,29 @@ impl Store {
         Ok(last)
     }
 
+    /// Appends a few records, all of them or none: whoever sees one sees the others. Answers the place of the first one.
+    ///
+    /// # Errors
+    /// As [`Store::append`]; nobody will see any of them then.
+    pub fn append_whole(&self, records: &[(Head, &[u8])]) -> Result<Location, AppendError> {
+        let inner = &*self.inner;
+        if inner.forked() {
+            return Err(AppendError::Forked);
+        }
+        if let [(head, body)] = records {
+            return self.append(*head, &[body]);
+        }
+        let bytes = fitting(records, u64::MAX).1;
+        let room = u32::try_from(bytes).unwrap_or(u32::MAX);
+        loop {
+            // Relaxed: the table has its own ordering.
+            let id = inner.current.load(Ordering::Relaxed);
+            if let Some((first, _)) = self.append_piece(id, records, bytes, room)? {
+                return Ok(first);
+            }
+        }
+    }
+
     /// Appends as many as go into one piece, at least one. Answers how many, and the place of the last one.
     fn append_some(&self, records: &[(Head, &[u8])]) -> Result<(usize, Location), AppendError> {
         let inner = &*self.inner;
@@ -86,6 +109,27 @@ impl Store {
             let Some((head, body)) = records.first() else { return Ok((0, Location::default())) };
             return Ok((1, self.append(*head, &[body])?));
         };
+        let room = piece.first().map_or(0, |(_, body)| u32::try_from(body.len()).unwrap_or(u32::MAX));
+        match self.append_piece(id, piece, bytes, room)? {
+            Some((_, last)) => Ok((count, last)),
+            None => self.append_some(records),
+        }
+    }
+
+    /// Appends at least two records as one, into this segment; answers the places of the first and the last one. `None`: not there,
+    /// and the log goes on in another segment by now, in which there is `room` for a record of that length.
+    fn append_piece(
+        &self,
+        id: u32,
+        piece: &[(Head, &[u8])],
+        bytes: u64,
+        room: u32,
+    ) -> Result<Option<(Location, Location)>, AppendError> {
+        let inner = &*self.inner;
+        let Some(segment) = inner.segments.get(id) else {
+            return Err(AppendError::Damaged { what: format!("segment {id} is not mapped") });
+        };
+        let from = inner.control.hint(id).unwrap_or(Segment::FIRST);
         let bodies: Vec<&[u8]> = piece.iter().map(|(_, body)| *body).collect();
         let file = (bytes >= WORTH_A_CALL).then(|| inner.batch_file.of(inner, id)).flatten();
         let mut last = Location::default();
@@ -119,25 +163,24 @@ impl Store {
                     && !self.has(last, *head, &[body])?
                 {
                     inner.roll(id, 0)?;
-                    return self.append_some(records);
+                    return Ok(None);
                 }
                 if segment.wants_pages(at, STEP) {
                     inner.populate.ask(segment, at, Pages::Written);
                 }
-                Ok((count, last))
+                Ok(Some((Location::new(id, at), last)))
             }
             Appended::Full => {
-                let len = bodies.first().map_or(0, |body| u32::try_from(body.len()).unwrap_or(u32::MAX));
-                inner.roll(id, len)?;
-                self.append_some(records)
+                inner.roll(id, room)?;
+                Ok(None)
             }
             Appended::Aborted => {
                 inner.reclaim_slot();
-                self.append_some(records)
+                Ok(None)
             }
             Appended::Damaged(_) if segment.is_gone() => {
                 inner.roll(id, 0)?;
-                self.append_some(records)
+                Ok(None)
             }
             Appended::Damaged(at) => {
                 let what = format!("no record stands at {}", Location::new(id, at));

@@ -13,7 +13,7 @@ use crate::store::control::Control;
 use crate::store::objects::Objects;
 use crate::store::populate::Populate;
 use crate::store::window::Keeping;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::types::{Clock, Timestamp};
 
 /// A store of change records, open in this process.
@@ -65,6 +65,8 @@ pub(super) struct Inner {
     /// Up to which segment evicted ones have been let go of.
     pub(super) evicted: AtomicU32,
     pub(super) keeping: Keeping,
+    /// Where the log was when somebody last looked whether an era has taken its part.
+    pub(super) looked: AtomicU64,
 }
 
 const _: () = {

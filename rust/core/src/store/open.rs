@@ -20,7 +20,7 @@ use crate::store::roll::PATIENCE;
 use crate::store::walk::InFlight;
 use crate::store::window::Keeping;
 use crate::store::{Location, Store, StoreOptions, locks};
-use crate::sync::AtomicU32;
+use crate::sync::{AtomicU32, AtomicU64};
 use crate::types::Clock;
 
 const SMALLEST: u64 = 4096;
@@ -116,6 +116,7 @@ impl Store {
             aftercare: Aftercare::default(),
             evicted: AtomicU32::new(0),
             keeping: Keeping::default(),
+            looked: AtomicU64::new(0),
         };
         inner.control.set_first(folder.first);
         if boot_changed {

@@ -173,6 +173,11 @@ impl Timeline {
     }
 
     fn mark_set(&mut self, head: Head, at: Location, body: MarkBody<'_>) {
+        // A copy is for those who do not have the original; others know whether it was dropped since.
+        let copy_of = head.key.get();
+        if copy_of != 0 && copy_of >= u64::from(self.read_from) {
+            return;
+        }
         let before = self.eras.first().is_some_and(|log| head.lsn < log.era.first);
         let lost = self.interrupted && before;
         let evicted = self.is_cut() && self.eras.first().is_none_or(|log| head.lsn < log.era.first) && !lost;
@@ -181,6 +186,7 @@ impl Timeline {
         self.marks.insert(
             at,
             MarkEntry { name, lsn: head.lsn, time, extent, note: body.note.into(), lost, evicted, pinned },
+            copy_of != 0,
         );
     }
 

@@ -33,6 +33,8 @@ pub(super) struct Marks {
     /// Those that are not lost.
     by_lsn: BTreeSet<(Lsn, u64)>,
     next: u64,
+    /// Those that were carried forward.
+    copied: BTreeSet<u64>,
     /// Records of marks whose name was taken.
     refused: BTreeSet<Location>,
 }
@@ -40,10 +42,17 @@ pub(super) struct Marks {
 impl Marks {
     /// Adds a mark, unless its name is taken: of two that were set at once the first in the log counts, so that all
     /// readers agree.
-    pub(super) fn insert(&mut self, at: Location, entry: MarkEntry) {
-        if self.by_name.contains_key(&entry.name) {
-            self.refused.insert(at);
-            return;
+    /// `copied`: it was carried forward, and gives way to a mark that was set since.
+    pub(super) fn insert(&mut self, at: Location, entry: MarkEntry, copied: bool) {
+        if let Some(number) = self.by_name.get(&entry.name) {
+            if copied || !self.copied.contains(number) {
+                self.refused.insert(at);
+                return;
+            }
+            self.remove(&entry.name);
+        }
+        if copied {
+            self.copied.insert(self.next);
         }
         let number = self.next;
         self.next += 1;
@@ -144,7 +153,7 @@ mod tests {
         let mut marks = Marks::default();
         let place = |number| Location::new(1, number);
         for (number, entry) in (1..).zip([mark("a", 1), mark("b", 1), mark("a", 2)]) {
-            marks.insert(place(number), entry);
+            marks.insert(place(number), entry, false);
         }
         assert_eq!(marks.get("a").map(|entry| entry.lsn.get()), Some(1));
         assert_eq!([1, 2, 3].map(|number| marks.was_refused(place(number))), [false, false, true]);
@@ -153,14 +162,26 @@ mod tests {
             marks.remove(&MarkName::new(name).unwrap());
         }
         assert_eq!((marks.get("b"), marks.at(Lsn::new(1))), (None, None));
-        marks.insert(place(4), mark("a", 2));
+        marks.insert(place(4), mark("a", 2), false);
         assert_eq!(marks.get("a").map(|entry| entry.lsn.get()), Some(2));
+    }
+
+    #[test]
+    fn a_copy_gives_way_to_a_mark_that_was_set_since() {
+        let mut marks = Marks::default();
+        let place = |number| Location::new(1, number);
+        marks.insert(place(1), mark("a", 1), true);
+        marks.insert(place(2), mark("a", 1), true);
+        marks.insert(place(3), mark("a", 7), false);
+        marks.insert(place(4), mark("a", 1), true);
+        assert_eq!(marks.get("a").map(|entry| entry.lsn.get()), Some(7));
+        assert_eq!([1, 2, 3, 4].map(|number| marks.was_refused(place(number))), [false, true, false, true]);
     }
 
     #[test]
     fn lost_marks_stay_listed() {
         let mut marks = Marks::default();
-        marks.insert(Location::new(1, 1), mark("a", 1));
+        marks.insert(Location::new(1, 1), mark("a", 1), false);
         marks.lose_all();
         assert!(marks.get("a").is_some_and(|entry| entry.lost));
         assert_eq!(marks.at(Lsn::new(1)), None);

@@ -93,6 +93,8 @@ pub struct Timeline {
     newest_time: Timestamp,
     /// The segment that the log began with when it was read last; 1 or less: it is whole.
     begins: u32,
+    /// The same when the first record was read.
+    read_from: u32,
 }
 
 impl Timeline {
@@ -112,6 +114,7 @@ impl Timeline {
             interrupted: false,
             newest_time: Timestamp::default(),
             begins: 1,
+            read_from: 1,
         }
     }
 

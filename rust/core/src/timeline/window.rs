@@ -18,6 +18,7 @@ impl Timeline {
         }
         if self.cursor.next().segment().get() < u64::from(begins) {
             *self = Self::new(self.object);
+            self.read_from = begins;
         }
         self.begins = begins;
         self.forget_evicted();

@@ -48,6 +48,7 @@ impl Store {
                 word.store(to, Ordering::Relaxed);
             }
         }
+        self.inner.keeping.look();
     }
 
     /// Whether it is known where the newest era of an object begins.
@@ -61,6 +62,17 @@ impl Store {
     /// moved on to another segment since the era began.
     #[must_use]
     pub fn era_is_due(&self, object: ObjectId) -> bool {
+        self.is_due(object, false)
+    }
+
+    /// As [`era_is_due`](Self::era_is_due), for those who ask at every commit: looks at the folder only when the log has become
+    /// somewhat longer.
+    #[must_use]
+    pub fn era_is_due_after_commit(&self, object: ObjectId) -> bool {
+        self.is_due(object, true)
+    }
+
+    fn is_due(&self, object: ObjectId, seldom: bool) -> bool {
         let inner = &self.inner;
         if inner.forked() {
             return false;
@@ -83,7 +95,14 @@ impl Store {
             let end = inner.control.hint(current).unwrap_or(0);
             (whole + u64::from(end)).saturating_sub(u64::from(offset))
         };
-        current > segment && taken() >= part
+        if current <= segment {
+            return false;
+        }
+        // A look at the folder now and then is enough.
+        let end = inner.control.hint(current).unwrap_or(0);
+        let here = u64::from(object.get()) << 56 | u64::from(current) << 24 | u64::from(end >> 14);
+        // Relaxed: a number by itself.
+        (!seldom || inner.looked.swap(here, Ordering::Relaxed) != here) && taken() >= part
     }
 }
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::ledger::{Known, Ledger};
+use super::ledger::{Known, Ledger, segment};
 use crate::types::Timestamp;
 
 /// A mark that another process is about to set may still be one of the era before, for as long.
-const YOUNG: Duration = Duration::from_secs(1);
+pub(super) const YOUNG: Duration = Duration::from_millis(100);
 
 /// How far the log may be cut: to the beginning of these segments.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,7 +20,8 @@ pub(super) struct Cuts {
     pub(super) by_time: u32,
 }
 
-/// Says where the log may be cut. `end`: the segment that it ends in. `alive`: whether the thing of this name is still there.
+/// Says where the log may be cut. `end`: the segment that it ends in. `alive`: whether the thing of this name is still there. The
+/// history of one that is not stays until it is older than the target, if there is room: it may have been moved.
 pub(super) fn cuts(
     ledger: &Ledger,
     now: Timestamp,
@@ -33,20 +34,32 @@ pub(super) fn cuts(
         Timestamp::new(now.get().saturating_sub(before))
     };
     let mut cuts = Cuts { most: end, without_pins: end, by_time: end };
-    for known in living(ledger, alive) {
+    for (name, known) in newest_of_each(ledger) {
+        let alive = alive(name);
+        if !alive && until(ledger, known, now) <= since(target) {
+            continue;
+        }
         let newest = known.eras.partition_point(|era| era.time <= since(YOUNG)).saturating_sub(1);
         let old = known.eras.partition_point(|era| era.time <= since(target)).saturating_sub(1).min(newest);
         let pinned = pinned(known);
-        let segment = |era| known.eras.get(closed(known, era)).map_or(end, |era| era.segment);
-        cuts.most = cuts.most.min(segment(newest.min(pinned)));
-        cuts.without_pins = cuts.without_pins.min(segment(newest));
-        cuts.by_time = cuts.by_time.min(segment(old.min(pinned)));
+        let segment_of = |era| known.eras.get(closed(known, era)).map_or(end, |era| era.segment);
+        if alive {
+            cuts.most = cuts.most.min(segment_of(newest.min(pinned)));
+            cuts.without_pins = cuts.without_pins.min(segment_of(newest));
+        }
+        cuts.by_time = cuts.by_time.min(segment_of(old.min(pinned)));
     }
     cuts
 }
 
+/// Before when the newest record of an object was appended.
+fn until(ledger: &Ledger, known: &Known, now: Timestamp) -> Timestamp {
+    let behind = segment(known.newest).saturating_add(1)..;
+    ledger.began.range(behind).map(|(_, time)| *time).find(|time| time.get() > 0).unwrap_or(now)
+}
+
 /// The objects whose history counts. Of several with one name that is the one with the newest era.
-fn living<'a>(ledger: &'a Ledger, alive: &dyn Fn(&str) -> bool) -> Vec<&'a Known> {
+fn newest_of_each(ledger: &Ledger) -> BTreeMap<&str, &Known> {
     let mut newest: BTreeMap<&str, &Known> = BTreeMap::new();
     for known in ledger.objects.values() {
         let (Some((name, _)), Some(era)) = (&known.name, known.eras.last()) else { continue };
@@ -57,7 +70,7 @@ fn living<'a>(ledger: &'a Ledger, alive: &dyn Fn(&str) -> bool) -> Vec<&'a Known
             newest.insert(name, known);
         }
     }
-    newest.into_iter().filter(|(name, _)| alive(name)).map(|(_, known)| known).collect()
+    newest
 }
 
 /// The oldest era that a pinned mark needs.

@@ -31,6 +31,10 @@ pub(super) struct MarkAt {
     pub(super) pinned: bool,
     /// Its newest record.
     pub(super) at: Location,
+    /// The segment of the original, which may be gone.
+    pub(super) origin: u32,
+    /// Only copies of it are left.
+    is_copy: bool,
     /// Recording was interrupted after it.
     pub(super) lost: bool,
 }
@@ -43,7 +47,7 @@ pub(super) struct Known {
     /// Ascending, from the last broken one on.
     pub(super) eras: Vec<EraAt>,
     pub(super) marks: BTreeMap<MarkName, MarkAt>,
-    /// The place of the newest record.
+    /// The place of the newest record that is not carried forward.
     pub(super) newest: Location,
     last_commit: Lsn,
 }
@@ -53,6 +57,8 @@ pub(super) struct Known {
 pub(crate) struct Ledger {
     cursor: Cursor,
     pub(super) objects: BTreeMap<ObjectId, Known>,
+    /// The segment that the log began with when the first record was read.
+    read_from: u32,
     /// The first moment in each segment that has one.
     pub(super) began: BTreeMap<u32, Timestamp>,
 }
@@ -62,17 +68,22 @@ impl Ledger {
     pub(super) fn catch_up(&mut self, store: &Store) -> Result<(), ReadError> {
         let first = store.inner.first();
         if self.segment() < first {
-            *self = Self::default();
+            *self = Self { read_from: first, ..Self::default() };
         }
         for known in self.objects.values_mut() {
             known.eras.retain(|era| era.segment >= first);
+            // Those that were not carried forward are forgotten.
+            known.marks.retain(|_, mark| segment(mark.at) >= first);
         }
         self.began.retain(|segment, _| *segment >= first);
         let mut cursor = self.cursor;
         let mut wanted = Vec::new();
         store.scan(&mut cursor, &mut |head, at, _| {
             let known = self.objects.entry(head.object).or_default();
-            known.newest = at;
+            // Those are carried forward.
+            if !matches!(head.kind, Kind::Object | Kind::Mark | Kind::Drop) {
+                known.newest = at;
+            }
             match head.kind {
                 Kind::Object | Kind::Era | Kind::Mark | Kind::Drop => wanted.push((head, at)),
                 // A rewind whose own images are recorded is a commit as well.
@@ -112,6 +123,7 @@ impl Ledger {
         };
         let damaged =
             |error: &dyn std::fmt::Display| ReadError::Damaged { what: format!("at {at}: {error}") };
+        let read_from = u64::from(self.read_from);
         let known = self.objects.entry(head.object).or_default();
         match head.kind {
             Kind::Object => {
@@ -122,8 +134,15 @@ impl Ledger {
                 let body = CommitBody::decode(&body).map_err(|error| damaged(&error))?;
                 self.began.insert(segment(at), body.time);
             }
-            Kind::Era => known.era(head, at, &EraBody::decode(&body).map_err(|error| damaged(&error))?),
-            Kind::Mark => known.mark(head, at, MarkBody::decode(&body).map_err(|error| damaged(&error))?),
+            Kind::Era => {
+                let body = EraBody::decode(&body).map_err(|error| damaged(&error))?;
+                known.era(head, at, &body);
+                self.began.entry(segment(at)).or_insert(body.time);
+            }
+            Kind::Mark => {
+                let body = MarkBody::decode(&body).map_err(|error| damaged(&error))?;
+                known.mark(head, at, body, head.key.get() >= read_from);
+            }
             Kind::Drop => {
                 let body = DropBody::decode(&body).map_err(|error| damaged(&error))?;
                 known.marks.remove(&body.name);
@@ -146,14 +165,19 @@ impl Known {
         self.eras.push(EraAt { lsn: head.lsn, time: body.time, segment: segment(at), needs: None, wal });
     }
 
-    fn mark(&mut self, head: Head, at: Location, body: MarkBody<'_>) {
+    /// `has_original`: if it is a copy, the original was read; it is not there if it was dropped.
+    fn mark(&mut self, head: Head, at: Location, body: MarkBody<'_>, has_original: bool) {
+        let copy_of = u32::try_from(head.key.get()).unwrap_or(u32::MAX);
         let lost = self.eras.first().is_none_or(|era| head.lsn < era.lsn);
         let pinned = head.flags & PINNED != 0;
-        let mark = MarkAt { lsn: head.lsn, time: body.time, pinned, at, lost };
+        let (is_copy, origin) = (copy_of != 0, if copy_of == 0 { segment(at) } else { copy_of });
+        let mark = MarkAt { lsn: head.lsn, time: body.time, pinned, at, origin, is_copy, lost };
         match self.marks.get_mut(&body.name) {
-            // A copy; or one that was refused, since the name was taken.
-            Some(there) if there.lsn == head.lsn => there.at = at,
+            Some(there) if there.lsn == head.lsn && is_copy => there.at = at,
+            Some(there) if there.is_copy && !is_copy => *there = mark,
+            // Refused, since the name was taken.
             Some(_) => {}
+            None if is_copy && has_original => {}
             None => {
                 self.marks.insert(body.name, mark);
             }

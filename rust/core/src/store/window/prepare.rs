@@ -90,7 +90,8 @@ impl Store {
             marks.sort_by_key(|mark| (mark.time, mark.at));
             for mark in marks.iter().skip(marks.len().saturating_sub(MOST_MARKS)) {
                 let flags = if mark.pinned { PINNED } else { 0 };
-                let head = Head { flags, ..Head::new(Kind::Mark, *object, Key::new(0), mark.lsn) };
+                let head =
+                    Head { flags, ..Head::new(Kind::Mark, *object, Key::new(mark.origin.into()), mark.lsn) };
                 again.push((head, mark.at));
             }
         }

@@ -60,6 +60,17 @@ pub struct Window {
 }
 
 impl Store {
+    /// The marks of all objects that keep records from being evicted.
+    #[must_use]
+    pub fn pins(&self) -> Vec<Pin> {
+        let inner = &self.inner;
+        let mut ledger = inner.keeping.ledger();
+        if inner.forked() || ledger.catch_up(self).is_err() {
+            return Vec::new();
+        }
+        ledger.objects.values().flat_map(|known| inner.pins(known)).collect()
+    }
+
     /// How far back the history of an object reaches, and what the store takes. Reads what was appended since the last time.
     ///
     /// # Errors

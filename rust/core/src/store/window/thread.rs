@@ -4,6 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::keep::YOUNG;
 use super::ledger::Ledger;
 use super::prepare::Alive;
 use crate::error::LockError;
@@ -15,7 +16,7 @@ use crate::store::{Store, locks};
 /// How often to look when the log has not moved on to another segment: eras may be needed, or time pass.
 const SELDOM: u32 = 60;
 /// How often to look whether it has.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What a process does for the window.
 #[derive(Debug, Default)]
@@ -60,7 +61,7 @@ impl Store {
         }
     }
 
-    /// Keeps everybody from evicting anything while the answer is there. Waits for the end of an eviction that is under way.
+    /// Keeps everybody from evicting anything while the answer is there.
     ///
     /// # Errors
     /// When the lock file cannot be locked.
@@ -81,7 +82,7 @@ impl Keeping {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The log has moved on to another segment.
+    /// The log has moved on to another segment, or an era has begun.
     pub(in crate::store) fn look(&self) {
         self.shared.wish.lock().unwrap_or_else(PoisonError::into_inner).look = true;
         self.shared.changed.notify_all();
@@ -123,6 +124,13 @@ impl Shared {
         let waited =
             self.changed.wait_timeout_while(wish, LOOK, idle).unwrap_or_else(PoisonError::into_inner);
         let mut wish = waited.0;
-        (!wish.stop).then(|| std::mem::take(&mut wish.look))
+        let asked = std::mem::take(&mut wish.look);
+        if asked {
+            // By then an era that has just begun counts.
+            let stop = |wish: &mut Wish| !wish.stop;
+            let waited = self.changed.wait_timeout_while(wish, YOUNG, stop);
+            wish = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        (!wish.stop).then_some(asked)
     }
 }
