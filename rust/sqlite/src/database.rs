@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, Timestamp, Unreachable};
+use dbrewind_core::{
+    DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, PINNED, Timestamp, Unreachable,
+};
 
 use crate::as_of::{self, At, Diff, Origin};
 use crate::engine::{Change, Engine, JournalMode, SharedHistory, locked};
@@ -12,12 +14,14 @@ use crate::error::Error;
 use crate::ffi::SqliteApi;
 use crate::file::FileId;
 use crate::mark::{Mark, MarkState};
+use crate::naming::is_there;
 use crate::opening;
 use crate::options::OpenOptions;
 use crate::resolve::{or_earliest, resolve};
 use crate::rewound::{Method, RewindOptions, Rewound};
 use crate::rollback::is_unguarded;
 use crate::slot::Slot;
+use crate::status::Status;
 use crate::switch::Context;
 use crate::target::Target;
 use crate::time_text::reads_as_time;
@@ -109,6 +113,18 @@ impl Database {
     /// `DBR022` when it reads as a time, such as `5 minutes ago`. `DBR015` when the store was removed meanwhile. Nothing is
     /// appended then.
     pub fn mark(&self, name: &str) -> Result<Mark, Error> {
+        self.set_mark(name, false)
+    }
+
+    /// Names the newest commit, and keeps everything from there on from being evicted until the mark is dropped.
+    ///
+    /// # Errors
+    /// As [`mark`](Self::mark).
+    pub fn mark_pinned(&self, name: &str) -> Result<Mark, Error> {
+        self.set_mark(name, true)
+    }
+
+    fn set_mark(&self, name: &str, pinned: bool) -> Result<Mark, Error> {
         let name = MarkName::new(name)?;
         if reads_as_time(name.as_str()) {
             let what = format!(
@@ -132,7 +148,8 @@ impl Database {
             let body = MarkBody { time, extent: moment.extent, name: name.clone(), note: &moment.note };
             let at = {
                 let history = locked(&self.history);
-                let head = Head::new(Kind::Mark, history.object, Key::new(0), moment.lsn);
+                let flags = if pinned { PINNED } else { 0 };
+                let head = Head { flags, ..Head::new(Kind::Mark, history.object, Key::new(0), moment.lsn) };
                 history.store.append(head, &[&body.encode()])?
             };
             if self.read_up_to(at)? {
@@ -141,7 +158,7 @@ impl Database {
             engine.marked(moment.lsn);
             let state = if engine.is_hot(moment.lsn) { MarkState::Hot } else { MarkState::Archived };
             let pages = moment.extent.get();
-            Ok(Mark { name: name.to_string(), lsn: moment.lsn, time, pages, state })
+            Ok(Mark { name: name.to_string(), lsn: moment.lsn, time, pages, state, pinned })
         })
     }
 
@@ -181,10 +198,9 @@ impl Database {
                 let marks = history.timeline.marks().map(|mark| {
                     let name = mark.name.to_string();
                     let pages = mark.extent.get();
-                    (
-                        Mark { name, lsn: mark.lsn, time: mark.time, pages, state: MarkState::Lost },
-                        mark.lost || mark.evicted || stopped,
-                    )
+                    let (lsn, time, pinned) = (mark.lsn, mark.time, mark.pinned);
+                    let state = if mark.evicted { MarkState::Evicted } else { MarkState::Lost };
+                    (Mark { name, lsn, time, pages, state, pinned }, mark.lost || mark.evicted || stopped)
                 });
                 marks.collect()
             };
@@ -196,6 +212,20 @@ impl Database {
             });
             Ok(with_state.collect())
         })
+    }
+
+    /// How far back the history reaches, what the store takes, and how its marks do.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn status(&self) -> Result<Status, Error> {
+        let marks = self.marks()?;
+        let (store, object) = {
+            let history = locked(&self.history);
+            (history.store.clone(), history.object)
+        };
+        let window = store.window(object, &|name| is_there(&self.store_path, name))?;
+        Ok(Status::new(window, &marks))
     }
 
     /// Forgets a mark's name.

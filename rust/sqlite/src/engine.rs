@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dbrewind_core::{
-    Engine as EraEngine, EraBody, Extent, Head, Kind, Lsn, ObjectId, Store, Timeline, TimelineError,
-    Timestamp,
+    AppendError, Engine as EraEngine, EraBody, Extent, Head, Key, Kind, Lsn, ObjectId, Store, Timeline,
+    TimelineError, Timestamp,
 };
 
 use crate::as_of::Presence;
@@ -65,9 +65,48 @@ impl History {
         self.store.raise_last_lsn(self.object, lsn);
         let body = EraBody { time: self.store.next_time(self.object), extent, broken };
         let head = Head::new(Kind::Era, self.object, engine.key(), lsn);
-        self.store.append(head, &[&body.encode()])?;
+        let at = self.store.append(head, &[&body.encode()])?;
+        self.store.note_era(self.object, at, lsn, body.time);
         Ok(lsn)
     }
+
+    /// The LSN of an era that is about to begin without an interruption, announced.
+    pub(crate) fn boundary_lsn(&mut self) -> Result<Lsn, Error> {
+        self.catch_up()?;
+        let lsn = next_lsn(self.timeline.highest().max(self.store.last_lsn(self.object)))?;
+        self.store.raise_last_lsn(self.object, lsn);
+        Ok(lsn)
+    }
+
+    /// Says where the present era begins, for those who ask whether another one is due, if nobody has: the control file is new, or a
+    /// version that did not say so wrote the store.
+    pub(crate) fn learn_era(&mut self) -> Result<(), Error> {
+        self.catch_up()?;
+        if let (false, Some(era), Some(at)) =
+            (self.store.knows_era(self.object), self.timeline.era(), self.timeline.era_at())
+        {
+            self.store.note_era(self.object, at, era.first, era.time);
+        }
+        Ok(())
+    }
+}
+
+/// Begins an era without an interruption, together with the notes without which it could not go on. The LSN is announced.
+pub(crate) fn append_boundary(
+    store: &Store,
+    object: ObjectId,
+    (engine, lsn, extent): (EraEngine, Lsn, Extent),
+    notes: &[(u64, Vec<u8>)],
+) -> Result<(), AppendError> {
+    let body = EraBody { time: store.next_time(object), extent, broken: false };
+    let encoded = body.encode();
+    let mut records: Vec<(Head, &[u8])> = vec![(Head::new(Kind::Era, object, engine.key(), lsn), &encoded)];
+    let notes =
+        notes.iter().map(|(tag, note)| (Head::new(Kind::Note, object, Key::new(*tag), lsn), note.as_slice()));
+    records.extend(notes);
+    let at = store.append_whole(&records)?;
+    store.note_era(object, at, lsn, body.time);
+    Ok(())
 }
 
 /// The LSN after this one.

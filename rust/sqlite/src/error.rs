@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dbrewind_core::{
-    AppendError, Code, LockError, Lsn, MarkNameError, OpenError, PlanError, ReadError, Refused, Room, Store,
-    SyncError, TimelineError, Timestamp, Unreachable,
+    AppendError, Code, LockError, Lsn, MarkNameError, OpenError, Pin, PlanError, ReadError, Refused, Room,
+    Store, SyncError, TimelineError, Timestamp, Unreachable,
 };
 
 use crate::ffi::VfsError;
@@ -330,7 +330,7 @@ impl Error {
     /// Recording into this store has stopped.
     pub(crate) fn stopped(store: &Store, code: Code) -> Self {
         let why = if code == Code::StoreFull {
-            full(store.dir(), store.room())
+            full(store.dir(), store.room(), &store.pins())
         } else {
             format!("{}; {}", code.title(), code.explanation())
         };
@@ -407,7 +407,7 @@ impl SqliteCode {
 }
 
 /// Which of the two bounds is the narrower one, and what to do.
-fn full(store: &Path, room: Room) -> String {
+fn full(store: &Path, room: Room, pins: &[Pin]) -> String {
     let Room { used, limit, on_disk } = room;
     let store = store.display();
     let (found, help) = if limit.saturating_sub(used) <= on_disk {
@@ -422,7 +422,21 @@ fn full(store: &Path, room: Room) -> String {
             "free some of it, close the recording, open it again, and set new marks".to_owned(),
         )
     };
-    format!("{found}. What the application writes is no longer recorded, and earlier marks are lost; {help}")
+    let most = pins.iter().max_by_key(|pin| pin.bytes).filter(|pin| pin.bytes > 0);
+    let held = most.map_or_else(String::new, |pin| {
+        let others = match pins.len() {
+            1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
+        format!(
+            " The pinned mark {:?}{others} keeps {} bytes of it from being evicted.",
+            pin.name.as_str(),
+            pin.bytes
+        )
+    });
+    format!(
+        "{found}.{held} What the application writes is no longer recorded, and earlier marks are lost; {help}"
+    )
 }
 
 fn did_you_mean(nearest: Option<&str>) -> String {

@@ -30,6 +30,7 @@ mod resolve;
 mod rewound;
 mod rollback;
 mod slot;
+mod status;
 mod switch;
 mod sync;
 mod target;
@@ -39,7 +40,7 @@ mod wal;
 pub use as_of::{Altered, At, Diff, SchemaChange, TableDiff, Value};
 pub use database::Database;
 pub use dbrewind_core::{
-    Clock, Code, Lsn, ManualClock, Patience, Refused, Timestamp, interruptible, lock_patiently,
+    Clock, Code, Lsn, ManualClock, Patience, Refused, Timestamp, WindowState, interruptible, lock_patiently,
 };
 pub use engine::JournalMode;
 pub use error::{Error, SqliteCode};
@@ -47,4 +48,5 @@ pub use ffi::{ApiError, SqliteApi, extension_init};
 pub use mark::{Mark, MarkState};
 pub use options::{Journal, Moments, OpenOptions, Synchronous};
 pub use rewound::{Method, RewindOptions, Rewound};
+pub use status::{MarkCounts, Pin, Status};
 pub use target::Target;

@@ -7,6 +7,8 @@ pub enum MarkState {
     Hot,
     /// Its state is in the store: a rewind takes time for what differs.
     Archived,
+    /// It is before the window: a rewind to it is refused.
+    Evicted,
     /// Recording was interrupted after it, or has stopped: a rewind to it is refused.
     Lost,
 }
@@ -24,4 +26,6 @@ pub struct Mark {
     pub pages: u64,
     /// What a rewind to it would cost now.
     pub state: MarkState,
+    /// Whether it keeps what it needs from being evicted.
+    pub pinned: bool,
 }

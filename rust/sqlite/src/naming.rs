@@ -111,6 +111,11 @@ fn name_of(folder: &Path, path: &Path) -> String {
     near.unwrap_or(path).to_string_lossy().into_owned()
 }
 
+/// Whether there is something that has this name in the store of a folder, or may be.
+pub(crate) fn is_there(folder: &Path, name: &str) -> bool {
+    place(folder, name).is_none_or(|path| std::fs::symlink_metadata(path).is_ok())
+}
+
 /// Where a name leads.
 fn place(folder: &Path, name: &str) -> Option<PathBuf> {
     if name == BESIDE {

@@ -3,6 +3,7 @@
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use dbrewind_core::{Clock, Store, StoreOptions};
 
@@ -11,7 +12,7 @@ use crate::error::Error;
 use crate::ffi::{SqliteApi, shim};
 use crate::handover::Hook;
 use crate::journal_mode::{heal, look, set_journal};
-use crate::naming::{beside, left_behind, name_in};
+use crate::naming::{beside, is_there, left_behind, name_in};
 use crate::objects::{latest_block, lost_marks};
 use crate::options::{Journal, OpenOptions};
 use crate::registers::Registers;
@@ -66,6 +67,9 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions, hook: Hoo
         let what = format!("limit must be a number of bytes, {LOWEST_LIMIT} (1 MiB) or more, not {limit}");
         return Err(Error::Invalid { what });
     }
+    if let Some(window) = options.window.filter(|window| *window < Duration::from_secs(1)) {
+        return Err(Error::Invalid { what: format!("window must be 1 second or more, not {window:?}") });
+    }
     let path = std::fs::canonicalize(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => Error::FileMissing { path: path.to_owned() },
         _ => Error::Io { action: "look at", path: path.to_owned(), source },
@@ -86,6 +90,9 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions, hook: Hoo
     let store_path = std::path::absolute(&store_path).unwrap_or(store_path);
     make_folder(&store_path, &path);
     let store = open_store(&store_path, options.limit, &options.clock)?;
+    if let Some(window) = options.window {
+        store.set_window(window);
+    }
     if options.seal {
         // Without the thread all is as well, only larger.
         let _ = store.seal_in_background();
@@ -136,6 +143,12 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions, hook: Hoo
         (JournalMode::Rollback, _) => Box::new(Rollback::open(api, &path, shared(), block, options, hook)?),
         (JournalMode::Wal, _) => Box::new(WalEngine::open(api, &path, block, shared(), options)?),
     };
+    {
+        let mut history = crate::engine::locked(&history);
+        history.learn_era()?;
+        let folder = store_path.clone();
+        history.store.keep_window(Arc::new(move |name: &str| is_there(&folder, name)));
+    }
     Ok(Opened { path, store_path, history, engine })
 }
 

@@ -61,6 +61,9 @@ pub struct OpenOptions {
     /// Limit of the whole store, in bytes, at least 1 MiB. It is the store's: it holds for all who record into it, now and
     /// later, until somebody opens it with another one. Default `None`: it stays as it is, 16 GiB in a new store.
     pub limit: Option<u64>,
+    /// How far back the store shall reach, in whole seconds, at least 1 s. It is the store's, as the limit is. What is older is evicted, and so
+    /// is what there is no room for, oldest first, but for what pinned marks need. Default `None`: it stays as it is, 72 h in a new store.
+    pub window: Option<Duration>,
     /// Whether segments of the store that are full are rewritten in the background: the history takes a fraction of the
     /// room, and a rewind to what lies in them a little longer. By a thread of the lowest priority that rests while anybody
     /// writes. Default `true`.
@@ -82,6 +85,7 @@ impl Default for OpenOptions {
             journal: None,
             wal_limit: 64 * 1024 * 1024,
             limit: None,
+            window: None,
             seal: true,
             moments: None,
             clock: Clock::System,

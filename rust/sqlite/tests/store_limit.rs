@@ -37,7 +37,8 @@ fn outgrow(database: &Database, path: &Path, bytes: usize) {
     let app = Connection::open(path).unwrap();
     for round in 0..bytes / 100_000 {
         // In the rollback modes a page is recorded once after each mark.
-        let _ = database.mark(&format!("round {round}"));
+        // Pinned: else the oldest would go.
+        let _ = database.mark_pinned(&format!("round {round}"));
         app.execute("UPDATE t SET x = randomblob(100000)", []).unwrap();
         if database.drain().is_err() {
             return;
@@ -52,7 +53,7 @@ fn marks_of_a_recording_that_has_stopped_are_lost_and_say_so() {
         let dir = tempfile::tempdir().unwrap();
         let path = database(dir.path(), mode);
         let database = record(&path, Some(LIMIT));
-        database.mark("start").unwrap();
+        database.mark_pinned("start").unwrap();
         assert!(!states(&database).contains(&MarkState::Lost), "{mode}");
         outgrow(&database, &path, 4 << 20);
         let lost = states(&database);

@@ -72,6 +72,7 @@ impl Rollback {
         if self.settle(present)?.is_none() {
             self.begin_era(present, true)?;
         }
+        self.begin_era_if_due(present)?;
         let lsn = self.store.last_lsn(self.object);
         let extent = self.extent(present.size);
         // Before the lock goes: whatever is written from now on is kept for this moment. A transaction that

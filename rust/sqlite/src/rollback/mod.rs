@@ -5,6 +5,7 @@
 //! and behind a genuine rollback journal.
 
 mod attach;
+mod boundary;
 mod buffers;
 mod bystander;
 mod differences;

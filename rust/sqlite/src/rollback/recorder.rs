@@ -3,19 +3,21 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use dbrewind_core::{Code, Extent, Head, Key, Kind, Lsn, ObjectId, Store};
 
+use super::boundary;
 use super::free_list::free_blocks;
 use super::journal;
 use super::page_set::PageSet;
 use super::settle::{self, Outcome};
 use crate::fault;
 use crate::ffi::{HostVfs, full_barrier};
-use crate::file::{self, Content, Header, read_padded};
+use crate::file::{self, Content, FileId, Header, read_padded};
 use crate::handover::{Handover, Prepare};
 use crate::in_flight::InFlight;
-use crate::notes::tag;
+use crate::notes::{RollbackAnchor, tag};
 use crate::registers::Registers;
 
 /// Saves the images of one database file for all connections of this process.
@@ -336,6 +338,36 @@ impl Recorder {
                 self.store.set_broken(self.object, code);
                 false
             }
+        }
+    }
+
+    /// Begins an era if it is time for one: right after a recorded commit, with EXCLUSIVE still held.
+    pub(crate) fn begin_era_if_due(&self, file: &mut dyn Content, id: FileId, path: &Path) {
+        if !self.store.era_is_due_after_commit(self.object) || self.store.broken(self.object).is_some() {
+            return;
+        }
+        let registers = self.registers();
+        let mut state = self.state();
+        if state.transaction.is_some() || registers.in_flight().is_some() {
+            return;
+        }
+        // Who is in the midst of something goes first; the next commit asks again.
+        let Ok(_object) = self.store.lock_object(self.object, Duration::ZERO) else { return };
+        let mut page = [0; Header::LEN];
+        let header = read_padded(file, &mut page, 0).ok().and_then(|()| Header::parse(&page));
+        let (Some(header), Ok(size)) = (header, file.size()) else { return };
+        let Some(lsn) = self.store.last_lsn(self.object).next() else { return };
+        if header.counter != registers.counter() || header.versions != [1, 1] {
+            return;
+        }
+        self.store.raise_last_lsn(self.object, lsn);
+        let anchor = RollbackAnchor { file: id, size, born: file::born(path), counter: header.counter };
+        let extent = Extent::new(size.div_ceil(u64::from(self.block)));
+        if boundary::begin(&self.store, self.object, (lsn, extent), &anchor).is_ok()
+            && state.session == Session::Announced
+        {
+            // The anchor stands behind the announcement now.
+            state.session = Session::Committed;
         }
     }
 

@@ -139,6 +139,9 @@ impl Watched {
     /// SQLite's commit is done; its EXCLUSIVE lock is still held.
     pub(crate) fn committed(&self, file: &mut dyn Content) {
         let switched = self.with(|recorder| recorder.committed(file));
+        if let (Some(false), Some(id)) = (switched, self.file) {
+            self.with(|recorder| recorder.begin_era_if_due(file, id, &self.path));
+        }
         // Relaxed: as in `is_playing_back`.
         self.switched.store(switched == Some(true), Ordering::Relaxed);
     }

@@ -168,11 +168,25 @@ impl Core {
     }
 
     fn observe_and_note(&mut self, frame: u32, under_way: bool) -> Result<(), Error> {
-        let Some(frozen) = self.frozen else { return Ok(()) };
+        let Some((note, settled)) = self.anchor_at(frame, under_way)? else { return Ok(()) };
+        let lsn = self.tailed.max(Lsn::new(1));
+        self.store.append(self.head(Kind::Note, tag::ANCHOR, lsn), &[&note.encode()])?;
+        self.anchor_pending = !settled && !under_way;
+        self.anchor_frame = frame;
+        Ok(())
+    }
+
+    /// What an anchor would say now, and whether the times in it are settled. `None`: there is nothing to vouch for.
+    pub(super) fn anchor_at(
+        &mut self,
+        frame: u32,
+        under_way: bool,
+    ) -> Result<Option<(WalAnchor, bool)>, Error> {
+        let Some(frozen) = self.frozen else { return Ok(None) };
         let header = self.header()?;
         if !self.freeze_holds(&header) {
-            // Somebody got past our locks: nothing to vouch for.
-            return Ok(());
+            // Somebody got past our locks.
+            return Ok(None);
         }
         let (file, settled) = match under_way {
             true => (observe(&self.path)?.0, false),
@@ -194,11 +208,7 @@ impl Core {
             settled,
             all_back_filled,
         };
-        let lsn = self.tailed.max(Lsn::new(1));
-        self.store.append(self.head(Kind::Note, tag::ANCHOR, lsn), &[&note.encode()])?;
-        self.anchor_pending = !settled && !under_way;
-        self.anchor_frame = frame;
-        Ok(())
+        Ok(Some((note, settled)))
     }
 
     /// Observes again when an anchor was too young.

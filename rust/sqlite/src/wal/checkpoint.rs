@@ -1,6 +1,6 @@
 //! Our own checkpoint: nobody else can make one while we record.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dbrewind_core::{Key, Kind, Lsn};
 
@@ -16,6 +16,9 @@ use crate::error::Error;
 use crate::fault;
 use crate::ffi;
 use crate::options::Synchronous;
+
+/// How long writers wait at most, once in an era, for readers to be out of the way.
+const WRITERS_WAIT: Duration = Duration::from_millis(10);
 
 impl Core {
     /// Back-fills up to `goal`, or as far as readers allow. The object's lock is held and everything up to the
@@ -168,8 +171,10 @@ impl Core {
 
     /// Begins the WAL anew, when the database file holds everything and no reader is in it. Its first frame is page
     /// 1 as it is, which stands for the present moment: marks of this state stay hot. Answers whether it did.
-    pub(crate) fn restart(&mut self) -> Result<bool, Error> {
-        match self.with_exclusive(WRITE, Duration::ZERO, "a writer is at work", Self::restart_under_write) {
+    ///
+    /// First of all an era begins, if it is time for one. `patience`: how long to wait for writers.
+    pub(crate) fn restart(&mut self, patience: Duration) -> Result<bool, Error> {
+        match self.with_exclusive(WRITE, patience, "a writer is at work", Self::restart_under_write) {
             Err(Error::Busy { .. }) => Ok(false),
             Err(error) => {
                 self.adrift = true;
@@ -179,13 +184,37 @@ impl Core {
         }
     }
 
+    /// Takes what has come since the last back-fill; nobody can commit. `false`: a reader keeps it from that.
+    fn takes_the_rest(&mut self, header: &super::index::IndexHeader) -> bool {
+        let until = Instant::now() + WRITERS_WAIT;
+        // What fails now is tried again, and calls report it.
+        if self.drain_to(header, u32::MAX).is_err() {
+            return false;
+        }
+        loop {
+            match self.back_fill(header.max_frame) {
+                Ok(true) => return true,
+                Ok(false) if Instant::now() < until => std::thread::sleep(WRITERS_WAIT / 20),
+                _ => return false,
+            }
+        }
+    }
+
     fn restart_under_write(&mut self) -> Result<bool, Error> {
-        let Some(frozen) = self.frozen else { return Ok(false) };
         let Some(header) = self.index.watch().header() else { return Ok(false) };
+        let due = self.store.era_is_due(self.object);
+        if due && !self.takes_the_rest(&header) {
+            return Ok(false);
+        }
+        let Some(frozen) = self.frozen else { return Ok(false) };
         if !self.freeze_holds(&header) || frozen.back_filled != header.max_frame {
             return Ok(false);
         }
         if self.lsn_now(&header)? != self.tailed {
+            return Ok(false);
+        }
+        if due && self.begin_boundary(&header).is_err() {
+            // The store is full, perhaps; the next commit reports it.
             return Ok(false);
         }
         self.release_slot()?;

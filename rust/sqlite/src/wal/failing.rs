@@ -223,7 +223,7 @@ fn a_restart_that_failed_halfway_is_healed_by_the_next_call() {
             }
             assert!(scene.core.back_fill(header.max_frame).unwrap());
             fault::fail(place, 1);
-            assert!(scene.core.restart().is_err(), "{place}");
+            assert!(scene.core.restart(Duration::ZERO).is_err(), "{place}");
             scene.core.let_go_if_adrift();
             drop(lock);
         }

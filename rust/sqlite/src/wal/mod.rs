@@ -5,6 +5,7 @@ mod ahead;
 mod anchor;
 mod attach;
 mod beside;
+mod boundary;
 mod checkpoint;
 mod content;
 mod core;

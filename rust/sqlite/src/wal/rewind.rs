@@ -108,7 +108,9 @@ impl Core {
         }
         if self.holder.is_some()
             && let Some(frame) = self.hot_frame(to, header.max_frame)
-            && let Some(change) = self.without_readers(|core| core.move_to(header, frame, now, to))?
+            // A moment of the present era, whose frame it is: the era before may be evicted.
+            && let Some(named) = if self.is_before_era(to) { self.runs.lsn_of(frame) } else { Some(to) }
+            && let Some(change) = self.without_readers(|core| core.move_to(header, frame, now, named))?
         {
             return Ok(change);
         }
@@ -302,9 +304,24 @@ impl Core {
         fault::place("wal written rewind: frames entered");
         self.publish(header, frame, pages, checksum);
         fault::place("wal written rewind: published");
+        if self.is_before_era(to) {
+            // Its images are recorded like a commit's: the target may be evicted some day.
+            self.record_written().map_err(Error::at_target)?;
+            fault::place("wal written rewind: images recorded");
+        }
         // Without the record the tail finds the frames, and records them as a commit like any other.
         self.record_rewind(lsn, from, to, u64::from(pages)).map_err(Error::at_target)?;
         Ok(Change { undo: from, pages: numbers.len() as u64, method: Method::Written })
+    }
+
+    /// Whether a moment is before the present era.
+    fn is_before_era(&self, lsn: Lsn) -> bool {
+        locked(&self.history).timeline.era().is_some_and(|era| lsn < era.first)
+    }
+
+    fn record_written(&mut self) -> Result<(), Error> {
+        let header = self.header()?;
+        self.drain_to(&header, u32::MAX).map(|_| ())
     }
 
     /// Enters the pages of a transaction, whose frames follow `last`. Answers the newest frame.

@@ -24,6 +24,9 @@ const AT_ONCE: u32 = 256;
 /// An idle WAL with fewer frames than this is left alone.
 const WORTH_A_CHECKPOINT: u32 = 1000;
 
+/// How long writers are waited for when an era is due.
+const FOR_AN_ERA: Duration = Duration::from_millis(50);
+
 /// The running thread.
 #[derive(Debug)]
 pub(crate) struct Tail {
@@ -152,7 +155,9 @@ impl Core {
         let Some(frozen) = self.frozen else { return Ok(()) };
         let Some(header) = self.index.watch().header() else { return Ok(()) };
         let used = u64::from(header.max_frame) * self.wal.frame_len() as u64;
-        let over = used > self.wal_limit;
+        // An era can begin only when the database file holds everything.
+        let due = self.store.era_is_due(self.object);
+        let over = due || used > self.wal_limit;
         let goal = if over { header.max_frame } else { self.oldest_hot_mark(header.max_frame)? };
         let behind = goal.saturating_sub(frozen.back_filled);
         let worth = over || (idle && behind > WORTH_A_CHECKPOINT);
@@ -163,7 +168,11 @@ impl Core {
         self.refresh_runs()?;
         let header = self.header()?;
         self.drain_to(&header, u32::MAX)?;
-        if self.back_fill(goal)? && self.restart()? {
+        let whole = self.back_fill(goal)?;
+        // Where commits follow each other closely, what has come since then is taken while nobody can commit.
+        let close = due && self.frozen.is_some_and(|frozen| frozen.back_filled >= goal);
+        let patience = if close { FOR_AN_ERA } else { Duration::ZERO };
+        if (whole || close) && self.restart(patience)? {
             self.anchor_pending = true;
         }
         Ok(())
@@ -173,7 +182,7 @@ impl Core {
     fn oldest_hot_mark(&self, max_frame: u32) -> Result<u32, Error> {
         let mut history = locked(&self.history);
         history.catch_up()?;
-        let marks: Vec<_> = history.timeline.marks().filter(|mark| !mark.lost).map(|mark| mark.lsn).collect();
+        let marks: Vec<_> = history.timeline.marks().filter(|mark| !mark.lost && !mark.evicted).map(|mark| mark.lsn).collect();
         drop(history);
         let frames = marks.into_iter().filter_map(|lsn| self.hot_frame(lsn, max_frame));
         Ok(frames.min().unwrap_or(max_frame))

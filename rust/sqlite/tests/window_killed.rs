@@ -1,0 +1,125 @@
+//! A recording that is killed at each step of beginning an era: no mark is lost, in no mode.
+#![cfg(feature = "fault")]
+#![allow(clippy::unwrap_used, reason = "functions of a test")]
+
+mod support;
+
+use std::path::Path;
+use std::time::Duration;
+
+use dbrewind_sqlite::{Database, MarkState, OpenOptions, SqliteApi, Synchronous, Target};
+use rusqlite::Connection;
+use support::child;
+
+const PATH: &str = "DBREWIND_TEST_PATH";
+
+fn record(path: &Path, window: Duration) -> Database {
+    let options =
+        OpenOptions { synchronous: Synchronous::Off, window: Some(window), ..OpenOptions::default() };
+    Database::open(SqliteApi::bundled(), path, &options).unwrap()
+}
+
+fn connect(path: &Path) -> Connection {
+    // The shim is the default VFS where it is needed.
+    let app = Connection::open(path).unwrap();
+    app.busy_timeout(Duration::from_secs(10)).unwrap();
+    app
+}
+
+/// An era is due after a sixteenth of a second.
+#[test]
+#[ignore = "run by the other tests, in a process of its own"]
+fn child_begins_an_era() {
+    let Ok(path) = std::env::var(PATH) else { return };
+    let path = Path::new(&path);
+    let _db = record(path, Duration::from_secs(1));
+    let app = connect(path);
+    for round in 0..40 {
+        app.execute("INSERT INTO t(x) VALUES(?1)", [round]).unwrap();
+        std::thread::sleep(Duration::from_millis(25));
+    }
+}
+
+/// A mark finds that an era is due.
+#[test]
+#[ignore = "run by the other tests, in a process of its own"]
+fn child_begins_an_era_with_a_mark() {
+    let Ok(path) = std::env::var(PATH) else { return };
+    let path = Path::new(&path);
+    let db = record(path, Duration::from_secs(3600));
+    connect(path).execute("INSERT INTO t(x) VALUES('marked')", []).unwrap();
+    drop(db);
+    std::thread::sleep(Duration::from_millis(100));
+    let db = record(path, Duration::from_secs(1));
+    db.mark("another").unwrap();
+}
+
+/// A rewind from an era to the one before.
+#[test]
+#[ignore = "run by the other tests, in a process of its own"]
+fn child_rewinds_to_the_era_before() {
+    let Ok(path) = std::env::var(PATH) else { return };
+    let path = Path::new(&path);
+    let db = record(path, Duration::from_secs(1));
+    let app = connect(path);
+    for round in 0..20 {
+        app.execute("INSERT INTO t(x) VALUES(?1)", [round]).unwrap();
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    db.rewind(&Target::from("seeded"), None).unwrap();
+}
+
+fn killed(mode: &str, test: &str, place: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app.db");
+    let app = Connection::open(&path).unwrap();
+    app.execute_batch(&format!("PRAGMA journal_mode={mode}; CREATE TABLE t(id INTEGER PRIMARY KEY, x)"))
+        .unwrap();
+    drop(app);
+    let db = record(&path, Duration::from_secs(3600));
+    let app = connect(&path);
+    app.execute_batch("INSERT INTO t(x) VALUES('one'), ('two')").unwrap();
+    db.mark("seeded").unwrap();
+    let seeded = db.digest().unwrap();
+    app.execute_batch("INSERT INTO t(x) VALUES('three')").unwrap();
+    drop(app);
+    db.close().unwrap();
+    assert!(child::dies_at(test, &path, &format!("1 {place}")), "{place}: not reached");
+    let db = record(&path, Duration::from_secs(3600));
+    let states: Vec<MarkState> = db.marks().unwrap().iter().map(|mark| mark.state).collect();
+    assert!(
+        states.iter().all(|state| !matches!(state, MarkState::Lost | MarkState::Evicted)),
+        "{place}: {states:?}"
+    );
+    let now = db.digest().unwrap();
+    db.mark("now").unwrap();
+    connect(&path).execute("INSERT INTO t(x) VALUES('after')", []).unwrap();
+    for (name, digest) in [("seeded", seeded), ("now", now), ("seeded", seeded)] {
+        db.rewind(&Target::from(name), None).unwrap();
+        assert_eq!(db.digest().unwrap(), digest, "{place}: {name}");
+    }
+    let ok: String = connect(&path).query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(ok, "ok", "{place}");
+}
+
+#[test]
+fn hazard_killed_at_an_era_boundary_in_wal_mode() {
+    for place in ["wal boundary: numbered", "wal boundary: recorded", "wal boundary: announced"] {
+        killed("wal", "child_begins_an_era", place);
+    }
+}
+
+#[test]
+fn hazard_killed_at_an_era_boundary_in_a_rollback_mode() {
+    for place in ["rollback boundary: moved", "rollback boundary: recorded"] {
+        killed("delete", "child_begins_an_era", place);
+        killed("delete", "child_begins_an_era_with_a_mark", place);
+    }
+}
+
+#[test]
+fn hazard_killed_in_a_rewind_to_the_era_before() {
+    for place in ["wal written rewind: published", "wal written rewind: images recorded"] {
+        killed("wal", "child_rewinds_to_the_era_before", place);
+    }
+}
