@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +31,9 @@ __all__ = [
     "NotADatabaseError",
     "NotAttachedError",
     "NotWritableError",
+    "Pin",
     "Rewound",
+    "Status",
     "StoreDamagedError",
     "StoreFullError",
     "StoreVersionError",
@@ -57,6 +59,7 @@ def open(
     default_vfs: bool = True,
     engine: Literal["auto", "keeper", "inside"] = "auto",
     limit: int | None = None,
+    window: timedelta | float | None = None,
     seal: bool = True,
     moments: Literal["marks", "commits"] | None = None,
 ) -> Database:
@@ -76,7 +79,10 @@ def open(
       prefers the first.
     - `limit`: the most bytes that the store may have, at least 1 MiB. It belongs to the store: it holds for everybody
       who records into it, now and later, until somebody opens it with another one. None leaves it as it is, 16 GiB in a
-      new store. A store that would have to grow past it records no more (StoreFullError); the application goes on.
+      new store. What is oldest is evicted to make room; if pinned marks need all of it, the store records no more
+      (StoreFullError) and the application goes on.
+    - `window`: how far back the store shall reach, a timedelta or seconds, at least 1 s. It belongs to the store, as the
+      limit does. What is older is evicted. None leaves it as it is, 72 hours in a new store.
     - `seal`: rewrite the full parts of the store in the background, so that they take a fraction of the room: a thread
       of the lowest priority, which rests while anybody writes. A rewind to what was rewritten takes a little longer.
     - `moments`: for a database in a rollback mode: `rewind` reaches "marks", which are marks and both ends of each
@@ -109,11 +115,15 @@ class Database:
     @property
     def engine(self) -> Literal["inside", "keeper"]:
         """Where recording runs: in this process, or in the keeper."""
-    def mark(self, name: str) -> Mark:
+    def mark(self, name: str, *, pin: bool = False) -> Mark:
         """Name the present moment.
 
         MarkExistsError if there is a mark of that name, InvalidArgumentError if it reads as a time ("5 minutes ago").
+
+        With `pin` everything that the mark needs stays in the store until the mark is dropped, whatever its age.
         """
+    def status(self) -> Status:
+        """How far back the history reaches, what the store takes, and how its marks do."""
     def marks(self) -> Sequence[Mark]:
         """All marks, oldest first."""
     def drop(self, name: str) -> None:
@@ -279,11 +289,74 @@ class Mark:
     def pages(self) -> int:
         """Length of the database then."""
     @property
-    def state(self) -> Literal["hot", "archived", "lost"]:
-        """hot: a rewind costs the same for any change; archived: it costs what differs; lost: it is refused.
+    def pinned(self) -> bool:
+        """Whether it keeps what it needs from being evicted."""
+    @property
+    def state(self) -> Literal["hot", "archived", "evicted", "lost"]:
+        """hot: a rewind costs the same for any change; archived: it costs what differs; evicted, lost: it is refused.
 
+        A mark is evicted when it is older than what the store keeps (DBR027).
         A mark is lost when recording was interrupted after it (DBR011), or has stopped, as for a full store (DBR010).
         """
+
+@final
+class Pin:
+    """A mark that keeps what it needs from being evicted."""
+
+    @property
+    def name(self) -> str:
+        """The mark's name."""
+    @property
+    def lsn(self) -> Lsn:
+        """The moment that it names."""
+    @property
+    def time(self) -> datetime:
+        """When it was made, in UTC."""
+    @property
+    def bytes(self) -> int:
+        """Bytes of the store that it holds: from its era on to the newest era."""
+
+@final
+class Status:
+    """How far back the history reaches, what the store takes, and how its marks do."""
+
+    @property
+    def state(self) -> Literal["ok", "alert", "full", "stopped"]:
+        """ok; alert: something younger than the target was evicted, since there was no room; full: no room for more, and
+        nothing that may be evicted; stopped: nothing is recorded any more."""
+    @property
+    def used(self) -> int:
+        """Bytes of the store."""
+    @property
+    def raw(self) -> int:
+        """Of them, bytes of segments that are not sealed, among them room for what comes next."""
+    @property
+    def sealed(self) -> int:
+        """Of them, bytes of sealed segments."""
+    @property
+    def limit(self) -> int:
+        """Most bytes that the store may have."""
+    @property
+    def target(self) -> timedelta:
+        """How far back it shall reach."""
+    @property
+    def window(self) -> timedelta:
+        """How far back it does reach."""
+    @property
+    def earliest(self) -> Lsn | None:
+        """The oldest moment that can be reached."""
+    @property
+    def earliest_time(self) -> datetime | None:
+        """Its time, in UTC."""
+    @property
+    def forecast(self) -> timedelta | None:
+        """How long a window the limit holds at the present rate; None if too little was recorded to tell."""
+    @property
+    def pins(self) -> Sequence[Pin]:
+        """Pinned marks, oldest first."""
+    @property
+    def marks(self) -> dict[Literal["hot", "archived", "evicted", "lost"], int]:
+        """How many marks there are, by state."""
 
 @final
 class Rewound:

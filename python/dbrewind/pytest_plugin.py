@@ -185,7 +185,7 @@ def _return_to_found(db: Database) -> None:
     """Set the mark to which the session's end rewinds. If it is there already, the last session did not end."""
     for mark in db.marks():
         if mark.name == _FOUND:
-            if mark.state != "lost":
+            if mark.state not in ("lost", "evicted"):
                 db.rewind(mark)
                 warnings.warn(
                     f"dbrewind: the last test session on {db.path} was killed or could not rewind it; "
@@ -194,10 +194,10 @@ def _return_to_found(db: Database) -> None:
                 )
                 return
             db.drop(_FOUND)
-    db.mark(_FOUND)
+    db.mark(_FOUND, pin=True)
 
 
 def _mark_anew(db: Database, name: str) -> None:
     if any(mark.name == name for mark in db.marks()):
         db.drop(name)
-    db.mark(name)
+    db.mark(name, pin=True)

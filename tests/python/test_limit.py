@@ -42,13 +42,14 @@ def assert_works(path: Path, app: sqlite3.Connection, limit: int, engine: Litera
 def test_the_error_says_what_to_type(app_db: Path, connect: Connect) -> None:
     db = dbrewind.open(app_db, limit=1 << 20)
     app = connect(app_db)
-    db.mark("seeded")
+    db.mark("seeded", pin=True)
     assert "lost" not in [mark.state for mark in db.marks()]
     error = outgrow(db, app)
     assert error.code == "DBR010"
     assert isinstance(error, OSError)
     found = re.search(r"\bits limit is 1048576\b.*\blimit=(\d+)", str(error))
     assert found, error
+    assert 'pinned mark "seeded" keeps' in str(error) or db.status().pins[0].bytes == 0
     assert {mark.state for mark in db.marks()} == {"lost"}
     app.execute("DELETE FROM users")
     with pytest.raises(dbrewind.StoreFullError, match="earlier marks are lost"):
@@ -63,7 +64,7 @@ def test_the_error_says_what_to_type(app_db: Path, connect: Connect) -> None:
 def test_the_keeper_has_the_limit_too(wal_db: Path, connect: Connect) -> None:
     db = dbrewind.open(wal_db, limit=1 << 20, engine="keeper")
     app = connect(wal_db)
-    db.mark("seeded")
+    db.mark("seeded", pin=True)
     assert "limit=2097152" in str(outgrow(db, app))
     assert {mark.state for mark in db.marks()} == {"lost"}
     with suppress(dbrewind.StoreFullError):

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use dbrewind_sqlite::{
     At, Database, Diff, Error as EngineError, JournalMode, Lsn, Mark, OpenOptions, RewindOptions, Rewound,
-    SqliteApi, Target,
+    SqliteApi, Status, Target,
 };
 
 use crate::client::{KeeperClient, KeeperCommand};
@@ -131,6 +131,22 @@ impl Handle {
     /// `DBR023` when the name exists; nothing is appended then.
     pub fn mark(&self, name: &str) -> Result<Mark, Error> {
         pass!(self, handle => handle.mark(name))
+    }
+
+    /// Names the newest commit, and keeps everything from there on from being evicted until the mark is dropped.
+    ///
+    /// # Errors
+    /// As [`mark`](Self::mark).
+    pub fn mark_pinned(&self, name: &str) -> Result<Mark, Error> {
+        pass!(self, handle => handle.mark_pinned(name))
+    }
+
+    /// How far back the history reaches, what the store takes, and how its marks do.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn status(&self) -> Result<Status, Error> {
+        pass!(self, handle => handle.status())
     }
 
     /// All marks, oldest first.

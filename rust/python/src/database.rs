@@ -18,6 +18,7 @@ use crate::open::{file_name, seconds};
 use crate::rewound::PyRewound;
 use crate::scope::PyScope;
 use crate::signals::detached;
+use crate::status::PyStatus;
 use crate::time::{self, Given};
 
 /// A database that is being recorded. Any thread may call it; the interpreter lock is free meanwhile.
@@ -136,10 +137,17 @@ impl PyDatabase {
         }
     }
 
-    /// Name the present moment.
-    pub(crate) fn mark(&self, py: Python<'_>, name: &str) -> PyResult<PyMark> {
+    /// Name the present moment. Pinned, it keeps what it needs until it is dropped.
+    #[pyo3(signature = (name, *, pin=false))]
+    pub(crate) fn mark(&self, py: Python<'_>, name: &str, pin: bool) -> PyResult<PyMark> {
         self.warn(py)?;
-        Ok(PyMark::of(&self.path, self.run(py, |handle| handle.mark(name))?))
+        let mark = self.run(py, |handle| if pin { handle.mark_pinned(name) } else { handle.mark(name) })?;
+        Ok(PyMark::of(&self.path, mark))
+    }
+
+    /// How far back the history reaches, what the store takes, and how its marks do.
+    fn status(&self, py: Python<'_>) -> PyResult<PyStatus> {
+        Ok(PyStatus::of(&self.path, self.run(py, Handle::status)?))
     }
 
     /// All marks, oldest first.

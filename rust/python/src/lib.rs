@@ -14,6 +14,7 @@ mod open;
 mod rewound;
 mod scope;
 mod signals;
+mod status;
 mod time;
 
 use pyo3::prelude::*;
@@ -29,6 +30,8 @@ fn _dbrewind(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<lsn::PyLsn>()?;
     module.add_class::<mark::PyMark>()?;
     module.add_class::<rewound::PyRewound>()?;
+    module.add_class::<status::PyStatus>()?;
+    module.add_class::<status::PyPin>()?;
     module.add_function(wrap_pyfunction!(open::open, module)?)?;
     module.add_function(wrap_pyfunction!(keeper::keeper_main, module)?)?;
     Ok(())

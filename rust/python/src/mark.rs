@@ -15,6 +15,7 @@ pub(crate) struct PyMark {
     time: Timestamp,
     pages: u64,
     state: &'static str,
+    pinned: bool,
 }
 
 impl PyMark {
@@ -26,8 +27,10 @@ impl PyMark {
             state: match mark.state {
                 MarkState::Hot => "hot",
                 MarkState::Archived => "archived",
+                MarkState::Evicted => "evicted",
                 MarkState::Lost => "lost",
             },
+            pinned: mark.pinned,
             name: mark.name,
         }
     }
@@ -61,13 +64,19 @@ impl PyMark {
         time::to_python(py, self.time)
     }
 
+    /// Whether it keeps what it needs from being evicted.
+    #[getter]
+    fn pinned(&self) -> bool {
+        self.pinned
+    }
+
     /// Length of the database then, in pages.
     #[getter]
     fn pages(&self) -> u64 {
         self.pages
     }
 
-    /// "hot": a rewind costs the same for any change; "archived": it costs what differs; "lost": refused.
+    /// "hot": a rewind costs the same for any change; "archived": it costs what differs; "evicted", "lost": refused.
     #[getter]
     fn state(&self) -> &'static str {
         self.state

@@ -13,7 +13,7 @@ use crate::{host, keeper};
 
 /// Attach to a database file and record it from now on, until `close`.
 #[pyfunction]
-#[pyo3(signature = (path, *, store=None, timeout=5.0, synchronous="normal", journal=None, default_vfs=true, engine="auto", limit=None, seal=true, moments=None))]
+#[pyo3(signature = (path, *, store=None, timeout=5.0, synchronous="normal", journal=None, default_vfs=true, engine="auto", limit=None, window=None, seal=true, moments=None))]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python function")]
 pub(crate) fn open<'py>(
     py: Python<'py>,
@@ -25,6 +25,7 @@ pub(crate) fn open<'py>(
     default_vfs: bool,
     engine: &str,
     limit: Option<i64>,
+    window: Option<&Bound<'py, PyAny>>,
     seal: bool,
     moments: Option<&str>,
 ) -> PyResult<Bound<'py, PyDatabase>> {
@@ -51,6 +52,7 @@ pub(crate) fn open<'py>(
         },
         default_vfs,
         limit: limit.map(|bytes| limit_of(py, bytes)).transpose()?,
+        window: window.map(window_of).transpose()?,
         seal,
         moments: match moments {
             None => None,
@@ -91,6 +93,21 @@ fn limit_of(py: Python<'_>, bytes: i64) -> PyResult<u64> {
         let text = format!("limit must be a number of bytes, 1048576 (1 MiB) or more, not {bytes}");
         with_code(py, Code::InvalidArgument, text)
     })
+}
+
+/// A `timedelta`, or a number of seconds.
+fn window_of(given: &Bound<'_, PyAny>) -> PyResult<Duration> {
+    let py = given.py();
+    if let Ok(span) = given.extract::<Duration>() {
+        return Ok(span);
+    }
+    let wrong = || {
+        let text =
+            format!("window must be a timedelta or a number of seconds, 1 second or more, not {given}");
+        with_code(py, Code::InvalidArgument, text)
+    };
+    let seconds: f64 = given.extract().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
 }
 
 fn not_one_of(py: Python<'_>, argument: &str, given: &str, allowed: &str) -> PyErr {

@@ -24,7 +24,7 @@ impl PyScope {
 #[pymethods]
 impl PyScope {
     fn __enter__(&self, py: Python<'_>) -> PyResult<Py<PyMark>> {
-        let mark = Py::new(py, self.database.get().mark(py, &fresh_name(self))?)?;
+        let mark = Py::new(py, self.database.get().mark(py, &fresh_name(self), false)?)?;
         self.marks.lock().unwrap_or_else(PoisonError::into_inner).push(mark.clone_ref(py));
         Ok(mark)
     }

@@ -322,7 +322,7 @@ mod tests {
     fn a_request_that_nobody_reads_is_given_up() {
         let mut link = fake("take(); time.sleep(1000)");
         let name = "x".repeat(1 << 20);
-        let failure = failure(link.ask(&Request::Mark { name }, SOON));
+        let failure = failure(link.ask(&Request::Mark { name, pinned: false }, SOON));
         assert!(matches!(failure, Failure::Garbled { .. }), "{failure}");
     }
 
@@ -330,7 +330,7 @@ mod tests {
     fn a_request_too_long_is_not_sent() {
         let mut link = fake("give(take()[0], 0); take()");
         let name = "x".repeat(65 << 20);
-        let error = link.ask(&Request::Mark { name }, START).unwrap_err();
+        let error = link.ask(&Request::Mark { name, pinned: false }, START).unwrap_err();
         assert_eq!(error.code(), dbrewind_sqlite::Code::InvalidArgument);
         // The id was used, but nothing is in the pipe: the next one is answered.
         assert_eq!(link.ask(&Request::Drain, START).unwrap(), Reply::Done);

@@ -9,7 +9,8 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use dbrewind_sqlite::{
-    Error as EngineError, JournalMode, Lsn, Mark, OpenOptions, RewindOptions, Rewound, Target, lock_patiently,
+    Error as EngineError, JournalMode, Lsn, Mark, OpenOptions, RewindOptions, Rewound, Status, Target,
+    lock_patiently,
 };
 
 pub use command::KeeperCommand;
@@ -133,8 +134,32 @@ impl KeeperClient {
     /// # Errors
     /// `DBR023` when the name exists; nothing is appended then.
     pub fn mark(&self, name: &str) -> Result<Mark, Error> {
-        match self.ask(&Request::Mark { name: name.to_owned() }, self.timeout.saturating_add(SHORT))? {
+        self.set_mark(name, false)
+    }
+
+    /// Names the newest commit, and keeps everything from there on from being evicted until the mark is dropped.
+    ///
+    /// # Errors
+    /// As [`mark`](Self::mark).
+    pub fn mark_pinned(&self, name: &str) -> Result<Mark, Error> {
+        self.set_mark(name, true)
+    }
+
+    fn set_mark(&self, name: &str, pinned: bool) -> Result<Mark, Error> {
+        let request = Request::Mark { name: name.to_owned(), pinned };
+        match self.ask(&request, self.timeout.saturating_add(SHORT))? {
             Reply::Mark(mark) => Ok(mark),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    /// How far back the history reaches, what the store takes, and how its marks do.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn status(&self) -> Result<Status, Error> {
+        match self.ask(&Request::Status, self.timeout.saturating_add(SHORT))? {
+            Reply::Status(status) => Ok(status),
             _ => Err(self.unexpected()),
         }
     }

@@ -111,7 +111,9 @@ impl Session {
 
 fn ask(database: &Database, request: Request) -> Result<Reply, dbrewind_sqlite::Error> {
     Ok(match request {
-        Request::Mark { name } => Reply::Mark(database.mark(&name)?),
+        Request::Mark { name, pinned: false } => Reply::Mark(database.mark(&name)?),
+        Request::Mark { name, pinned: true } => Reply::Mark(database.mark_pinned(&name)?),
+        Request::Status => Reply::Status(database.status()?),
         Request::Marks => Reply::Marks(database.marks()?),
         Request::DropMark { name } => {
             database.drop_mark(&name)?;

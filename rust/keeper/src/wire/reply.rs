@@ -1,13 +1,17 @@
 use std::path::PathBuf;
 
-use dbrewind_sqlite::{Code, JournalMode, Lsn, Mark, MarkState, Method, Rewound, Timestamp};
+use dbrewind_sqlite::{
+    Code, JournalMode, Lsn, Mark, MarkCounts, MarkState, Method, Pin, Rewound, Status, Timestamp, WindowState,
+};
 
-use super::fields::{put_bytes, put_path, put_u32, put_u64};
+use super::fields::{put_bytes, put_duration, put_option, put_path, put_u32, put_u64};
 use super::{Fields, Operation, WireError};
 use crate::error::Refusal;
 
 /// Bytes of a mark with an empty name.
-const LEAST_MARK: usize = 29;
+const LEAST_MARK: usize = 30;
+/// Bytes of a pin with an empty name.
+const LEAST_PIN: usize = 28;
 /// Bytes of a field of a refusal with empty name and text.
 const LEAST_FIELD: usize = 8;
 
@@ -22,6 +26,7 @@ pub(crate) enum Reply {
     Flag(bool),
     Lsn(Lsn),
     Digest([u8; 16]),
+    Status(Status),
     Done,
 }
 
@@ -52,6 +57,7 @@ impl Reply {
             Self::Rewound(rewound) => put_rewound(out, rewound),
             Self::Flag(flag) => out.push((*flag).into()),
             Self::Lsn(lsn) => put_u64(out, lsn.get()),
+            Self::Status(status) => put_status(out, status),
             Self::Digest(digest) => out.extend_from_slice(digest),
             Self::Done => {}
         }
@@ -81,6 +87,7 @@ impl Reply {
             Operation::Rewind => Self::Rewound(take_rewound(&mut fields)?),
             Operation::DirtySince => Self::Flag(fields.flag("an answer")?),
             Operation::Now => Self::Lsn(Lsn::new(fields.u64()?)),
+            Operation::Status => Self::Status(take_status(&mut fields)?),
             Operation::Digest => Self::Digest(fields.array()?),
             Operation::DropMark | Operation::Drain | Operation::Close | Operation::CloneTo => Self::Done,
         };
@@ -115,7 +122,7 @@ impl Refusal {
 }
 
 fn put_mark(out: &mut Vec<u8>, mark: &Mark) {
-    let Mark { name, lsn, time, pages, state } = mark;
+    let Mark { name, lsn, time, pages, state, pinned } = mark;
     put_bytes(out, name.as_bytes());
     put_u64(out, lsn.get());
     put_u64(out, time.get());
@@ -124,7 +131,9 @@ fn put_mark(out: &mut Vec<u8>, mark: &Mark) {
         MarkState::Hot => 0,
         MarkState::Archived => 1,
         MarkState::Lost => 2,
+        MarkState::Evicted => 3,
     });
+    out.push(u8::from(*pinned));
 }
 
 fn take_mark(fields: &mut Fields<'_>) -> Result<Mark, WireError> {
@@ -137,8 +146,80 @@ fn take_mark(fields: &mut Fields<'_>) -> Result<Mark, WireError> {
             0 => MarkState::Hot,
             1 => MarkState::Archived,
             2 => MarkState::Lost,
+            3 => MarkState::Evicted,
             found => return Err(WireError::Value { what: "the state of a mark", found: found.into() }),
         },
+        pinned: fields.flag("whether a mark is pinned")?,
+    })
+}
+
+fn put_status(out: &mut Vec<u8>, status: &Status) {
+    let Status { state, used, raw, sealed, limit, target, window, earliest, forecast, pins, marks } = status;
+    out.push(match state {
+        WindowState::Ok => 0,
+        WindowState::Alert => 1,
+        WindowState::Full => 2,
+        WindowState::Stopped => 3,
+    });
+    for number in [used, raw, sealed, limit] {
+        put_u64(out, *number);
+    }
+    put_duration(out, *target);
+    put_duration(out, *window);
+    put_option(out, *earliest, |out, (lsn, time)| {
+        put_u64(out, lsn.get());
+        put_u64(out, time.get());
+    });
+    put_option(out, *forecast, put_duration);
+    put_u32(out, u32::try_from(pins.len()).unwrap_or(u32::MAX));
+    for Pin { name, lsn, time, bytes } in pins {
+        put_bytes(out, name.as_bytes());
+        for number in [lsn.get(), time.get(), *bytes] {
+            put_u64(out, number);
+        }
+    }
+    for number in [marks.hot, marks.archived, marks.evicted, marks.lost] {
+        put_u64(out, number);
+    }
+}
+
+fn take_status(fields: &mut Fields<'_>) -> Result<Status, WireError> {
+    let state = match fields.u8()? {
+        0 => WindowState::Ok,
+        1 => WindowState::Alert,
+        2 => WindowState::Full,
+        3 => WindowState::Stopped,
+        found => return Err(WireError::Value { what: "the state of a window", found: found.into() }),
+    };
+    Ok(Status {
+        state,
+        used: fields.u64()?,
+        raw: fields.u64()?,
+        sealed: fields.u64()?,
+        limit: fields.u64()?,
+        target: fields.duration()?,
+        window: fields.duration()?,
+        earliest: fields.option(|fields| Ok((Lsn::new(fields.u64()?), Timestamp::new(fields.u64()?))))?,
+        forecast: fields.option(Fields::duration)?,
+        pins: {
+            let count = fields.count(LEAST_PIN)?;
+            (0..count).map(|_| take_pin(fields)).collect::<Result<_, _>>()?
+        },
+        marks: MarkCounts {
+            hot: fields.u64()?,
+            archived: fields.u64()?,
+            evicted: fields.u64()?,
+            lost: fields.u64()?,
+        },
+    })
+}
+
+fn take_pin(fields: &mut Fields<'_>) -> Result<Pin, WireError> {
+    Ok(Pin {
+        name: fields.text()?,
+        lsn: Lsn::new(fields.u64()?),
+        time: Timestamp::new(fields.u64()?),
+        bytes: fields.u64()?,
     })
 }
 
@@ -185,6 +266,7 @@ mod tests {
             time: Timestamp::new(8),
             pages: 9,
             state: MarkState::Archived,
+            pinned: true,
         }
     }
 

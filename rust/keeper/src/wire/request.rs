@@ -22,13 +22,14 @@ pub(crate) enum Operation {
     Digest = 9,
     Drain = 10,
     Close = 11,
+    Status = 13,
     CloneTo = 14,
 }
 
 impl Operation {
     /// Every one, for those who try them all.
     #[cfg(any(test, feature = "fuzzing"))]
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Hello,
         Self::Open,
         Self::Mark,
@@ -40,6 +41,7 @@ impl Operation {
         Self::Digest,
         Self::Drain,
         Self::Close,
+        Self::Status,
         Self::CloneTo,
     ];
 }
@@ -59,6 +61,7 @@ pub(crate) enum Request {
     },
     Mark {
         name: String,
+        pinned: bool,
     },
     Marks,
     DropMark {
@@ -80,6 +83,7 @@ pub(crate) enum Request {
     Digest,
     Drain,
     Close,
+    Status,
 }
 
 impl Request {
@@ -97,6 +101,7 @@ impl Request {
             Self::Digest => Operation::Digest,
             Self::Drain => Operation::Drain,
             Self::Close => Operation::Close,
+            Self::Status => Operation::Status,
         }
     }
 
@@ -112,7 +117,11 @@ impl Request {
                 put_path(out, path);
                 put_options(out, options);
             }
-            Self::Mark { name } | Self::DropMark { name } => put_bytes(out, name.as_bytes()),
+            Self::Mark { name, pinned } => {
+                put_bytes(out, name.as_bytes());
+                out.push(u8::from(*pinned));
+            }
+            Self::DropMark { name } => put_bytes(out, name.as_bytes()),
             Self::Rewind { to, options: RewindOptions { timeout, use_earliest } } => {
                 put_target(out, to);
                 put_option(out, *timeout, put_duration);
@@ -123,7 +132,7 @@ impl Request {
                 put_target(out, to);
                 put_path(out, path);
             }
-            Self::Marks | Self::Now | Self::Digest | Self::Drain | Self::Close => {}
+            Self::Marks | Self::Now | Self::Digest | Self::Drain | Self::Close | Self::Status => {}
         }
     }
 
@@ -139,7 +148,7 @@ impl Request {
                 Self::Hello { version: fields.u32()?, pid: fields.u32()? }
             }
             2 => Self::Open { path: fields.path()?, options: Box::new(take_options(&mut fields)?) },
-            3 => Self::Mark { name: fields.text()? },
+            3 => Self::Mark { name: fields.text()?, pinned: fields.flag("whether to pin")? },
             4 => Self::Marks,
             5 => Self::DropMark { name: fields.text()? },
             6 => Self::Rewind {
@@ -154,6 +163,7 @@ impl Request {
             9 => Self::Digest,
             10 => Self::Drain,
             11 => Self::Close,
+            13 => Self::Status,
             14 => Self::CloneTo { to: take_target(&mut fields)?, path: fields.path()? },
             found => return Err(WireError::Value { what: "an operation", found: found.into() }),
         };
@@ -204,6 +214,7 @@ fn put_options(out: &mut Vec<u8>, options: &OpenOptions) {
         journal,
         wal_limit,
         limit,
+        window,
         seal,
         moments,
         clock: _,
@@ -222,6 +233,7 @@ fn put_options(out: &mut Vec<u8>, options: &OpenOptions) {
     });
     put_u64(out, *wal_limit);
     put_option(out, *limit, put_u64);
+    put_option(out, *window, put_duration);
     out.push(u8::from(*seal));
     out.push(match moments {
         None => 0,
@@ -249,6 +261,7 @@ fn take_options(fields: &mut Fields<'_>) -> Result<OpenOptions, WireError> {
         },
         wal_limit: fields.u64()?,
         limit: fields.option(Fields::u64)?,
+        window: fields.option(Fields::duration)?,
         seal: fields.flag("whether to seal")?,
         moments: match fields.u8()? {
             0 => None,
@@ -290,6 +303,7 @@ mod tests {
                 journal: [None, Some(Journal::Wal), Some(Journal::Delete)][journal as usize],
                 wal_limit: number,
                 limit: (number % 2 == 0).then_some(!number),
+                window: (number % 3 == 0).then_some(Duration::from_nanos(number)),
                 seal: number % 3 == 0,
                 moments: [None, Some(Moments::Marks), Some(Moments::Commits)][(number % 7 % 3) as usize],
                 clock: Clock::System,
@@ -298,7 +312,7 @@ mod tests {
         prop_oneof![
             (any::<u32>(), any::<u32>()).prop_map(|(version, pid)| Request::Hello { version, pid }),
             open,
-            any::<String>().prop_map(|name| Request::Mark { name }),
+            any::<(String, bool)>().prop_map(|(name, pinned)| Request::Mark { name, pinned }),
             any::<String>().prop_map(|name| Request::DropMark { name }),
             (target(), timeout(), any::<bool>()).prop_map(|(to, timeout, use_earliest)| Request::Rewind {
                 to,

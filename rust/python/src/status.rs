@@ -1,0 +1,153 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use dbrewind_core::Timestamp;
+use dbrewind_sqlite::{MarkCounts, Pin, Status, WindowState};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::lsn::PyLsn;
+use crate::time::to_python;
+
+/// How far back the history reaches, what the store takes, and how its marks do.
+#[pyclass(name = "Status", module = "dbrewind", frozen)]
+pub(crate) struct PyStatus {
+    path: Arc<str>,
+    status: Status,
+}
+
+impl PyStatus {
+    pub(crate) fn of(path: &Arc<str>, status: Status) -> Self {
+        Self { path: Arc::clone(path), status }
+    }
+}
+
+#[pymethods]
+impl PyStatus {
+    /// "ok", "alert": something younger than the target was evicted, "full": no room and nothing to evict, "stopped".
+    #[getter]
+    fn state(&self) -> &'static str {
+        match self.status.state {
+            WindowState::Ok => "ok",
+            WindowState::Alert => "alert",
+            WindowState::Full => "full",
+            WindowState::Stopped => "stopped",
+        }
+    }
+
+    /// Bytes of the store.
+    #[getter]
+    fn used(&self) -> u64 {
+        self.status.used
+    }
+
+    /// Of them, bytes of segments that are not sealed, among them room for what comes next.
+    #[getter]
+    fn raw(&self) -> u64 {
+        self.status.raw
+    }
+
+    /// Of them, bytes of sealed segments.
+    #[getter]
+    fn sealed(&self) -> u64 {
+        self.status.sealed
+    }
+
+    /// Most bytes that the store may have.
+    #[getter]
+    fn limit(&self) -> u64 {
+        self.status.limit
+    }
+
+    /// How far back it shall reach.
+    #[getter]
+    fn target(&self) -> Duration {
+        self.status.target
+    }
+
+    /// How far back it does reach.
+    #[getter]
+    fn window(&self) -> Duration {
+        self.status.window
+    }
+
+    /// The oldest moment that can be reached.
+    #[getter]
+    fn earliest(&self) -> Option<PyLsn> {
+        self.status.earliest.map(|(lsn, _)| PyLsn::of(&self.path, lsn))
+    }
+
+    /// Its time, in UTC.
+    #[getter]
+    fn earliest_time<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.status.earliest.map(|(_, time)| to_python(py, time)).transpose()
+    }
+
+    /// How long a window the limit holds at the present rate; None: too little was recorded to tell.
+    #[getter]
+    fn forecast(&self) -> Option<Duration> {
+        // As far as a timedelta goes.
+        self.status.forecast.map(|forecast| forecast.min(Duration::from_secs(86_400 * 999_999_999)))
+    }
+
+    /// Pinned marks, oldest first.
+    #[getter]
+    fn pins(&self) -> Vec<PyPin> {
+        self.status.pins.iter().map(|pin| PyPin { path: Arc::clone(&self.path), pin: pin.clone() }).collect()
+    }
+
+    /// How many marks there are, by state.
+    #[getter]
+    fn marks<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let MarkCounts { hot, archived, evicted, lost } = self.status.marks;
+        let counts = PyDict::new(py);
+        for (state, count) in [("hot", hot), ("archived", archived), ("evicted", evicted), ("lost", lost)] {
+            counts.set_item(state, count)?;
+        }
+        Ok(counts)
+    }
+
+    fn __repr__(&self) -> String {
+        let Status { used, limit, window, target, .. } = &self.status;
+        format!("<Status {}, {used} of {limit} bytes, window {window:.0?} of {target:.0?}>", self.state())
+    }
+}
+
+/// A mark that keeps what it needs from being evicted.
+#[pyclass(name = "Pin", module = "dbrewind", frozen)]
+pub(crate) struct PyPin {
+    path: Arc<str>,
+    pin: Pin,
+}
+
+#[pymethods]
+impl PyPin {
+    /// The mark's name.
+    #[getter]
+    fn name(&self) -> &str {
+        &self.pin.name
+    }
+
+    /// The moment.
+    #[getter]
+    fn lsn(&self) -> PyLsn {
+        PyLsn::of(&self.path, self.pin.lsn)
+    }
+
+    /// When it was made, in UTC.
+    #[getter]
+    fn time<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let time: Timestamp = self.pin.time;
+        to_python(py, time)
+    }
+
+    /// Bytes of the store from its era on to the newest era.
+    #[getter]
+    fn bytes(&self) -> u64 {
+        self.pin.bytes
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Pin {:?}, {} bytes>", self.pin.name, self.pin.bytes)
+    }
+}

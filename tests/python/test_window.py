@@ -1,0 +1,90 @@
+"""How far back the store reaches: what is evicted, what a pin keeps, and what `status()` says."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dbrewind
+
+Connect = Callable[[Path], sqlite3.Connection]
+
+
+def test_a_new_store_has_the_default_window(app_db: Path, connect: Connect) -> None:
+    before = datetime.now(timezone.utc)
+    with dbrewind.open(app_db) as db:
+        db.mark("seeded")
+        connect(app_db).execute("DELETE FROM users")
+        status = db.status()
+        assert (status.state, status.target, status.limit) == ("ok", timedelta(hours=72), 16 << 30)
+        assert timedelta() <= status.window < timedelta(minutes=5)
+        assert status.earliest is not None and status.earliest <= db.now()
+        assert status.earliest_time is not None
+        assert before - timedelta(seconds=1) < status.earliest_time <= datetime.now(timezone.utc)
+        assert status.used == status.raw + status.sealed and status.used > 0
+        assert sum(status.marks.values()) == 1 and status.marks["lost"] == 0
+        assert status.forecast is None or status.forecast > timedelta()
+        assert list(status.pins) == []
+        with pytest.raises(AttributeError):
+            status.used = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("window", [timedelta(days=7), 7 * 86400, 7 * 86400.0])
+def test_the_window_is_the_stores(wal_db: Path, window: timedelta | float) -> None:
+    with dbrewind.open(wal_db, window=window) as db:
+        assert db.status().target == timedelta(days=7)
+    with dbrewind.open(wal_db) as db:
+        assert db.status().target == timedelta(days=7)
+
+
+@pytest.mark.parametrize("window", [0, -1, 0.5, timedelta(0), timedelta(seconds=-5), float("nan"), "1 h"])
+def test_a_window_that_cannot_be(wal_db: Path, window: Any) -> None:
+    with pytest.raises(dbrewind.InvalidArgumentError, match=r"\[DBR022\] window must be "):
+        dbrewind.open(wal_db, window=window)
+    assert not wal_db.with_name("app.db-rewind").exists()
+
+
+@pytest.mark.parametrize("engine", ["inside", "keeper"])
+def test_a_pinned_mark_says_so(wal_db: Path, engine: Any) -> None:
+    with dbrewind.open(wal_db, engine=engine) as db:
+        assert not db.mark("plain").pinned
+        mark = db.mark("kept", pin=True)
+        assert mark.pinned
+        assert [(other.name, other.pinned) for other in db.marks()] == [("plain", False), ("kept", True)]
+        (pin,) = db.status().pins
+        assert (pin.name, pin.lsn, pin.time, pin.bytes) == ("kept", mark.lsn, mark.time, 0)
+        db.drop("kept")
+        assert list(db.status().pins) == []
+        assert db.status().target == timedelta(hours=72)
+
+
+def test_a_window_of_a_second_evicts_and_a_pin_keeps(app_db: Path, connect: Connect) -> None:
+    """What is older than the window goes, also in a store with room for it; a rewind there says why."""
+    with dbrewind.open(app_db, window=1, limit=4 << 20) as db:
+        app = connect(app_db)
+        db.mark("first")
+        seen = False
+        for turn in range(400):
+            app.execute("UPDATE orders SET note = hex(randomblob(2000))")
+            db.mark(f"turn {turn}")
+            time.sleep(0.02)
+            status = db.status()
+            assert status.used <= 4 << 20
+            assert status.state in ("ok", "alert")
+            if status.marks["evicted"]:
+                seen = True
+                break
+        assert seen, db.status()
+        assert {mark.name: mark.state for mark in db.marks()}["first"] == "evicted"
+        with pytest.raises(dbrewind.BeforeWindowError, match=r"\[DBR027\]"):
+            db.rewind("first")
+        app.execute("DELETE FROM users")
+        newest = f"turn {turn}"
+        db.rewind(newest)
+        assert app.execute("SELECT count(*) FROM users").fetchone() == (100,)
