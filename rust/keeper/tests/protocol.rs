@@ -105,7 +105,7 @@ fn order_is_hello_then_open() {
     assert!(keeper.refusal(1).1.contains("a message ends too early"));
     keeper.send(&hello(1));
     keeper.receive();
-    keeper.send(&frame(2, MARK, b"\x01\0\0\0m"));
+    keeper.send(&frame(2, MARK, b"\x01\0\0\0m\0"));
     assert_eq!(keeper.refusal(2), (99, text("a request came before open")));
     assert_eq!(keeper.status(), 0);
 }
