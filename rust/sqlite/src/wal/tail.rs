@@ -182,7 +182,12 @@ impl Core {
     fn oldest_hot_mark(&self, max_frame: u32) -> Result<u32, Error> {
         let mut history = locked(&self.history);
         history.catch_up()?;
-        let marks: Vec<_> = history.timeline.marks().filter(|mark| !mark.lost && !mark.evicted).map(|mark| mark.lsn).collect();
+        let marks: Vec<_> = history
+            .timeline
+            .marks()
+            .filter(|mark| !mark.lost && !mark.evicted)
+            .map(|mark| mark.lsn)
+            .collect();
         drop(history);
         let frames = marks.into_iter().filter_map(|lsn| self.hot_frame(lsn, max_frame));
         Ok(frames.min().unwrap_or(max_frame))
