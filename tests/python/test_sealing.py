@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 import time
 from pathlib import Path
+from typing import Literal
+
+import pytest
 
 import dbrewind
-import pytest
 
 ROUNDS = 8
 
@@ -33,7 +35,7 @@ def sealed(path: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("engine", ["inside", "keeper"])
-def test_a_full_segment_is_sealed_and_marks_stay_exact(wal_db: Path, engine: str) -> None:
+def test_a_full_segment_is_sealed_and_marks_stay_exact(wal_db: Path, engine: Literal["inside", "keeper"]) -> None:
     with dbrewind.open(wal_db, engine=engine) as db:
         digests = fill(wal_db, db)
         until = time.monotonic() + 60
