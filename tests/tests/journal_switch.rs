@@ -406,9 +406,10 @@ fn page_size_and_wal() {
 #[cfg(feature = "fault")]
 #[test]
 fn killed_between_the_steps() {
-    const PLACES: [(&str, bool); 9] = [
+    const PLACES: [(&str, bool); 10] = [
         ("rollback commit: not numbered", false),
         ("rollback commit: not recorded", false),
+        ("rollback commit: boundary moved", false),
         ("rollback commit: registers not raised", false),
         ("switch to wal: no era yet", false),
         ("switch to wal: era begun", false),
@@ -436,7 +437,8 @@ fn killed_between_the_steps() {
             if leaving {
                 child.ask(Request::LeaveWal { path, options: Recording::quick(false) })
             } else {
-                child.attach(&scene.path, Recording::quick(false));
+                let commits = place == "rollback commit: boundary moved";
+                child.attach(&scene.path, Recording { commits, ..Recording::quick(false) });
                 child.open(Path::new(&path), 200);
                 child.sql("pragma journal_mode=wal");
                 child.ask(Request::Now);

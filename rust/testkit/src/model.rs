@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use dbrewind_sqlite::Timestamp;
+
 use crate::image::Image;
 use crate::protocol::{Answer, Goal, Request};
 use crate::workload::{MIXTURE, Schema, Work, sql};
@@ -154,8 +156,10 @@ impl World {
         }
         match answer {
             Answer::Lsn { lsn } => {
+                // Whatever comes next comes later than this.
+                let time = Some(Timestamp::now().get());
                 let moments = &mut self.files[file].moments;
-                moments.push(Moment { lsn, image, wal, lost: false, left: false });
+                moments.push(Moment { lsn, image, wal, lost: false, left: false, time });
                 let index = moments.len() - 1;
                 self.files[file].marks.insert(name, index);
             }
@@ -166,15 +170,16 @@ impl World {
         }
     }
 
-    /// In WAL mode every commit can be gone to, marked or not.
+    /// In WAL mode every commit can be gone to, marked or not; in a rollback mode, if that was asked for.
     fn note_moment(&mut self, file: usize) {
-        if !self.setup.is_wal() {
+        let wal = self.setup.is_wal();
+        if !wal && !self.setup.commits {
             return;
         }
         let image = self.image(file);
         let recorder = self.any_recorder(file);
         let Answer::Lsn { lsn } = self.record(file, recorder, Request::Now) else { panic!("no LSN") };
-        self.files[file].moments.push(Moment { lsn, image, wal: true, lost: false, left: false });
+        self.files[file].moments.push(Moment { lsn, image, wal, lost: false, left: !wal, time: None });
     }
 
     fn rewind(&mut self, file: usize) {
@@ -183,7 +188,11 @@ impl World {
         }
         let at = self.rng.index(self.files[file].moments.len());
         let by_name = self.rng.chance(60);
-        let goal = self.goal_of(file, at, by_name);
+        let goal = if by_name && self.rng.chance(30) {
+            self.time_of(file, at)
+        } else {
+            self.goal_of(file, at, by_name)
+        };
         if !self.is_promised(file, at) {
             return;
         }
@@ -225,6 +234,7 @@ impl World {
                     wal: self.setup.is_wal(),
                     lost: false,
                     left: method != "nothing",
+                    time: None,
                 });
                 let dirty = self.record(file, recorder, Request::Dirty { since: goal });
                 assert_eq!(dirty, Answer::Flag { yes: false }, "just went there");
@@ -235,7 +245,8 @@ impl World {
                 let right = if other_pages && !target.lost {
                     other.is_dbr(21) || (blocked && other.is_dbr(4))
                 } else if target.lost {
-                    other.is_dbr(11) || (blocked && other.is_dbr(4))
+                    let gone = if matches!(goal, Goal::Time(_)) { 27 } else { 11 };
+                    other.is_dbr(gone) || (blocked && other.is_dbr(4))
                 } else {
                     blocked && other.is_dbr(4)
                 };
@@ -271,6 +282,16 @@ impl World {
                 }
             }
             other => assert!(target.lost && other.is_dbr(11), "{goal:?} must be readable: {other:?}"),
+        }
+    }
+
+    /// A marked moment, by the time at which it was marked.
+    fn time_of(&self, file: usize, at: usize) -> Goal {
+        let known = &self.files[file];
+        let marked = known.marks.values().any(|&index| index == at);
+        match known.moments[at].time.filter(|_| marked) {
+            Some(time) => Goal::Time(time),
+            None => self.goal_of(file, at, true),
         }
     }
 

@@ -102,6 +102,8 @@ pub enum Goal {
     Name(String),
     /// A moment.
     Lsn(u64),
+    /// A time, in nanoseconds since 1970.
+    Time(u64),
 }
 
 /// How to record.
@@ -115,6 +117,8 @@ pub struct Recording {
     pub limit: Option<u64>,
     /// 0 off, 1 normal, 2 full.
     pub synchronous: u8,
+    /// Keep each commit of a rollback mode, not only what is marked.
+    pub commits: bool,
     /// The store's folder; none: beside the database.
     pub store: Option<String>,
     /// Bytes of the store's first segment and of its longest; none: the default.

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use dbrewind_sqlite::{
-    Database, Error, Journal, Lsn, Mark, Method, OpenOptions, SqliteApi, Synchronous, Target,
+    Database, Error, Journal, Lsn, Mark, Method, Moments, OpenOptions, SqliteApi, Synchronous, Target,
+    Timestamp,
 };
 
 use crate::past::Views;
@@ -31,6 +32,7 @@ fn attach_as(path: &Path, recording: &Recording, journal: Option<Journal>) -> Re
         journal,
         wal_limit: recording.wal_limit.unwrap_or(default.wal_limit),
         limit: recording.limit,
+        moments: Some(if recording.commits { Moments::Commits } else { Moments::Marks }),
         ..default
     };
     dbrewind_core::fuzzing::set_small_segments(recording.segments);
@@ -43,6 +45,7 @@ pub fn target(goal: &Goal) -> Target {
     match goal {
         Goal::Name(name) => Target::Name(name.clone()),
         Goal::Lsn(lsn) => Target::Lsn(Lsn::new(*lsn)),
+        Goal::Time(time) => Target::Time(Timestamp::new(*time)),
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Setup {
     pub two_recorders: bool,
     /// Whether Python's SQLite is one of the peers.
     pub python: bool,
+    /// Whether each commit of a rollback mode can be gone to.
+    pub commits: bool,
 }
 
 impl Setup {
@@ -51,6 +53,7 @@ impl Setup {
             segments: *rng.pick(&[None, Some((128 << 10, 128 << 10)), Some((128 << 10, 1 << 20))]),
             two_recorders: rng.chance(40),
             python: rng.chance(25),
+            commits: rng.chance(40),
         }
     }
 
@@ -66,6 +69,7 @@ impl Setup {
             wal_limit: self.wal_limit,
             synchronous: self.synchronous,
             segments: self.segments,
+            commits: self.commits,
             ..Recording::default()
         }
     }
@@ -82,8 +86,10 @@ pub struct Moment {
     pub wal: bool,
     /// Recording was interrupted since: a rewind to it must be refused.
     pub lost: bool,
-    /// A rewind left it: going back there is promised in every mode.
+    /// A rewind left it, or it is a commit that is kept: going back there is promised in every mode.
     pub left: bool,
+    /// A time, in nanoseconds since 1970, at which it was the newest one and marked.
+    pub time: Option<u64>,
 }
 
 /// What a peer has open.
