@@ -168,7 +168,7 @@ impl Core {
     }
 
     fn observe_and_note(&mut self, frame: u32, under_way: bool) -> Result<(), Error> {
-        let Some((note, settled)) = self.anchor_at(frame, under_way)? else { return Ok(()) };
+        let Some((note, settled)) = self.anchor_at(frame, under_way, !under_way)? else { return Ok(()) };
         let lsn = self.tailed.max(Lsn::new(1));
         self.store.append(self.head(Kind::Note, tag::ANCHOR, lsn), &[&note.encode()])?;
         self.anchor_pending = !settled && !under_way;
@@ -176,11 +176,13 @@ impl Core {
         Ok(())
     }
 
-    /// What an anchor would say now, and whether the times in it are settled. `None`: there is nothing to vouch for.
+    /// What an anchor would say now, and whether the times in it are settled. `None`: there is nothing to vouch for. `settle`: times
+    /// that are too young are changed, so that an anchor from before is none any more.
     pub(super) fn anchor_at(
         &mut self,
         frame: u32,
         under_way: bool,
+        settle: bool,
     ) -> Result<Option<(WalAnchor, bool)>, Error> {
         let Some(frozen) = self.frozen else { return Ok(None) };
         let header = self.header()?;
@@ -188,10 +190,11 @@ impl Core {
             // Somebody got past our locks.
             return Ok(None);
         }
-        let (file, settled) = match under_way {
-            true => (observe(&self.path)?.0, false),
-            false => observe_settled(&self.path)?,
+        let (file, settled) = match settle {
+            true => observe_settled(&self.path)?,
+            false => observe(&self.path)?,
         };
+        let settled = settled && !under_way;
         let attempted = self.attempted.max(frozen.back_filled).max(if under_way { frame } else { 0 });
         let checksum = self.checksum_of(frame, header.salt)?.unwrap_or_default();
         let counter = self.page_one(header.max_frame)?.counter;

@@ -14,7 +14,8 @@ impl Core {
     /// Begins an era at the WAL's end. Everything up to there is recorded and in the database file; WRITE and the object's lock
     /// are held.
     pub(super) fn begin_boundary(&mut self, header: &IndexHeader) -> Result<(), Error> {
-        let Some((anchor, settled)) = self.anchor_at(header.max_frame, false)? else { return Ok(()) };
+        // The anchor before stays good until this one is there.
+        let Some((anchor, settled)) = self.anchor_at(header.max_frame, false, false)? else { return Ok(()) };
         let run = self.run_note(header.max_frame, header.checksum, header.salt);
         let lsn = locked(&self.history).boundary_lsn()?;
         fault::place("wal boundary: numbered");
