@@ -81,8 +81,8 @@ def open(
       who records into it, now and later, until somebody opens it with another one. None leaves it as it is, 16 GiB in a
       new store. What is oldest is evicted to make room; if pinned marks need all of it, the store records no more
       (StoreFullError) and the application goes on.
-    - `window`: how far back the store shall reach, a timedelta or seconds, at least 1 s. It belongs to the store, as the
-      limit does. What is older is evicted. None leaves it as it is, 72 hours in a new store.
+    - `window`: how far back the store shall reach, a timedelta or seconds, at least 1 s. It belongs to the store, as
+      the limit does. What is older is evicted. None leaves it as it is, 72 hours in a new store.
     - `seal`: rewrite the full parts of the store in the background, so that they take a fraction of the room: a thread
       of the lowest priority, which rests while anybody writes. A rewind to what was rewritten takes a little longer.
     - `moments`: for a database in a rollback mode: `rewind` reaches "marks", which are marks and both ends of each
@@ -322,8 +322,8 @@ class Status:
 
     @property
     def state(self) -> Literal["ok", "alert", "full", "stopped"]:
-        """ok; alert: something younger than the target was evicted, since there was no room; full: no room for more, and
-        nothing that may be evicted; stopped: nothing is recorded any more."""
+        """ok; alert: something younger than the target was evicted, since there was no room; full: no room for more,
+        and nothing that may be evicted; stopped: nothing is recorded any more."""
     @property
     def used(self) -> int:
         """Bytes of the store."""
