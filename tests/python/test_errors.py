@@ -168,7 +168,10 @@ def test_an_argument_out_of_range(wal_db: Path, arguments: dict[str, Any], words
 
 @pytest.mark.parametrize("to", [7, None, b"seeded", 1.5])
 def test_a_target_of_a_wrong_type(wal_db: Path, to: Any) -> None:
-    with dbrewind.open(wal_db) as db, pytest.raises(TypeError, match="a mark's name, a Mark or an Lsn, not"):
+    with (
+        dbrewind.open(wal_db) as db,
+        pytest.raises(TypeError, match="a mark's name, a time as text or datetime, a Mark or an Lsn, not"),
+    ):
         db.rewind(to)
 
 
