@@ -43,9 +43,15 @@ fn story(folder: &Path) -> String {
     fs::read_to_string(folder.join(STORY)).unwrap()
 }
 
+/// The hash at the end of a state's line sums up the bytes that move forward as well, which a later round may have moved: what
+/// counts of a state is compared byte for byte, with the file of it.
 fn lines_equal(found: &str, expected: &str) {
+    let told = |line: &str| match line.strip_prefix("  state at ") {
+        Some(state) => state.rsplit_once(' ').map_or(String::new(), |(told, _)| told.to_owned()),
+        None => line.to_owned(),
+    };
     for (found, expected) in found.lines().zip(expected.lines()) {
-        assert_eq!(found, expected);
+        assert_eq!(told(found), told(expected));
     }
     assert_eq!(found.lines().count(), expected.lines().count());
 }
