@@ -113,7 +113,12 @@ fn name_of(folder: &Path, path: &Path) -> String {
 
 /// Whether there is something that has this name in the store of a folder, or may be.
 pub(crate) fn is_there(folder: &Path, name: &str) -> bool {
-    place(folder, name).is_none_or(|path| std::fs::symlink_metadata(path).is_ok())
+    let gone = [std::io::ErrorKind::NotFound, std::io::ErrorKind::NotADirectory];
+    place(folder, name).is_none_or(|path| match std::fs::symlink_metadata(path) {
+        Ok(_) => true,
+        // Who may not look, or cannot at the moment, does not know.
+        Err(error) => !gone.contains(&error.kind()),
+    })
 }
 
 /// Where a name leads.

@@ -75,7 +75,8 @@ impl Marks {
     pub(super) fn lose_all(&mut self) {
         self.by_lsn.clear();
         for entry in self.entries.values_mut() {
-            entry.lost |= !entry.evicted;
+            // Whether it was evicted as well, not everybody can tell: its era may have gone before anybody read it.
+            (entry.lost, entry.evicted) = (true, false);
         }
     }
 

@@ -83,7 +83,11 @@ impl Inner {
 
     /// Whether nothing in a segment is in flight. What dead writers left there is given up.
     fn is_settled(&self, id: u32) -> Result<bool, AppendError> {
-        let Ok(Some(Form::Raw(segment))) = self.form(id) else { return Ok(true) };
+        let segment = match self.form(id) {
+            Ok(Some(Form::Raw(segment))) => segment,
+            Ok(_) => return Ok(true),
+            Err(_) => return Ok(false),
+        };
         let mut at = Segment::FIRST;
         loop {
             match ring::step(&**segment, at) {

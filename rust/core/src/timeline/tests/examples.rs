@@ -179,6 +179,19 @@ fn a_before_image_tells_every_moment_before_it() {
     assert_eq!(history.reachable(2), Err(Unreachable::NotAMoment { lsn: Lsn::new(2) }));
 }
 
+/// The log begins in the midst of the era that the interruption ended; who has read it all says the same.
+#[test]
+fn lost_marks_are_not_called_evicted_when_their_era_is_gone() {
+    let mut cut = Timeline::new(OBJECT);
+    (cut.begins, cut.read_from) = (1 + 1, 1 + 1);
+    for begun in [History(cut), History::begin(Engine::Rollback, 0, 9)] {
+        let history = begun.mark("a", 3).era(Engine::Rollback, 9, 9, true);
+        let mark = history.0.mark("a").unwrap();
+        assert!(mark.lost && !mark.evicted);
+        assert_eq!(history.reachable(3).unwrap_err().code(), Code::MarkLost);
+    }
+}
+
 /// Key 4 was overwritten before the rewind only, key 5 before and after it: what it was is in the newer image, too.
 #[test]
 fn who_goes_back_again_reads_the_images_of_the_last_round() {
