@@ -72,8 +72,6 @@ impl Ledger {
         }
         for known in self.objects.values_mut() {
             known.eras.retain(|era| era.segment >= first);
-            // Those that were not carried forward are forgotten.
-            known.marks.retain(|_, mark| segment(mark.at) >= first);
         }
         self.began.retain(|segment, _| *segment >= first);
         let mut cursor = self.cursor;
@@ -100,6 +98,10 @@ impl Ledger {
         })?;
         for (head, at) in wanted {
             self.take(store, head, at)?;
+        }
+        // Only now, when the copies are known: those that were not carried forward are forgotten.
+        for known in self.objects.values_mut() {
+            known.marks.retain(|_, mark| segment(mark.at) >= first);
         }
         self.cursor = cursor;
         Ok(())
