@@ -1,10 +1,10 @@
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
-use std::thread::JoinHandle;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use crate::error::SealError;
 use crate::map;
 use crate::store::Store;
+use crate::store::background::{Background, Stopped, Wishes};
 use crate::store::handle::Inner;
 
 /// How long after the log has left a segment it is looked after, and how often to look for one to seal.
@@ -20,15 +20,8 @@ const REST: u32 = 9;
 /// to. There is none before the log leaves the first one, or sealing is asked for.
 #[derive(Debug, Default)]
 pub(super) struct Aftercare {
-    shared: Arc<Shared>,
+    background: Background<Wish>,
     store: OnceLock<Weak<Inner>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    wish: Mutex<Wish>,
-    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -36,7 +29,6 @@ struct Wish {
     /// There is a segment that may not be on disk.
     left: bool,
     seal: bool,
-    stop: bool,
 }
 
 impl Store {
@@ -69,84 +61,56 @@ impl Aftercare {
 
     /// Has something done, by the thread that is there or a new one.
     fn start(&self, change: impl FnOnce(&mut Wish)) -> std::io::Result<()> {
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if thread.is_none() {
-            let (shared, store) = (Arc::clone(&self.shared), self.store.get().cloned().unwrap_or_default());
-            let builder = std::thread::Builder::new().name("dbrewind-after".into());
-            *thread = Some(builder.spawn(move || shared.run(&store))?);
-        }
-        drop(thread);
-        change(&mut self.shared.wish.lock().unwrap_or_else(PoisonError::into_inner));
-        self.shared.changed.notify_all();
+        let store = self.store.get().cloned().unwrap_or_default();
+        self.background.start("dbrewind-after", move |wishes| run(wishes, &store))?;
+        self.background.wish(change);
         Ok(())
     }
 
     /// Ends the thread and waits for it, unless it is the thread itself that asks.
     pub(super) fn stop(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(thread) = thread else { return };
-        self.shared.wish.lock().unwrap_or_else(PoisonError::into_inner).stop = true;
-        self.shared.changed.notify_all();
-        if thread.thread().id() != std::thread::current().id() {
-            let _ = thread.join();
-        }
+        self.background.stop();
     }
 }
 
-impl Shared {
-    fn run(&self, store: &Weak<Inner>) {
-        map::block_signals();
-        map::lower_priority();
-        let look = look();
-        let mut pause = look;
-        while let Some(seal) = self.wait(pause) {
-            let Some(inner) = store.upgrade() else { return };
-            let done = (!seal || self.seal(&inner)) && self.sync(&inner);
-            pause = if done { look } else { LATER };
+fn run(wishes: &Wishes<Wish>, store: &Weak<Inner>) -> Result<(), Stopped> {
+    map::lower_priority();
+    let look = look();
+    let mut pause = look;
+    loop {
+        wishes.next(|wish| (wish.left || wish.seal).then_some(()))?;
+        wishes.rest(pause)?;
+        let seal = wishes.change(|wish| {
+            wish.left = false;
+            wish.seal
+        });
+        let Some(inner) = store.upgrade() else { return Ok(()) };
+        let done = (!seal || seal_left(wishes, &inner)) && sync_left(wishes, &inner);
+        pause = if done { look } else { LATER };
+    }
+}
+
+/// Seals what there is to seal; `false` when that fails.
+fn seal_left(wishes: &Wishes<Wish>, inner: &Arc<Inner>) -> bool {
+    while inner.has_unsealed_left() {
+        let mut care = Care::new(wishes, inner);
+        match inner.seal_next(&mut || care.goes_on()) {
+            Ok(Some(_)) if Arc::strong_count(inner) > 1 => {}
+            Ok(_) => return true,
+            Err(_) => return false,
         }
     }
+    true
+}
 
-    /// Waits until there may be something to do, and then for a pause. Answers whether to seal; `None` when the store is
-    /// closed.
-    fn wait(&self, pause: Duration) -> Option<bool> {
-        let wish = self.wish.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = |wish: &mut Wish| !wish.stop && !wish.left && !wish.seal;
-        let wish = self.changed.wait_while(wish, idle).unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(wish, pause, |wish| !wish.stop);
-        let mut wish = waited.unwrap_or_else(PoisonError::into_inner).0;
-        wish.left = false;
-        (!wish.stop).then_some(wish.seal)
+/// Has everything written to the disk that the log has left; `false` when that fails.
+fn sync_left(wishes: &Wishes<Wish>, inner: &Arc<Inner>) -> bool {
+    let mut care = Care::new(wishes, inner);
+    let done = inner.sync_left(&mut || care.goes_on()).unwrap_or(false);
+    if !done {
+        wishes.change(|wish| wish.left = true);
     }
-
-    /// Seals what there is to seal; `false` when that fails.
-    fn seal(&self, inner: &Arc<Inner>) -> bool {
-        while inner.has_unsealed_left() {
-            let mut care = Care::new(self, inner);
-            match inner.seal_next(&mut || care.goes_on()) {
-                Ok(Some(_)) if Arc::strong_count(inner) > 1 => {}
-                Ok(_) => return true,
-                Err(_) => return false,
-            }
-        }
-        true
-    }
-
-    /// Has everything written to the disk that the log has left; `false` when that fails.
-    fn sync(&self, inner: &Arc<Inner>) -> bool {
-        let mut care = Care::new(self, inner);
-        let done = inner.sync_left(&mut || care.goes_on()).unwrap_or(false);
-        if !done {
-            self.wish.lock().unwrap_or_else(PoisonError::into_inner).left = true;
-        }
-        done
-    }
-
-    /// Waits so long, or until the store is closed: then `false`.
-    fn rest(&self, time: Duration) -> bool {
-        let wish = self.wish.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(wish, time, |wish| !wish.stop);
-        !waited.unwrap_or_else(PoisonError::into_inner).0.stop
-    }
+    done
 }
 
 fn look() -> Duration {
@@ -159,15 +123,15 @@ fn look() -> Duration {
 
 /// Work that rests when others append.
 struct Care<'a> {
-    shared: &'a Shared,
+    wishes: &'a Wishes<Wish>,
     inner: &'a Arc<Inner>,
     since: Instant,
     log: u64,
 }
 
 impl<'a> Care<'a> {
-    fn new(shared: &'a Shared, inner: &'a Arc<Inner>) -> Self {
-        Self { shared, inner, since: Instant::now(), log: inner.control.tail() }
+    fn new(wishes: &'a Wishes<Wish>, inner: &'a Arc<Inner>) -> Self {
+        Self { wishes, inner, since: Instant::now(), log: inner.control.tail() }
     }
 
     /// `false` when the store is closed.
@@ -180,7 +144,7 @@ impl<'a> Care<'a> {
         let rest = if now == self.log { Duration::ZERO } else { worked * REST };
         self.log = now;
         // Nobody but this thread has the store open any more.
-        let open = self.shared.rest(rest) && Arc::strong_count(self.inner) > 1;
+        let open = self.wishes.rest(rest).is_ok() && Arc::strong_count(self.inner) > 1;
         self.since = Instant::now();
         open
     }

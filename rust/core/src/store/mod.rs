@@ -2,6 +2,7 @@
 
 mod aftercare;
 mod append;
+mod background;
 mod batch;
 mod control;
 mod form;

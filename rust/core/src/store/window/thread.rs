@@ -1,7 +1,6 @@
 //! The thread that keeps the window.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::keep::YOUNG;
@@ -9,6 +8,7 @@ use super::ledger::Ledger;
 use super::prepare::Alive;
 use crate::error::LockError;
 use crate::map::{self, Held};
+use crate::store::background::{Background, Stopped, Wishes};
 use crate::store::handle::Inner;
 use crate::store::roll::PATIENCE;
 use crate::store::{Store, locks};
@@ -21,21 +21,9 @@ const LOOK: Duration = Duration::from_millis(500);
 /// What a process does for the window.
 #[derive(Debug, Default)]
 pub(crate) struct Keeping {
-    shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Asked to look by `true`.
+    background: Background<bool>,
     ledger: Mutex<Ledger>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    wish: Mutex<Wish>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Wish {
-    look: bool,
-    stop: bool,
 }
 
 /// While it is there, nothing is evicted, by whomever: for who reads old records for long.
@@ -53,12 +41,8 @@ impl Store {
         if inner.forked() {
             return;
         }
-        let mut thread = inner.keeping.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if thread.is_none() {
-            let (shared, store) = (Arc::clone(&inner.keeping.shared), Arc::downgrade(inner));
-            let builder = std::thread::Builder::new().name("dbrewind-window".into());
-            *thread = builder.spawn(move || shared.run(&store, &alive)).ok();
-        }
+        let store = Arc::downgrade(inner);
+        let _ = inner.keeping.background.start("dbrewind-window", move |wishes| run(wishes, &store, &alive));
     }
 
     /// Keeps everybody from evicting anything while the answer is there.
@@ -84,53 +68,31 @@ impl Keeping {
 
     /// The log has moved on to another segment, or an era has begun.
     pub(in crate::store) fn look(&self) {
-        self.shared.wish.lock().unwrap_or_else(PoisonError::into_inner).look = true;
-        self.shared.changed.notify_all();
+        self.background.wish(|look| *look = true);
     }
 
     /// Ends the thread and waits for it, unless it is the thread itself that asks.
     pub(in crate::store) fn stop(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(thread) = thread else { return };
-        self.shared.wish.lock().unwrap_or_else(PoisonError::into_inner).stop = true;
-        self.shared.changed.notify_all();
-        if thread.thread().id() != std::thread::current().id() {
-            let _ = thread.join();
-        }
+        self.background.stop();
     }
 }
 
-impl Shared {
-    fn run(&self, store: &Weak<Inner>, alive: &Arc<Alive>) {
-        map::block_signals();
-        map::lower_priority();
-        let mut known = 0;
-        for round in 0_u32.. {
-            let Some(asked) = self.wait() else { return };
-            let Some(inner) = store.upgrade() else { return };
-            let current = inner.control.current();
-            if asked || current != known || inner.control.wanted() > 0 || round.is_multiple_of(SELDOM) {
-                known = current;
-                // Nobody waits for this; what fails now is tried again.
-                let _ = Store { inner }.evict_some(&**alive);
-            }
-        }
-    }
-
-    /// Waits until there may be something to do; `None` when the store is closed.
-    fn wait(&self) -> Option<bool> {
-        let wish = self.wish.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = |wish: &mut Wish| !wish.stop && !wish.look;
-        let waited =
-            self.changed.wait_timeout_while(wish, LOOK, idle).unwrap_or_else(PoisonError::into_inner);
-        let mut wish = waited.0;
-        let asked = std::mem::take(&mut wish.look);
+fn run(wishes: &Wishes<bool>, store: &Weak<Inner>, alive: &Arc<Alive>) -> Result<(), Stopped> {
+    map::lower_priority();
+    let mut known = 0;
+    for round in 0_u32.. {
+        let asked = wishes.next_within(LOOK, |look| std::mem::take(look).then_some(()))?.is_some();
         if asked {
             // By then an era that has just begun counts.
-            let stop = |wish: &mut Wish| !wish.stop;
-            let waited = self.changed.wait_timeout_while(wish, YOUNG, stop);
-            wish = waited.unwrap_or_else(PoisonError::into_inner).0;
+            wishes.rest(YOUNG)?;
         }
-        (!wish.stop).then_some(asked)
+        let Some(inner) = store.upgrade() else { return Ok(()) };
+        let current = inner.control.current();
+        if asked || current != known || inner.control.wanted() > 0 || round.is_multiple_of(SELDOM) {
+            known = current;
+            // Nobody waits for this; what fails now is tried again.
+            let _ = Store { inner }.evict_some(&**alive);
+        }
     }
+    Ok(())
 }
