@@ -6,6 +6,7 @@ mod api;
 mod connection;
 mod extension;
 mod file_times;
+mod forward;
 mod host_file;
 pub(crate) mod past_vfs;
 mod rename;

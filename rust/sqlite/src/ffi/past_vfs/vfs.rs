@@ -1,14 +1,15 @@
 //! The VFS level: databases are ours, everything else is the real VFS's.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int};
 use std::panic::catch_unwind;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use dbrewind_core::Lsn;
 
+use super::super::forward::{InFront, forwarding};
 use super::super::host_file::HostVfs;
-use super::super::types::{self, VfsSyscall, sqlite3_file, sqlite3_vfs};
+use super::super::types::{self, sqlite3_file, sqlite3_vfs};
 use super::{NAME, file};
 use crate::as_of::{Origin, View};
 
@@ -19,36 +20,34 @@ struct Context {
     identity: usize,
 }
 
+impl InFront for Context {
+    unsafe fn real(ours: *mut sqlite3_vfs) -> *mut sqlite3_vfs {
+        // SAFETY: by contract.
+        unsafe { context(ours) }.real.as_ptr()
+    }
+}
+
 /// Makes the struct. Leaked: SQLite keeps the pointer until the process ends.
 pub(super) fn make(real: HostVfs, identity: usize) -> HostVfs {
-    // SAFETY: a registered VFS stays valid for the life of the process. Fields past its version are not read.
+    // SAFETY: a registered VFS stays valid for the life of the process.
     let theirs = unsafe { &*real.as_ptr() };
-    let second = theirs.iVersion >= 2;
     let context = Box::leak(Box::new(Context { real, identity }));
     let ours = sqlite3_vfs {
+        // The third version has system calls, and none of them is ours to replace.
         iVersion: theirs.iVersion.min(2),
         szOsFile: theirs.szOsFile.max(file::SIZE),
         // Room for what a name has behind the path.
         mxPathname: theirs.mxPathname.saturating_add(48),
-        pNext: std::ptr::null_mut(),
         zName: NAME.as_ptr(),
         pAppData: (&raw mut *context).cast(),
         xOpen: Some(open),
         xDelete: Some(delete),
         xAccess: Some(access),
         xFullPathname: Some(full_pathname),
-        xDlOpen: theirs.xDlOpen.map(|_| dl_open as _),
-        xDlError: theirs.xDlError.map(|_| dl_error as _),
-        xDlSym: theirs.xDlSym.map(|_| dl_sym as _),
-        xDlClose: theirs.xDlClose.map(|_| dl_close as _),
-        xRandomness: theirs.xRandomness.map(|_| randomness as _),
-        xSleep: theirs.xSleep.map(|_| sleep as _),
-        xCurrentTime: theirs.xCurrentTime.map(|_| current_time as _),
-        xGetLastError: theirs.xGetLastError.map(|_| get_last_error as _),
-        xCurrentTimeInt64: theirs.xCurrentTimeInt64.filter(|_| second).map(|_| current_time_int64 as _),
         xSetSystemCall: None,
         xGetSystemCall: None,
         xNextSystemCall: None,
+        ..forwarding::<Context>(theirs)
     };
     HostVfs::leaked(NonNull::from(Box::leak(Box::new(ours))))
 }
@@ -144,32 +143,4 @@ unsafe extern "C" fn full_pathname(
         }
     }
     types::SQLITE_CANTOPEN
-}
-
-/// A callback that does nothing but hand the call to the real VFS.
-macro_rules! forward {
-    ($($name:ident = $slot:ident($($arg:ident: $type:ty),*) -> $result:ty, or $missing:expr;)+) => {$(
-        unsafe extern "C" fn $name(ours: *mut sqlite3_vfs, $($arg: $type),*) -> $result {
-            // SAFETY: SQLite calls this slot of our struct; the arguments go on as they came.
-            unsafe {
-                let real = context(ours).real.as_ptr();
-                match (*real).$slot {
-                    Some(call) => call(real, $($arg),*),
-                    None => $missing,
-                }
-            }
-        }
-    )+};
-}
-
-forward! {
-    dl_open = xDlOpen(name: *const c_char) -> *mut c_void, or std::ptr::null_mut();
-    dl_error = xDlError(size: c_int, out: *mut c_char) -> (), or ();
-    dl_sym = xDlSym(library: *mut c_void, symbol: *const c_char) -> Option<VfsSyscall>, or None;
-    dl_close = xDlClose(library: *mut c_void) -> (), or ();
-    randomness = xRandomness(size: c_int, out: *mut c_char) -> c_int, or 0;
-    sleep = xSleep(micros: c_int) -> c_int, or 0;
-    current_time = xCurrentTime(out: *mut f64) -> c_int, or types::SQLITE_ERROR;
-    get_last_error = xGetLastError(size: c_int, out: *mut c_char) -> c_int, or 0;
-    current_time_int64 = xCurrentTimeInt64(out: *mut i64) -> c_int, or types::SQLITE_ERROR;
 }
