@@ -164,7 +164,7 @@ class Database:
         """Which rows, and which parts of the schema, differ between two moments; `b` None: the present one.
 
         Costs what has changed, not what the tables hold, unless long values were overwritten in place (as-of.md). Rows
-        of SQLite's own tables (`sqlite_sequence`) are left out. UnsupportedError where recording runs in the keeper.
+        of SQLite's own tables (`sqlite_sequence`) are left out.
         """
     def dirty_since(self, to: str | Mark | Lsn | datetime) -> bool:
         """Whether anything was committed since `to`. Takes the same time for any database and any change."""

@@ -1,4 +1,4 @@
-"""db.at and db.clone: past moments beside the live database."""
+"""db.at, db.clone and db.diff: past moments beside the live database."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Literal
 import pytest
 
 import dbrewind
+from conftest import create
 
 Connect = Callable[[Path], sqlite3.Connection]
 
@@ -127,9 +128,11 @@ def test_the_keeper_names_the_way_out(wal_db: Path) -> None:
             db.at("seeded")
 
 
-def test_what_differs(app_db: Path, connect: Connect) -> None:
-    with dbrewind.open(app_db) as db:
-        app = connect(app_db)
+@pytest.mark.parametrize(("mode", "engine"), [("wal", "inside"), ("delete", "inside"), ("wal", "keeper")])
+def test_what_differs(tmp_path: Path, connect: Connect, mode: str, engine: Literal["inside", "keeper"]) -> None:
+    path = create(tmp_path / "app.db", mode)
+    with dbrewind.open(path, engine=engine) as db:
+        app = connect(path)
         db.mark("seeded")
         assert not db.diff("seeded")
         assert str(db.diff("seeded")) == "nothing differs"

@@ -211,17 +211,9 @@ impl Handle {
     /// Which rows, and which parts of the schema, differ between two moments; `to`: `None` for the present one.
     ///
     /// # Errors
-    /// `DBR003`, `DBR011` no such target. `DBR021` when the engine runs in a keeper.
+    /// `DBR003`, `DBR011` no such target. `DBR021` when the engine runs in a keeper and more rows differ than it can tell.
     pub fn diff(&self, from: &Target, to: Option<&Target>) -> Result<Diff, Error> {
-        match self {
-            Self::Inside(database) => Ok(database.diff(from, to)?),
-            Self::Keeper(_) => Err(EngineError::Unsupported {
-                what: "two moments are not compared where the engine runs in a keeper; make copies of both with \
-                       db.clone(to, path), and compare them"
-                    .to_owned(),
-            }
-            .into()),
-        }
+        pass!(self, handle => handle.diff(from, to))
     }
 
     /// The moment of the newest commit or rewind.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dbrewind_keeper::{Choice, Error, Failure, Handle, KeeperClient, KeeperCommand};
-use dbrewind_sqlite::{Code, JournalMode, Lsn, MarkState, Method, OpenOptions, SqliteApi, Target};
+use dbrewind_sqlite::{Code, JournalMode, Lsn, MarkState, Method, OpenOptions, SqliteApi, Target, Value};
 use rusqlite::Connection;
 
 struct World {
@@ -86,6 +86,50 @@ fn marks_and_rewinds() {
     let db = world.open();
     db.rewind(&"one".into(), None).unwrap();
     assert!(world.rows() == 1 && world.is_whole());
+}
+
+#[test]
+fn what_differs_is_the_same_as_inside() {
+    let world = World::new();
+    world.app.execute_batch("CREATE TABLE pairs(a TEXT, b BLOB, PRIMARY KEY(a, b)) WITHOUT ROWID").unwrap();
+    let db = world.open();
+    db.mark("one").unwrap();
+    assert!(db.diff(&"one".into(), None).unwrap().is_empty());
+    world.insert(1000);
+    world
+        .app
+        .execute_batch("UPDATE t SET x = -1 WHERE rowid = 1; INSERT INTO pairs VALUES ('x', x'00ff'); CREATE VIEW v AS SELECT 1")
+        .unwrap();
+    db.mark("two").unwrap();
+    let outside = db.diff(&"one".into(), None).unwrap();
+    let (inserted, updated) = (&outside.tables["t"].inserted, &outside.tables["t"].updated);
+    assert_eq!((inserted.len(), updated.as_slice()), (1000, &[vec![Value::Integer(1)]][..]));
+    assert_eq!(outside.tables["pairs"].inserted, [[Value::Text("x".to_owned()), Value::Blob(vec![0, 255])]]);
+    assert_eq!(outside.schema.len(), 1);
+    let back = db.diff(&"two".into(), Some(&"one".into())).unwrap();
+    assert_eq!(&back.tables["t"].deleted, inserted);
+    assert_eq!(db.diff(&"none".into(), None).unwrap_err().code(), Code::MarkNotFound);
+    db.close().unwrap();
+    let db = dbrewind_sqlite::Database::open(SqliteApi::bundled(), &world.path(), &OpenOptions::default())
+        .unwrap();
+    assert_eq!(db.diff(&"one".into(), Some(&"two".into())).unwrap(), outside);
+}
+
+#[test]
+fn an_answer_too_long_names_the_way_out() {
+    let world = World::new();
+    world.app.execute_batch("CREATE TABLE keys(k BLOB PRIMARY KEY) WITHOUT ROWID").unwrap();
+    let db = world.open();
+    db.mark("one").unwrap();
+    for _ in 0..65 {
+        world.app.execute_batch("INSERT INTO keys VALUES (randomblob(1 << 20))").unwrap();
+    }
+    let error = db.diff(&"one".into(), None).unwrap_err();
+    assert_eq!(error.code(), Code::Unsupported);
+    assert!(error.to_string().contains("db.clone"), "{error}");
+    // The pipe is in step.
+    db.mark("two").unwrap();
+    assert!(db.diff(&"two".into(), None).unwrap().is_empty());
 }
 
 #[test]

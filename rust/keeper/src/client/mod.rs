@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use dbrewind_sqlite::{
-    Error as EngineError, JournalMode, Lsn, Mark, OpenOptions, RewindOptions, Rewound, Status, Target,
+    Diff, Error as EngineError, JournalMode, Lsn, Mark, OpenOptions, RewindOptions, Rewound, Status, Target,
     lock_patiently,
 };
 
@@ -218,6 +218,20 @@ impl KeeperClient {
         // The keeper has another working directory.
         let request = Request::CloneTo { to: to.clone(), path: absolute(path)? };
         self.ask(&request, self.timeout.saturating_add(LONG)).map(drop)
+    }
+
+    /// Which rows, and which parts of the schema, differ between two moments; `to`: `None` for the present one. See
+    /// [`Database::diff`](dbrewind_sqlite::Database::diff).
+    ///
+    /// # Errors
+    /// `DBR003`, `DBR011` no such target. `DBR021` when the rows that differ are too many for one answer: five million by their
+    /// rowids.
+    pub fn diff(&self, from: &Target, to: Option<&Target>) -> Result<Diff, Error> {
+        let request = Request::Diff { from: from.clone(), to: to.cloned() };
+        match self.ask(&request, self.timeout.saturating_add(LONG))? {
+            Reply::Diff(diff) => Ok(diff),
+            _ => Err(self.unexpected()),
+        }
     }
 
     /// The moment of the newest commit or rewind.

@@ -116,7 +116,7 @@ fn answer_all(session: &mut Session, input: File, mut output: &File) -> Result<(
 
 fn answer_too_long(out: &mut Vec<u8>, id: u64, error: &WireError) {
     begin(out, id, REFUSED);
-    Answer::defect(&format!("the answer is too long: {error}")).put(out);
+    Answer::too_long(error).put(out);
     // A text of this length always fits.
     let _ = finish(out);
 }

@@ -32,6 +32,15 @@ impl Answer {
         let text = format!("a defect in dbrewind: {what}; please report this text");
         Refusal { code: Code::Internal, text, fields: Vec::new() }
     }
+
+    /// The answer to a question that was carried out cannot be sent.
+    pub(super) fn too_long(error: &WireError) -> Refusal {
+        let text = format!(
+            "the answer is longer than a keeper can send: {error}; where two moments differ in so many rows, make copies of \
+             both with db.clone(to, path), and compare them"
+        );
+        Refusal { code: Code::Unsupported, text, fields: Vec::new() }
+    }
 }
 
 impl Session {
@@ -125,6 +134,7 @@ fn ask(database: &Database, request: Request) -> Result<Reply, dbrewind_sqlite::
             database.clone_to(&to, &path)?;
             Reply::Done
         }
+        Request::Diff { from, to } => Reply::Diff(database.diff(&from, to.as_ref())?),
         Request::Now => Reply::Lsn(database.now()?),
         Request::Digest => Reply::Digest(database.digest()?),
         Request::Drain => {

@@ -32,6 +32,12 @@ pub(crate) enum WireError {
         /// What was found.
         found: u64,
     },
+    /// A list is not in the order it is written in, or names one thing twice.
+    #[error("{what} are not in order")]
+    Order {
+        /// What it lists.
+        what: &'static str,
+    },
 }
 
 /// Reads the fields of a payload, one after the other.
@@ -107,6 +113,16 @@ impl<'a> Fields<'a> {
     pub(crate) fn count(&mut self, least: usize) -> Result<usize, WireError> {
         let count = self.u32()? as usize;
         if count > self.0.len() / least { Err(WireError::Short) } else { Ok(count) }
+    }
+
+    /// A list. `least`: as for [`count`](Self::count).
+    pub(crate) fn list<T>(
+        &mut self,
+        least: usize,
+        mut item: impl FnMut(&mut Self) -> Result<T, WireError>,
+    ) -> Result<Vec<T>, WireError> {
+        let count = self.count(least)?;
+        (0..count).map(|_| item(self)).collect()
     }
 
     /// Every byte was used.

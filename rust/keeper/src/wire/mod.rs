@@ -1,5 +1,6 @@
 //! Bytes between host and keeper: `rust/docs/keeper.md`, "Protocol".
 
+mod diff;
 mod fields;
 mod frame;
 mod reply;

@@ -1,9 +1,11 @@
 use std::path::PathBuf;
 
 use dbrewind_sqlite::{
-    Code, JournalMode, Lsn, Mark, MarkCounts, MarkState, Method, Pin, Rewound, Status, Timestamp, WindowState,
+    Code, Diff, JournalMode, Lsn, Mark, MarkCounts, MarkState, Method, Pin, Rewound, Status, Timestamp,
+    WindowState,
 };
 
+use super::diff::{put_diff, take_diff};
 use super::fields::{put_bytes, put_duration, put_option, put_path, put_u32, put_u64};
 use super::{Fields, Operation, WireError};
 use crate::error::Refusal;
@@ -27,6 +29,7 @@ pub(crate) enum Reply {
     Lsn(Lsn),
     Digest([u8; 16]),
     Status(Status),
+    Diff(Diff),
     Done,
 }
 
@@ -58,6 +61,7 @@ impl Reply {
             Self::Flag(flag) => out.push((*flag).into()),
             Self::Lsn(lsn) => put_u64(out, lsn.get()),
             Self::Status(status) => put_status(out, status),
+            Self::Diff(diff) => put_diff(out, diff),
             Self::Digest(digest) => out.extend_from_slice(digest),
             Self::Done => {}
         }
@@ -80,14 +84,12 @@ impl Reply {
                 },
             },
             Operation::Mark => Self::Mark(take_mark(&mut fields)?),
-            Operation::Marks => {
-                let count = fields.count(LEAST_MARK)?;
-                Self::Marks((0..count).map(|_| take_mark(&mut fields)).collect::<Result<_, _>>()?)
-            }
+            Operation::Marks => Self::Marks(fields.list(LEAST_MARK, take_mark)?),
             Operation::Rewind => Self::Rewound(take_rewound(&mut fields)?),
             Operation::DirtySince => Self::Flag(fields.flag("an answer")?),
             Operation::Now => Self::Lsn(Lsn::new(fields.u64()?)),
             Operation::Status => Self::Status(take_status(&mut fields)?),
+            Operation::Diff => Self::Diff(take_diff(&mut fields)?),
             Operation::Digest => Self::Digest(fields.array()?),
             Operation::DropMark | Operation::Drain | Operation::Close | Operation::CloneTo => Self::Done,
         };
@@ -113,9 +115,7 @@ impl Refusal {
         let mut fields = Fields::new(payload);
         let code = Code::from_number(fields.u16()?).unwrap_or(Code::Internal);
         let text = fields.text()?;
-        let count = fields.count(LEAST_FIELD)?;
-        let pairs =
-            (0..count).map(|_| Ok((fields.text()?, fields.text()?))).collect::<Result<_, WireError>>()?;
+        let pairs = fields.list(LEAST_FIELD, |fields| Ok((fields.text()?, fields.text()?)))?;
         fields.end()?;
         Ok(Self { code, text, fields: pairs })
     }
@@ -201,10 +201,7 @@ fn take_status(fields: &mut Fields<'_>) -> Result<Status, WireError> {
         window: fields.duration()?,
         earliest: fields.option(|fields| Ok((Lsn::new(fields.u64()?), Timestamp::new(fields.u64()?))))?,
         forecast: fields.option(Fields::duration)?,
-        pins: {
-            let count = fields.count(LEAST_PIN)?;
-            (0..count).map(|_| take_pin(fields)).collect::<Result<_, _>>()?
-        },
+        pins: fields.list(LEAST_PIN, take_pin)?,
         marks: MarkCounts {
             hot: fields.u64()?,
             archived: fields.u64()?,

@@ -24,12 +24,13 @@ pub(crate) enum Operation {
     Close = 11,
     Status = 13,
     CloneTo = 14,
+    Diff = 15,
 }
 
 impl Operation {
     /// Every one, for those who try them all.
     #[cfg(any(test, feature = "fuzzing"))]
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Hello,
         Self::Open,
         Self::Mark,
@@ -43,6 +44,7 @@ impl Operation {
         Self::Close,
         Self::Status,
         Self::CloneTo,
+        Self::Diff,
     ];
 }
 
@@ -79,6 +81,11 @@ pub(crate) enum Request {
         to: Target,
         path: PathBuf,
     },
+    /// `to`: `None` for the present moment.
+    Diff {
+        from: Target,
+        to: Option<Target>,
+    },
     Now,
     Digest,
     Drain,
@@ -97,6 +104,7 @@ impl Request {
             Self::Rewind { .. } => Operation::Rewind,
             Self::DirtySince { .. } => Operation::DirtySince,
             Self::CloneTo { .. } => Operation::CloneTo,
+            Self::Diff { .. } => Operation::Diff,
             Self::Now => Operation::Now,
             Self::Digest => Operation::Digest,
             Self::Drain => Operation::Drain,
@@ -132,6 +140,10 @@ impl Request {
                 put_target(out, to);
                 put_path(out, path);
             }
+            Self::Diff { from, to } => {
+                put_target(out, from);
+                put_option(out, to.as_ref(), put_target);
+            }
             Self::Marks | Self::Now | Self::Digest | Self::Drain | Self::Close | Self::Status => {}
         }
     }
@@ -165,6 +177,7 @@ impl Request {
             11 => Self::Close,
             13 => Self::Status,
             14 => Self::CloneTo { to: take_target(&mut fields)?, path: fields.path()? },
+            15 => Self::Diff { from: take_target(&mut fields)?, to: fields.option(take_target)? },
             found => return Err(WireError::Value { what: "an operation", found: found.into() }),
         };
         fields.end()?;
@@ -320,11 +333,13 @@ mod tests {
             }),
             target().prop_map(|to| Request::DirtySince { to }),
             (target(), any::<String>()).prop_map(|(to, path)| Request::CloneTo { to, path: path.into() }),
+            (target(), proptest::option::of(target())).prop_map(|(from, to)| Request::Diff { from, to }),
             Just(Request::Marks),
             Just(Request::Now),
             Just(Request::Digest),
             Just(Request::Drain),
             Just(Request::Close),
+            Just(Request::Status),
         ]
     }
 
