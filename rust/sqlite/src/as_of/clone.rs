@@ -1,6 +1,6 @@
 //! A new database file that holds exactly what was there at a moment.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -12,7 +12,7 @@ use dbrewind_core::Lsn;
 use super::{Origin, View};
 use crate::error::Error;
 use crate::fault;
-use crate::ffi::rename_to_new;
+use crate::ffi::{create_unnamed, link_to_new, rename_to_new};
 
 /// Bytes that are copied between two looks at whether the caller was interrupted.
 const PIECE: usize = 1 << 20;
@@ -28,10 +28,10 @@ pub(crate) fn clone_to(origin: &Arc<Origin>, lsn: Lsn, path: &Path) -> Result<()
     let draft = Draft::new(&path, mode)?;
     copy(&mut view, &draft.file).map_err(|error| match error {
         Copy::Read(error) => error,
-        Copy::Write(source) => failed("write", &draft.path)(source),
+        Copy::Write(source) => failed("write", &path)(source),
     })?;
     fault::place("clone: written");
-    draft.file.sync_all().map_err(failed("sync", &draft.path))?;
+    draft.file.sync_all().map_err(failed("sync", &path))?;
     fault::place("clone: synced");
     draft.publish(&path)?;
     fault::place("clone: named");
@@ -85,29 +85,43 @@ fn copy(view: &mut View, mut file: &File) -> Result<(), Copy> {
     Ok(())
 }
 
-/// The file under its temporary name; removed when it is dropped.
+/// The copy before it has its name.
 struct Draft {
-    path: PathBuf,
     file: File,
+    /// Its temporary name, where a file must have one; removed when it is dropped.
+    path: Option<PathBuf>,
 }
 
 impl Draft {
+    /// A file beside the target: without a name, so that a kill leaves nothing.
     fn new(target: &Path, mode: u32) -> Result<Self, Error> {
-        let Some(name) = target.file_name() else {
+        let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else {
             return Err(Error::Invalid { what: format!("{} names no file", target.display()) });
         };
-        let mut draft = OsString::from(".");
-        draft.push(name);
-        draft.push(format!(".{}-{:08x}.tmp", std::process::id(), crate::rollback::random() >> 32));
-        let path = target.with_file_name(draft);
+        match create_unnamed(folder, mode) {
+            Ok(file) => Ok(Self { file, path: None }),
+            Err(_) => Self::named(folder, name, mode),
+        }
+    }
+
+    /// For file systems that have no files without a name.
+    fn named(folder: &Path, target: &OsStr, mode: u32) -> Result<Self, Error> {
+        let mut name = OsString::from(".");
+        name.push(target);
+        name.push(format!(".{}-{:08x}.tmp", std::process::id(), crate::rollback::random() >> 32));
+        let path = folder.join(name);
         let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
         let file = file.map_err(failed("create", &path))?;
-        Ok(Self { path, file })
+        Ok(Self { file, path: Some(path) })
     }
 
     /// Gives it its name, if that is still free.
     fn publish(&self, path: &Path) -> Result<(), Error> {
-        rename_to_new(&self.path, path).map_err(|source| match source.kind() {
+        let named = match &self.path {
+            None => link_to_new(&self.file, path),
+            Some(draft) => rename_to_new(draft, path),
+        };
+        named.map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => exists(path),
             _ => failed("name", path)(source),
         })
@@ -117,6 +131,46 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         // Gone, if it has its name.
-        let _ = std::fs::remove_file(&self.path);
+        if let Some(path) = &self.path {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both kinds of draft of one target, as far as the file system has them.
+    fn drafts(target: &Path) -> Vec<Draft> {
+        let (folder, name) = (target.parent().unwrap(), target.file_name().unwrap());
+        let unnamed = create_unnamed(folder, 0o600).ok().map(|file| Draft { file, path: None });
+        unnamed.into_iter().chain([Draft::named(folder, name, 0o600).unwrap()]).collect()
+    }
+
+    #[test]
+    fn a_draft_gets_its_name_once_it_is_published() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("copy.db");
+        for draft in drafts(&target) {
+            (&draft.file).write_all(b"all").unwrap();
+            assert!(!target.exists());
+            draft.publish(&target).unwrap();
+            drop(draft);
+            assert_eq!(std::fs::read(&target).unwrap(), b"all");
+            std::fs::remove_file(&target).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_draft_takes_nobodys_name_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("copy.db");
+        std::fs::write(&target, "theirs").unwrap();
+        for draft in drafts(&target) {
+            assert!(matches!(draft.publish(&target), Err(Error::Invalid { .. })));
+        }
+        assert_eq!(std::fs::read(&target).unwrap(), b"theirs");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }
