@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use dbrewind_core::{Extent, Head, Key, Kind, Location, Lsn, ObjectId, Source, Store};
 
-use super::free_list::FreeList;
+use super::free_list::free_blocks;
 use crate::error::Error;
 use crate::fault;
 use crate::ffi::{HostFile, WriteBack};
@@ -314,11 +314,10 @@ impl Differences {
     pub(super) fn save_freed(&self, file: &mut HostFile) -> Result<(), Error> {
         let read = || Error::vfs("read the database");
         let block = u32::try_from(self.block).unwrap_or(u32::MAX);
-        let Some(list) = FreeList::read(file).map_err(read())? else { return Ok(()) };
         let changed = |key: u64| self.changed.binary_search(&key).is_ok();
-        let leaves = list.leaves(file, |trunk| list.blocks(trunk, block).any(changed)).map_err(read())?;
+        let freed = free_blocks(file, block, |mut trunk| trunk.any(changed)).map_err(read())?;
         let mut image = vec![0; self.block];
-        for key in leaves.into_iter().flat_map(|leaf| list.blocks(leaf, block)) {
+        for key in freed {
             if !changed(key) {
                 read_padded(file, &mut image, self.offset(key)).map_err(read())?;
                 self.save_one(key, &image)?;

@@ -10,7 +10,7 @@ use crate::file::{Content, read_padded};
 
 /// The list as page 1 of the file says.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct FreeList {
+struct FreeList {
     page_size: u32,
     /// Pages of the file: no number above is one.
     pages: u64,
@@ -19,7 +19,7 @@ pub(super) struct FreeList {
 
 impl FreeList {
     /// Reads page 1. `None` when it is not one.
-    pub(super) fn read(file: &mut dyn Content) -> Result<Option<Self>, VfsError> {
+    fn read(file: &mut dyn Content) -> Result<Option<Self>, VfsError> {
         let mut page = [0; Header::LEN];
         read_padded(file, &mut page, 0)?;
         let Some(found) = Header::parse(&page) else { return Ok(None) };
@@ -29,7 +29,7 @@ impl FreeList {
     }
 
     /// The blocks that a page lies in.
-    pub(super) fn blocks(&self, page: u64, block: u32) -> RangeInclusive<u64> {
+    fn blocks(&self, page: u64, block: u32) -> RangeInclusive<u64> {
         let start = (page - 1) * u64::from(self.page_size);
         let last = start + u64::from(self.page_size) - 1;
         start / u64::from(block) + 1..=last / u64::from(block) + 1
@@ -39,7 +39,7 @@ impl FreeList {
     ///
     /// SQLite adds a page to the first trunk, or in front of it as a new one: pages that became free in a transaction
     /// are those of the first trunks, which that transaction wrote.
-    pub(super) fn leaves(
+    fn leaves(
         &self,
         file: &mut dyn Content,
         mut wanted: impl FnMut(u64) -> bool,
