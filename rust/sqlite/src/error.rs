@@ -10,7 +10,7 @@ use dbrewind_core::{
 };
 
 use crate::ffi::VfsError;
-use crate::naming::beside;
+use crate::store_folder::beside;
 use crate::time_text::written;
 
 /// Why an operation failed. Unless a variant says otherwise the database is as it was before the call.

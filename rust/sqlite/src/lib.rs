@@ -31,6 +31,7 @@ mod rewound;
 mod rollback;
 mod slot;
 mod status;
+mod store_folder;
 mod switch;
 mod sync;
 mod target;

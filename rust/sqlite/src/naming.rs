@@ -8,19 +8,10 @@ use dbrewind_core::{Cursor, Kind, Location, ObjectId, OpenError, Store, StoreOpt
 use crate::error::Error;
 use crate::file::{FileId, born};
 use crate::notes::{anchored_file, tag};
+use crate::store_folder::{beside, database_of};
 
 /// The name of the database that the store's folder is named after, whatever that is.
 const BESIDE: &str = ".";
-/// How the name of such a folder ends.
-const ENDING: &str = "-rewind";
-
-/// The folder of the store that nobody asked to be elsewhere.
-pub(crate) fn beside(path: &Path) -> PathBuf {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(ENDING);
-    PathBuf::from(beside)
-}
-
 /// The folder beside a database that was renamed without it: it holds the history of this very file, and there is no
 /// database any more whose store it would be.
 ///
@@ -124,8 +115,7 @@ pub(crate) fn is_there(folder: &Path, name: &str) -> bool {
 /// Where a name leads.
 fn place(folder: &Path, name: &str) -> Option<PathBuf> {
     if name == BESIDE {
-        let text = folder.to_str()?;
-        return text.strip_suffix(ENDING).map(PathBuf::from);
+        return database_of(folder);
     }
     // An absolute path stays what it is.
     folder.parent().map(|parent| parent.join(name))

@@ -12,11 +12,12 @@ use crate::error::Error;
 use crate::ffi::{SqliteApi, shim};
 use crate::handover::Hook;
 use crate::journal_mode::{heal, look, set_journal};
-use crate::naming::{beside, is_there, left_behind, name_in};
+use crate::naming::{is_there, left_behind, name_in};
 use crate::objects::{latest_block, lost_marks};
 use crate::options::{Journal, OpenOptions};
 use crate::registers::Registers;
 use crate::rollback::Rollback;
+use crate::store_folder::beside;
 use crate::switch::{enter_wal, leave_wal};
 use crate::wal::WalEngine;
 

@@ -7,9 +7,10 @@ use dbrewind_core::{Engine as EraEngine, Store, StoreOptions, Timeline};
 
 use super::recorder::Recorder;
 use crate::file::FileId;
-use crate::naming::{beside, name_in};
+use crate::naming::name_in;
 use crate::notes::{anchored_file, tag};
 use crate::objects::latest_block;
+use crate::store_folder::beside;
 use crate::sync::{AtomicBool, Ordering};
 
 /// Whether connections of this process join.
