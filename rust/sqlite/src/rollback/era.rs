@@ -2,6 +2,7 @@
 
 use dbrewind_core::{Engine as EraEngine, Kind, Lsn};
 
+use super::boundary;
 use super::engine::Rollback;
 use super::free_list::free_blocks;
 use super::present::Present;
@@ -46,6 +47,16 @@ impl Rollback {
         Ok(lsn)
     }
 
+    /// Begins an era with what is there, the newest recorded moment, if it is time for one. Under SHARED and the object's lock; nothing is in flight.
+    pub(super) fn begin_era_if_due(&mut self, present: &Present) -> Result<(), Error> {
+        if !self.store.era_is_due(self.object) {
+            return Ok(());
+        }
+        let lsn = locked(&self.history).boundary_lsn()?;
+        let extent = self.extent(present.size);
+        Ok(boundary::begin(&self.store, self.object, (lsn, extent), &self.anchor(present))?)
+    }
+
     /// Saves the pages that are free at the beginning of an era: moments of the era before may need them, and from now
     /// on anybody may overwrite them without a trace. Under a lock that keeps writers out.
     pub(super) fn save_free(&mut self, era: Lsn) -> Result<(), Error> {
@@ -62,14 +73,17 @@ impl Rollback {
 
     /// Notes what the file looks like at this moment, for an attach that finds no registers.
     pub(super) fn append_anchor(&self, present: &Present, lsn: Lsn) -> Result<(), Error> {
-        let note = RollbackAnchor {
+        self.store.append(self.head(Kind::Note, tag::ANCHOR, lsn), &[&self.anchor(present).encode()])?;
+        Ok(())
+    }
+
+    fn anchor(&self, present: &Present) -> RollbackAnchor {
+        RollbackAnchor {
             file: self.id,
             size: present.size,
             born: file::born(&self.path),
             counter: present.counter(),
-        };
-        self.store.append(self.head(Kind::Note, tag::ANCHOR, lsn), &[&note.encode()])?;
-        Ok(())
+        }
     }
 
     /// Whom else the file shows: for the text of DBR001.

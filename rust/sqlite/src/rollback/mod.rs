@@ -1,6 +1,6 @@
 //! Recording and rewinding in the rollback journal modes: DELETE, TRUNCATE, PERSIST, MEMORY, OFF.
 //!
-//! The shim VFS tells a [`Watched`] file's [`Recorder`](recorder::Recorder) about every write before it
+//! The shim VFS tells a [watched](watched::Watched) file's [`Recorder`](recorder::Recorder) about every write before it
 //! happens; the recorder saves what is about to be lost. A rewind writes it back, under SQLite's own locks
 //! and behind a genuine rollback journal.
 
@@ -29,6 +29,7 @@ mod settle;
 mod spare;
 mod two_copies;
 mod under_lock;
+mod watch;
 mod watched;
 
 pub(crate) use attach::refuse_two_copies;
@@ -41,4 +42,4 @@ pub(crate) use join::begin as join_recordings;
 pub(crate) use journal::{is_hot, path_for as journal_path, random};
 pub(crate) use lock_wait::{Wait, shared as lock_shared};
 pub(crate) use registry::{give_back, is_unguarded, take_handover};
-pub(crate) use watched::Watched;
+pub(crate) use watch::Watch;

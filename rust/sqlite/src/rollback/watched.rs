@@ -2,17 +2,15 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::join;
 use super::journal;
 use super::recorder::Recorder;
-use super::registry;
 use crate::ffi::{HostVfs, Opener};
 use crate::file::{Content, FileId};
 use crate::handover::Handover;
 use crate::sync::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 const SHARED: i32 = 1;
-const RESERVED: i32 = 2;
+pub(super) const RESERVED: i32 = 2;
 const EXCLUSIVE: i32 = 4;
 
 /// One database file that some connection of this process has open through the shim.
@@ -40,19 +38,8 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// A file that was just opened at this path.
-    pub(crate) fn open(path: &Path) -> Arc<Self> {
-        let watched = Arc::new(Self::new(FileId::of(path).ok(), path));
-        registry::add(&watched);
-        watched
-    }
-
-    /// A file of which we could not learn which one it is. It is never recorded.
-    pub(crate) fn unknown() -> Arc<Self> {
-        Arc::new(Self::new(None, Path::new("")))
-    }
-
-    fn new(file: Option<FileId>, path: &Path) -> Self {
+    /// A file that was opened at this path.
+    pub(super) fn new(file: Option<FileId>, path: &Path) -> Self {
         Self {
             file,
             path: path.to_owned(),
@@ -72,6 +59,11 @@ impl Watched {
     /// Which file it is.
     pub(super) fn file(&self) -> Option<FileId> {
         self.file
+    }
+
+    /// Where it was opened.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// From now on tell this recorder, or nobody.
@@ -160,8 +152,8 @@ impl Watched {
         }
     }
 
-    /// The connection has taken a lock of this level, 1 SHARED to 4 EXCLUSIVE.
-    pub(crate) fn locked(&self, level: i32) {
+    /// The connection has taken a lock of this level.
+    pub(super) fn locked(&self, level: i32) {
         // Relaxed: `held_here` gives advice, not a guarantee.
         self.thread.store(this_thread(), Ordering::Relaxed);
         let before = self.level.swap(level, Ordering::Relaxed);
@@ -170,31 +162,16 @@ impl Watched {
             // Relaxed: as in `is_playing_back`.
             self.playing_back.store(true, Ordering::Relaxed);
         }
-        // Here nothing is written yet, and nobody else can write.
-        if level == RESERVED
-            && join::is_on()
-            && !self.is_recorded()
-            && let Some(file) = self.file
-            && let Some(recorder) = join::find(&self.path, file)
-        {
-            registry::join(file, recorder);
-        }
     }
 
-    /// The connection has lowered its lock to this level.
-    pub(crate) fn unlocked(&self, level: i32) {
+    /// The connection has lowered its lock to this level. Answers what was prepared by then for a switch to WAL mode.
+    pub(super) fn unlocked(&self, level: i32) -> Option<Handover> {
         // Relaxed: as in `locked`.
         self.level.store(level, Ordering::Relaxed);
         // Relaxed: as in `is_playing_back`.
         self.playing_back.store(false, Ordering::Relaxed);
         let handover = self.handover.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut handover) = handover
-            && let Some(file) = self.file
-            && level == SHARED
-            && handover.complete()
-        {
-            registry::hand_over(file, handover);
-        }
+        handover.filter(|_| level == SHARED)
     }
 
     /// The level of the lock that is held, 0 for none, and whether by the calling thread.
@@ -213,11 +190,6 @@ impl Watched {
     pub(super) fn busy_statement(&self) -> Option<String> {
         // Held meanwhile: the connection cannot go away.
         self.opener.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Opener::busy_statement)
-    }
-
-    /// The connection has closed the file.
-    pub(crate) fn closed(&self) {
-        registry::remove(self);
     }
 
     /// Our side of a callback failed in a way it must not: what follows is not recorded.

@@ -8,14 +8,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::ptr::NonNull;
-use std::sync::Arc;
 
 use super::super::api::SqliteApi;
 use super::super::host_file::HostVfs;
 use super::super::statements::Opener;
 use super::super::types::{self, sqlite3, sqlite3_file, sqlite3_io_methods};
 use super::RealFile;
-use crate::rollback::Watched;
+use crate::rollback::Watch;
 
 /// Bytes of our object in SQLite's memory. Small, so that memory accounting stays what it was.
 pub(super) const SIZE: c_int = size_of::<ShimFile>() as c_int;
@@ -37,7 +36,7 @@ struct Inner {
     _memory: Box<[u64]>,
     /// The VFS it was opened through.
     vfs: HostVfs,
-    watched: Arc<Watched>,
+    watched: Watch,
     /// Of the connection that has opened it, if it is alone in that.
     api: Option<SqliteApi>,
 }
@@ -70,7 +69,7 @@ pub(super) unsafe fn open(
             return code;
         }
         let path = Path::new(OsStr::from_bytes(CStr::from_ptr(name).to_bytes()));
-        let watched = catch_unwind(|| Watched::open(path)).unwrap_or_else(|_| Watched::unknown());
+        let watched = catch_unwind(|| Watch::open(path)).unwrap_or_else(|_| Watch::unknown());
         let methods = table((*real.as_ptr()).pMethods);
         let api = super::api_of(vfs)
             .filter(|api| api.statements.is_some_and(|statements| !statements.asks_for_shared_cache(name)));
@@ -127,7 +126,7 @@ unsafe fn inner<'a>(file: *mut sqlite3_file) -> &'a Inner {
 }
 
 /// Runs our side of a callback. A panic is a defect, but must not cross into C.
-fn guarded(watched: &Watched, run: impl FnOnce()) {
+fn guarded(watched: &Watch, run: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(run)).is_err() {
         watched.defect();
     }
