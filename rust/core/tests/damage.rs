@@ -5,51 +5,16 @@
 mod forge;
 #[path = "support/restart.rs"]
 mod restart;
+#[path = "support/three_segments.rs"]
+mod three_segments;
 
 use std::fs;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
 
-use dbrewind_core::{Code, Cursor, Head, Key, Kind, Location, Lsn, Record, Store, StoreOptions};
+use dbrewind_core::{Code, Cursor, Location, Lsn, Record, Store};
 use proptest::prelude::*;
 use restart::restart;
-
-const OPTIONS: StoreOptions = StoreOptions { first_segment: 4096, max_segment: 4096, limit: 1 << 20 };
-
-fn segment(dir: &Path, id: u32) -> PathBuf {
-    dir.join(format!("{id:016x}.seg"))
-}
-
-/// A store of three segments, closed again.
-fn written(dir: &Path) -> Vec<Record> {
-    let store = Store::open(dir, &OPTIONS).unwrap();
-    let object = store.object("/a.db", 512).unwrap();
-    let mut records = Vec::new();
-    while records.len() < 17 {
-        let i = records.len() as u64;
-        let head = Head { kind: Kind::After, flags: 0, object, key: Key::new(i), lsn: Lsn::new(i + 1) };
-        let body = vec![i as u8 + 1; 600];
-        records.push(Record { head, at: store.append(head, &[&body]).unwrap(), body });
-    }
-    assert_eq!(records.last().unwrap().at.segment().get(), 3);
-    records
-}
-
-/// All records but registrations, each one read.
-fn read_all(dir: &Path) -> Result<Vec<Record>, Code> {
-    let store = Store::open(dir, &OPTIONS).map_err(|e| e.code())?;
-    let mut found = Vec::new();
-    store.scan(&mut Cursor::default(), &mut |head, at, _| found.push((head, at))).map_err(|e| e.code())?;
-    let records = found.into_iter().filter(|(head, _)| head.kind != Kind::Object);
-    records.map(|(_, at)| store.read(at).map_err(|e| e.code())).collect()
-}
-
-fn flip(path: &Path, at: u64, bits: u8) {
-    let file = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, at).unwrap();
-    file.write_all_at(&[byte[0] ^ bits], at).unwrap();
-}
+use three_segments::{OPTIONS, flip, read_all, segment, written};
 
 #[test]
 fn every_flipped_byte_of_a_segment_header_is_refused() {
@@ -224,97 +189,6 @@ fn a_log_that_ends_before_what_was_reached_is_refused() {
 }
 
 #[test]
-fn hazard_power_cut_loses_the_end_of_the_log() {
-    // What of the last record did not reach the disk: its page, its body, its word.
-    for (lost, with) in [(0..640, 0), (200..640, 0), (40..41, 0xee), (0..8, 0)] {
-        let dir = tempfile::tempdir().unwrap();
-        let records = written(dir.path());
-        let path = segment(dir.path(), 3);
-        let at = records[15].at.offset() as usize;
-        let mut bytes = fs::read(&path).unwrap();
-        bytes[at + lost.start..at + lost.end].fill(with);
-        fs::write(&path, bytes).unwrap();
-        restart(dir.path());
-        // Record 16 is whole, but after a gap.
-        assert_eq!(read_all(dir.path()).unwrap(), records[..15], "lost {lost:?}");
-        let store = Store::open(dir.path(), &OPTIONS).unwrap();
-        let appended = store.append(records[15].head, &[b"anew"]).unwrap();
-        assert_eq!(appended, records[15].at);
-        drop(store);
-        assert_eq!(read_all(dir.path()).unwrap().len(), 16, "lost {lost:?}");
-    }
-}
-
-#[test]
-fn hazard_power_cut_loses_the_middle_of_the_log() {
-    // What of a segment that the log had left did not reach the disk: a byte, all of it, also its header.
-    for (lost, left) in [(1000..1001, 1), (800..4096, 1), (64..4096, 0), (0..4096, 0)] {
-        let dir = tempfile::tempdir().unwrap();
-        let records = written(dir.path());
-        let path = segment(dir.path(), 1);
-        let mut bytes = fs::read(&path).unwrap();
-        bytes[lost.clone()].fill(0);
-        fs::write(&path, bytes).unwrap();
-        restart(dir.path());
-        assert_eq!(read_all(dir.path()).unwrap(), records[..left], "lost {lost:?}");
-        assert!(!segment(dir.path(), 2).exists() && !segment(dir.path(), 3).exists());
-        let store = Store::open(dir.path(), &OPTIONS).unwrap();
-        let object = store.object("/a.db", 512).unwrap();
-        // What is gone has told of later moments: nothing certain is known of the object.
-        assert_eq!(store.last_lsn(object), Lsn::new(17), "lost {lost:?}");
-        for record in &records[left..] {
-            store.append(record.head, &[&record.body]).unwrap();
-        }
-        drop(store);
-        restart(dir.path());
-        assert_eq!(read_all(dir.path()).unwrap().len(), 17, "lost {lost:?}");
-    }
-}
-
-#[test]
-fn hazard_power_cut_leaves_later_segments_without_a_header() {
-    for gone in [[2, 3], [3, 3], [2, 2]] {
-        let dir = tempfile::tempdir().unwrap();
-        let records = written(dir.path());
-        for id in gone {
-            fs::write(segment(dir.path(), id), vec![0; 4096]).unwrap();
-        }
-        restart(dir.path());
-        let kept: Vec<_> = records.iter().filter(|it| it.at.segment().get() < u64::from(gone[0])).collect();
-        assert_eq!(read_all(dir.path()).unwrap().iter().collect::<Vec<_>>(), kept, "{gone:?}");
-    }
-}
-
-#[test]
-fn what_was_on_disk_and_is_not_whole_is_damage() {
-    let dir = tempfile::tempdir().unwrap();
-    let records = written(dir.path());
-    Store::open(dir.path(), &OPTIONS).unwrap().sync().unwrap();
-    for record in [&records[1], &records[16]] {
-        let path = segment(dir.path(), record.at.segment().get() as u32);
-        let whole = fs::read(&path).unwrap();
-        flip(&path, u64::from(record.at.offset()) + 100, 1);
-        restart(dir.path());
-        let before = fs::read(&path).unwrap();
-        assert_eq!(read_all(dir.path()), Err(Code::StoreDamaged));
-        assert_eq!(fs::read(&path).unwrap(), before, "nothing is changed");
-        fs::write(&path, whole).unwrap();
-    }
-    assert_eq!(read_all(dir.path()).unwrap(), records);
-}
-
-#[test]
-fn what_a_restart_found_whole_is_on_disk() {
-    let dir = tempfile::tempdir().unwrap();
-    let records = written(dir.path());
-    restart(dir.path());
-    assert_eq!(read_all(dir.path()).unwrap(), records);
-    flip(&segment(dir.path(), 1), u64::from(records[1].at.offset()) + 100, 1);
-    restart(dir.path());
-    assert_eq!(read_all(dir.path()), Err(Code::StoreDamaged));
-}
-
-#[test]
 fn an_open_looks_at_no_record_that_was_synced() {
     let dir = tempfile::tempdir().unwrap();
     let records = written(dir.path());
@@ -329,119 +203,6 @@ fn an_open_looks_at_no_record_that_was_synced() {
     flipped(&records[13]);
     flip(&segment(dir.path(), 3), u64::from(appended.offset()), 0x40);
     assert_eq!(Store::open(dir.path(), &OPTIONS).unwrap_err().code(), Code::StoreDamaged);
-}
-
-#[test]
-fn without_a_control_file_a_gap_in_the_log_is_damage() {
-    let dir = tempfile::tempdir().unwrap();
-    let records = written(dir.path());
-    flip(&segment(dir.path(), 1), u64::from(records[1].at.offset()) + 100, 1);
-    let control = dir.path().join("control");
-    fs::remove_file(&control).unwrap();
-    assert_eq!(read_all(dir.path()), Err(Code::StoreDamaged));
-    fs::write(&control, [7; 53248]).unwrap();
-    assert_eq!(read_all(dir.path()), Err(Code::StoreDamaged));
-    assert!(segment(dir.path(), 3).exists());
-    // But for one that the power cut took as well.
-    fs::write(&control, [0; 53248]).unwrap();
-    assert_eq!(read_all(dir.path()).unwrap(), records[..1]);
-}
-
-#[test]
-fn segments_that_the_log_left_are_soon_on_disk() {
-    let dir = tempfile::tempdir().unwrap();
-    let records = written(dir.path());
-    let store = Store::open(dir.path(), &OPTIONS).unwrap();
-    let before = std::time::Instant::now();
-    // As the control file says it: bytes 320 to 328.
-    let synced =
-        || u64::from_le_bytes(fs::read(dir.path().join("control")).unwrap()[320..328].try_into().unwrap());
-    while synced() >> 43 < 3 {
-        assert!(before.elapsed().as_secs() < 60, "nobody syncs them");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    drop(store);
-    flip(&segment(dir.path(), 2), 1000, 1);
-    restart(dir.path());
-    assert_eq!(read_all(dir.path()), Err(Code::StoreDamaged));
-    flip(&segment(dir.path(), 2), 1000, 1);
-    // The one that the log is in has not been synced.
-    flip(&segment(dir.path(), 3), 1000, 1);
-    restart(dir.path());
-    assert!(records.starts_with(&read_all(dir.path()).unwrap()));
-}
-
-#[test]
-fn hazard_power_cut_loses_a_new_segments_header() {
-    let dir = tempfile::tempdir().unwrap();
-    let records = written(dir.path());
-    fs::write(segment(dir.path(), 3), vec![0; 4096]).unwrap();
-    restart(dir.path());
-    let kept: Vec<Record> = records.iter().filter(|r| r.at.segment().get() < 3).cloned().collect();
-    assert_eq!(read_all(dir.path()).unwrap(), kept);
-    let store = Store::open(dir.path(), &OPTIONS).unwrap();
-    for record in &records[kept.len()..] {
-        assert_eq!(store.append(record.head, &[&record.body]).unwrap(), record.at);
-    }
-    drop(store);
-    assert_eq!(read_all(dir.path()).unwrap(), records);
-}
-
-#[test]
-fn images_that_were_taken_back_are_no_sign_of_lost_records() {
-    for (kind, voided) in [(Kind::Before, true), (Kind::After, true), (Kind::Before, false)] {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), &OPTIONS).unwrap();
-        let object = store.object("/a.db", 512).unwrap();
-        let append = |kind, lsn| {
-            let head = Head { kind, flags: 0, object, key: Key::new(1), lsn: Lsn::new(lsn) };
-            store.append(head, &[b"image"]).unwrap();
-        };
-        append(Kind::Commit, 4);
-        append(kind, 5);
-        if voided {
-            append(Kind::Void, 4);
-        }
-        restart(dir.path());
-        drop(store);
-        let store = Store::open(dir.path(), &OPTIONS).unwrap();
-        assert_eq!(store.last_lsn(object), Lsn::new(if voided { 4 } else { 5 }), "{kind:?}");
-        // One that came later was not taken back.
-        let head = Head { kind, flags: 0, object, key: Key::new(1), lsn: Lsn::new(5) };
-        store.append(head, &[b"image"]).unwrap();
-        drop(store);
-        fs::remove_file(dir.path().join("control")).unwrap();
-        let store = Store::open(dir.path(), &OPTIONS).unwrap();
-        assert_eq!(store.last_lsn(object), Lsn::new(5), "{kind:?}");
-    }
-}
-
-#[test]
-fn a_restart_without_loss_keeps_everything_and_is_told_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let records = written(dir.path());
-    let store = Store::open(dir.path(), &OPTIONS).unwrap();
-    let (a, b) = (records[0].head.object, store.object("/b.db", 512).unwrap());
-    for object in [a, b] {
-        store.confirm_boot(object);
-        assert!(!store.boot_changed(object));
-    }
-    drop(store);
-    restart(dir.path());
-    let store = Store::open(dir.path(), &OPTIONS).unwrap();
-    assert!(store.boot_changed(a) && store.boot_changed(b));
-    assert_eq!(store.last_lsn(a), Lsn::new(17));
-    // Who looks after the first object, or later, or elsewhere, is told all the same, and once.
-    store.confirm_boot(a);
-    drop(store);
-    let store = Store::open(dir.path(), &OPTIONS).unwrap();
-    assert!(!store.boot_changed(a) && store.boot_changed(b));
-    store.confirm_boot(b);
-    drop(store);
-    let store = Store::open(dir.path(), &OPTIONS).unwrap();
-    assert!(!store.boot_changed(a) && !store.boot_changed(b));
-    drop(store);
-    assert_eq!(read_all(dir.path()).unwrap(), records);
 }
 
 #[test]
