@@ -238,6 +238,7 @@ fn a_restart_that_failed_halfway_is_healed_by_the_next_call() {
 /// The holder has recorded a commit and a part of the next one, and dies before it says how far it came. Another
 /// recording takes that part back, and knows that the commit before it stays.
 #[test]
+#[cfg_attr(feature = "fault", ignore = "then one frame is read at once")]
 fn a_holder_killed_in_the_midst_of_a_drain_leaves_a_log_that_others_go_on_with() {
     let mut scene = Scene::new();
     let mut moments = three_moments(&mut scene);
