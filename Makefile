@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTHON := $(BIN)/python
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-rust test-python lint bench bench-store crash fuzz race format package clean
+.PHONY: help demo test test-rust test-python lint bench bench-store crash fuzz race format header capi capi-test install package clean
 
 help:
 	@echo 'make demo    the story of README.md on a real file of 200 MB, with proof and milliseconds'
@@ -13,6 +13,8 @@ help:
 	@echo 'make bench   measures the table of README.md'
 	@echo 'make crash   kills writers and rewinds at random instructions and at each step, cuts the power, checks what is left'
 	@echo 'make fuzz    random operations against a model, then libFuzzer for TIME seconds a target (nightly compiler)'
+	@echo 'make capi    libdbrewind.so, libdbrewind.a and the program dbrewind-keeper, in target/capi'
+	@echo 'make install PREFIX=/usr/local    them, the headers, and what pkg-config and CMake look for'
 	@echo 'make race    threads on one store under ThreadSanitizer (nightly compiler)'
 
 # The package, compiled with the release profile and installed into .venv. Cargo knows what is up to date.
@@ -21,16 +23,37 @@ package:
 	@echo 'Building the package'
 	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release >.venv/package.log 2>&1 || { cat .venv/package.log; exit 1; }
 
+# include/dbrewind.h, from the sources of the C interface. That it is fresh `make test` and `make lint` look at.
+header:
+	DBREWIND_WRITE_HEADER=1 cargo test --package dbrewind-capi header
+
+capi:
+	cargo build --release --package dbrewind-capi
+	cargo build --release --package dbrewind-keeper --bin dbrewind-keeper
+	rust/capi/link target/release/libdbrewind_c.a target/capi
+	@cp target/release/dbrewind-keeper target/capi/
+
+# DESTDIR as usual.
+PREFIX ?= /usr/local
+install: capi
+	rust/capi/install target/capi $(PREFIX)
+
+# By itself: with the rest of the workspace it would be linked with the SQLite of the keeper.
+capi-test:
+	cargo build --package dbrewind-capi
+	rust/capi/link target/debug/libdbrewind_c.a target/debug/capi
+
 demo: package
 	@$(PYTHON) tests/demo/demo.py
 
 test: test-rust test-python
 
 # The extension first: a test loads the library that it builds. The models of the lock-free log run under loom.
-test-rust:
+test-rust: capi-test
 	@.ci/prepare build
 	@.ci/prepare shell
 	@.ci/prepare zstd
+	@.ci/prepare c
 	cargo build --package dbrewind-extension
 	cargo test --workspace
 	cargo test --package dbrewind-core --features fault --test sealing_killed --test window_killed
@@ -48,6 +71,7 @@ lint: package
 	@.ci/prepare checks
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo test --package dbrewind-capi header
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

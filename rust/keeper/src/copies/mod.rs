@@ -76,9 +76,10 @@ pub fn mapped() -> io::Result<Vec<Copy>> {
         if WELL_KNOWN.iter().any(|known| name.starts_with(known)) {
             continue;
         }
-        let own = file.contains(here);
+        // With the server this library is linked with the bundled copy: nothing to look for. Without it, in a program that
+        // it was linked into, the copy beside it is the program's.
+        let own = cfg!(feature = "server") && file.contains(here);
         let visible = is_visible(&file, program.as_deref());
-        // This library is linked with the bundled copy: nothing to look for.
         if own || visible || is_hidden(&file, &name) {
             copies.push(Copy { path: file.path, visible, own, addresses: file.addresses });
         }

@@ -43,6 +43,14 @@ pub enum ApiError {
         /// The first function that is missing.
         symbol: String,
     },
+    /// It was compiled without mutexes (`SQLITE_THREADSAFE=0`).
+    #[error(
+        "{path} has a SQLite without mutexes (SQLITE_THREADSAFE=0), which threads of the recording cannot use"
+    )]
+    SingleThreaded {
+        /// The file that was asked for.
+        path: PathBuf,
+    },
 }
 
 impl SqliteApi {
@@ -63,28 +71,70 @@ impl SqliteApi {
         if handle.is_null() {
             return Err(not_loaded(loader_error()));
         }
-        let find = |symbol: &CStr| {
+        let find = |symbol: &'static CStr| {
             // SAFETY: `handle` came from a successful dlopen and is never closed; `symbol` is a C string.
             let address = unsafe { libc::dlsym(handle, symbol.as_ptr()) };
-            if address.is_null() {
-                let symbol = symbol.to_string_lossy().into_owned();
-                return Err(ApiError::Hidden { path: path.to_owned(), symbol });
-            }
-            Ok(address)
+            (!address.is_null()).then_some(address)
         };
         // SAFETY: `find` looks the very name up.
-        let statements = unsafe { StatementApi::find(|symbol| find(symbol).ok()) };
+        unsafe { Self::from_symbols(path, find) }
+    }
+
+    /// Reaches the SQLite whose functions this process shows to everybody: the library that the program is linked with,
+    /// or the program itself if it exports them.
+    ///
+    /// # Errors
+    /// As [`from_library`](Self::from_library).
+    pub fn from_process() -> Result<Self, ApiError> {
+        let find = |symbol: &'static CStr| {
+            // SAFETY: `symbol` is a C string, RTLD_DEFAULT needs no handle.
+            let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, symbol.as_ptr()) };
+            (!address.is_null()).then_some(address)
+        };
+        // SAFETY: `find` looks the very name up.
+        unsafe { Self::from_symbols(Path::new("this program"), find) }
+    }
+
+    /// Takes the functions of a copy of SQLite from somebody who has them: a program that was compiled with it. `from` is
+    /// what errors call it.
+    ///
+    /// # Errors
+    /// [`ApiError::Hidden`] when a function is missing, [`ApiError::SingleThreaded`] when it is a SQLite without mutexes.
+    ///
+    /// # Safety
+    /// `find` answers the address of the SQLite function of this name, all of one copy, or `None`. The copy stays for the
+    /// life of the process.
+    pub unsafe fn from_symbols(
+        from: &Path,
+        find: impl Fn(&'static CStr) -> Option<*mut c_void>,
+    ) -> Result<Self, ApiError> {
+        let need = |symbol: &'static CStr| {
+            find(symbol).ok_or_else(|| ApiError::Hidden {
+                path: from.to_owned(),
+                symbol: symbol.to_string_lossy().into_owned(),
+            })
+        };
+        // SAFETY: by contract.
+        let statements = unsafe { StatementApi::find(&find) };
+        if let Some(threadsafe) = find(c"sqlite3_threadsafe") {
+            // SAFETY: by contract it is `int sqlite3_threadsafe(void)`.
+            let threadsafe = unsafe { std::mem::transmute::<*mut c_void, LibVersionNumber>(threadsafe) };
+            // SAFETY: it only returns a constant.
+            if unsafe { threadsafe() } == 0 {
+                return Err(ApiError::SingleThreaded { path: from.to_owned() });
+            }
+        }
         // SAFETY: each address was found under the name of the function whose C signature is the field's type;
         // both sides are non-null pointers of the same size.
         unsafe {
             Ok(Self {
-                vfs_find: std::mem::transmute::<*mut c_void, VfsFind>(find(c"sqlite3_vfs_find")?),
-                vfs_register: std::mem::transmute::<*mut c_void, VfsRegister>(find(c"sqlite3_vfs_register")?),
-                open_v2: std::mem::transmute::<*mut c_void, OpenV2>(find(c"sqlite3_open_v2")?),
-                close: std::mem::transmute::<*mut c_void, Close>(find(c"sqlite3_close")?),
-                exec: std::mem::transmute::<*mut c_void, Exec>(find(c"sqlite3_exec")?),
-                busy_timeout: std::mem::transmute::<*mut c_void, BusyTimeout>(find(c"sqlite3_busy_timeout")?),
-                libversion_number: std::mem::transmute::<*mut c_void, LibVersionNumber>(find(
+                vfs_find: std::mem::transmute::<*mut c_void, VfsFind>(need(c"sqlite3_vfs_find")?),
+                vfs_register: std::mem::transmute::<*mut c_void, VfsRegister>(need(c"sqlite3_vfs_register")?),
+                open_v2: std::mem::transmute::<*mut c_void, OpenV2>(need(c"sqlite3_open_v2")?),
+                close: std::mem::transmute::<*mut c_void, Close>(need(c"sqlite3_close")?),
+                exec: std::mem::transmute::<*mut c_void, Exec>(need(c"sqlite3_exec")?),
+                busy_timeout: std::mem::transmute::<*mut c_void, BusyTimeout>(need(c"sqlite3_busy_timeout")?),
+                libversion_number: std::mem::transmute::<*mut c_void, LibVersionNumber>(need(
                     c"sqlite3_libversion_number",
                 )?),
                 statements,
@@ -163,6 +213,8 @@ fn loader_error() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::c_int;
+
     use super::*;
 
     #[cfg(feature = "bundled")]
@@ -210,5 +262,18 @@ mod tests {
     fn library_without_sqlite_is_hidden() {
         let error = SqliteApi::from_library(Path::new("libm.so.6")).unwrap_err();
         assert!(matches!(error, ApiError::Hidden { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_sqlite_without_mutexes_is_refused() {
+        unsafe extern "C" fn no() -> c_int {
+            0
+        }
+        let find = |symbol: &'static CStr| {
+            (symbol == c"sqlite3_threadsafe").then_some((no as *const ()).cast_mut().cast::<c_void>())
+        };
+        // SAFETY: the one function it has is what its name says.
+        let error = unsafe { SqliteApi::from_symbols(Path::new("it"), find) }.unwrap_err();
+        assert!(matches!(error, ApiError::SingleThreaded { .. }), "{error}");
     }
 }

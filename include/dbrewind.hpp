@@ -1,0 +1,368 @@
+// dbrewind for C++17: owners that close themselves, exceptions, std::chrono. Header-only, over dbrewind.h.
+//
+//     #include <sqlite3.h>     // first, for own_sqlite()
+//     #include <dbrewind.hpp>
+//
+//     dbrewind::Database db{"app.db", dbrewind::own_sqlite()};
+//     db.mark("base");
+//     { dbrewind::Scope scope{db}; /* anybody commits */ }   // rewound here
+//     auto done = db.rewind("base");
+//     db.rewind(done.undo);
+//
+// What fails throws dbrewind::Error. Any thread may use a Database, but for closing, moving and destroying it. Rules and
+// promises: rust/docs/c-abi.md.
+#ifndef DBREWIND_HPP
+#define DBREWIND_HPP
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dbrewind.h"
+
+namespace dbrewind {
+
+/// Why a call failed. `what()` says what happened, why, and what helps; `code()` is DBREWIND_BUSY and its like.
+class Error : public std::runtime_error {
+public:
+    Error(int code, dbrewind_error *error)
+        : std::runtime_error(error ? dbrewind_error_text(error) : dbrewind_code_title(code)),
+          error_(error, dbrewind_error_free),
+          code_(code) {}
+
+    int code() const noexcept { return code_; }
+
+    /// A detail by its name, "nearest" or "holder"; empty if there is none.
+    std::string detail(const char *name) const {
+        const char *found = dbrewind_error_detail(error_.get(), name);
+        return found ? found : "";
+    }
+
+private:
+    // Shared: an exception is copied.
+    std::shared_ptr<dbrewind_error> error_;
+    int code_;
+};
+
+namespace detail {
+
+/// Calls `call(&error)`, and throws what it fails with.
+template <typename Call>
+void check(Call &&call) {
+    dbrewind_error *error = nullptr;
+    if (int code = call(&error)) {
+        throw Error(code, error);
+    }
+}
+
+template <typename T>
+using Owned = std::unique_ptr<T, void (*)(T *)>;
+
+} // namespace detail
+
+using Clock = std::chrono::system_clock;
+using Time = Clock::time_point;
+
+/// The system's clock may be coarser than a nanosecond: what is below is cut off.
+inline Time time_of(uint64_t nanoseconds) {
+    return Time(std::chrono::duration_cast<Clock::duration>(std::chrono::nanoseconds(nanoseconds)));
+}
+
+/// A moment of one database. May be stored.
+struct Moment : dbrewind_moment {
+    Moment(dbrewind_moment moment) : dbrewind_moment(moment) {}
+
+    friend bool operator==(const Moment &a, const Moment &b) { return a.lsn == b.lsn && a.database == b.database; }
+    friend bool operator!=(const Moment &a, const Moment &b) { return !(a == b); }
+};
+
+enum class State : uint32_t {
+    hot = DBREWIND_HOT,
+    archived = DBREWIND_ARCHIVED,
+    evicted = DBREWIND_EVICTED,
+    lost = DBREWIND_LOST,
+};
+
+enum class Method : uint32_t { moved = DBREWIND_MOVED, written = DBREWIND_WRITTEN, nothing = DBREWIND_NOTHING };
+
+struct Mark {
+    std::string name;
+    Moment moment;
+    Time time;
+    uint64_t pages;
+    State state;
+    bool pinned;
+
+    explicit Mark(const dbrewind_mark_info &info)
+        : name(info.name),
+          moment(info.moment),
+          time(time_of(info.time)),
+          pages(info.pages),
+          state(static_cast<State>(info.state)),
+          pinned(info.pinned != 0) {}
+};
+
+/// What a rewind did; a rewind to `undo` takes it back.
+struct Rewound {
+    Moment to, undo;
+    Time time;
+    uint64_t pages;
+    std::chrono::duration<double> took;
+    Method method;
+};
+
+/// Where to. A string is what people write: "5 minutes ago", or a mark's name.
+class Target {
+public:
+    Target(const char *text) : Target(std::string(text)) {}
+    Target(std::string text) : text_(std::move(text)), raw_(dbrewind_to_text("")) {}
+    Target(const dbrewind_moment &moment) : raw_(dbrewind_to_moment(moment)) {}
+    Target(const Mark &mark) : raw_(dbrewind_to_moment(mark.moment)) {}
+    /// To the last nanosecond that the clock does not tell from this one, so that the time of a moment leads to that moment.
+    Target(Time time) : raw_(dbrewind_to_now()) {
+        using std::chrono::nanoseconds;
+        auto since = std::chrono::duration_cast<nanoseconds>(time.time_since_epoch()).count();
+        auto tick = nanoseconds(Clock::duration(1)).count();
+        raw_ = dbrewind_to_time(since < 0 ? 0 : static_cast<uint64_t>(since + tick - 1));
+    }
+
+    /// A mark, whatever its name reads as.
+    static Target mark(std::string name) {
+        Target target(std::move(name));
+        target.raw_ = dbrewind_to_mark("");
+        return target;
+    }
+    static Target ago(std::chrono::nanoseconds span) {
+        return Target(dbrewind_to_ago(span.count() < 0 ? 0 : static_cast<uint64_t>(span.count())));
+    }
+    static Target now() { return Target(dbrewind_to_now()); }
+
+    /// For the C calls; as long as this is there.
+    dbrewind_target raw() const {
+        dbrewind_target raw = raw_;
+        raw.text = raw.text ? text_.c_str() : nullptr;
+        return raw;
+    }
+
+private:
+    explicit Target(dbrewind_target raw) : raw_(raw) {}
+
+    std::string text_;
+    dbrewind_target raw_;
+};
+
+/// How a database is opened. What is zero or empty is the default.
+struct Options {
+    std::string store, keeper;
+    dbrewind_options raw = DBREWIND_INIT(raw);
+    dbrewind_sqlite_api sqlite = dbrewind_sqlite_api();
+};
+
+#ifdef SQLITE_VERSION_NUMBER
+/// The options with the functions of the SQLite that this file is compiled with. Not `inline`: files may differ in that.
+static inline Options own_sqlite(Options options = Options()) {
+    dbrewind_sqlite_fill(&options.sqlite);
+    return options;
+}
+#endif
+
+/// A past moment, kept to be read through `uri()`.
+class Past {
+public:
+    explicit Past(dbrewind_past *past) : past_(past, dbrewind_past_free) {}
+    /// For sqlite3_open_v2 with SQLITE_OPEN_READONLY | SQLITE_OPEN_URI.
+    std::string uri() const { return dbrewind_past_uri(past_.get()); }
+    Moment moment() const { return dbrewind_past_moment(past_.get()); }
+    Time time() const { return time_of(dbrewind_past_time(past_.get())); }
+
+private:
+    detail::Owned<dbrewind_past> past_;
+};
+
+/// What differs between two moments. `raw()` is for the functions dbrewind_difference_...
+class Difference {
+public:
+    explicit Difference(dbrewind_difference *raw) : raw_(raw, dbrewind_difference_free) {}
+    bool empty() const {
+        return dbrewind_difference_table_count(raw()) == 0 && dbrewind_difference_schema_count(raw()) == 0;
+    }
+    /// For people, a line for each table.
+    std::string text() const { return dbrewind_difference_text(raw()); }
+    const dbrewind_difference *raw() const { return raw_.get(); }
+
+private:
+    detail::Owned<dbrewind_difference> raw_;
+};
+
+/// A database that is being recorded, until it is closed or destroyed.
+class Database {
+public:
+    explicit Database(const std::string &path, const Options &options = Options()) {
+        dbrewind_options raw = options.raw;
+        raw.store = options.store.empty() ? raw.store : options.store.c_str();
+        raw.keeper = options.keeper.empty() ? raw.keeper : options.keeper.c_str();
+        raw.sqlite = options.sqlite.size == 0 ? raw.sqlite : &options.sqlite;
+        detail::check([&](dbrewind_error **error) { return dbrewind_open(path.c_str(), &raw, &db_, error); });
+    }
+
+    Database(Database &&other) noexcept : db_(std::exchange(other.db_, nullptr)) {}
+    Database &operator=(Database &&other) noexcept {
+        if (this != &other) {
+            dbrewind_close(std::exchange(db_, std::exchange(other.db_, nullptr)), nullptr);
+        }
+        return *this;
+    }
+    Database(const Database &) = delete;
+    Database &operator=(const Database &) = delete;
+    /// Closes it. There is no place for an error; `close` has one.
+    ~Database() { dbrewind_close(db_, nullptr); }
+
+    /// Stops recording. Closing twice is allowed.
+    void close() {
+        dbrewind_db *db = std::exchange(db_, nullptr);
+        detail::check([&](dbrewind_error **error) { return dbrewind_close(db, error); });
+    }
+
+    Mark mark(const std::string &name) { return set_mark(name, 0); }
+    /// Keeps what the mark needs from being evicted, until it is dropped.
+    Mark pin(const std::string &name) { return set_mark(name, DBREWIND_PIN); }
+    void drop(const std::string &name) {
+        detail::check([&](dbrewind_error **error) { return dbrewind_drop(db_, name.c_str(), error); });
+    }
+
+    /// All marks, oldest first.
+    std::vector<Mark> marks() const {
+        dbrewind_mark_list *list = nullptr;
+        detail::check([&](dbrewind_error **error) { return dbrewind_marks(db_, &list, error); });
+        detail::Owned<dbrewind_mark_list> owned(list, dbrewind_mark_list_free);
+        std::vector<Mark> marks;
+        dbrewind_mark_info info = DBREWIND_INIT(info);
+        for (size_t place = 0; dbrewind_mark_list_get(list, place, &info) == DBREWIND_OK; place++) {
+            marks.emplace_back(info);
+        }
+        return marks;
+    }
+
+    /// Makes the database what it was at a moment, in place. `timeout`: 0 for that of the options, negative for none.
+    Rewound rewind(const Target &to, std::chrono::milliseconds timeout = {}, bool use_earliest = false) {
+        dbrewind_rewind_options how = DBREWIND_INIT(how);
+        how.timeout_ms = timeout.count();
+        how.flags = use_earliest ? DBREWIND_USE_EARLIEST : 0;
+        dbrewind_rewound done = DBREWIND_INIT(done);
+        detail::check([&](dbrewind_error **error) { return dbrewind_rewind(db_, to.raw(), &how, &done, error); });
+        auto took = std::chrono::duration<double>(done.seconds);
+        return {done.to, done.undo, time_of(done.time), done.pages, took, static_cast<Method>(done.method)};
+    }
+
+    Past at(const Target &to) const {
+        dbrewind_past *past = nullptr;
+        detail::check([&](dbrewind_error **error) { return dbrewind_at(db_, to.raw(), &past, error); });
+        return Past(past);
+    }
+    void clone(const Target &to, const std::string &file) const {
+        detail::check([&](dbrewind_error **error) { return dbrewind_clone(db_, to.raw(), file.c_str(), error); });
+    }
+    Difference diff(const Target &from, const Target &to = Target::now()) const {
+        dbrewind_difference *diff = nullptr;
+        detail::check([&](dbrewind_error **error) { return dbrewind_diff(db_, from.raw(), to.raw(), &diff, error); });
+        return Difference(diff);
+    }
+    bool dirty_since(const Target &to) const {
+        int dirty = 0;
+        detail::check([&](dbrewind_error **error) { return dbrewind_dirty_since(db_, to.raw(), &dirty, error); });
+        return dirty != 0;
+    }
+    Moment now() const {
+        dbrewind_moment now{};
+        detail::check([&](dbrewind_error **error) { return dbrewind_now(db_, &now, error); });
+        return now;
+    }
+    std::array<unsigned char, 16> digest() const {
+        std::array<unsigned char, 16> digest{};
+        detail::check([&](dbrewind_error **error) { return dbrewind_digest(db_, digest.data(), error); });
+        return digest;
+    }
+    dbrewind_status_info status() const {
+        dbrewind_status_info status = DBREWIND_INIT(status);
+        detail::check([&](dbrewind_error **error) { return dbrewind_status(db_, &status, nullptr, error); });
+        return status;
+    }
+    dbrewind_info info() const {
+        dbrewind_info info = DBREWIND_INIT(info);
+        detail::check([&](dbrewind_error **error) { return dbrewind_get_info(db_, &info, error); });
+        return info;
+    }
+
+    /// For the C calls; stays this object's.
+    dbrewind_db *raw() const noexcept { return db_; }
+
+private:
+    Mark set_mark(const std::string &name, uint32_t flags) {
+        dbrewind_mark_info info = DBREWIND_INIT(info);
+        detail::check([&](dbrewind_error **error) { return dbrewind_mark(db_, name.c_str(), flags, &info, error); });
+        return Mark(info);
+    }
+
+    dbrewind_db *db_ = nullptr;
+};
+
+/// What is written while it is there is rewound at its end.
+class Scope {
+public:
+    /// What a destructor calls when the rewind fails. By default the text is printed, and the program ends: it would go on with a
+    /// database in the wrong state.
+    using Handler = void (*)(const Error &);
+    static std::atomic<Handler> &handler() {
+        static std::atomic<Handler> handler{[](const Error &error) {
+            std::fprintf(stderr, "dbrewind::Scope: %s\n", error.what());
+            std::terminate();
+        }};
+        return handler;
+    }
+
+    /// `db` must stay.
+    explicit Scope(Database &db) : db_(&db), mark_(db.mark(fresh_name(this))) {}
+    Scope(const Scope &) = delete;
+    Scope &operator=(const Scope &) = delete;
+    ~Scope() {
+        try {
+            end();
+        } catch (const Error &error) {
+            handler().load()(error);
+        }
+    }
+
+    /// Rewinds now, with exceptions. The destructor has nothing to do after it.
+    void end() {
+        if (Database *db = db_) {
+            db->rewind(mark_);
+            // Only now: after a failed rewind the mark is the way back.
+            db_ = nullptr;
+            db->drop(mark_.name);
+        }
+    }
+
+    const Mark &mark() const { return mark_; }
+
+private:
+    static std::string fresh_name(const void *scope) {
+        char name[80];
+        auto now = Clock::now().time_since_epoch().count();
+        std::snprintf(name, sizeof name, "scope %p-%llx", scope, static_cast<unsigned long long>(now));
+        return name;
+    }
+
+    Database *db_;
+    Mark mark_;
+};
+
+} // namespace dbrewind
+
+#endif
