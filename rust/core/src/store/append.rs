@@ -75,9 +75,17 @@ impl Store {
         match self.read(at) {
             Ok(found) => Ok(found.head == head && found.body == body.concat()),
             Err(ReadError::NoRecord { .. } | ReadError::BeforeWindow { .. }) => Ok(false),
-            Err(ReadError::Forked) => Err(AppendError::Forked),
-            Err(ReadError::Io { action, source }) => Err(AppendError::Io { action, source }),
-            Err(other) => Err(AppendError::Damaged { what: other.to_string() }),
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+impl From<ReadError> for AppendError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Forked => Self::Forked,
+            ReadError::Io { action, source } => Self::Io { action, source },
+            other => Self::Damaged { what: other.to_string() },
         }
     }
 }

@@ -1,6 +1,6 @@
 use std::sync::PoisonError;
 
-use crate::error::{AppendError, ReadError};
+use crate::error::AppendError;
 use crate::format::Kind;
 use crate::format::control::OBJECTS;
 use crate::format::object::ObjectBody;
@@ -114,14 +114,13 @@ impl Store {
     fn learn(&self, objects: &mut Objects) -> Result<(), AppendError> {
         let mut found = Vec::new();
         let mut next = objects.next;
-        let walked = self.inner.walk(&mut next, InFlight::Skip, &mut |head, at, _| {
+        self.inner.walk(&mut next, InFlight::Skip, &mut |head, at, _| {
             if head.kind == Kind::Object {
                 found.push(at);
             }
-        });
-        walked.map_err(damaged)?;
+        })?;
         for at in found {
-            let record = self.read(at).map_err(damaged)?;
+            let record = self.read(at)?;
             let what = || format!("the registration at {at} is malformed");
             let body = ObjectBody::decode(&record.body).filter(|_| record.head.object.get() < OBJECTS);
             let body = body.ok_or_else(|| AppendError::Damaged { what: what() })?;
@@ -136,13 +135,5 @@ impl Store {
         }
         objects.next = next;
         Ok(())
-    }
-}
-
-fn damaged(error: ReadError) -> AppendError {
-    match error {
-        ReadError::Forked => AppendError::Forked,
-        ReadError::Io { action, source } => AppendError::Io { action, source },
-        other => AppendError::Damaged { what: other.to_string() },
     }
 }
