@@ -2,24 +2,21 @@ use std::fmt::Write;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use dbrewind_core::Code;
 use dbrewind_keeper::{Choice, Error, Handle};
-use dbrewind_sqlite::{Error as EngineError, JournalMode, RewindOptions, Target};
-use pyo3::exceptions::PyTypeError;
+use dbrewind_sqlite::{JournalMode, RewindOptions, Target};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
+use crate::arguments::{self, file_name, seconds};
 use crate::at::PyAt;
 use crate::diff::PyDiff;
-use crate::error::{raise, warn_of_unsafe_journal, with_code};
+use crate::error::{raise, warn_of_unsafe_journal};
 use crate::lsn::PyLsn;
 use crate::mark::PyMark;
-use crate::open::{file_name, seconds};
 use crate::rewound::PyRewound;
 use crate::scope::PyScope;
 use crate::signals::detached;
 use crate::status::PyStatus;
-use crate::time::{self, Given};
 
 /// A database that is being recorded. Any thread may call it; the interpreter lock is free meanwhile.
 #[pyclass(name = "Database", module = "dbrewind", frozen, weakref)]
@@ -56,6 +53,11 @@ impl PyDatabase {
         Ok(())
     }
 
+    /// What a caller calls a moment of this database.
+    fn target(&self, to: &Bound<'_, PyAny>) -> PyResult<Target> {
+        arguments::target(to, &self.path)
+    }
+
     /// Runs one call of the engine without the interpreter lock, and with an ear for signals.
     fn run<T: Send>(
         &self,
@@ -63,45 +65,6 @@ impl PyDatabase {
         call: impl FnOnce(&Handle) -> Result<T, Error> + Send,
     ) -> PyResult<T> {
         detached(py, || call(&self.handle))
-    }
-
-    /// What a caller calls a moment. A moment of another database is refused: its number would be one here, too.
-    fn target(&self, to: &Bound<'_, PyAny>) -> PyResult<Target> {
-        if let Ok(text) = to.extract::<String>() {
-            return text.parse().map_err(|error: EngineError| with_code(to.py(), error.code(), error));
-        }
-        let moment = if let Ok(mark) = to.cast::<PyMark>() {
-            mark.get().moment().clone()
-        } else if let Ok(moment) = to.cast::<PyLsn>() {
-            moment.get().clone()
-        } else {
-            return Self::time(to);
-        };
-        if !moment.is_of(&self.path) {
-            let text = format!("this is a moment of {:?}, not of {:?}", moment.path(), &*self.path);
-            return Err(with_code(to.py(), Code::InvalidArgument, text));
-        }
-        Ok(Target::Lsn(moment.lsn()))
-    }
-
-    fn time(to: &Bound<'_, PyAny>) -> PyResult<Target> {
-        match time::from_python(to)? {
-            Given::Time(time) => Ok(Target::Time(time)),
-            Given::Naive => {
-                let text = format!(
-                    "{} does not say in which time zone it is; use datetime.now(timezone.utc), or to.astimezone() if it is \
-                     local time",
-                    to.repr()?
-                );
-                Err(with_code(to.py(), Code::InvalidArgument, text))
-            }
-            Given::Else => {
-                let kind = to.get_type().name()?;
-                Err(PyTypeError::new_err(format!(
-                    "expected a mark's name, a time as text or datetime, a Mark or an Lsn, not {kind}"
-                )))
-            }
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Every call gives the interpreter lock away before it touches a file, a lock or a store.
 
+mod arguments;
 mod at;
 mod database;
 mod diff;

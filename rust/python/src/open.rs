@@ -1,11 +1,11 @@
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use dbrewind_core::Code;
 use dbrewind_keeper::{Choice, Handle};
 use dbrewind_sqlite::{Journal, Moments, OpenOptions, Synchronous};
 use pyo3::prelude::*;
 
+use crate::arguments::{bytes, file_name, not_one_of, seconds, span};
 use crate::database::PyDatabase;
 use crate::error::with_code;
 use crate::signals::detached;
@@ -51,8 +51,8 @@ pub(crate) fn open<'py>(
             Some(other) => return Err(not_one_of(py, "journal", other, r#""wal", "delete" or None"#)),
         },
         default_vfs,
-        limit: limit.map(|bytes| limit_of(py, bytes)).transpose()?,
-        window: window.map(window_of).transpose()?,
+        limit: limit.map(|limit| bytes(py, limit)).transpose()?,
+        window: window.map(span).transpose()?,
         seal,
         moments: match moments {
             None => None,
@@ -72,44 +72,4 @@ pub(crate) fn open<'py>(
     let command = keeper::command(py)?;
     let handle = detached(py, || Handle::open(choice, api, &command, &path, &options))?;
     PyDatabase::wrap(py, handle)
-}
-
-/// What the `os` functions take: `str`, `bytes`, or an object with a path.
-pub(crate) fn file_name(given: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
-    given.py().import("os")?.call_method1("fsdecode", (given,))?.extract()
-}
-
-/// A timeout as Python gives it.
-pub(crate) fn seconds(py: Python<'_>, timeout: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(timeout).map_err(|_| {
-        let text = format!("timeout must be a number of seconds, 0 or more, not {timeout}");
-        with_code(py, Code::InvalidArgument, text)
-    })
-}
-
-/// What is too low, the engine says.
-fn limit_of(py: Python<'_>, bytes: i64) -> PyResult<u64> {
-    u64::try_from(bytes).map_err(|_| {
-        let text = format!("limit must be a number of bytes, 1048576 (1 MiB) or more, not {bytes}");
-        with_code(py, Code::InvalidArgument, text)
-    })
-}
-
-/// A `timedelta`, or a number of seconds.
-fn window_of(given: &Bound<'_, PyAny>) -> PyResult<Duration> {
-    let py = given.py();
-    if let Ok(span) = given.extract::<Duration>() {
-        return Ok(span);
-    }
-    let wrong = || {
-        let text =
-            format!("window must be a timedelta or a number of seconds, 1 second or more, not {given}");
-        with_code(py, Code::InvalidArgument, text)
-    };
-    let seconds: f64 = given.extract().map_err(|_| wrong())?;
-    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
-}
-
-fn not_one_of(py: Python<'_>, argument: &str, given: &str, allowed: &str) -> PyErr {
-    with_code(py, Code::InvalidArgument, format!("{argument} must be {allowed}, not {given:?}"))
 }

@@ -1,0 +1,95 @@
+//! What callers give, and what it means.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dbrewind_core::Code;
+use dbrewind_sqlite::{Error as EngineError, Target};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+
+use crate::error::with_code;
+use crate::lsn::PyLsn;
+use crate::mark::PyMark;
+use crate::time::{self, Given};
+
+/// What a caller calls a moment of the database at a path. A moment of another one is refused: its number would be one here, too.
+pub(crate) fn target(to: &Bound<'_, PyAny>, path: &str) -> PyResult<Target> {
+    if let Ok(text) = to.extract::<String>() {
+        return text.parse().map_err(|error: EngineError| with_code(to.py(), error.code(), error));
+    }
+    let moment = if let Ok(mark) = to.cast::<PyMark>() {
+        mark.get().moment().clone()
+    } else if let Ok(moment) = to.cast::<PyLsn>() {
+        moment.get().clone()
+    } else {
+        return time_of(to);
+    };
+    if !moment.is_of(path) {
+        let text = format!("this is a moment of {:?}, not of {path:?}", moment.path());
+        return Err(with_code(to.py(), Code::InvalidArgument, text));
+    }
+    Ok(Target::Lsn(moment.lsn()))
+}
+
+/// A moment given by its time.
+fn time_of(to: &Bound<'_, PyAny>) -> PyResult<Target> {
+    match time::from_python(to)? {
+        Given::Time(time) => Ok(Target::Time(time)),
+        Given::Naive => {
+            let text = format!(
+                "{} does not say in which time zone it is; use datetime.now(timezone.utc), or to.astimezone() if it is \
+                 local time",
+                to.repr()?
+            );
+            Err(with_code(to.py(), Code::InvalidArgument, text))
+        }
+        Given::Else => {
+            let kind = to.get_type().name()?;
+            Err(PyTypeError::new_err(format!(
+                "expected a mark's name, a time as text or datetime, a Mark or an Lsn, not {kind}"
+            )))
+        }
+    }
+}
+
+/// What the `os` functions take: `str`, `bytes`, or an object with a path.
+pub(crate) fn file_name(given: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
+    given.py().import("os")?.call_method1("fsdecode", (given,))?.extract()
+}
+
+/// A timeout as Python gives it.
+pub(crate) fn seconds(py: Python<'_>, timeout: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(timeout).map_err(|_| {
+        let text = format!("timeout must be a number of seconds, 0 or more, not {timeout}");
+        with_code(py, Code::InvalidArgument, text)
+    })
+}
+
+/// A size. What is too low, the engine says.
+pub(crate) fn bytes(py: Python<'_>, limit: i64) -> PyResult<u64> {
+    u64::try_from(limit).map_err(|_| {
+        let text = format!("limit must be a number of bytes, 1048576 (1 MiB) or more, not {limit}");
+        with_code(py, Code::InvalidArgument, text)
+    })
+}
+
+/// A `timedelta`, or a number of seconds.
+pub(crate) fn span(given: &Bound<'_, PyAny>) -> PyResult<Duration> {
+    let py = given.py();
+    if let Ok(span) = given.extract::<Duration>() {
+        return Ok(span);
+    }
+    let wrong = || {
+        let text =
+            format!("window must be a timedelta or a number of seconds, 1 second or more, not {given}");
+        with_code(py, Code::InvalidArgument, text)
+    };
+    let seconds: f64 = given.extract().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
+}
+
+/// For an argument that is one of some words.
+pub(crate) fn not_one_of(py: Python<'_>, argument: &str, given: &str, allowed: &str) -> PyErr {
+    with_code(py, Code::InvalidArgument, format!("{argument} must be {allowed}, not {given:?}"))
+}
