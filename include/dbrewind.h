@@ -656,8 +656,7 @@ int dbrewind_clone(const struct dbrewind_db *db,
 /*
  Which rows, and which parts of the schema, differ between two moments. Costs what has changed.
 
- to: dbrewind_to_now() for the present. *difference: to be freed with dbrewind_difference_free; NULL after an error. DBR021
- where recording runs in the keeper.
+ to: dbrewind_to_now() for the present. *difference: to be freed with dbrewind_difference_free; NULL after an error.
  */
 int dbrewind_diff(const struct dbrewind_db *db,
                   struct dbrewind_target from,

@@ -6,6 +6,7 @@ int main(int argc, char **argv) {
     dbrewind_info info = DBREWIND_INIT(info);
     dbrewind_error *error = NULL;
     dbrewind_past *past = NULL;
+    dbrewind_difference *diff = NULL;
     dbrewind_db *db = NULL;
     char *path, *copy;
     sqlite3 *app;
@@ -24,6 +25,9 @@ int main(int argc, char **argv) {
     OK(dbrewind_clone(db, dbrewind_to_mark("seeded"), copy, &error));
     FAILS(DBREWIND_UNSUPPORTED, dbrewind_at(db, dbrewind_to_mark("seeded"), &past, &error));
     CHECK(past == NULL);
+    OK(dbrewind_diff(db, dbrewind_to_mark("seeded"), dbrewind_to_now(), &diff, &error));
+    CHECK(dbrewind_difference_row_count(diff, 0, DBREWIND_DROPPED) == 3);
+    dbrewind_difference_free(diff);
     FAILS(DBREWIND_MARK_EXISTS, dbrewind_mark(db, "seeded", 0, NULL, &error));
     OK(dbrewind_rewind(db, dbrewind_to_mark("seeded"), NULL, NULL, &error));
     CHECK(number(app, "SELECT count(*) FROM users") == 3);

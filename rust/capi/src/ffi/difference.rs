@@ -93,8 +93,7 @@ pub struct dbrewind_value {
 
 /// Which rows, and which parts of the schema, differ between two moments. Costs what has changed.
 ///
-/// to: dbrewind_to_now() for the present. *difference: to be freed with dbrewind_difference_free; NULL after an error. DBR021
-/// where recording runs in the keeper.
+/// to: dbrewind_to_now() for the present. *difference: to be freed with dbrewind_difference_free; NULL after an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dbrewind_diff(
     db: *const dbrewind_db,
