@@ -290,13 +290,16 @@ impl Database {
             }
             let reachable = locked(&self.history).timeline.reachable(lsn);
             // In a rollback mode the newest commit is not kept by itself, unless it is asked for, as by a mark.
-            if let Err(why) = reachable
-                && !(matches!(why, Unreachable::NotAMoment { .. }) && engine.moment()?.lsn == lsn)
-            {
-                return Err(why.into());
-            }
+            let kept = match reachable {
+                Err(Unreachable::NotAMoment { .. }) => engine.moment()?.lsn == lsn,
+                other => other.map(|()| true)?,
+            };
             let mut history = locked(&self.history);
             history.catch_up()?;
+            if !kept {
+                // An era may have begun with it, which keeps it as well.
+                history.timeline.reachable(lsn)?;
+            }
             let time = history.timeline.time_of(lsn).ok_or(Error::NoSuchMoment { lsn })?;
             Ok((lsn, time))
         })

@@ -65,8 +65,8 @@ impl Timeline {
     ///
     /// In an era of after-images that is every commit. In one of before-images it is the moments from
     /// which on images were captured: those with a mark (that has not been dropped), the beginning of the
-    /// era, both ends of every rewind, and commits whose record says so ([`KEPT`](crate::KEPT)). Another newest commit is
-    /// not among them: what a transaction in flight overwrites is captured for the newest of those moments only.
+    /// era and its end, once another has begun, both ends of every rewind, and commits whose record says so
+    /// ([`KEPT`](crate::KEPT)). Another newest commit is not among them: what a transaction in flight overwrites is captured for the newest of those moments only.
     ///
     /// # Errors
     /// The reason why not.
@@ -76,7 +76,8 @@ impl Timeline {
             return Err(Unreachable::Unknown { lsn, first: last, last });
         };
         let first = oldest.first;
-        let Some(log) = self.place(lsn).and_then(|place| self.era_log(place.era)) else {
+        let found = self.place(lsn).and_then(|place| Some((place.era, self.era_log(place.era)?)));
+        let Some((era, log)) = found else {
             return Err(match self.interrupted {
                 true => Unreachable::Lost { lsn, first, time: oldest.time },
                 false if self.is_cut() && lsn > Lsn::ORIGIN => {
@@ -85,7 +86,9 @@ impl Timeline {
                 false => Unreachable::Unknown { lsn, first, last },
             });
         };
-        if lsn > last {
+        // An LSN that was announced and came to nothing may be marked: nothing was recorded between, so the state is the newest one's.
+        let is_gap = log.era.engine == Engine::Rollback && self.marks.at(lsn).is_some();
+        if lsn > last && !is_gap {
             return Err(Unreachable::Unknown { lsn, first, last });
         }
         let known = self.marks.at(lsn).is_some()
@@ -93,11 +96,17 @@ impl Timeline {
                 Engine::Wal => log.is_moment(lsn),
                 Engine::Rollback => {
                     lsn == log.era.first
+                        || self.is_end_of_era(era, lsn)
                         || log.is_kept(lsn)
                         || self.left.contains(&lsn)
                         || self.rewind_at(lsn).is_some()
                 }
             };
         if known { Ok(()) } else { Err(Unreachable::NotAMoment { lsn }) }
+    }
+
+    /// Whether this is the last moment of an era that has ended: the state that the next one began with, which is kept.
+    pub(super) fn is_end_of_era(&self, era: usize, lsn: Lsn) -> bool {
+        era + 1 < self.eras.len() && self.eras.get(era).is_some_and(|log| log.last().lsn == lsn)
     }
 }

@@ -1,4 +1,4 @@
-use super::{EraLog, Timeline};
+use super::Timeline;
 use crate::format::Engine;
 use crate::types::{Lsn, Timestamp};
 
@@ -6,7 +6,8 @@ impl Timeline {
     /// The newest moment of the present era that must stay reachable, for an era of before-images its boundary.
     #[must_use]
     pub fn newest_kept(&self) -> Lsn {
-        self.eras.last().map_or(Lsn::ORIGIN, |log| self.reachable_at_or_before(log, self.last()))
+        let present = self.eras.len().saturating_sub(1);
+        self.reachable_at_or_before(present, self.last()).unwrap_or(Lsn::ORIGIN)
     }
 
     /// The oldest moment that can be reached, and its time. `None` before the first era.
@@ -33,7 +34,7 @@ impl Timeline {
             return Some(newest);
         }
         let era = self.eras.partition_point(|log| log.era.first <= newest).checked_sub(1)?;
-        Some(self.reachable_at_or_before(self.eras.get(era)?, newest))
+        self.reachable_at_or_before(era, newest)
     }
 
     /// When a moment was the newest one for the first time, as far as is known. Of an LSN between two moments: the older one's.
@@ -44,16 +45,18 @@ impl Timeline {
         Some(self.marks.oldest_time(lsn).map_or(recorded, |marked| marked.min(recorded)))
     }
 
-    /// The newest moment of an era at or below one of it that can be reached.
-    fn reachable_at_or_before(&self, log: &EraLog, lsn: Lsn) -> Lsn {
-        if log.era.engine == Engine::Wal {
-            return lsn;
+    /// The newest moment of an era at or below one of it that can be reached. `None`: there is no such era.
+    fn reachable_at_or_before(&self, era: usize, lsn: Lsn) -> Option<Lsn> {
+        let log = self.eras.get(era)?;
+        if log.era.engine == Engine::Wal || self.is_end_of_era(era, lsn) {
+            return Some(lsn);
         }
         let left = self.left.range(..=lsn).next_back().copied();
         let past = self.rewinds.partition_point(|rewind| rewind.lsn <= lsn);
         let rewind = past.checked_sub(1).and_then(|at| self.rewinds.get(at)).map(|rewind| rewind.lsn);
         let marked = self.marks.at_or_below(lsn);
         let kept = log.kept_at_or_below(lsn);
-        left.max(rewind).max(marked).max(kept).map_or(log.era.first, |found| found.max(log.era.first))
+        let found = left.max(rewind).max(marked).max(kept);
+        Some(found.map_or(log.era.first, |found| found.max(log.era.first)))
     }
 }

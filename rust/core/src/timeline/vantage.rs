@@ -34,7 +34,7 @@ impl Timeline {
     /// Whether the moment was kept is [`Timeline::reachable`]'s answer, not this one's.
     #[must_use]
     pub fn vantage(&self, lsn: Lsn) -> Option<Vantage<'_>> {
-        let place = self.place(lsn).filter(|_| lsn <= self.last())?;
+        let place = self.place(lsn).filter(|_| lsn <= self.last() || self.reachable(lsn).is_ok())?;
         let extent = self.era_log(place.era)?.floor(place.lsn).extent;
         Some(Vantage { view: View::at(self, place), extent })
     }

@@ -2,7 +2,7 @@
 
 use crate::format::{CommitBody, Engine, EraBody, Kind, MarkBody, RewindBody};
 use crate::store::{Head, Location};
-use crate::timeline::Timeline;
+use crate::timeline::{Source, Timeline};
 use crate::types::{Extent, Key, Lsn, MarkName, ObjectId, Timestamp};
 
 const OBJECT: ObjectId = ObjectId::new(1);
@@ -69,7 +69,7 @@ fn a_time_means_the_newest_moment_that_was_there() {
 fn an_era_goes_on_where_the_one_before_ended() {
     let history = History::begin(Engine::Rollback, 1, 100).commit(2, 110).era(Engine::Wal, 3, 120, false);
     let history = history.commit(4, 125).era(Engine::Rollback, 9, 50, false);
-    assert_eq!([119, 120, 125, 126, 200].map(|time| history.at(time)), [1, 3, 4, 9, 9].map(Some));
+    assert_eq!([119, 120, 125, 126, 200].map(|time| history.at(time)), [2, 3, 4, 9, 9].map(Some));
     let history = history.era(Engine::Wal, 20, 40, true);
     assert_eq!([126, 127, 128].map(|time| history.at(time)), [None, Some(20), Some(20)]);
 }
@@ -92,4 +92,22 @@ fn a_mark_proves_that_its_commit_was_there_before_the_tail_saw_it() {
         History::begin(Engine::Wal, 1, 100).mark(3, 110).commit(2, 120).commit(3, 121).commit(4, 130);
     assert_eq!([109, 110, 119, 121, 129].map(|time| history.at(time)), [1, 3, 3, 3, 3].map(Some));
     assert_eq!((history.time_of(2), history.time_of(3)), (Some(120), Some(110)));
+}
+
+/// The LSN of an era was announced, and its process died before the record: what is marked then has that number.
+#[test]
+fn a_mark_of_an_lsn_that_came_to_nothing() {
+    let history = History::begin(Engine::Rollback, 1, 100).commit(2, 110).mark(4, 115);
+    history.0.reachable(Lsn::new(4)).unwrap();
+    assert!(history.0.reachable(Lsn::new(3)).is_err() && history.0.reachable(Lsn::new(5)).is_err());
+    assert_eq!(history.0.plan(Lsn::new(2), Lsn::new(4)).unwrap().items, []);
+    assert!(history.0.vantage(Lsn::new(4)).is_some());
+    let history = history.feed(Kind::Before, 1, 5, &[]);
+    let image = Source::Record(Location::new(1, history.1));
+    assert_eq!(history.0.plan(Lsn::new(2), Lsn::new(4)).unwrap().items, [(Key::new(1), image)]);
+    let history = history.commit(5, 120);
+    history.0.reachable(Lsn::new(4)).unwrap();
+    assert_eq!(history.0.plan(Lsn::new(5), Lsn::new(4)).unwrap().items, [(Key::new(1), image)]);
+    let wal = History::begin(Engine::Wal, 1, 100).commit(2, 110).mark(4, 115);
+    assert!(wal.0.reachable(Lsn::new(4)).is_err(), "its commit is not recorded yet");
 }

@@ -157,6 +157,10 @@ impl World {
         }
         self.nodes
             .insert(first, Node { state: self.state.clone(), alias, parent: None, touched: BTreeSet::new() });
+        if !broken {
+            // The end of the era before is the beginning of this one.
+            self.kept.insert(self.last);
+        }
         (self.engine, self.first, self.last, self.threshold) = (engine, first, first, first);
         self.ahead = false;
         self.kept.insert(first);
