@@ -1,13 +1,15 @@
 //! A recording that is killed at each step of beginning an era: no mark is lost, in no mode.
 #![cfg(feature = "fault")]
-#![allow(clippy::unwrap_used, reason = "functions of a test")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "functions of a test")]
 
 mod support;
 
 use std::path::Path;
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use dbrewind_sqlite::{Database, MarkState, OpenOptions, SqliteApi, Synchronous, Target};
+use dbrewind_core::{Store, StoreOptions};
+use dbrewind_sqlite::{Code, Database, MarkState, OpenOptions, SqliteApi, Synchronous, Target};
 use rusqlite::Connection;
 use support::child;
 
@@ -93,6 +95,8 @@ fn killed(mode: &str, test: &str, place: &str) {
     );
     let now = db.digest().unwrap();
     db.mark("now").unwrap();
+    db.rewind(&Target::from("now"), None).unwrap();
+    assert_eq!(db.digest().unwrap(), now, "{place}: at once");
     connect(&path).execute("INSERT INTO t(x) VALUES('after')", []).unwrap();
     for (name, digest) in [("seeded", seeded), ("now", now), ("seeded", seeded)] {
         db.rewind(&Target::from(name), None).unwrap();
@@ -121,5 +125,94 @@ fn hazard_killed_at_an_era_boundary_in_a_rollback_mode() {
 fn hazard_killed_in_a_rewind_to_the_era_before() {
     for place in ["wal written rewind: published", "wal written rewind: images recorded"] {
         killed("wal", "child_rewinds_to_the_era_before", place);
+    }
+}
+
+/// Somebody else holds the recording; tells by a file that it does, and dies at an era boundary once it is told to go on.
+#[test]
+#[ignore = "run by the other tests, in a process of its own"]
+fn child_begins_an_era_beside_another_recording() {
+    let Ok(path) = std::env::var(PATH) else { return };
+    let path = Path::new(&path);
+    let _db = record(path, Duration::from_secs(1));
+    std::fs::write(path.with_extension("holds"), "").unwrap();
+    wait_for(&path.with_extension("go"));
+    let app = connect(path);
+    for round in 0..80 {
+        app.execute("INSERT INTO t(x) VALUES(?1)", [round]).unwrap();
+        std::thread::sleep(Duration::from_millis(25));
+    }
+}
+
+fn wait_for(file: &Path) {
+    let started = Instant::now();
+    while !file.exists() {
+        assert!(started.elapsed() < Duration::from_secs(60), "{file:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Answers whether the mark was set before any recording had taken over.
+fn marked_before_anybody_took_over(place: &str) -> bool {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app.db");
+    let app = Connection::open(&path).unwrap();
+    app.execute_batch(
+        "PRAGMA journal_mode=wal; PRAGMA synchronous=off; CREATE TABLE t(id INTEGER PRIMARY KEY, x)",
+    )
+    .unwrap();
+    let mut holder = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_begins_an_era_beside_another_recording", "--ignored"])
+        .env(PATH, &path)
+        .env("DBREWIND_FAULT_AT", format!("1 {place}"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for(&path.with_extension("holds"));
+    let db = record(&path, Duration::from_secs(1));
+    db.mark("before").unwrap();
+    let store = Store::open(&dir.path().join("app.db-rewind"), &StoreOptions::default()).unwrap();
+    let object = store.objects().unwrap()[0].0;
+    std::fs::write(path.with_extension("go"), "").unwrap();
+    // In the midst of taking over, as far as the others can tell.
+    let role = loop {
+        match store.try_hold(object).unwrap() {
+            Some(role) => break role,
+            None => std::hint::spin_loop(),
+        }
+        if holder.try_wait().unwrap().is_some() && store.try_hold(object).unwrap().is_none() {
+            // The recording of this process was faster.
+            return false;
+        }
+    };
+    assert!(!holder.wait().unwrap().success(), "{place}: not reached");
+    app.execute("INSERT INTO t(x) VALUES('after')", []).unwrap();
+    let (rows, digest) = (count(&app), db.digest());
+    let marked = db.mark("beside");
+    drop(role);
+    let digest = digest.unwrap_or_else(|_| db.digest().unwrap());
+    if let Err(error) = &marked {
+        assert_eq!(error.code(), Code::NotAttached, "{place}: {error}");
+        db.mark("beside").unwrap();
+    }
+    app.execute("DELETE FROM t", []).unwrap();
+    db.rewind(&Target::from("beside"), None).unwrap();
+    assert_eq!(count(&app), rows, "{place}");
+    assert_eq!(db.digest().unwrap(), digest, "{place}");
+    assert!(db.marks().unwrap().iter().all(|mark| mark.state != MarkState::Lost), "{place}");
+    true
+}
+
+fn count(app: &Connection) -> i64 {
+    app.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap()
+}
+
+/// Until somebody takes over nobody but the dead process knew how LSNs are counted: a mark of a commit made meanwhile must
+/// not get the number of the moment before.
+#[test]
+fn hazard_a_mark_between_a_kill_at_an_era_boundary_and_the_takeover() {
+    for place in ["wal boundary: announced", "wal boundary: recorded"] {
+        assert!((0..20).any(|_| marked_before_anybody_took_over(place)), "{place}");
     }
 }

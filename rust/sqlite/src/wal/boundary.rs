@@ -20,14 +20,22 @@ impl Core {
         let lsn = locked(&self.history).boundary_lsn()?;
         fault::place("wal boundary: numbered");
         let notes = [(tag::RUN, run.encode()), (tag::ANCHOR, anchor.encode())];
-        append_boundary(&self.store, self.object, (EraEngine::Wal, lsn, Extent::new(self.extent)), &notes)?;
+        // Whoever numbers a commit from now on must know that LSNs are counted anew: a kill may come before the records are
+        // there, and a commit right after them.
+        let registers = self.registers();
+        let before = registers.newest_run();
+        registers.announce_run(run.stamp(lsn.get()));
+        fault::place("wal boundary: announced");
+        let era = (EraEngine::Wal, lsn, Extent::new(self.extent));
+        if let Err(error) = append_boundary(&self.store, self.object, era, &notes) {
+            registers.announce_run(before);
+            return Err(error.into());
+        }
         fault::place("wal boundary: recorded");
         // Images of a transaction that came to nothing have the numbers of the era before.
         self.beyond = Beyond::default();
         (self.anchor_pending, self.anchor_frame) = (!settled, header.max_frame);
         self.catch_up()?;
-        self.registers().announce_run(self.runs.stamp());
-        fault::place("wal boundary: announced");
         Ok(())
     }
 }

@@ -81,19 +81,16 @@ impl Core {
     /// The moment of the WAL's end, and the note a mark of it carries.
     pub(super) fn moment(&mut self) -> Result<Moment, Error> {
         self.check_recording()?;
-        self.attach()?;
+        self.attached(Self::moment_attached)
+    }
+
+    fn moment_attached(&mut self) -> Result<Moment, Error> {
         for _ in 0..1000 {
             let run = self.registers().newest_run();
             if run != self.runs.stamp() {
-                // Another process moved the WAL's end; its rewind holds this lock until the run is recorded.
+                // Another process began a run: a rewind, or an era. It holds this lock until the run is recorded, or is dead.
                 let _object = self.lock_object(self.timeout)?;
-                self.catch_up()?;
-                if self.registers().newest_run() != self.runs.stamp() {
-                    // Its process died before it recorded the run.
-                    return Err(Error::NotAttached {
-                        what: "a rewind by another process was killed".to_owned(),
-                    });
-                }
+                self.refresh_runs()?;
                 continue;
             }
             let header = self.header()?;
