@@ -1,6 +1,9 @@
 //! Eviction: what goes, what stays, and who may be in the midst of something then.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod forge;
+
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -346,4 +349,106 @@ fn in_the_background() {
         std::thread::sleep(Duration::from_millis(20));
     }
     world.timeline();
+}
+
+impl World {
+    fn drop_mark(&self, name: &str) {
+        let body = DropBody { time: Timestamp::new(1), name: MarkName::new(name).unwrap() };
+        let _names = self.store.lock_names().unwrap();
+        self.store.append(self.head(Kind::Drop, 0), &[&body.encode()]).unwrap();
+    }
+}
+
+/// Whoever asks whether the object is there does so after the first look at the log, and before anything is carried.
+#[test]
+fn hazard_a_mark_dropped_and_an_object_renamed_after_the_evictors_look() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    world.store.set_window(Duration::from_secs(2 * HOUR));
+    world.hours(0..9);
+    let once = std::cell::Cell::new(true);
+    let evicted = world.store.evict_some(&|_| {
+        if once.replace(false) {
+            world.drop_mark("hour 1");
+            world.store.rename_object(world.object, "new").unwrap();
+        }
+        true
+    });
+    assert!(evicted.unwrap());
+    assert!(world.store.first_segment() > 1);
+    let clock = Clock::Manual(world.clock.clone());
+    for store in [world.store.clone(), Store::open_by(dir.path(), &OPTIONS, clock).unwrap()] {
+        assert_eq!(store.objects().unwrap(), [(world.object, "new".to_owned())]);
+        let mut timeline = Timeline::new(world.object);
+        timeline.catch_up(&store).unwrap();
+        assert!(timeline.mark("hour 1").is_none());
+        assert!(timeline.mark("hour 0").is_some_and(|mark| mark.evicted));
+    }
+}
+
+/// A record in flight hides what is behind it: nothing is prepared until it is there.
+#[test]
+fn hazard_a_writer_stopped_before_a_drop() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    world.store.set_window(Duration::from_secs(2 * HOUR));
+    let slow = Store::open(dir.path(), &OPTIONS).unwrap();
+    world.hours(0..9);
+    let at = world.store.append(world.head(Kind::Note, 9), &[]).unwrap();
+    let mut generation = [0; 4];
+    let control = std::fs::File::open(dir.path().join("control")).unwrap();
+    // Of the second writer slot.
+    control.read_exact_at(&mut generation, 4096 + 16).unwrap();
+    let generation = u16::try_from(u32::from_le_bytes(generation) & 0xfff).unwrap();
+    let segment = u32::try_from(at.segment().get()).unwrap();
+    forge::reserve(dir.path(), (1, generation), segment, at.offset() + 40, 24).unwrap();
+    world.drop_mark("hour 1");
+    assert!(world.timeline().mark("hour 1").is_some(), "nobody can see that it was dropped");
+    assert!(!world.evict(), "somebody is in the midst of a record");
+    drop(slow);
+    assert!(world.evict());
+    assert!(world.timeline().mark("hour 1").is_none());
+}
+
+/// A mark whose original is gone is carried again and again, and so are the name of its object and its pin, which an object
+/// that is not there (it was moved, perhaps) keeps no room for.
+#[test]
+fn hazard_a_second_eviction_of_what_the_first_carried_forward() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    let live = std::mem::replace(&mut world.object, world.store.object("moved", 512).unwrap());
+    let moved = world.object;
+    world.era();
+    world.mark("kept", PINNED);
+    world.mark("plain", 0);
+    world.load(40);
+    world.object = live;
+    let alive = |name: &str| name != "moved";
+    let (mut hour, mut evictions, mut first) = (0, 0, 1);
+    while evictions < 4 {
+        world.hours(hour..hour + 1);
+        hour += 1;
+        assert!(hour < 400);
+        world.store.evict_some(&alive).unwrap();
+        // What was carried forward is evicted in turn.
+        if world.store.first_segment() >= first + 40 {
+            first = world.store.first_segment();
+            evictions += 1;
+        }
+    }
+    let listed = |store: &Store, object| {
+        let mut timeline = Timeline::new(object);
+        timeline.catch_up(store).unwrap();
+        let marks = timeline.marks().map(|mark| (mark.name.to_string(), mark.evicted, mark.pinned));
+        marks.collect::<Vec<_>>()
+    };
+    let clock = Clock::Manual(world.clock.clone());
+    for store in [world.store.clone(), Store::open_by(dir.path(), &OPTIONS, clock).unwrap()] {
+        assert_eq!(
+            listed(&store, moved),
+            [("kept".to_owned(), true, true), ("plain".to_owned(), true, false)]
+        );
+        assert_eq!(store.object("moved", 512).unwrap(), moved);
+        assert_eq!(listed(&store, live).len() as u64, hour, "every hour is listed");
+    }
 }

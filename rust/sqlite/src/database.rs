@@ -235,6 +235,7 @@ impl Database {
     pub fn drop_mark(&self, name: &str) -> Result<(), Error> {
         self.with(|_| {
             let mut history = locked(&self.history);
+            let _names = history.store.lock_names()?;
             history.catch_up()?;
             let Some(mark) = history.timeline.mark(name) else {
                 let nearest = history.timeline.nearest_name(name).map(str::to_owned);

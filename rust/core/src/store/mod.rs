@@ -24,6 +24,7 @@ mod window;
 
 pub use handle::Store;
 pub use locks::{HolderLock, ObjectLock};
+pub use objects::NamesLock;
 pub use options::StoreOptions;
 pub use record::{Cursor, Head, KEPT, Location, Record};
 pub use roll::Room;

@@ -17,6 +17,13 @@ pub(super) struct Objects {
     known: Vec<(ObjectId, ObjectBody)>,
 }
 
+/// See [`Store::lock_names`]. Dropping it, or the end of the process, releases it.
+#[derive(Debug)]
+#[must_use = "dropping the lock releases it"]
+pub struct NamesLock {
+    _held: Held,
+}
+
 impl Objects {
     fn find(&self, name: &str, key_size: u32) -> Option<ObjectId> {
         let found = self.known.iter().find(|(_, body)| body.name == name && body.key_size == key_size);
@@ -98,6 +105,18 @@ impl Store {
         let head = Head::new(Kind::Object, object, Key::new(0), Lsn::ORIGIN);
         self.append(head, &[&ObjectBody { key_size, name: name.to_owned() }.encode()])?;
         self.learn(&mut objects)
+    }
+
+    /// The right to say what names mean: objects are registered and renamed under it, and whoever drops a mark must hold it from his
+    /// look at the marks until the `DROP` is appended. What an eviction carries forward is what they mean until it is carried.
+    ///
+    /// # Errors
+    /// When the lock file cannot be locked, or somebody has it for too long.
+    pub fn lock_names(&self) -> Result<NamesLock, AppendError> {
+        if self.inner.forked() {
+            return Err(AppendError::Forked);
+        }
+        Ok(NamesLock { _held: self.lock_registration()? })
     }
 
     pub(super) fn lock_registration(&self) -> Result<Held, AppendError> {

@@ -64,19 +64,37 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Reads what was appended since the last time. Images are passed over.
-    pub(super) fn catch_up(&mut self, store: &Store) -> Result<(), ReadError> {
-        let first = store.inner.first();
-        if self.segment() < first {
-            *self = Self { read_from: first, ..Self::default() };
+    /// Reads what was appended since the last time. Images are passed over. Answers whether every record that was committed
+    /// before the call has been read: `false` when one before it is in flight.
+    pub(super) fn catch_up(&mut self, store: &Store) -> Result<bool, ReadError> {
+        loop {
+            let first = store.inner.first();
+            if self.segment() < first {
+                *self = Self { read_from: first, ..Self::default() };
+            }
+            let from = self.segment();
+            match self.read_on(store, first) {
+                // Evicted meanwhile: something may have been passed over.
+                Ok(_) if store.inner.first() > from.max(first) => *self = Self::default(),
+                Ok(whole) => return Ok(whole),
+                Err(error) => {
+                    // Some of it was taken, and must not be taken twice.
+                    *self = Self::default();
+                    return Err(error);
+                }
+            }
         }
+    }
+
+    /// The same, if nothing is evicted meanwhile. `first`: where the log begins.
+    fn read_on(&mut self, store: &Store, first: u32) -> Result<bool, ReadError> {
         for known in self.objects.values_mut() {
             known.eras.retain(|era| era.segment >= first);
         }
         self.began.retain(|segment, _| *segment >= first);
         let mut cursor = self.cursor;
         let mut wanted = Vec::new();
-        store.scan(&mut cursor, &mut |head, at, _| {
+        let whole = store.scan_whole(&mut cursor, &mut |head, at, _| {
             let known = self.objects.entry(head.object).or_default();
             // Those are carried forward.
             if !matches!(head.kind, Kind::Object | Kind::Mark | Kind::Drop) {
@@ -104,7 +122,7 @@ impl Ledger {
             known.marks.retain(|_, mark| segment(mark.at) >= first);
         }
         self.cursor = cursor;
-        Ok(())
+        Ok(whole)
     }
 
     /// The segment up to which everything was read, but for itself.

@@ -37,9 +37,11 @@ impl Store {
         inner.let_go_of_evicted();
         let mut ledger = inner.keeping.ledger();
         ledger.catch_up(self).map_err(unreadable)?;
-        let cuts = self.cuts(&ledger, alive);
-        if inner.first().max(inner.control.ready()) < cuts.most {
-            self.prepare(&ledger, cuts.most)?;
+        let mut cuts = self.cuts(&ledger, alive);
+        if inner.first().max(inner.control.ready()) < cuts.most
+            && let Some(now) = self.prepare(&mut ledger, alive)?
+        {
+            cuts = now;
             fault::place("evict: synced");
             inner.control.raise_ready(cuts.most);
             fault::place("evict: ready");
@@ -78,9 +80,20 @@ impl Store {
         found
     }
 
-    /// Appends once more what would go with the segments before this one and must not, and has it on disk.
-    fn prepare(&self, ledger: &Ledger, cut: u32) -> Result<(), AppendError> {
-        let _lock = self.lock_registration()?;
+    /// Appends once more what would go with the segments before a cut and must not, and has it on disk. Answers the cut. `None`:
+    /// somebody is in the midst of a record, and what is behind it is not known.
+    fn prepare(
+        &self,
+        ledger: &mut Ledger,
+        alive: &dyn Fn(&str) -> bool,
+    ) -> Result<Option<Cuts>, AppendError> {
+        // What names mean now they go on to mean until the copies are there.
+        let names = self.lock_registration()?;
+        if !ledger.catch_up(self).map_err(unreadable)? {
+            return Ok(None);
+        }
+        let cuts = self.cuts(ledger, alive);
+        let cut = cuts.most;
         let mut again = Vec::new();
         for (object, known) in &ledger.objects {
             if let Some((_, at)) = known.name.as_ref().filter(|(_, at)| segment(*at) < cut) {
@@ -100,11 +113,13 @@ impl Store {
             self.append(head, &[&body])?;
             fault::place("evict: one carried");
         }
+        drop(names);
         fault::place("evict: carried");
         self.sync().map_err(|error| match error {
             SyncError::Forked => AppendError::Forked,
             SyncError::Io { action, source } => AppendError::Io { action, source },
-        })
+        })?;
+        Ok(Some(cuts))
     }
 }
 
