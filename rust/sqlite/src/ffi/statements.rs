@@ -88,6 +88,16 @@ impl Opener {
         Self { place, api }
     }
 
+    /// Which connection it is: a number that no other one has as long as it is open.
+    pub(crate) fn connection(&self) -> Option<usize> {
+        if self.api.shares_caches() {
+            return None;
+        }
+        // SAFETY: as in `busy_statement`; the handle is not looked into.
+        let connection = unsafe { *self.place.as_ptr() };
+        (!connection.is_null()).then_some(connection as usize)
+    }
+
     /// The text of a statement that it is in the midst of, if that can be known without waiting.
     pub(crate) fn busy_statement(&self) -> Option<String> {
         let api = self.api.statements?;

@@ -444,6 +444,21 @@ impl Recorder {
         }
     }
 
+    /// The connection lowers its lock and may have worked without a journal: what it has written and not committed stays.
+    /// That is a commit as any other, so that it is never taken for the moment before.
+    pub(crate) fn left_torn(&self, file: &mut dyn Content) {
+        let mut counter = [0; 4];
+        let read = read_padded(file, &mut counter, file::COUNTER as u64);
+        if let Some(transaction) = &mut self.state().transaction {
+            transaction.deaf |= read.is_err();
+            // A page 1 that it meant to write may not have come into the file.
+            let there = u32::from_be_bytes(counter);
+            transaction.counters = transaction.counters.filter(|(_, newest)| *newest == there);
+        }
+        self.committed(file);
+        self.state().session = Session::New;
+    }
+
     /// The transaction, which was not committed, at the end of a session.
     fn take_last(&self) -> Option<Transaction> {
         let mut state = self.state();

@@ -179,6 +179,15 @@ pub(crate) fn give_back(file: FileId, handover: Option<Handover>) {
     }
 }
 
+/// The other files that a file's connection has open, as far as it is known whose they are.
+pub(super) fn others_of(watched: &Watched) -> Vec<Arc<Watched>> {
+    let Some(connection) = watched.connection() else { return Vec::new() };
+    // Not under the registry's lock: looking takes others.
+    let all: Vec<Arc<Watched>> =
+        files().iter().flat_map(HashMap::values).flat_map(|entry| entry.open.iter().cloned()).collect();
+    all.into_iter().filter(|other| other.connection() == Some(connection)).collect()
+}
+
 /// The locks that connections of this process hold on a file through the shim.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct HeldHere {

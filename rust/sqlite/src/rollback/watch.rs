@@ -25,6 +25,14 @@ impl Watch {
         Self(Arc::new(Watched::new(None, Path::new(""))))
     }
 
+    /// The connection sets a pragma.
+    pub(crate) fn pragma(&self, name: &str, value: &str) {
+        if self.0.pragma(name, value) {
+            // Without a schema's name it is for the connection's other files, too.
+            registry::others_of(&self.0).iter().for_each(|other| other.goes_without_journal());
+        }
+    }
+
     /// The connection has taken a lock of this level, 1 SHARED to 4 EXCLUSIVE.
     pub(crate) fn locked(&self, level: i32) {
         self.0.locked(level);

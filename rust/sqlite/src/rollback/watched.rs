@@ -27,6 +27,8 @@ pub(crate) struct Watched {
     recorded: AtomicBool,
     /// The connection works without a journal on disk: a kill within a transaction tears the file.
     unguarded: AtomicBool,
+    /// The connection was told once to work without any journal: its rollbacks may restore nothing.
+    journalless: AtomicBool,
     /// The last commit switched to WAL mode.
     switched: AtomicBool,
     /// Between the two halves of a handover, which are in one callback.
@@ -47,6 +49,7 @@ impl Watched {
             playing_back: AtomicBool::new(false),
             recorded: AtomicBool::new(false),
             unguarded: AtomicBool::new(false),
+            journalless: AtomicBool::new(false),
             switched: AtomicBool::new(false),
             handover: Mutex::new(None),
             recorder: Mutex::new(None),
@@ -113,13 +116,25 @@ impl Watched {
         self.playing_back.store(false, Ordering::Relaxed);
     }
 
-    /// The connection sets a pragma.
-    pub(crate) fn pragma(&self, name: &str, value: &str) {
-        if name.eq_ignore_ascii_case("journal_mode") {
-            let without = ["off", "memory"].iter().any(|mode| value.eq_ignore_ascii_case(mode));
+    /// The connection sets a pragma. Answers whether that is to work without any journal.
+    pub(super) fn pragma(&self, name: &str, value: &str) -> bool {
+        if name.eq_ignore_ascii_case("journal_mode")
+            && let Some(mode) = journal_mode(value)
+        {
             // Relaxed: advice for a warning.
-            self.unguarded.store(without, Ordering::Relaxed);
+            self.unguarded.store(matches!(mode, "off" | "memory"), Ordering::Relaxed);
+            if mode == "off" {
+                self.goes_without_journal();
+                return true;
+            }
         }
+        false
+    }
+
+    /// The connection may work on the file without any journal from now on.
+    pub(super) fn goes_without_journal(&self) {
+        // Relaxed: read by the connection itself, one thread at a time.
+        self.journalless.store(true, Ordering::Relaxed);
     }
 
     /// Whether the connection has set `journal_mode` to OFF or MEMORY.
@@ -143,7 +158,12 @@ impl Watched {
         // Relaxed: only this connection changes its level, one thread at a time.
         let level = self.level.load(Ordering::Relaxed);
         if level > SHARED {
-            self.with(|recorder| recorder.rolled_back(file));
+            // Relaxed: as in `goes_without_journal`.
+            let torn = self.journalless.load(Ordering::Relaxed);
+            self.with(|recorder| match torn {
+                true => recorder.left_torn(file),
+                false => recorder.rolled_back(file),
+            });
         }
         // Relaxed: as in `is_playing_back`.
         if self.switched.swap(false, Ordering::Relaxed) && (level, to) == (EXCLUSIVE, SHARED) {
@@ -186,6 +206,11 @@ impl Watched {
         *self.opener.lock().unwrap_or_else(PoisonError::into_inner) = opener;
     }
 
+    /// Which connection it is, if that is known.
+    pub(super) fn connection(&self) -> Option<usize> {
+        self.opener.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Opener::connection)
+    }
+
     /// The text of a statement that the connection is in the midst of.
     pub(super) fn busy_statement(&self) -> Option<String> {
         // Held meanwhile: the connection cannot go away.
@@ -196,6 +221,12 @@ impl Watched {
     pub(crate) fn defect(&self) {
         self.with(Recorder::defect);
     }
+}
+
+/// The journal mode that SQLite takes a pragma's value for: the first one whose name begins with it. `None`: it sets none.
+fn journal_mode(value: &str) -> Option<&'static str> {
+    let begins = |mode: &&str| mode.get(..value.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(value));
+    ["delete", "persist", "off", "truncate", "memory", "wal"].into_iter().find(begins)
 }
 
 /// A number for the calling thread; threads never share one.
