@@ -1,7 +1,7 @@
 //! What the facade asks of an engine; the two engines are `wal` and `rollback`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dbrewind_core::{
     AppendError, Engine as EraEngine, EraBody, Extent, Head, Key, Kind, Lsn, ObjectId, Store, Timeline,
@@ -43,6 +43,24 @@ impl History {
     /// The same; answers whether every record that was committed before the call has been read.
     pub(crate) fn timeline_whole(&mut self) -> Result<bool, TimelineError> {
         self.timeline.catch_up_whole(&self.store)
+    }
+
+    /// As [`catch_up`](Self::catch_up), and refuses when something stays hidden for so long behind the record of a process that
+    /// was stopped: for whoever is about to change the database, or to decide by what it was.
+    pub(crate) fn catch_up_whole(&mut self, within: Duration) -> Result<(), Error> {
+        let started = Instant::now();
+        while !self.timeline_whole()? {
+            if started.elapsed() >= within {
+                return Err(Error::Busy {
+                    what: "a process was stopped in the middle of a record, and what was recorded since will show when \
+                           it goes on"
+                        .to_owned(),
+                    holder: None,
+                    waited: started.elapsed(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// The time now: not before that of the newest moment.

@@ -68,7 +68,7 @@ fn at(
     engine.drain(timeout)?;
     engine.now()?;
     let mut history = locked(history);
-    history.catch_up()?;
+    history.catch_up_whole(timeout)?;
     let timeline = &history.timeline;
     let Some((_, earliest)) = timeline.earliest() else {
         return Err(Error::internal("nothing is recorded"));

@@ -144,7 +144,7 @@ impl Rollback {
 fn keep_or_begin(engine: &mut Rollback, present: &Present) -> Result<(), Error> {
     let known = {
         let mut history = locked(&engine.history);
-        history.catch_up()?;
+        history.catch_up_whole(engine.timeout)?;
         let timeline = &history.timeline;
         let Some(era) = timeline.era() else {
             drop(history);

@@ -108,7 +108,7 @@ impl Rollback {
         }
         let (from, plan, unchanged, newest) = {
             let mut history = locked(&self.history);
-            history.catch_up()?;
+            history.catch_up_whole(self.timeout)?;
             let timeline = &history.timeline;
             let now = timeline.last();
             let plan = timeline.plan(now, target).map_err(Error::from)?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use dbrewind_core::{Head, Kind, Location};
 
-use super::core::Core;
+use super::core::{Core, HIDDEN};
 use super::header::FrameHeader;
 use super::index::IndexHeader;
 use crate::checksum::Checksum;
@@ -90,7 +90,7 @@ impl Core {
     /// The newest image in the store that no commit has confirmed.
     fn newest_ahead(&self) -> Result<Option<Location>, Error> {
         let mut history = locked(&self.history);
-        history.catch_up()?;
+        history.catch_up_whole(self.timeout.min(HIDDEN))?;
         Ok(history.timeline.ahead())
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use dbrewind_core::{Key, Kind, Lsn};
 
 use super::content::At;
-use super::core::{Core, Frozen};
+use super::core::{Core, Frozen, HIDDEN};
 use super::header::WalHeader;
 use super::index::UNUSED_MARK;
 use super::locks::{READ0, READ1, READ4, WRITE};
@@ -121,7 +121,7 @@ impl Core {
         let cut = length.map(|length| length.saturating_add(1)..=file_pages).into_iter().flatten();
         let (first, missing) = {
             let mut history = locked(&self.history);
-            history.catch_up()?;
+            history.catch_up_whole(self.timeout.min(HIDDEN))?;
             let timeline = &history.timeline;
             let first = timeline.era().map_or(Lsn::ORIGIN, |era| era.first);
             let wanted = pages

@@ -23,6 +23,9 @@ use crate::notes::tag;
 use crate::options::Synchronous;
 use crate::registers::Registers;
 
+/// How long a record in flight is waited for at most that hides what comes after it: the tail has other things to do.
+pub(super) const HIDDEN: Duration = Duration::from_secs(1);
+
 /// What our locks guarantee while they are held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Frozen {
@@ -104,7 +107,7 @@ impl Core {
     /// Takes what other processes recorded, and what we did, into the timeline; and the runs from it.
     pub(crate) fn catch_up(&mut self) -> Result<(), Error> {
         let mut history = locked(&self.history);
-        history.catch_up()?;
+        history.catch_up_whole(self.timeout.min(HIDDEN))?;
         let timeline = &history.timeline;
         let mut runs = Runs::default();
         for note in timeline.notes(tag::RUN) {

@@ -100,7 +100,7 @@ impl Core {
         }
         {
             let mut history = locked(&self.history);
-            history.catch_up()?;
+            history.catch_up_whole(self.timeout)?;
             history.timeline.reachable(to)?;
             if history.timeline.canonical(now) == history.timeline.canonical(to) {
                 return Ok(Change { undo: now, pages: 0, method: Method::Nothing });
