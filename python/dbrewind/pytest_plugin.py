@@ -7,6 +7,7 @@ its fixtures, nothing happens.
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,12 +130,12 @@ def _understand(value: Any, worker: str) -> DatabaseUnderTest:
     if isinstance(value, DatabaseUnderTest):
         return value
     if hasattr(value, "rewind") and hasattr(value, "digest"):  # a Database, without importing its class
-        return DatabaseUnderTest(Path(value.path), value)
-    url: Any = getattr(value, "url", None)  # an Engine: its file has its name already, so no suffix for the worker
+        return DatabaseUnderTest(_own(Path(value.path), worker, "a dbrewind.Database"), value)
+    url: Any = getattr(value, "url", None)  # an Engine
     if hasattr(url, "get_backend_name"):
         if url.get_backend_name() != "sqlite":
             raise pytest.UsageError(f"dbrewind_db: {url!r} is not a SQLite database")
-        return DatabaseUnderTest(_file(url.database, value))
+        return DatabaseUnderTest(_own(_file(url.database, value), worker, "an Engine"))
     if isinstance(value, os.PathLike):
         return DatabaseUnderTest(_for_worker(_file(os.fspath(value), value), worker))
     if isinstance(value, str):
@@ -171,6 +172,17 @@ def _for_worker(path: Path, worker: str) -> Path:
     return path.with_name(f"{path.stem}-{worker}{path.suffix}") if worker else path
 
 
+def _own(path: Path, worker: str, what: str) -> Path:
+    """What is open already has its name. Under pytest-xdist the override must have given each worker another one."""
+    if worker and not re.search(rf"(?<![^\W_]){re.escape(worker)}(?![^\W_])", str(path)):
+        raise pytest.UsageError(
+            f"dbrewind_db: {what} of {path} would be shared by all workers of pytest-xdist, and each would rewind the "
+            "others' writes. Return the path or its sqlite:/// URL, to which the worker's name is added, and make the "
+            f"engine from dbrewind_db.url; or put the worker's name, {worker}, into the path (fixture worker_id)"
+        )
+    return path
+
+
 def _create(path: Path) -> None:
     """An empty database in WAL mode, in which other processes may write unrecorded by nobody."""
     import sqlite3
@@ -185,16 +197,28 @@ def _return_to_found(db: Database) -> None:
     """Set the mark to which the session's end rewinds. If it is there already, the last session did not end."""
     for mark in db.marks():
         if mark.name == _FOUND:
-            if mark.state not in ("lost", "evicted"):
-                db.rewind(mark)
-                warnings.warn(
-                    f"dbrewind: the last test session on {db.path} was killed or could not rewind it; "
-                    "rewound to the state it had found",
-                    stacklevel=1,
-                )
-                return
-            db.drop(_FOUND)
+            if mark.state in ("lost", "evicted"):
+                # To go on would make whatever is there what every later session leaves behind.
+                pytest.fail(_cannot_return(db, mark.state), pytrace=False)
+            db.rewind(mark)
+            warnings.warn(
+                f"dbrewind: the last test session on {db.path} was killed or could not rewind it; "
+                "rewound to the state it had found",
+                stacklevel=1,
+            )
+            return
     db.mark(_FOUND, pin=True)
+
+
+def _cannot_return(db: Database, state: str) -> str:
+    return (
+        f"dbrewind: {db.path} may hold what the last test session wrote. That session did not end properly, and the "
+        f"mark of the state it had found is {state}: afterwards the file was written without being recorded (closing "
+        "the last sqlite3 connection of a database in WAL mode is enough), or its store had stopped.\n"
+        "Nothing was changed. See what the file holds, put it back if need be (from version control, from a backup; "
+        f"delete it if the set-up makes it anew); then delete the folder {db.store}, and run again: what is there then "
+        "counts as found."
+    )
 
 
 def _mark_anew(db: Database, name: str) -> None:

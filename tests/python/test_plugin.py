@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -197,12 +200,80 @@ def test_a_killed_session_is_made_up_for_by_the_next(pytester: pytest.Pytester) 
     result.stdout.fnmatch_lines(["*the last test session on */test.db was killed or could not*"])
 
 
+WRITES_OUTSIDE = """
+import sqlite3, sys
+from contextlib import closing
+with closing(sqlite3.connect(sys.argv[1])) as db:
+    if sys.argv[2] == "delete":
+        db.execute("PRAGMA user_version=7")
+    db.execute("SELECT count(*) FROM users").fetchone()
+"""
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_a_lost_state_as_found_stops_the_session(pytester: pytest.Pytester, mode: str) -> None:
+    """A look with plain sqlite3 back-fills and deletes a killed session's WAL; its rows must not become "as found"."""
+    path = create(pytester.path / "test.db", mode)
+    pytester.makeconftest(CONFTEST.partition("@pytest")[0] + OVERRIDE.format(body="return 'test.db'"))
+    pytester.makepyfile("""
+        import os, pathlib, signal, sqlite3
+        def test_it(dbrewind, dbrewind_db):
+            app = sqlite3.connect(dbrewind_db.path, isolation_level=None)
+            app.execute("DELETE FROM orders")
+            app.close()
+            if not pathlib.Path("killed").exists():
+                pathlib.Path("killed").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    assert run(pytester).ret == -9
+    subprocess.run([sys.executable, "-c", WRITES_OUTSIDE, str(path), mode], check=True)
+    for _ in range(2):
+        result = run(pytester)
+        result.assert_outcomes(errors=1)
+        result.stdout.fnmatch_lines(
+            ["*test.db may hold what the last test session wrote*", "*delete the folder*-rewind*"]
+        )
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM orders").fetchone() == (0,)
+    shutil.rmtree(f"{path}-rewind")
+    run(pytester).assert_outcomes(passed=1)
+
+
 def test_workers_of_xdist_have_a_file_each(pytester: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     pytester.makeconftest(CONFTEST + OVERRIDE.format(body="return 'sqlite:///test.db'"))
     pytester.makepyfile(TESTS)
     run(pytester, "-n", "2").assert_outcomes(passed=9)
     assert sorted(path.name for path in pytester.path.glob("*.db")) == ["test-gw0.db", "test-gw1.db"]
+
+
+ENGINE = "import sqlalchemy; return sqlalchemy.create_engine('sqlite:///{name}')"
+HANDLE = "import dbrewind\n    return dbrewind.open('{name}')"
+
+
+@pytest.mark.parametrize("body", [ENGINE, HANDLE])
+def test_workers_of_xdist_do_not_share_what_is_open(pytester: pytest.Pytester, body: str) -> None:
+    for module in ("xdist", "sqlalchemy"):
+        pytest.importorskip(module)
+    create(pytester.path / "test.db", "wal")
+    pytester.makeconftest(CONFTEST + OVERRIDE.format(body=body.format(name="test.db")))
+    pytester.makepyfile("import pytest\n@pytest.mark.parametrize('turn', range(4))\ndef test_it(dbrewind, turn): pass")
+    result = run(pytester, "-n", "2")
+    result.assert_outcomes(errors=4)
+    result.stdout.fnmatch_lines(["*test.db would be shared by all workers*Return the path or its sqlite:/// URL*"])
+
+
+@pytest.mark.parametrize("body", [ENGINE, HANDLE])
+def test_what_is_open_may_have_a_name_for_each_worker(pytester: pytest.Pytester, body: str) -> None:
+    for module in ("xdist", "sqlalchemy"):
+        pytest.importorskip(module)
+    for worker in ("gw0", "gw1"):
+        create(pytester.path / f"test_{worker}.db", "wal")
+    override = OVERRIDE.replace("def dbrewind_db()", "def dbrewind_db(worker_id)")
+    body = body.replace("'sqlite", "f'sqlite").replace("open('", "open(f'").format(name="test_{worker_id}.db")
+    pytester.makeconftest(CONFTEST.partition("@pytest")[0] + override.format(body=body))
+    pytester.makepyfile("import pytest\n@pytest.mark.parametrize('turn', range(4))\ndef test_it(dbrewind, turn): pass")
+    run(pytester, "-n", "2").assert_outcomes(passed=4)
 
 
 def test_a_run_inside_of_a_worker_is_no_worker(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
