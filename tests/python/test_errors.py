@@ -223,6 +223,14 @@ def test_a_write_past_the_recording_in_a_rollback_mode_is_found(tmp_path: Path, 
         with pytest.raises(dbrewind.NotAttachedError) as caught:
             db.rewind("seeded")
         assert_code(caught, "DBR001")
+        # The list says what a rewind would.
+        assert [mark.state for mark in db.marks()] == ["lost"]
+        assert db.status().marks["lost"] == 1
+        db.mark("anew")
+        assert [mark.state for mark in db.marks()] == ["lost", "archived"]
+        with pytest.raises(dbrewind.MarkExistsError) as taken:
+            db.mark("seeded")
+        assert_code(taken, "DBR023", "can no longer be reached", 'drop("seeded")')
     with closing(sqlite3.connect(path)) as plain:
         assert plain.execute("SELECT count(*) FROM users").fetchone() == (99,)
 
@@ -291,6 +299,21 @@ def test_a_lost_mark_tells_a_time_that_people_read(wal_db: Path) -> None:
         db.rewind("seeded")
     assert_code(caught, "DBR011", "seeded", "Z ", "set a new mark")
     assert " ns" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["now", "17:45", "an hour ago", "2026-11-22"])
+def test_a_name_that_is_like_a_time(wal_db: Path, text: str) -> None:
+    with dbrewind.open(wal_db) as db:
+        db.mark("seeded")
+        with pytest.raises(dbrewind.MarkNotFoundError) as caught:
+            db.rewind(text)
+    assert_code(caught, "DBR003", repr(text).replace("'", '"'), '"5 minutes ago"', '"2026-11-22T07:48:00Z"')
+
+
+def test_a_closed_handle_says_so(wal_db: Path) -> None:
+    with dbrewind.open(wal_db) as db:
+        assert repr(db) == f'<Database "{wal_db}", wal>'
+    assert repr(db) == f'<Database "{wal_db}", wal, closed>'
 
 
 def test_a_store_that_was_removed_while_open(app_db: Path, connect: Connect) -> None:

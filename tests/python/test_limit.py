@@ -72,6 +72,21 @@ def test_the_keeper_has_the_limit_too(wal_db: Path, connect: Connect) -> None:
     assert_works(wal_db, app, 2097152, "keeper")
 
 
+def test_a_store_that_has_room_again_asks_for_no_higher_limit(wal_db: Path, connect: Connect) -> None:
+    db = dbrewind.open(wal_db, limit=1 << 20)
+    db.mark("seeded", pin=True)
+    outgrow(db, connect(wal_db))
+    second = dbrewind.open(wal_db, limit=1 << 30)
+    with pytest.raises(
+        dbrewind.StoreFullError, match="has room again.*close every recording of it, open it again"
+    ) as caught:
+        db.mark("late")
+    assert "limit=" not in str(caught.value)
+    for handle in (second, db):
+        with suppress(dbrewind.StoreFullError):
+            handle.close()
+
+
 @pytest.mark.parametrize("limit", [0, -1, 16, (1 << 20) - 1])
 def test_a_limit_that_cannot_be(wal_db: Path, limit: int) -> None:
     with pytest.raises(dbrewind.InvalidArgumentError, match=rf"\[DBR022\] limit must .* 1048576 \(1 MiB\).* {limit}$"):

@@ -168,7 +168,7 @@ fn fields_of(error: &dbrewind_sqlite::Error) -> Vec<(String, String)> {
             field("name", Some(name.clone()));
             field("nearest", nearest.clone());
         }
-        E::MarkExists { name } => field("name", Some(name.clone())),
+        E::MarkExists { name, .. } => field("name", Some(name.clone())),
         E::Busy { holder, waited, .. } => {
             field("holder", holder.clone());
             field("waited", Some(waited.as_secs_f64().to_string()));

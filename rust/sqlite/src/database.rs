@@ -139,8 +139,9 @@ impl Database {
                 // In WAL mode nothing else of a mark would notice.
                 history.store.check_in_place()?;
                 history.catch_up()?;
-                if history.timeline.mark(name.as_str()).is_some() {
-                    return Err(Error::MarkExists { name: name.to_string() });
+                if let Some(there) = history.timeline.mark(name.as_str()) {
+                    let lost = there.lost || there.evicted || history.store.broken(history.object).is_some();
+                    return Err(Error::MarkExists { name: name.to_string(), lost });
                 }
             }
             let moment = engine.moment()?;
@@ -153,7 +154,7 @@ impl Database {
                 history.store.append(head, &[&body.encode()])?
             };
             if self.read_up_to(at)? {
-                return Err(Error::MarkExists { name: name.to_string() });
+                return Err(Error::MarkExists { name: name.to_string(), lost: false });
             }
             engine.marked(moment.lsn);
             let state = if engine.is_hot(moment.lsn) { MarkState::Hot } else { MarkState::Archived };
@@ -185,12 +186,14 @@ impl Database {
         }
     }
 
-    /// All marks, oldest first. Once recording has stopped, all of them are lost: the next recording begins anew.
+    /// All marks, oldest first. Once recording has stopped, or somebody wrote past it, all of them are lost: what is recorded next
+    /// begins anew.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn marks(&self) -> Result<Vec<Mark>, Error> {
         self.with(|engine| {
+            let bypassed = engine.bypassed();
             let marks: Vec<(Mark, bool)> = {
                 let mut history = locked(&self.history);
                 history.catch_up()?;
@@ -200,7 +203,10 @@ impl Database {
                     let pages = mark.extent.get();
                     let (lsn, time, pinned) = (mark.lsn, mark.time, mark.pinned);
                     let state = if mark.evicted { MarkState::Evicted } else { MarkState::Lost };
-                    (Mark { name, lsn, time, pages, state, pinned }, mark.lost || mark.evicted || stopped)
+                    (
+                        Mark { name, lsn, time, pages, state, pinned },
+                        mark.lost || mark.evicted || stopped || bypassed,
+                    )
                 });
                 marks.collect()
             };

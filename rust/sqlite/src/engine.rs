@@ -181,6 +181,12 @@ pub(crate) trait Engine: Send {
         false
     }
 
+    /// Whether somebody wrote unrecorded since the newest recorded change, as far as that shows without waiting for anybody. No
+    /// moment can be gone to then.
+    fn bypassed(&mut self) -> bool {
+        false
+    }
+
     /// The present moment. A MARK record for it may be appended right after: from the record on, and for as
     /// long as no era breaks, the moment is reachable.
     fn moment(&mut self) -> Result<Moment, Error>;

@@ -36,7 +36,7 @@ pub enum Error {
         what: String,
     },
     /// No mark has this name.
-    #[error("there is no mark named {name:?}{}", did_you_mean(nearest.as_deref()))]
+    #[error("there is no mark named {name:?}{}", did_you_mean(name, nearest.as_deref()))]
     MarkNotFound {
         /// The name that was asked for.
         name: String,
@@ -50,10 +50,12 @@ pub enum Error {
         lsn: Lsn,
     },
     /// The name is taken.
-    #[error("there is already a mark named {name:?}; choose another name, or drop that mark first")]
+    #[error("there is already a mark named {name:?}{}", free_the_name(name, *lost))]
     MarkExists {
         /// The name.
         name: String,
+        /// It can no longer be reached: lost, or evicted.
+        lost: bool,
     },
     /// The text cannot name a mark.
     #[error("{0}; choose another name")]
@@ -410,7 +412,14 @@ impl SqliteCode {
 fn full(store: &Path, room: Room, pins: &[Pin]) -> String {
     let Room { used, limit, on_disk } = room;
     let store = store.display();
-    let (found, help) = if limit.saturating_sub(used) <= on_disk {
+    let (found, help) = if used <= limit / 2 && used <= on_disk {
+        (
+            format!(
+                "the store in {store} was full, and has room again: {used} bytes, and its limit is {limit}"
+            ),
+            "close every recording of it, open it again, and set new marks".to_owned(),
+        )
+    } else if limit.saturating_sub(used) <= on_disk {
         let more = limit.max(used).saturating_mul(2);
         (
             format!("the store in {store} has {used} bytes, and its limit is {limit}"),
@@ -439,11 +448,34 @@ fn full(store: &Path, room: Room, pins: &[Pin]) -> String {
     )
 }
 
-fn did_you_mean(nearest: Option<&str>) -> String {
-    nearest.map_or_else(
+fn did_you_mean(name: &str, nearest: Option<&str>) -> String {
+    let help = nearest.map_or_else(
         || "; list the marks to see what there is".to_owned(),
         |name| format!("; did you mean {name:?}?"),
-    )
+    );
+    if is_like_a_time(name) {
+        return format!(
+            "{help} (A time is written as \"5 minutes ago\", \"1h 30m ago\" or \"2026-11-22T07:48:00Z\")"
+        );
+    }
+    help
+}
+
+/// What people write who mean a time; all of them may be names of marks.
+fn is_like_a_time(name: &str) -> bool {
+    let mut words = name.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
+    let clock = name.contains(':') && name.starts_with(|first: char| first.is_ascii_digit());
+    let date = name.len() >= 8 && name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    clock || date || words.any(|word| ["now", "ago", "today", "yesterday"].contains(&word.as_str()))
+}
+
+fn free_the_name(name: &str, lost: bool) -> String {
+    if lost {
+        return format!(
+            ", which can no longer be reached; drop it first (drop({name:?})), or choose another name"
+        );
+    }
+    "; choose another name, or drop that mark first".to_owned()
 }
 
 fn held_by(holder: Option<&str>) -> String {
@@ -473,6 +505,12 @@ mod tests {
         let error = Error::MarkNotFound { name: "sed".into(), nearest: Some("seed".into()) };
         assert_eq!(error.to_string(), "there is no mark named \"sed\"; did you mean \"seed\"?");
         assert_eq!(error.code(), Code::MarkNotFound);
+        for (name, time) in
+            [("now", true), ("17:45", true), ("an hour ago", true), ("2026-11-22", true), ("known", false)]
+        {
+            let text = Error::MarkNotFound { name: name.into(), nearest: None }.to_string();
+            assert_eq!(text.contains("\"5 minutes ago\""), time, "{text}");
+        }
         let error = Error::Busy {
             what: "another connection has an open write transaction".into(),
             holder: Some("process 7".into()),

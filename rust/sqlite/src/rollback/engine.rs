@@ -8,6 +8,7 @@ use dbrewind_core::{Code, Extent, Head, Key, Kind, Lsn, ObjectId, Store};
 use super::buffers::Buffers;
 use super::present::Present;
 use super::registry::{self, Attachment};
+use super::settle;
 use super::spare::Turns;
 use crate::digest::Digester;
 use crate::engine::{Change, Engine, JournalMode, Moment, SharedHistory};
@@ -95,6 +96,15 @@ impl Engine for Rollback {
         let mut versions = [0; 2];
         let read = read_padded(&mut self.file, &mut versions, crate::file::VERSIONS as u64);
         read.is_ok() && versions == [2, 2] && self.check_same_file().is_ok()
+    }
+
+    fn bypassed(&mut self) -> bool {
+        let seen = self.under_shared(Duration::ZERO, |engine, present| {
+            let registers = engine.registers();
+            Ok(settle::outcome(registers.in_flight(), registers.counter(), present.counter()).is_none())
+        });
+        // While somebody writes it does not show; the next look tells.
+        seen.unwrap_or(false)
     }
 
     fn moment(&mut self) -> Result<Moment, Error> {
