@@ -65,6 +65,12 @@ def open(
 ) -> Database:
     """Attach to a database file and record it from now on, until `close`.
 
+    >>> db = dbrewind.open("app.db")  # before, or while, others have it open
+    >>> app = sqlite3.connect("app.db")
+    >>> db.mark("seeded")
+
+    In a rollback mode (DELETE and its like) connections that were opened before are not recorded; in WAL mode all are.
+
     The store, a folder that holds the history, is made beside the file (`app.db-rewind/`) or at `store`. Marks made
     earlier are found again if nothing was written to the database meanwhile; otherwise they are listed as lost.
 
@@ -116,35 +122,65 @@ class Database:
     def engine(self) -> Literal["inside", "keeper"]:
         """Where recording runs: in this process, or in the keeper."""
     def mark(self, name: str, *, pin: bool = False) -> Mark:
-        """Name the present moment.
-
-        MarkExistsError if there is a mark of that name, InvalidArgumentError if it reads as a time ("5 minutes ago").
+        """Name the present moment, to go there with `rewind` as often as you like. Takes no copy of anything.
 
         With `pin` everything that the mark needs stays in the store until the mark is dropped, whatever its age.
+
+        Marks outlast the process. MarkExistsError if there is one of that name (`drop` it first), InvalidArgumentError
+        if it reads as a time ("5 minutes ago"), StoreFullError if recording has stopped. In a rollback mode, after
+        somebody wrote unrecorded, earlier marks are lost from then on, and this is the first of a new history.
+
+        >>> seeded = db.mark("seeded")
+        >>> db.rewind(seeded)  # or db.rewind("seeded")
         """
     def status(self) -> Status:
-        """How far back the history reaches, what the store takes, and how its marks do."""
+        """How far back the history reaches, what the store takes in bytes, and how its marks do: see `Status`.
+
+        >>> db.status().window, db.status().used
+        """
     def marks(self) -> Sequence[Mark]:
-        """All marks, oldest first."""
+        """All marks, oldest first. The `state` of each says whether, and at what cost, a rewind to it works now.
+
+        >>> [mark.name for mark in db.marks() if mark.state not in ("lost", "evicted")]
+        """
     def drop(self, name: str) -> None:
-        """Forget a mark. The history stays; MarkNotFoundError if there is none."""
+        """Forget the mark of this name, which is free then. The history stays; MarkNotFoundError if there is none."""
     def rewind(
         self, to: str | Mark | Lsn | datetime, *, timeout: float | None = None, use_earliest: bool = False
     ) -> Rewound:
         """Make the database what it was at `to`, in place. `to` may be earlier or later than now.
 
-        `to`: a mark or its name, a moment, or a time: an aware datetime, "5 minutes ago", "1h 30m ago",
-        "2026-11-22T07:48:00Z". A time means the newest commit or rewind at or before it; the result's `time` says when
-        that was. `use_earliest`: go to the earliest moment that can be reached if `to` lies before it, instead of
-        BeforeWindowError, or MarkLostError for a mark.
+        `to`: a mark or its name, a moment (an Lsn), or a time: an aware datetime, "5 minutes ago", "1h 30m ago",
+        "2026-11-22T07:48:00Z". A time means the newest moment at or before it that can be gone to; the result's `time`
+        says when that was. In WAL mode every commit is one; in a rollback mode marks and both ends of rewinds are, and
+        each commit only with `open(moments="commits")`.
+
+        `timeout`: seconds to wait for others' transactions, instead of that of `open`. `use_earliest`: go to the
+        earliest moment that can be reached if `to` lies before it, instead of BeforeWindowError, or MarkLostError for a
+        mark.
+
+        >>> done = db.rewind("seeded")
+        >>> db.rewind(done.undo)  # and back
+        >>> db.rewind("5 minutes ago", timeout=1)
 
         Every connection, in any process, stays open and sees the state at `to` in its next transaction. The rewind is
         recorded too: `rewind(result.undo)` takes it back. After an error the database is as it was before, unless
         the text says that the rewind took effect, or may have: the disk or the store failed at the very end then. If
         that leaves a gap in the history, recording has stopped, and every later call says so until it is opened anew.
+
+        Errors: MarkNotFoundError, MarkLostError, BeforeWindowError, BusyError, NotAttachedError (somebody wrote
+        unrecorded), StoreFullError, InvalidArgumentError (no such time, or a moment of another database),
+        UnsupportedError, StoreDamagedError.
         """
     def rewound(self) -> AbstractContextManager[Mark]:
-        """For a `with` block: what is written inside is rewound at its end, whether it succeeds or raises."""
+        """For a `with` block: what is written inside is rewound at its end, whether it succeeds or raises.
+
+        >>> with db.rewound():
+        ...     app.execute("DELETE FROM users")
+        ...     app.commit()
+
+        Everything that anybody has committed meanwhile is taken back, and BusyError tells of a transaction left open.
+        """
     def at(self, to: str | Mark | Lsn | datetime) -> At:
         """The database as it was at `to`, beside the live one: `sqlite3.connect(db.at("seeded").uri, uri=True)`.
 
@@ -152,7 +188,7 @@ class Database:
         or rewound meanwhile, until this recording is closed: then its reads fail. A live connection can attach it,
         too: `ATTACH ? AS past`, if it was opened with `uri=True`.
 
-        UnsupportedError where recording runs in the keeper: `clone` works there.
+        `to`: as for `rewind`. UnsupportedError where recording runs in the keeper: `clone` works there.
         """
     def clone(self, to: str | Mark | Lsn | datetime, path: str | bytes | PathLike[str] | PathLike[bytes]) -> None:
         """Copy the database as it was at `to` into a new file, a plain SQLite database, while others read and write.
@@ -165,18 +201,33 @@ class Database:
 
         Costs what has changed, not what the tables hold, unless long values were overwritten in place (as-of.md). Rows
         of SQLite's own tables (`sqlite_sequence`) are left out.
+
+        >>> db.diff("seeded").tables["users"].deleted
         """
     def dirty_since(self, to: str | Mark | Lsn | datetime) -> bool:
-        """Whether anything was committed since `to`. Takes the same time for any database and any change."""
+        """Whether anything was committed since `to` (as for `rewind`). Takes the same time for any change.
+
+        >>> db.rewind("seeded")
+        >>> db.dirty_since("seeded")
+        False
+        """
     def now(self) -> Lsn:
-        """The present moment: the newest commit or rewind."""
+        """The present moment, the newest commit or rewind, to be given to `rewind`, `diff` and their like.
+
+        NotAttachedError if somebody wrote unrecorded since.
+        """
     def digest(self) -> str:
         """xxh3-128 of every page in hex, without the counters that only grow (format.md, "Bytes that move forward").
 
         Equal digests mean equal databases. Reads the whole file.
         """
     def close(self) -> None:
-        """Stop recording. Marks stay valid until somebody writes unrecorded. Closing twice is allowed."""
+        """Stop recording. Marks stay valid until somebody writes unrecorded. Closing twice is allowed.
+
+        The handle is closed after an error, too: StoreFullError says then that the last commits, or all since the store
+        was full, were not recorded.
+        """
+    def _hold(self, marks: list[str] | None, /) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -66,7 +67,8 @@ def _dbrewind_base(request: pytest.FixtureRequest, dbrewind_db: DatabaseUnderTes
     if dbrewind_db._handle is not None:
         request.getfixturevalue("dbrewind_setup")
         _mark_anew(dbrewind_db._handle, _BASE)
-        yield dbrewind_db._handle
+        with _lent(dbrewind_db._handle):
+            yield dbrewind_db._handle
         return
 
     import dbrewind
@@ -77,7 +79,8 @@ def _dbrewind_base(request: pytest.FixtureRequest, dbrewind_db: DatabaseUnderTes
         _return_to_found(db)
         request.getfixturevalue("dbrewind_setup")
         _mark_anew(db, _BASE)
-        yield db
+        with _lent(db):
+            yield db
         try:
             db.rewind(_FOUND)
         except dbrewind.BusyError as error:
@@ -103,6 +106,16 @@ def dbrewind(request: pytest.FixtureRequest, _dbrewind_base: Database) -> Genera
     stash[_LEFT] = before
     _take_back(_dbrewind_base, before)
     del stash[_LEFT]
+
+
+@contextmanager
+def _lent(db: Database) -> Generator[None, None, None]:
+    """Refuses a test that would close the handle, or drop a mark, that all later tests need."""
+    db._hold([_BASE, _FOUND])
+    try:
+        yield
+    finally:
+        db._hold(None)
 
 
 def _take_back(db: Database, before: set[str]) -> None:

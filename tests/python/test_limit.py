@@ -78,7 +78,7 @@ def test_a_store_that_has_room_again_asks_for_no_higher_limit(wal_db: Path, conn
     outgrow(db, connect(wal_db))
     second = dbrewind.open(wal_db, limit=1 << 30)
     with pytest.raises(
-        dbrewind.StoreFullError, match="has room again.*close every recording of it, open it again"
+        dbrewind.StoreFullError, match=r"has room again.*close every recording of it, open it again"
     ) as caught:
         db.mark("late")
     assert "limit=" not in str(caught.value)

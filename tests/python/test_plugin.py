@@ -346,6 +346,32 @@ def test_a_session_that_cannot_rewind_at_its_end_keeps_its_report(pytester: pyte
         assert list(db.iterdump()) == before
 
 
+@pytest.mark.parametrize("given", [False, True])
+def test_what_all_tests_need_is_refused_to_one(pytester: pytest.Pytester, given: bool) -> None:
+    create(pytester.path / "own.db", "wal")
+    body = "import dbrewind\n    with dbrewind.open('own.db') as db:\n        yield db" if given else "return 'own.db'"
+    pytester.makeconftest("import pytest\n" + OVERRIDE.format(body=body))
+    pytester.makepyfile("""
+        import pytest
+        import dbrewind as package
+        def test_drops_the_base(dbrewind):
+            with pytest.raises(package.UnsupportedError, match='"base" belongs to the pytest fixture'):
+                dbrewind.drop("base")
+        def test_closes(dbrewind):
+            with pytest.raises(package.UnsupportedError, match="another with dbrewind.open"):
+                dbrewind.close()
+        def test_leaves_a_block(dbrewind):
+            with pytest.raises(package.UnsupportedError), dbrewind:
+                pass
+        def test_drops_its_own(dbrewind):
+            dbrewind.mark("mine")
+            dbrewind.drop("mine")
+            assert "base" in [mark.name for mark in dbrewind.marks()]
+    """)
+    run(pytester).assert_outcomes(passed=4)
+    run(pytester).assert_outcomes(passed=4)
+
+
 def test_an_async_test_needs_no_await(pytester: pytest.Pytester) -> None:
     """A rewind has no event loop: the fixture is the same for a coroutine."""
     pytester.makeconftest(CONFTEST)

@@ -1,7 +1,9 @@
 use std::fmt::Write;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use dbrewind_core::Code;
 use dbrewind_keeper::{Choice, Error, Handle};
 use dbrewind_sqlite::{JournalMode, RewindOptions, Target};
 use pyo3::prelude::*;
@@ -10,7 +12,7 @@ use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use crate::arguments::{self, file_name, seconds};
 use crate::at::PyAt;
 use crate::diff::PyDiff;
-use crate::error::{raise, warn_of_unsafe_journal};
+use crate::error::{raise, warn_of_unsafe_journal, with_code};
 use crate::lsn::PyLsn;
 use crate::mark::PyMark;
 use crate::rewound::PyRewound;
@@ -19,12 +21,18 @@ use crate::signals::detached;
 use crate::status::PyStatus;
 
 /// A database that is being recorded. Any thread may call it; the interpreter lock is free meanwhile.
+///
+/// Closed by `close`, at the end of a `with` block, or when it is collected.
 #[pyclass(name = "Database", module = "dbrewind", frozen, weakref)]
 pub(crate) struct PyDatabase {
     handle: Arc<Handle>,
     path: Arc<str>,
     /// Set when the warning was issued.
     warned: OnceLock<()>,
+    /// For `repr` alone.
+    closed: AtomicBool,
+    /// While the pytest plugin lends this handle to tests: marks that they must not drop. Nor must they close it then.
+    held: Mutex<Option<Vec<String>>>,
 }
 
 impl PyDatabase {
@@ -37,7 +45,16 @@ impl PyDatabase {
             // Nobody is left who could act on an error; in a forked child it is the expected one.
             let _ = args.py().detach(|| closer.close());
         };
-        let database = Bound::new(py, Self { handle, path, warned: OnceLock::new() })?;
+        let database = Bound::new(
+            py,
+            Self {
+                handle,
+                path,
+                warned: OnceLock::new(),
+                closed: AtomicBool::new(false),
+                held: Mutex::new(None),
+            },
+        )?;
         let close = PyCFunction::new_closure(py, None, None, close)?;
         // Objects that are still referred to when Python ends are not collected; `finalize` runs then, too.
         py.import("weakref")?.call_method1("finalize", (&database, close))?;
@@ -56,6 +73,23 @@ impl PyDatabase {
     /// What a caller calls a moment of this database.
     fn target(&self, to: &Bound<'_, PyAny>) -> PyResult<Target> {
         arguments::target(to, &self.path)
+    }
+
+    /// Refuses what would take the handle, or this mark, from whoever lent it.
+    fn check_lent(&self, py: Python<'_>, mark: Option<&str>) -> PyResult<()> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(held) = held.as_ref() else { return Ok(()) };
+        let text = match mark {
+            None => "this handle belongs to the pytest fixture dbrewind, which needs it after this test, too; to close one, \
+                     open another with dbrewind.open(dbrewind_db.path)"
+                .to_owned(),
+            Some(name) if held.iter().any(|held| held == name) => format!(
+                "the mark {name:?} belongs to the pytest fixture dbrewind, which rewinds to it after each test; drop only \
+                 marks that the test has set (they are dropped after it anyway)"
+            ),
+            Some(_) => return Ok(()),
+        };
+        Err(with_code(py, Code::Unsupported, text))
     }
 
     /// Runs one call of the engine without the interpreter lock, and with an ear for signals.
@@ -82,7 +116,7 @@ impl PyDatabase {
         self.handle.store_path()
     }
 
-    /// How the database journals: "wal", or "rollback" for every other mode.
+    /// How the database journals now: "wal", or "rollback" for every other mode.
     #[getter]
     fn journal(&self) -> &'static str {
         match self.handle.journal() {
@@ -91,7 +125,7 @@ impl PyDatabase {
         }
     }
 
-    /// Where recording runs: "inside" this process, or in the "keeper".
+    /// Where recording runs: in this process, or in the keeper.
     #[getter]
     fn engine(&self) -> &'static str {
         match self.handle.engine() {
@@ -100,7 +134,16 @@ impl PyDatabase {
         }
     }
 
-    /// Name the present moment. Pinned, it keeps what it needs until it is dropped.
+    /// Name the present moment, to go there with `rewind` as often as you like. Takes no copy of anything.
+    ///
+    /// With `pin` everything that the mark needs stays in the store until the mark is dropped, whatever its age.
+    ///
+    /// Marks outlast the process. MarkExistsError if there is one of that name (`drop` it first), InvalidArgumentError
+    /// if it reads as a time ("5 minutes ago"), StoreFullError if recording has stopped. In a rollback mode, after
+    /// somebody wrote unrecorded, earlier marks are lost from then on, and this is the first of a new history.
+    ///
+    /// >>> seeded = db.mark("seeded")
+    /// >>> db.rewind(seeded)  # or db.rewind("seeded")
     #[pyo3(signature = (name, *, pin=false))]
     pub(crate) fn mark(&self, py: Python<'_>, name: &str, pin: bool) -> PyResult<PyMark> {
         self.warn(py)?;
@@ -108,24 +151,51 @@ impl PyDatabase {
         Ok(PyMark::of(&self.path, mark))
     }
 
-    /// How far back the history reaches, what the store takes, and how its marks do.
+    /// How far back the history reaches, what the store takes in bytes, and how its marks do: see `Status`.
+    ///
+    /// >>> db.status().window, db.status().used
     fn status(&self, py: Python<'_>) -> PyResult<PyStatus> {
         Ok(PyStatus::of(&self.path, self.run(py, Handle::status)?))
     }
 
-    /// All marks, oldest first.
+    /// All marks, oldest first. The `state` of each says whether, and at what cost, a rewind to it works now.
+    ///
+    /// >>> [mark.name for mark in db.marks() if mark.state not in ("lost", "evicted")]
     fn marks(&self, py: Python<'_>) -> PyResult<Vec<PyMark>> {
         let marks = self.run(py, Handle::marks)?;
         Ok(marks.into_iter().map(|mark| PyMark::of(&self.path, mark)).collect())
     }
 
-    /// Forget a mark. The history stays.
+    /// Forget the mark of this name, which is free then. The history stays; MarkNotFoundError if there is none.
     #[pyo3(name = "drop")]
     pub(crate) fn drop_mark(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        self.check_lent(py, Some(name))?;
         self.run(py, |handle| handle.drop_mark(name))
     }
 
-    /// Make the database what it was at `to`, in place.
+    /// Make the database what it was at `to`, in place. `to` may be earlier or later than now.
+    ///
+    /// `to`: a mark or its name, a moment (an Lsn), or a time: an aware datetime, "5 minutes ago", "1h 30m ago",
+    /// "2026-11-22T07:48:00Z". A time means the newest moment at or before it that can be gone to; the result's `time`
+    /// says when that was. In WAL mode every commit is one; in a rollback mode marks and both ends of rewinds are, and
+    /// each commit only with `open(moments="commits")`.
+    ///
+    /// `timeout`: seconds to wait for others' transactions, instead of that of `open`. `use_earliest`: go to the
+    /// earliest moment that can be reached if `to` lies before it, instead of BeforeWindowError, or MarkLostError for a
+    /// mark.
+    ///
+    /// >>> done = db.rewind("seeded")
+    /// >>> db.rewind(done.undo)  # and back
+    /// >>> db.rewind("5 minutes ago", timeout=1)
+    ///
+    /// Every connection, in any process, stays open and sees the state at `to` in its next transaction. The rewind is
+    /// recorded too: `rewind(result.undo)` takes it back. After an error the database is as it was before, unless
+    /// the text says that the rewind took effect, or may have: the disk or the store failed at the very end then. If
+    /// that leaves a gap in the history, recording has stopped, and every later call says so until it is opened anew.
+    ///
+    /// Errors: MarkNotFoundError, MarkLostError, BeforeWindowError, BusyError, NotAttachedError (somebody wrote
+    /// unrecorded), StoreFullError, InvalidArgumentError (no such time, or a moment of another database),
+    /// UnsupportedError, StoreDamagedError.
     #[pyo3(signature = (to, *, timeout=None, use_earliest=false))]
     pub(crate) fn rewind(
         &self,
@@ -142,18 +212,33 @@ impl PyDatabase {
         Ok(PyRewound::of(&self.path, &done))
     }
 
-    /// For a `with` block: what is written inside is rewound at its end.
+    /// For a `with` block: what is written inside is rewound at its end, whether it succeeds or raises.
+    ///
+    /// >>> with db.rewound():
+    /// ...     app.execute("DELETE FROM users")
+    /// ...     app.commit()
+    ///
+    /// Everything that anybody has committed meanwhile is taken back, and BusyError tells of a transaction left open.
     fn rewound(slf: &Bound<'_, Self>) -> PyScope {
         PyScope::of(slf.clone().unbind())
     }
 
-    /// The database as it was at `to`, to be read beside the live one.
+    /// The database as it was at `to`, beside the live one: `sqlite3.connect(db.at("seeded").uri, uri=True)`.
+    ///
+    /// Nothing is copied, nothing moves, nobody waits. What such a connection reads stays the same whatever is written
+    /// or rewound meanwhile, until this recording is closed: then its reads fail. A live connection can attach it,
+    /// too: `ATTACH ? AS past`, if it was opened with `uri=True`.
+    ///
+    /// `to`: as for `rewind`. UnsupportedError where recording runs in the keeper: `clone` works there.
     fn at(&self, to: &Bound<'_, PyAny>) -> PyResult<PyAt> {
         let target = self.target(to)?;
         Ok(PyAt::of(&self.path, self.run(to.py(), |handle| handle.at(&target))?))
     }
 
-    /// Copy the database as it was at `to` into a new file.
+    /// Copy the database as it was at `to` into a new file, a plain SQLite database, while others read and write.
+    ///
+    /// InvalidArgumentError if there is a file at `path`. The file has its name when it is complete and on disk; after
+    /// an error or a kill there is none. Takes time for what the database holds, and no lock on it.
     #[pyo3(name = "clone")]
     fn clone_to(&self, to: &Bound<'_, PyAny>, path: &Bound<'_, PyAny>) -> PyResult<()> {
         let target = self.target(to)?;
@@ -161,7 +246,12 @@ impl PyDatabase {
         self.run(to.py(), |handle| handle.clone_to(&target, &path))
     }
 
-    /// Which rows differ between two moments.
+    /// Which rows, and which parts of the schema, differ between two moments; `b` None: the present one.
+    ///
+    /// Costs what has changed, not what the tables hold, unless long values were overwritten in place (as-of.md). Rows
+    /// of SQLite's own tables (`sqlite_sequence`) are left out.
+    ///
+    /// >>> db.diff("seeded").tables["users"].deleted
     #[pyo3(signature = (a, b=None))]
     fn diff(&self, a: &Bound<'_, PyAny>, b: Option<&Bound<'_, PyAny>>) -> PyResult<PyDiff> {
         let from = self.target(a)?;
@@ -169,18 +259,26 @@ impl PyDatabase {
         Ok(PyDiff::of(&self.path, self.run(a.py(), |handle| handle.diff(&from, to.as_ref()))?))
     }
 
-    /// Whether anything was committed since `to`.
+    /// Whether anything was committed since `to` (as for `rewind`). Takes the same time for any change.
+    ///
+    /// >>> db.rewind("seeded")
+    /// >>> db.dirty_since("seeded")
+    /// False
     fn dirty_since(&self, to: &Bound<'_, PyAny>) -> PyResult<bool> {
         let target = self.target(to)?;
         self.run(to.py(), |handle| handle.dirty_since(&target))
     }
 
-    /// The present moment: the newest commit or rewind.
+    /// The present moment, the newest commit or rewind, to be given to `rewind`, `diff` and their like.
+    ///
+    /// NotAttachedError if somebody wrote unrecorded since.
     fn now(&self, py: Python<'_>) -> PyResult<PyLsn> {
         Ok(PyLsn::of(&self.path, self.run(py, Handle::now)?))
     }
 
-    /// xxh3-128 of every page in hex, without the counters that only grow.
+    /// xxh3-128 of every page in hex, without the counters that only grow (format.md, "Bytes that move forward").
+    ///
+    /// Equal digests mean equal databases. Reads the whole file.
     fn digest(&self, py: Python<'_>) -> PyResult<String> {
         let digest = self.run(py, Handle::digest)?;
         let mut text = String::with_capacity(2 * digest.len());
@@ -191,8 +289,14 @@ impl PyDatabase {
         Ok(text)
     }
 
-    /// Stop recording. Closing twice is allowed.
+    /// Stop recording. Marks stay valid until somebody writes unrecorded. Closing twice is allowed.
+    ///
+    /// The handle is closed after an error, too: StoreFullError says then that the last commits, or all since the store
+    /// was full, were not recorded.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.check_lent(py, None)?;
+        // Relaxed: the interpreter lock orders it.
+        self.closed.store(true, Ordering::Relaxed);
         // Not to be interrupted: it stops recording in any case, and marks survive only if it gets done.
         py.detach(|| self.handle.close()).map_err(|error| raise(py, &error))
     }
@@ -212,7 +316,15 @@ impl PyDatabase {
         self.close(exc_type.py())
     }
 
+    /// For the pytest plugin: from now on refuse to close this handle and to drop these marks; `None`: no longer.
+    #[pyo3(signature = (marks, /))]
+    fn _hold(&self, marks: Option<Vec<String>>) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = marks;
+    }
+
     fn __repr__(&self) -> String {
-        format!("<Database {:?}, {}>", &*self.path, self.journal())
+        // Relaxed: the interpreter lock orders it.
+        let closed = if self.closed.load(Ordering::Relaxed) { ", closed" } else { "" };
+        format!("<Database {:?}, {}{closed}>", &*self.path, self.journal())
     }
 }
