@@ -25,9 +25,9 @@ def test_every_block_is_tested_here() -> None:
     assert len(BLOCKS) == 4
 
 
-def test_the_conftest_has_six_lines() -> None:
+def test_the_conftest_is_short() -> None:
     block = named("conftest.py").strip().split("\n")
-    assert len([line for line in block if line and not line.startswith("#")]) <= 6
+    assert len([line for line in block if line and not line.startswith("#")]) <= 7
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])
@@ -56,32 +56,8 @@ def test_the_story(
 
 
 def test_the_plugin_story(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest(
-        named("conftest.py")
-        + """
-import sqlite3
-from contextlib import closing
-
-def create_tables_and_seed(url):
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as db:
-        db.execute("CREATE TABLE orders(id INTEGER PRIMARY KEY, refunded INTEGER DEFAULT 0)")
-        db.execute("INSERT INTO orders(id) VALUES (7)")
-        db.commit()
-
-class Client:
-    def __init__(self, path):
-        self.path = path
-
-    def post(self, url):
-        with closing(sqlite3.connect(self.path)) as db:
-            assert db.execute("UPDATE orders SET refunded = 1 WHERE id = 7 AND refunded = 0").rowcount == 1
-            db.commit()
-
-@pytest.fixture
-def client(dbrewind_db):
-    return Client(dbrewind_db.path)
-"""
-    )
+    """Pasted as it stands; a second test finds what the first one found."""
+    pytester.makeconftest(named("conftest.py"))
     block = named("test_shop.py")
     pytester.makepyfile(block + block.replace("test_refund", "test_refund_again"))
     pytester.runpytest_subprocess().assert_outcomes(passed=2)
