@@ -133,7 +133,8 @@ impl Recorder {
             return;
         };
         let mut state = self.state();
-        if self.begin(&mut state, file, journal) {
+        let page_one = Some(bytes).filter(|bytes| offset == 0 && bytes.len() >= Header::LEN);
+        if self.begin(&mut state, file, journal, page_one) {
             let block = u64::from(self.block);
             let blocks = offset / block + 1..=last / block + 1;
             self.capture(&mut state, file, *blocks.start(), *blocks.end());
@@ -141,7 +142,7 @@ impl Recorder {
                 blocks.for_each(|key| transaction.written.insert(key));
             }
         }
-        if offset == 0 && bytes.len() >= Header::LEN {
+        if let Some(bytes) = page_one {
             Self::page_one(&mut state, bytes);
         }
     }
@@ -149,21 +150,20 @@ impl Recorder {
     /// The file is about to get this size.
     pub(crate) fn before_truncate(&self, file: &mut dyn Content, journal: &Path, size: u64) {
         let mut state = self.state();
-        if self.begin(&mut state, file, journal) {
+        if self.begin(&mut state, file, journal, None) {
             let block = u64::from(self.block);
             let extent = state.extent;
             self.capture(&mut state, file, size / block + 1, extent);
         }
     }
 
-    /// Begins a transaction at its first write. Whether images are to be saved.
-    fn begin(&self, state: &mut State, file: &mut dyn Content, journal: &Path) -> bool {
+    /// Begins a transaction at its first write; `page_one`: what it writes there, if that comes first. Whether images are to be
+    /// saved.
+    fn begin(&self, state: &mut State, file: &mut dyn Content, journal: &Path, page_one: Option<&[u8]>) -> bool {
         if let Some(transaction) = &state.transaction {
             return !transaction.deaf;
         }
-        let mut versions = [0; 2];
-        let wal = read_padded(file, &mut versions, file::VERSIONS as u64).is_ok() && versions == [2, 2];
-        if wal || self.registers().in_wal_era() {
+        if self.registers().in_wal_era() || self.is_in_wal_mode(file, page_one) {
             // Back-filled from a WAL, whose era knows no before-images; or the mode was changed back by somebody who does
             // not record, which the next attach notices.
             state.transaction = Some(Transaction::deaf());
@@ -204,6 +204,18 @@ impl Recorder {
             }
         }
         !deaf
+    }
+
+    /// Whether the file is in WAL mode. It costs no look at it where a transaction's first write tells: SQLite counts on from what is in the
+    /// file, and nobody changes the mode without counting.
+    fn is_in_wal_mode(&self, file: &mut dyn Content, page_one: Option<&[u8]>) -> bool {
+        let next = self.registers().counter().wrapping_add(1);
+        let written = page_one.and_then(Header::parse);
+        if written.is_some_and(|header| header.counter == next && header.versions == [1, 1]) {
+            return false;
+        }
+        let mut versions = [0; 2];
+        read_padded(file, &mut versions, file::VERSIONS as u64).is_ok() && versions == [2, 2]
     }
 
     /// Says, before anything is written, that the file will change under the counter it has: after a power cut that

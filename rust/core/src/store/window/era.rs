@@ -11,6 +11,9 @@ use crate::types::{Lsn, ObjectId, Timestamp};
 /// How many eras the window has, about.
 const ERAS: u32 = 16;
 
+/// How often the folder is looked at while the log grows by what an era may take, at least once in every segment.
+const LOOKS: u64 = 16;
+
 /// The target of a window that nobody has set.
 const TARGET: Duration = Duration::from_secs(72 * 3600);
 
@@ -66,7 +69,7 @@ impl Store {
     }
 
     /// As [`era_is_due`](Self::era_is_due), for those who ask at every commit: looks at the folder only when the log has become
-    /// somewhat longer.
+    /// longer by some part of what an era may take.
     #[must_use]
     pub fn era_is_due_after_commit(&self, object: ObjectId) -> bool {
         self.is_due(object, true)
@@ -100,7 +103,8 @@ impl Store {
         }
         // A look at the folder now and then is enough.
         let end = inner.control.hint(current).unwrap_or(0);
-        let here = u64::from(object.get()) << 56 | u64::from(current) << 24 | u64::from(end >> 14);
+        let step = u64::from(end) / (part / LOOKS).max(1);
+        let here = u64::from(object.get()) << 56 | u64::from(current) << 24 | step.min(0xff_ffff);
         // Relaxed: a number by itself.
         (!seldom || inner.looked.swap(here, Ordering::Relaxed) != here) && taken() >= part
     }
