@@ -17,7 +17,8 @@ pub(crate) use lock_file::LockFile;
 pub(crate) use mapping::Mapping;
 
 pub(crate) use os_linux::{
-    block_signals, boot_id, free_room, lower_priority, random, reserve_room, sync, write_parts, zero,
+    block_signals, boot_id, free_room, leave_to_others, lower_priority, random, reserve_room, sync,
+    write_parts, zero,
 };
 
 #[cfg(target_endian = "big")]

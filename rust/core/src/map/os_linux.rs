@@ -199,6 +199,17 @@ pub(crate) fn lower_priority() {
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) };
 }
 
+/// Lets every other thread have the processor at once, whenever it wants it. Where threads want it all the time, nothing
+/// is left: not for a thread that others must wait for.
+pub(crate) fn leave_to_others() {
+    // SAFETY: an all-zero value is a valid one, and the call only reads it; 0 is the calling thread. If it is refused, the thread
+    // runs as any other.
+    unsafe {
+        let nothing: libc::sched_param = std::mem::zeroed();
+        libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const nothing);
+    }
+}
+
 /// Leaves the signals of the process to its other threads.
 pub(crate) fn block_signals() {
     // SAFETY: an all-zero set is a valid value; `sigfillset` and `pthread_sigmask` get pointers to it

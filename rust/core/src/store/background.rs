@@ -65,6 +65,15 @@ impl<W: Send + 'static> Background<W> {
         self.wishes.changed.notify_one();
     }
 
+    /// Changes what the thread is to do, unless it is looking at that now: never waits.
+    pub(super) fn try_wish(&self, change: impl FnOnce(&mut W)) {
+        if let Ok(mut state) = self.wishes.state.try_lock() {
+            change(&mut state.wish);
+            drop(state);
+            self.wishes.changed.notify_one();
+        }
+    }
+
     /// Ends the thread and waits for it, unless it is the thread itself that asks.
     pub(super) fn stop(&self) {
         let Some(thread) = self.thread().take() else { return };

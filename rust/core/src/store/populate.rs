@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::map;
 use crate::ring::Region;
 use crate::segment::Segment;
 use crate::store::background::{Background, Stopped, Wishes};
@@ -49,7 +50,8 @@ impl Populate {
     pub(super) fn ask(&self, segment: &Arc<Segment>, at: u32, pages: Pages) {
         // Without the thread everything works, only slower.
         let _ = self.background.start("dbrewind-ahead", run);
-        self.background.wish(|wish| wish.at = Some((Arc::clone(segment), at, pages)));
+        // Nobody who appends waits for the thread, which may have lost the processor in the midst of its own look.
+        self.background.try_wish(|wish| wish.at = Some((Arc::clone(segment), at, pages)));
     }
 
     /// Has pages of a new segment made present, if there is a thread to do it.
@@ -74,6 +76,8 @@ impl Wish {
 }
 
 fn run(wishes: &Wishes<Wish>) -> Result<(), Stopped> {
+    // It works for others, who must not wait for it: what is not present in time they make present themselves.
+    map::leave_to_others();
     let mut done = (0, 0);
     let mut ahead = AHEAD;
     loop {

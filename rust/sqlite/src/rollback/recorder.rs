@@ -159,7 +159,13 @@ impl Recorder {
 
     /// Begins a transaction at its first write; `page_one`: what it writes there, if that comes first. Whether images are to be
     /// saved.
-    fn begin(&self, state: &mut State, file: &mut dyn Content, journal: &Path, page_one: Option<&[u8]>) -> bool {
+    fn begin(
+        &self,
+        state: &mut State,
+        file: &mut dyn Content,
+        journal: &Path,
+        page_one: Option<&[u8]>,
+    ) -> bool {
         if let Some(transaction) = &state.transaction {
             return !transaction.deaf;
         }

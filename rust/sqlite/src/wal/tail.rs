@@ -15,6 +15,8 @@ use crate::error::Error;
 const BRIEF: Duration = Duration::from_micros(20);
 /// Pause while commits come in.
 const ACTIVE: Duration = Duration::from_micros(50);
+/// Longest pause while none come, but came lately: what a rewind has to copy itself is what was committed in it.
+const LATELY: Duration = Duration::from_micros(500);
 /// Longest pause while none come.
 const IDLE: Duration = Duration::from_millis(5);
 /// How long it takes after the last commit to be called idle.
@@ -86,13 +88,14 @@ impl Following {
     fn look(&mut self, core: &Mutex<Core>) {
         let pulse = self.watch.pulse();
         let now = Instant::now();
+        let longest = if now.duration_since(self.last_commit) > QUIET { IDLE } else { LATELY };
         // A writer that died between the two copies of the header left no other trace. Nobody can recover it while we
         // hold CKPT.
         if pulse == self.pulse && self.watch.header().is_some() {
             self.pause = match self.copy_ahead(core) {
                 Some(true) => BRIEF,
                 Some(false) => ACTIVE,
-                None => (self.pause * 2).min(IDLE),
+                None => (self.pause * 2).min(longest),
             };
         } else {
             self.pause = ACTIVE;
@@ -140,7 +143,10 @@ impl Following {
         if core.refresh_runs().is_err() {
             return false;
         }
-        core.drain_to(&header, AT_ONCE).unwrap_or(false)
+        let whole = core.drain_to(&header, AT_ONCE).unwrap_or(false);
+        // A rewind finds it read then.
+        let _ = locked(&core.history).catch_up();
+        whole
     }
 }
 
