@@ -10,6 +10,7 @@ use super::core::{Core, locked_core};
 use super::index::Watch;
 use crate::engine::locked;
 use crate::error::Error;
+use crate::ffi::ask_for_short_turns;
 
 /// Pause while there is more to do.
 const BRIEF: Duration = Duration::from_micros(20);
@@ -42,6 +43,7 @@ impl Tail {
     pub(crate) fn start(core: Arc<Mutex<Core>>, watch: Watch) -> Result<Self, Error> {
         let (stop, stopped) = mpsc::channel();
         let run = move || {
+            ask_for_short_turns();
             let mut state = Following::new(watch);
             while stopped.recv_timeout(state.pause) == Err(RecvTimeoutError::Timeout) {
                 state.look(&core);
