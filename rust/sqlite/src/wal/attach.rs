@@ -93,6 +93,7 @@ impl Core {
             anchor_frame: 0,
             beyond: Beyond::default(),
             adrift: false,
+            writing: false,
             buffer: Vec::new(),
         })
     }
@@ -337,6 +338,15 @@ impl Core {
 
     /// History begins here. What was before is lost, if there was anything.
     pub(crate) fn begin_era(&mut self, header: &IndexHeader) -> Result<(), Error> {
+        let mut header = *header;
+        // What others have committed shall outlast them, and us. While somebody writes there is no way.
+        if let Some(frame) = self.first_unchained(&header)? {
+            match self.chain(frame, Duration::ZERO) {
+                Ok(chained) => header = chained,
+                Err(Error::Busy { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
         let pages = u64::from(header.pages);
         let first = {
             let mut history = locked(&self.history);

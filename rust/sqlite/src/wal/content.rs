@@ -61,7 +61,10 @@ impl Core {
 
     /// The digest of the present content. The object's lock is held, so that no rewind comes between.
     pub(crate) fn digest(&mut self) -> Result<[u8; 16], Error> {
-        let header = self.header()?;
+        let mut header = self.header()?;
+        if let Some(frame) = self.first_unchained(&header)? {
+            header = self.chain(frame, self.timeout)?;
+        }
         let content = self.content(1, header.max_frame)?;
         let mut digester = Digester::new(u64::from(content.pages));
         let mut page = vec![0; self.page_size as usize];

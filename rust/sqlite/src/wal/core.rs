@@ -73,6 +73,8 @@ pub(crate) struct Core {
     pub(crate) beyond: Beyond,
     /// A failure left the WAL or our locks as a kill would have: at the end of the call the holder role is given back.
     pub(crate) adrift: bool,
+    /// WRITE is held.
+    pub(crate) writing: bool,
     /// Reused by reads of frames.
     pub(crate) buffer: Vec<u8>,
 }

@@ -8,6 +8,7 @@ use dbrewind_core::{AppendError, Code, CommitBody, Extent, Head, Kind, Lsn};
 use super::core::Core;
 use super::header::FrameHeader;
 use super::index::IndexHeader;
+use super::locks::WRITE;
 use crate::error::Error;
 use crate::fault;
 use crate::file::PageOne;
@@ -23,6 +24,15 @@ struct Stretch {
     widest: u32,
     /// Where the last commit leads, once what is before it is in the store: its LSN and length in pages.
     commit: Option<(Lsn, u64)>,
+}
+
+/// How far a copy has come.
+enum Copied {
+    All,
+    /// Up to a commit; there is more.
+    Some,
+    /// Up to a frame that SQLite published without salts.
+    Before(u32),
 }
 
 /// A record whose body is among the bytes read, or short.
@@ -50,6 +60,14 @@ impl Core {
             let (done, widest) = ahead.unwrap_or((frame, 0));
             self.copy(header, Stretch { next: done + 1, widest, commit: None }, most)
         });
+        let result = match result {
+            Ok(Copied::Before(frame)) => {
+                let chained = self.chain(frame, Duration::ZERO);
+                chained.and_then(|header| self.copy_again(&header, most))
+            }
+            Ok(copied) => Ok(matches!(copied, Copied::All)),
+            Err(error) => Err(error),
+        };
         self.store.raise_last_lsn(self.object, self.tailed);
         if let Err(Error::Append(AppendError::Full { .. })) = &result {
             self.store.set_broken(self.object, Code::StoreFull);
@@ -57,18 +75,34 @@ impl Core {
         result
     }
 
-    fn copy(&mut self, header: &IndexHeader, mut stretch: Stretch, most: u32) -> Result<bool, Error> {
+    /// Copies from the last commit in the store on, now that all frames have their salts.
+    fn copy_again(&mut self, header: &IndexHeader, most: u32) -> Result<bool, Error> {
+        let frame = self.runs.frame_of(self.tailed, header.max_frame);
+        let frame = frame.ok_or_else(|| Error::internal("the last commit in the store has no frame"))?;
+        match self.copy(header, Stretch { next: frame + 1, widest: 0, commit: None }, most)? {
+            Copied::Before(frame) => {
+                Err(Error::WalDamaged { what: format!("frame {frame} belongs to another generation") })
+            }
+            copied => Ok(matches!(copied, Copied::All)),
+        }
+    }
+
+    fn copy(&mut self, header: &IndexHeader, mut stretch: Stretch, most: u32) -> Result<Copied, Error> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let first = stretch.next;
-        let mut result = Ok(true);
+        let mut result = Ok(Copied::All);
         while stretch.next <= header.max_frame {
             // Not in the midst of a transaction.
             if stretch.widest == 0 && stretch.next - first >= most {
-                result = Ok(false);
+                result = Ok(Copied::Some);
                 break;
             }
-            result = self.copy_chunk(header, &mut stretch, &mut buffer).map(|()| true);
-            if result.is_err() {
+            match self.copy_chunk(header, &mut stretch, &mut buffer) {
+                Ok(None) => {}
+                Ok(Some(frame)) => result = Ok(Copied::Before(frame)),
+                Err(error) => result = Err(error),
+            }
+            if !matches!(result, Ok(Copied::All)) {
                 break;
             }
         }
@@ -76,21 +110,26 @@ impl Core {
         result
     }
 
-    /// Copies as many frames as are read at once.
+    /// Copies as many frames as are read at once, but none from an unchained one on, which is the answer.
     fn copy_chunk(
         &mut self,
         header: &IndexHeader,
         stretch: &mut Stretch,
         buffer: &mut Vec<u8>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<u32>, Error> {
         let frame_len = self.wal.frame_len();
         let per_chunk = u32::try_from((CHUNK / frame_len).max(1)).unwrap_or(1);
         let count = per_chunk.min(header.max_frame - stretch.next + 1);
         buffer.resize(count as usize * frame_len, 0);
         self.wal.read_frames(stretch.next, buffer)?;
         let mut records = Vec::with_capacity(count as usize + 8);
+        let mut unchained = None;
         for at in (0..buffer.len()).step_by(frame_len) {
             let bytes = buffer.get(at..at + frame_len).unwrap_or_default();
+            if FrameHeader::decode(bytes).is_some_and(|frame| frame.is_unchained()) {
+                unchained = Some(stretch.next);
+                break;
+            }
             self.records_of(header, stretch, bytes, at, &mut records)?;
         }
         self.append_all(&records, buffer)?;
@@ -102,7 +141,7 @@ impl Core {
             // At once: whoever comes after a kill here goes by it.
             self.store.raise_last_lsn(self.object, lsn);
         }
-        Ok(())
+        Ok(unchained)
     }
 
     fn append_all(&mut self, records: &[(Head, Body)], buffer: &[u8]) -> Result<(), Error> {
@@ -170,6 +209,13 @@ impl Core {
         self.check_recording()?;
         self.refresh_runs()?;
         let header = self.header()?;
-        self.drain_to(&header, u32::MAX).map(|_| ())
+        match self.drain_to(&header, u32::MAX) {
+            // Frames before a running transaction have to be chained.
+            Err(Error::Busy { what, .. }) => self.with_exclusive(WRITE, timeout, &what, |core| {
+                let header = core.index.watch().header();
+                header.map_or(Ok(()), |header| core.drain_to(&header, u32::MAX).map(drop))
+            }),
+            done => done.map(drop),
+        }
     }
 }

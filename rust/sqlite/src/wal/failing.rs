@@ -97,7 +97,11 @@ impl Scene {
 }
 
 fn record(path: &Path, store: &StoreOptions) -> Core {
-    let store = Store::open(&path.with_file_name("store"), store).unwrap();
+    record_into(path, &path.with_file_name("store"), store)
+}
+
+fn record_into(path: &Path, store: &Path, options: &StoreOptions) -> Core {
+    let store = Store::open(store, options).unwrap();
     let object = store.object("app", 4096).unwrap();
     let history = Arc::new(Mutex::new(History::new(store, object, 4096)));
     let options = OpenOptions { timeout: TIMEOUT, synchronous: Synchronous::Full, ..OpenOptions::default() };
@@ -320,4 +324,89 @@ fn a_freeze_that_is_not_got_back_after_a_recovery_ends() {
     scene.insert("four");
     moments.push((scene.now(), scene.rows()));
     scene.check(&moments);
+}
+
+/// Takes salts and checksum from frames, as SQLite forgets them after some `ROLLBACK TO`.
+fn unchain(scene: &Scene, frames: std::ops::RangeInclusive<u32>) {
+    use std::os::unix::fs::FileExt;
+    let mut wal = scene.path().into_os_string();
+    wal.push("-wal");
+    let wal = std::fs::File::options().write(true).open(wal).unwrap();
+    for frame in frames {
+        wal.write_all_at(&[0; 16], 32 + u64::from(frame - 1) * (24 + 4096) + 8).unwrap();
+    }
+}
+
+/// What was committed is found without the wal-index, too, and the application goes on from there.
+#[test]
+fn frames_outside_the_chain_get_their_place_in_it() {
+    for failing in [0, 1, 2] {
+        let mut scene = Scene::new();
+        let mut moments = three_moments(&mut scene);
+        let before = scene.core.header().unwrap().max_frame;
+        scene.app.execute_batch("BEGIN").unwrap();
+        scene.insert(&"long ".repeat(2000));
+        scene.insert("four");
+        scene.app.execute_batch("COMMIT").unwrap();
+        scene.insert("five");
+        let expected = scene.rows();
+        unchain(&scene, before + 1..=before + 2);
+        assert_ne!(scene.rows_after_a_kill(), expected);
+
+        // At the second frame before the header is published, then at the first one behind it.
+        fault::fail("wal: write", failing);
+        for _ in 0..failing {
+            assert!(scene.core.drain_all(TIMEOUT).is_err());
+            // An application goes on with the wal-index as it is.
+            scene.insert("more");
+        }
+        let expected = scene.rows();
+        scene.core.drain_all(TIMEOUT).unwrap();
+        assert_eq!(scene.rows_after_a_kill(), expected, "{failing}");
+        moments.push((scene.now(), expected));
+        scene.insert("seven");
+        moments.push((scene.now(), scene.rows()));
+        assert_eq!(scene.rows_after_a_kill(), scene.rows(), "{failing}");
+        scene.check(&moments);
+    }
+}
+
+/// A rewind is under SQLite's lock already when it finds them, and goes back before them or to them.
+#[test]
+fn a_rewind_heals_the_chain_before_it_goes() {
+    let mut scene = Scene::new();
+    let mut moments = three_moments(&mut scene);
+    let before = scene.core.header().unwrap().max_frame;
+    scene.insert("four");
+    moments.push((scene.now(), scene.rows()));
+    unchain(&scene, before + 1..=before + 1);
+    scene.check(&moments);
+}
+
+/// While another connection writes there is no healing, and nobody waits for it but those who must.
+#[test]
+fn the_chain_is_healed_once_nobody_writes() {
+    let mut scene = Scene::new();
+    let before = scene.core.header().unwrap().max_frame;
+    scene.insert("one");
+    unchain(&scene, before + 1..=before + 1);
+    let writer = Connection::open(scene.path()).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(matches!(scene.core.drain_all(Duration::ZERO), Err(Error::Busy { .. })));
+    writer.execute_batch("COMMIT").unwrap();
+    scene.core.drain_all(TIMEOUT).unwrap();
+    assert_eq!(scene.rows_after_a_kill(), ["one"]);
+}
+
+/// They were there before the recording.
+#[test]
+fn a_recording_begins_with_a_whole_chain() {
+    let mut scene = Scene::new();
+    scene.core.let_go();
+    scene.insert("one");
+    let frames = scene.core.index.watch().header().unwrap().max_frame;
+    scene.insert("two");
+    unchain(&scene, frames..=frames);
+    let _other = record_into(&scene.path(), &scene.dir.path().join("other"), &StoreOptions::default());
+    assert_eq!(scene.rows_after_a_kill(), ["one", "two"]);
 }

@@ -39,7 +39,10 @@ impl Core {
                 other => Error::vfs("lock the wal-index")(other),
             },
         )?;
+        let outer = self.writing;
+        self.writing |= lock == WRITE;
         let result = work(self);
+        self.writing = outer;
         self.file.shm_unlock(lock, 1, ShmLock::Exclusive).map_err(Error::vfs("unlock the wal-index"))?;
         result
     }

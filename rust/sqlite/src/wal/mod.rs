@@ -6,6 +6,7 @@ mod anchor;
 mod attach;
 mod beside;
 mod boundary;
+mod chain;
 mod checkpoint;
 mod content;
 mod core;

@@ -94,6 +94,9 @@ impl Core {
         }
         self.refresh_runs()?;
         self.drain_to(header, u32::MAX)?;
+        // It has another checksum if frames had to be chained.
+        let header = self.index.watch().header();
+        let header = &header.ok_or_else(|| Error::internal("no header of the wal-index under WRITE"))?;
         let now = self.lsn_now(header)?;
         if self.tailed != now {
             return Err(Error::WalDamaged { what: "its last published frame is no commit".to_owned() });

@@ -102,8 +102,10 @@ impl Following {
         } else {
             self.pause = ACTIVE;
             self.last_commit = now;
-            if self.drain(core) {
-                self.pulse = pulse;
+            match self.drain(core) {
+                Some(true) => self.pulse = pulse,
+                Some(false) => {}
+                None => self.pause = LATELY,
             }
         }
         let idle = self.last_commit.elapsed() > QUIET;
@@ -133,22 +135,20 @@ impl Following {
         Some(core.copy_ahead(&header).unwrap_or(false))
     }
 
-    /// Copies what is new; answers whether it reached the end.
-    fn drain(&mut self, core: &Mutex<Core>) -> bool {
+    /// Copies what is new; answers whether it reached the end, or `None` if it could not.
+    fn drain(&mut self, core: &Mutex<Core>) -> Option<bool> {
         let mut core = locked_core(core);
         if core.holder.is_none() {
             // The holder copies; somebody who wants to know asks the store.
-            return true;
+            return Some(true);
         }
-        let Ok(_object) = core.lock_object(Duration::from_millis(1)) else { return false };
-        let Ok(header) = core.header() else { return false };
-        if core.refresh_runs().is_err() {
-            return false;
-        }
-        let whole = core.drain_to(&header, AT_ONCE).unwrap_or(false);
+        let Ok(_object) = core.lock_object(Duration::from_millis(1)) else { return Some(false) };
+        let header = core.header().ok()?;
+        core.refresh_runs().ok()?;
+        let whole = core.drain_to(&header, AT_ONCE).ok()?;
         // A rewind finds it read then.
         let _ = locked(&core.history).catch_up();
-        whole
+        Some(whole)
     }
 }
 
