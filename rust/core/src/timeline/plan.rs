@@ -57,7 +57,8 @@ impl Timeline {
     /// keys captured for a transaction that has no `COMMIT` record (yet) are undone as well. A key is left
     /// out when its content is provably the same; one that is listed may still be the same.
     ///
-    /// Costs O(images on the two sides since they part), and a lookup for each key they touch.
+    /// Costs O(images on the two sides since they part) or, if that is less, a look at every key of their eras; and a lookup for each key
+    /// they touch.
     ///
     /// # Errors
     /// When the target cannot be reached, `now` is not recorded, or too many keys differ.
@@ -119,7 +120,7 @@ impl Timeline {
         for stretch in self.side(from, present, fork).chain(self.side(to, false, fork)) {
             let Some(log) = self.era_log(stretch.era) else { continue };
             least = log.least_extent(&stretch.lsns()).map_or(least, |extent| extent.min(least));
-            keys.extend(log.touches.keys_in(self.images_of(&stretch)));
+            log.touches.keys_in(self.images_of(&stretch), &mut keys);
         }
         // Keys past the least extent may have been cut off without an image of their own.
         let (least, extent) = (least.get(), extent.get());
