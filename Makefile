@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTHON := $(BIN)/python
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-rust test-python lint bench bench-store crash fuzz race format header capi capi-test install package clean
+.PHONY: help demo test test-rust test-python lint bench bench-store bench-history crash fuzz race format header capi capi-test install package clean
 
 help:
 	@echo 'make demo    the story of README.md on a real file of 200 MB, with proof and milliseconds'
@@ -91,6 +91,14 @@ bench-store:
 	@mkdir -p benches/scratch
 	BENCH_FOLDER=benches/scratch target/bench-store/release/dbrewind-bench-store $(if $(QUICK),--quick,--record \
 	benches/record/$$(PYTHONPATH=benches python3 -c 'from compare.machine import name; print(name())')-$$(date +%F)-append) $(BENCH_ARGS)
+
+# What a history of IMAGES page images costs: opening the database, and a rewind to a random moment beside one to a recent mark. Records nothing.
+IMAGES ?= 1000000
+bench-history:
+	cargo build --release --package dbrewind-sqlite --example history_cost
+	@mkdir -p benches/scratch
+	target/release/examples/history_cost benches/scratch/history $(IMAGES) $(HISTORY_ARGS)
+	@rm -rf benches/scratch/history
 
 # CRASH_ARGS: --kills N, --cuts N or --appends N, --seed S, --journal MODE, --verbose. With --faults N lives end at named steps, after
 # at most N passes, beside --kills. The seed of a failure is printed.
