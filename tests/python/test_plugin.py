@@ -191,7 +191,6 @@ def test_a_killed_session_is_made_up_for_by_the_next(pytester: pytest.Pytester) 
             app.execute("DELETE FROM orders")
             if not pathlib.Path("killed").exists():
                 pathlib.Path("killed").touch()
-                dbrewind.close()
                 os.kill(os.getpid(), signal.SIGKILL)
     """)
     assert run(pytester).ret == -9
