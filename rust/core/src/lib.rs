@@ -25,7 +25,7 @@ pub use error::{AppendError, Code, LockError, OpenError, ReadError, SealError, S
 pub use format::{BodyError, CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
 pub use interrupt::{Patience, Refused, interruptible, lock_patiently};
 pub use store::{
-    Cursor, Head, HolderLock, KEPT, Location, NamesLock, ObjectLock, PINNED, Pin, Record, Room,
+    Cursor, Head, HolderLock, KEPT, Location, MOVED, NamesLock, ObjectLock, PINNED, Pin, Record, Room,
     SealedSegment, Store, StoreOptions, Window, WindowHold, WindowState,
 };
 pub use timeline::{

@@ -2,94 +2,17 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod forge;
+mod recorded;
 
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dbrewind_core::{
-    Clock, Code, Cursor, DropBody, Engine, EraBody, Extent, Head, Key, Kind, Location, Lsn, ManualClock,
-    MarkBody, MarkName, ObjectId, PINNED, Store, StoreOptions, Timeline, Timestamp, WindowState,
+    Clock, Code, Cursor, DropBody, Extent, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, PINNED, Store,
+    Timeline, Timestamp, WindowState,
 };
-
-const HOUR: u64 = 3600;
-const OPTIONS: StoreOptions = StoreOptions { first_segment: 4096, max_segment: 16 << 10, limit: 1 << 20 };
-
-/// A store in which an object is recorded as an adapter would.
-struct World {
-    store: Store,
-    object: ObjectId,
-    clock: ManualClock,
-    lsn: u64,
-}
-
-fn always(_: &str) -> bool {
-    true
-}
-
-impl World {
-    fn open(dir: &Path) -> Self {
-        let clock = ManualClock::new(Timestamp::new(1_000_000 * HOUR * 1_000_000_000));
-        let store = Store::open_by(dir, &OPTIONS, Clock::Manual(clock.clone())).unwrap();
-        let object = store.object(".", 512).unwrap();
-        Self { store, object, clock, lsn: 0 }
-    }
-
-    fn head(&self, kind: Kind, key: u64) -> Head {
-        Head::new(kind, self.object, Key::new(key), Lsn::new(self.lsn))
-    }
-
-    fn era(&mut self) {
-        self.lsn += 1;
-        let time = self.store.clock().now();
-        let body = EraBody { time, extent: Extent::new(9), broken: false };
-        let head = self.head(Kind::Era, Engine::Rollback.key().get());
-        let at = self.store.append(head, &[&body.encode()]).unwrap();
-        self.store.raise_last_lsn(self.object, Lsn::new(self.lsn));
-        self.store.note_era(self.object, at, Lsn::new(self.lsn), time);
-    }
-
-    /// Before-images of so many pages, at a moment that nobody can go to.
-    fn load(&mut self, pages: u64) {
-        self.lsn += 1;
-        for page in 0..pages {
-            self.store.append(self.head(Kind::Before, 1 + page % 9), &[&[7; 512]]).unwrap();
-        }
-        self.store.raise_last_lsn(self.object, Lsn::new(self.lsn));
-    }
-
-    fn mark(&self, name: &str, flags: u8) {
-        let time = self.store.clock().now();
-        let body = MarkBody { time, extent: Extent::new(9), name: MarkName::new(name).unwrap(), note: &[] };
-        let head = Head { flags, ..self.head(Kind::Mark, 0) };
-        self.store.append(head, &[&body.encode()]).unwrap();
-    }
-
-    fn later(&self, hours: u64) {
-        self.clock.advance(Duration::from_secs(hours * HOUR));
-    }
-
-    fn evict(&self) -> bool {
-        self.store.evict_some(&always).unwrap()
-    }
-
-    fn timeline(&self) -> Timeline {
-        let mut timeline = Timeline::new(self.object);
-        timeline.catch_up(&self.store).unwrap();
-        timeline
-    }
-
-    /// One era an hour, each with a mark and more than a segment of images.
-    fn hours(&mut self, hours: std::ops::Range<u64>) {
-        for hour in hours {
-            self.era();
-            self.mark(&format!("hour {hour}"), 0);
-            self.load(40);
-            self.later(1);
-        }
-    }
-}
+use recorded::{HOUR, OPTIONS, World, always};
 
 #[test]
 fn what_is_older_than_the_target_goes_and_what_is_younger_stays() {
@@ -200,6 +123,80 @@ fn who_rolls_to_a_new_segment_makes_room_himself() {
 }
 
 #[test]
+fn hazard_an_eviction_that_fails_does_not_fail_an_append_that_has_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    world.hours(0..20);
+    world.era();
+    world.later(1);
+    world.evict();
+    // Nobody can write down where the log begins.
+    std::fs::create_dir(dir.path().join("window.tmp")).unwrap();
+    world.lsn += 1;
+    let full = loop {
+        if let Err(error) = world.store.append(world.head(Kind::Before, 1), &[&[7; 512]]) {
+            break error;
+        }
+    };
+    assert_eq!(full.code(), Code::StoreFull, "{full}");
+    let room = world.store.room();
+    assert!(room.limit - room.used < room.limit / 16 + 4096, "{room:?}");
+    std::fs::remove_dir(dir.path().join("window.tmp")).unwrap();
+    world.load(40);
+    assert!(world.store.first_segment() > 1);
+}
+
+#[test]
+fn hazard_a_segment_that_cannot_be_removed_keeps_no_other_from_going() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    world.hours(0..20);
+    let stays = dir.path().join("0000000000000001.seg");
+    std::fs::remove_file(&stays).unwrap();
+    std::fs::create_dir(&stays).unwrap();
+    world.store.set_window(Duration::from_secs(9 * HOUR));
+    let error = world.store.evict_some(&always).unwrap_err();
+    assert_eq!(error.code(), Code::Io, "{error}");
+    let first = world.store.first_segment();
+    assert!(first > 3);
+    for gone in 2..first {
+        assert!(!dir.path().join(format!("{gone:016x}.seg")).exists(), "{gone}");
+    }
+    world.timeline();
+}
+
+/// Of a store that is refused nothing is removed.
+#[test]
+fn hazard_the_file_that_says_where_the_log_begins_is_not_this_stores_or_names_what_is_not_there() {
+    let [mine, other] = [0, 1].map(|_| tempfile::tempdir().unwrap());
+    let cut = |dir: &std::path::Path, hours: u64| {
+        let mut world = World::open(dir);
+        world.store.set_window(Duration::from_secs(2 * HOUR));
+        world.hours(0..hours);
+        assert!(world.evict());
+        world.store.first_segment()
+    };
+    assert!(cut(other.path(), 6) > 2);
+    let mut world = World::open(mine.path());
+    world.hours(0..3);
+    let last = world.store.room();
+    drop(world);
+    let names = || {
+        let listed = std::fs::read_dir(mine.path()).unwrap();
+        let mut names: Vec<_> = listed.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    std::fs::copy(other.path().join("window"), mine.path().join("window")).unwrap();
+    let before = names();
+    let error = Store::open(mine.path(), &OPTIONS).unwrap_err();
+    assert_eq!(error.code(), Code::StoreDamaged, "{error}");
+    assert_eq!(names(), before);
+    std::fs::remove_file(mine.path().join("window")).unwrap();
+    assert_eq!(Store::open(mine.path(), &OPTIONS).unwrap().room().used, last.used);
+}
+
+#[test]
 fn a_pinned_mark_keeps_its_era_until_it_is_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let mut world = World::open(dir.path());
@@ -210,17 +207,124 @@ fn a_pinned_mark_keeps_its_era_until_it_is_dropped() {
     world.hours(3..12);
     world.evict();
     let timeline = world.timeline();
-    timeline.reachable(Lsn::new(kept)).unwrap();
+    timeline.reachable(timeline.reached_by(Lsn::new(kept))).unwrap();
     assert!(timeline.mark("kept").unwrap().pinned);
     assert!(timeline.mark("hour 1").unwrap().evicted);
     assert!(!timeline.mark("hour 3").unwrap().evicted, "what comes after a pin stays, too");
     let window = world.store.window(world.object, &always).unwrap();
     assert_eq!(window.pins.len(), 1);
-    assert!(window.pins[0].bytes > 9 * 40 * 512 && window.pins[0].bytes < window.room.used);
+    assert!(window.pins[0].bytes > 8 * 40 * 512 && window.pins[0].bytes < window.room.used);
     let body = DropBody { time: Timestamp::new(1), name: MarkName::new("kept").unwrap() };
     world.store.append(world.head(Kind::Drop, 0), &[&body.encode()]).unwrap();
     assert!(world.evict());
     assert_eq!(world.timeline().reachable(Lsn::new(kept)).unwrap_err().code(), Code::BeforeWindow);
+}
+
+/// Whoever knew the mark, and whoever reads the log only now, and that over several evictions.
+#[test]
+fn a_mark_that_is_rewound_to_again_and_again_keeps_nothing_and_is_never_lost() {
+    for flags in [0, PINNED] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut world = World::open(dir.path());
+        world.era();
+        world.mark("base", flags);
+        let base = world.lsn;
+        let mut early = world.timeline();
+        let (mut to, mut seen) = (base, 0);
+        for round in 0..300 {
+            world.load(20);
+            world.rewind(to, 20);
+            if round % 5 == 4 {
+                world.era();
+                world.later(1);
+                world.evict();
+            }
+            let room = world.store.room();
+            assert!(room.used <= room.limit, "{room:?}");
+            early.catch_up(&world.store).unwrap();
+            let late = world.timeline();
+            for timeline in [&early, &late] {
+                let mark = timeline.mark("base").unwrap();
+                assert_eq!((mark.lsn.get(), mark.pinned, mark.evicted), (base, flags != 0, false), "{round}");
+                let reached = timeline.reached_by(mark.lsn);
+                timeline.reachable(reached).unwrap();
+            }
+            // As an adapter names it.
+            to = early.reached_by(Lsn::new(base)).get();
+            assert_eq!(to, late.reached_by(Lsn::new(base)).get());
+            seen += u64::from(to != base);
+        }
+        assert!(world.store.first_segment() > 100 && seen > 200, "{} {seen}", world.store.first_segment());
+        let pins = world.store.window(world.object, &always).unwrap().pins;
+        assert_eq!(pins.len(), usize::from(flags != 0));
+        assert!(pins.iter().all(|pin| pin.bytes < 200 << 10 && pin.lsn.get() == base), "{pins:?}");
+        drop(world.store);
+        let store = Store::open(dir.path(), &OPTIONS).unwrap();
+        let mut timeline = Timeline::new(world.object);
+        timeline.catch_up(&store).unwrap();
+        assert_eq!(timeline.reached_by(Lsn::new(base)).get(), to);
+    }
+}
+
+/// What may go is decided, then somebody comes back to a mark in it, then it goes.
+#[test]
+fn hazard_a_mark_is_rewound_to_between_the_preparing_and_the_eviction() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    world.hours(0..12);
+    world.evict();
+    assert_eq!(world.store.first_segment(), 1);
+    let early = world.timeline();
+    let old = early.mark("hour 2").unwrap().lsn;
+    world.rewind(old.get(), 20);
+    let rewind = world.lsn;
+    for _ in 0..85 {
+        world.load(20);
+    }
+    assert!(world.store.first_segment() > 8, "{}", world.store.first_segment());
+    let mut early = early;
+    early.catch_up(&world.store).unwrap();
+    for timeline in [&early, &world.timeline()] {
+        assert!(timeline.mark("hour 1").unwrap().evicted);
+        assert!(!timeline.mark("hour 2").unwrap().evicted);
+        assert_eq!(timeline.reached_by(old).get(), rewind);
+    }
+}
+
+#[test]
+fn hazard_a_pinned_mark_with_more_than_a_thousand_newer_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    world.era();
+    world.mark("base", PINNED);
+    let base = world.lsn;
+    world.load(1);
+    for n in 0..2500 {
+        world.mark(&format!("n {n}"), 0);
+    }
+    world.rewind(base, 1);
+    world.era();
+    world.later(100);
+    world.store.set_window(Duration::from_secs(HOUR));
+    assert!(world.evict());
+    let timeline = world.timeline();
+    assert!(timeline.mark("base").is_some_and(|mark| !mark.evicted && mark.pinned));
+    assert!(timeline.mark("n 0").is_none() && timeline.mark("n 2499").is_some());
+}
+
+/// Faster than the thread looks.
+#[test]
+fn an_append_that_finds_no_room_makes_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    world.store.keep_window(Arc::new(always));
+    for hour in 0..200 {
+        world.hours(hour..hour + 1);
+        let room = world.store.room();
+        assert!(room.used <= room.limit, "{room:?}");
+    }
+    assert!(world.store.first_segment() > 1);
+    assert_eq!(world.timeline().marks().count(), 200);
 }
 
 #[test]
@@ -237,6 +341,7 @@ fn pins_alone_fill_a_store_which_then_stops_and_says_so() {
             break error;
         }
         if world.lsn.is_multiple_of(40) {
+            world.commit();
             world.era();
         }
     };

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dbrewind_core::{
-    Clock, Code, Engine, EraBody, Extent, Head, Key, Kind, Lsn, ManualClock, MarkBody, MarkName, ObjectId,
-    PINNED, Store, StoreOptions, Timeline, Timestamp,
+    Clock, Code, CommitBody, Engine, EraBody, Extent, Head, Key, Kind, Lsn, ManualClock, MarkBody, MarkName,
+    ObjectId, PINNED, Store, StoreOptions, Timeline, Timestamp,
 };
 
 const OPTIONS: StoreOptions = StoreOptions { first_segment: 4096, max_segment: 16 << 10, limit: 1 << 20 };
@@ -38,6 +38,8 @@ fn record(store: &Store, object: ObjectId, hour: u64) {
         let head = Head::new(Kind::Before, object, Key::new(1 + page % 9), images);
         store.append(head, &[&[u8::try_from(hour % 251).unwrap(); 512]]).unwrap();
     }
+    let commit = CommitBody { time, extent: Extent::new(9) };
+    store.append(Head::new(Kind::Commit, object, Key::new(0), images), &[&commit.encode()]).unwrap();
     store.raise_last_lsn(object, images);
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dbrewind_core::{
-    DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, PINNED, Timestamp, Unreachable,
+    Code, DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, PINNED, Timestamp, Unreachable,
 };
 
 use crate::as_of::{self, At, Diff, Origin};
@@ -17,7 +17,7 @@ use crate::mark::{Mark, MarkState};
 use crate::naming::is_there;
 use crate::opening;
 use crate::options::OpenOptions;
-use crate::resolve::{or_earliest, resolve};
+use crate::resolve::{Found, or_earliest, resolve};
 use crate::rewound::{Method, RewindOptions, Rewound};
 use crate::rollback::is_unguarded;
 use crate::slot::Slot;
@@ -116,7 +116,8 @@ impl Database {
         self.set_mark(name, false)
     }
 
-    /// Names the newest commit, and keeps everything from there on from being evicted until the mark is dropped.
+    /// Names the newest commit, and keeps the mark until it is dropped, with all that came after it or, if there was one, after
+    /// the newest rewind to it.
     ///
     /// # Errors
     /// As [`mark`](Self::mark).
@@ -194,25 +195,25 @@ impl Database {
     pub fn marks(&self) -> Result<Vec<Mark>, Error> {
         self.with(|engine| {
             let bypassed = engine.bypassed();
-            let marks: Vec<(Mark, bool)> = {
+            let marks: Vec<(Mark, Option<Lsn>)> = {
                 let mut history = locked(&self.history);
                 history.catch_up()?;
                 let stopped = history.store.broken(history.object).is_some();
-                let marks = history.timeline.marks().map(|mark| {
+                let timeline = &history.timeline;
+                let marks = timeline.marks().map(|mark| {
                     let name = mark.name.to_string();
                     let pages = mark.extent.get();
                     let (lsn, time, pinned) = (mark.lsn, mark.time, mark.pinned);
                     let state = if mark.evicted { MarkState::Evicted } else { MarkState::Lost };
-                    (
-                        Mark { name, lsn, time, pages, state, pinned },
-                        mark.lost || mark.evicted || stopped || bypassed,
-                    )
+                    let gone = mark.lost || mark.evicted || stopped || bypassed;
+                    let mark = Mark { name, lsn, time, pages, state, pinned };
+                    (mark, (!gone).then(|| timeline.reached_by(lsn)))
                 });
                 marks.collect()
             };
-            let with_state = marks.into_iter().map(|(mut mark, lost)| {
-                if !lost {
-                    mark.state = if engine.is_hot(mark.lsn) { MarkState::Hot } else { MarkState::Archived };
+            let with_state = marks.into_iter().map(|(mut mark, reached_by)| {
+                if let Some(lsn) = reached_by {
+                    mark.state = if engine.is_hot(lsn) { MarkState::Hot } else { MarkState::Archived };
                 }
                 mark
             });
@@ -266,6 +267,37 @@ impl Database {
     pub fn rewind(&self, to: &Target, options: impl Into<RewindOptions>) -> Result<Rewound, Error> {
         let started = Instant::now();
         let options = options.into();
+        self.following(to, || self.rewind_once(to, options, started))
+    }
+
+    /// Runs `work`. Once more, when what the target was reached through has been evicted meanwhile, and it is reached through
+    /// another moment now.
+    fn following<T>(&self, to: &Target, mut work: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+        self.check_process()?;
+        let reached = || {
+            let history = locked(&self.history);
+            let timeline = &history.timeline;
+            match to {
+                Target::Name(name) => timeline.mark(name).map(|mark| timeline.reached_by(mark.lsn)),
+                Target::Lsn(lsn) => Some(timeline.reached_by(*lsn)),
+                Target::Time(_) | Target::Ago(_) => None,
+            }
+        };
+        loop {
+            let before = reached();
+            match work() {
+                Err(error) if matches!(error.code(), Code::BeforeWindow | Code::MarkNotFound) => {
+                    locked(&self.history).catch_up()?;
+                    if reached() == before {
+                        return Err(error);
+                    }
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn rewind_once(&self, to: &Target, options: RewindOptions, started: Instant) -> Result<Rewound, Error> {
         self.with(|engine| {
             let found = resolve(&self.history, engine, to, self.timeout);
             let found = if options.use_earliest { or_earliest(&self.history, found)? } else { found? };
@@ -277,18 +309,18 @@ impl Database {
             let time = {
                 let mut history = locked(&self.history);
                 history.catch_up().map_err(|error| Error::from(error).at_target())?;
-                history.timeline.time_of(found.lsn).unwrap_or_else(|| history.time())
+                history.time_of(found.named).unwrap_or_else(|| history.time())
             };
             let seconds = started.elapsed().as_secs_f64();
             let Change { undo, pages, method } = change;
-            Ok(Rewound { to: found.lsn, time, undo, pages, seconds, method })
+            Ok(Rewound { to: found.named, time, undo, pages, seconds, method })
         })
     }
 
     /// The moment that a target means, kept for reading from now on, and its time.
     fn moment_to_read(&self, to: &Target) -> Result<(Lsn, Timestamp), Error> {
         self.with(|engine| {
-            let lsn = resolve(&self.history, engine, to, self.timeout)?.lsn;
+            let Found { lsn, named, .. } = resolve(&self.history, engine, to, self.timeout)?;
             locked(&self.history).catch_up()?;
             if lsn > locked(&self.history).timeline.last() {
                 // Its commit may not have been copied out of the WAL yet.
@@ -307,7 +339,7 @@ impl Database {
                 // An era may have begun with it, which keeps it as well.
                 history.timeline.reachable(lsn)?;
             }
-            let time = history.timeline.time_of(lsn).ok_or(Error::NoSuchMoment { lsn })?;
+            let time = history.time_of(named).ok_or(Error::NoSuchMoment { lsn })?;
             Ok((lsn, time))
         })
     }
@@ -318,8 +350,10 @@ impl Database {
     /// # Errors
     /// As [`rewind`](Self::rewind) for the target.
     pub fn at(&self, to: &Target) -> Result<At, Error> {
-        let (lsn, time) = self.moment_to_read(to)?;
-        At::new(&self.origin, lsn, time)
+        self.following(to, || {
+            let (lsn, time) = self.moment_to_read(to)?;
+            At::new(&self.origin, lsn, time)
+        })
     }
 
     /// Which rows, and which parts of the schema, differ between two moments; `to`: `None` for the present one. Reads the
@@ -361,8 +395,10 @@ impl Database {
     /// [`rewind`](Self::rewind) for the target; `DBR014`, `DBR010`, `DBR025` when it cannot be written. After any error
     /// nothing is left at the path.
     pub fn clone_to(&self, to: &Target, path: &Path) -> Result<(), Error> {
-        let (lsn, _) = self.moment_to_read(to)?;
-        as_of::clone_to(&self.origin, lsn, path)
+        self.following(to, || {
+            let (lsn, _) = self.moment_to_read(to)?;
+            as_of::clone_to(&self.origin, lsn, path)
+        })
     }
 
     /// Whether anything was committed since the target's state. Takes the same time for any change.

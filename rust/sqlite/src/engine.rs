@@ -68,6 +68,12 @@ impl History {
         self.store.time(self.object)
     }
 
+    /// When a moment was the newest one for the first time. Of a marked one that was evicted: when it was marked.
+    pub(crate) fn time_of(&self, lsn: Lsn) -> Option<Timestamp> {
+        let marks = || self.timeline.marks().filter(|mark| mark.lsn == lsn).map(|mark| mark.time).min();
+        self.timeline.time_of(lsn).or_else(marks)
+    }
+
     /// Begins an era, above all that came before. The file, whose length this is, or the file with what is recorded next,
     /// holds the state at its LSN. `broken`: something may have been written unrecorded. Under locks that keep writers or
     /// back-fills out, and the object's.

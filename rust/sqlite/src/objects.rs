@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dbrewind_core::{Cursor, Head, Key, Kind, MarkBody, ObjectId, Store, Timeline};
+use dbrewind_core::{Cursor, Head, Key, Kind, MarkBody, ObjectId, ReadError, Store, Timeline};
 
 use crate::engine::next_lsn;
 use crate::error::Error;
@@ -10,6 +10,17 @@ use crate::error::Error;
 /// The key size under which the database of this name was recorded last. Reads the heads of all records, as
 /// the timeline does.
 pub(crate) fn latest_block(store: &Store, name: &str) -> Result<Option<u32>, Error> {
+    loop {
+        let first = store.first_segment();
+        match latest_block_from(store, name) {
+            // A registration was evicted between the scan and the look; before that it was appended once more.
+            Err(ReadError::BeforeWindow { .. }) if store.first_segment() != first => {}
+            found => return Ok(found?),
+        }
+    }
+}
+
+fn latest_block_from(store: &Store, name: &str) -> Result<Option<u32>, ReadError> {
     // The newest name of each counts.
     let mut registered = BTreeMap::new();
     let mut begun = BTreeMap::new();

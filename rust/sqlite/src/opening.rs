@@ -134,6 +134,9 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions, hook: Hoo
     {
         lost_marks(&store, store.object(&name, other)?, object)?;
     }
+    // Before anything is recorded, which may need room.
+    let folder = store_path.clone();
+    store.keep_window(Arc::new(move |name: &str| is_there(&folder, name)));
     let history = Arc::new(Mutex::new(History::new(store, object, block)));
     let shared = || Arc::clone(&history);
     let engine: Box<dyn Engine> = match (present, wanted.filter(|_| recorded.is_some())) {
@@ -144,12 +147,7 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions, hook: Hoo
         (JournalMode::Rollback, _) => Box::new(Rollback::open(api, &path, shared(), block, options, hook)?),
         (JournalMode::Wal, _) => Box::new(WalEngine::open(api, &path, block, shared(), options)?),
     };
-    {
-        let mut history = crate::engine::locked(&history);
-        history.learn_era()?;
-        let folder = store_path.clone();
-        history.store.keep_window(Arc::new(move |name: &str| is_there(&folder, name)));
-    }
+    crate::engine::locked(&history).learn_era()?;
     Ok(Opened { path, store_path, history, engine })
 }
 

@@ -12,6 +12,8 @@ use crate::target::Target;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Found {
     pub(crate) lsn: Lsn,
+    /// What the caller calls it: of a mark the marked one, when its state is read through a later one by now.
+    pub(crate) named: Lsn,
     /// It was given as a time, and nothing has happened since: whatever comes now, comes later.
     pub(crate) present: bool,
 }
@@ -24,7 +26,7 @@ pub(crate) fn resolve(
     timeout: Duration,
 ) -> Result<Found, Error> {
     let lsn = match target {
-        Target::Lsn(lsn) => *lsn,
+        Target::Lsn(lsn) => numbered(history, *lsn)?,
         Target::Name(name) => marked(history, name, target)?,
         Target::Time(time) => return at(history, engine, *time, target, timeout),
         Target::Ago(ago) => {
@@ -34,10 +36,17 @@ pub(crate) fn resolve(
             return at(history, engine, time, target, timeout);
         }
     };
-    Ok(Found { lsn, present: false })
+    let (lsn, named) = lsn;
+    Ok(Found { lsn, named, present: false })
 }
 
-fn marked(history: &SharedHistory, name: &str, target: &Target) -> Result<Lsn, Error> {
+fn numbered(history: &SharedHistory, lsn: Lsn) -> Result<(Lsn, Lsn), Error> {
+    let mut history = locked(history);
+    history.catch_up()?;
+    Ok((history.timeline.reached_by(lsn), lsn))
+}
+
+fn marked(history: &SharedHistory, name: &str, target: &Target) -> Result<(Lsn, Lsn), Error> {
     let mut history = locked(history);
     history.catch_up()?;
     let timeline = &history.timeline;
@@ -53,7 +62,7 @@ fn marked(history: &SharedHistory, name: &str, target: &Target) -> Result<Lsn, E
         let since = timeline.era().map_or(mark.time, |era| era.time);
         return Err(Error::MarkLost { what: target.to_string(), since });
     }
-    Ok(mark.lsn)
+    Ok((timeline.reached_by(mark.lsn), mark.lsn))
 }
 
 fn at(
@@ -74,7 +83,7 @@ fn at(
         return Err(Error::internal("nothing is recorded"));
     };
     match timeline.at_time(time) {
-        Some(lsn) => Ok(Found { lsn, present: lsn == timeline.last() }),
+        Some(lsn) => Ok(Found { lsn, named: lsn, present: lsn == timeline.last() }),
         None => Err(Error::BeforeWindow { what: target.to_string(), earliest }),
     }
 }
@@ -84,7 +93,7 @@ pub(crate) fn or_earliest(history: &SharedHistory, found: Result<Found, Error>) 
     let mut history = locked(history);
     history.catch_up()?;
     let Some((lsn, _)) = history.timeline.earliest() else { return found };
-    let earliest = Found { lsn, present: lsn == history.timeline.last() };
+    let earliest = Found { lsn, named: lsn, present: lsn == history.timeline.last() };
     match found {
         Ok(found) if found.lsn >= lsn => Ok(found),
         Ok(_) | Err(Error::BeforeWindow { .. } | Error::MarkLost { .. }) => Ok(earliest),

@@ -47,6 +47,10 @@ pub(crate) const FIRST: u32 = 576;
 pub(crate) const READY: u32 = 640;
 /// Offset of the hint up to which segment the log would be cut if eras allowed it.
 pub(crate) const WANTED: u32 = 704;
+/// Offset of the time that ages are counted by.
+pub(crate) const AGES: u32 = 768;
+/// Offset of how long the machine had been up at that time, in nanoseconds.
+pub(crate) const AGES_AT: u32 = 832;
 const SLOTS_AT: u32 = 4096;
 const SLOT_LEN: u32 = 16;
 const OBJECTS_AT: u32 = 20480;

@@ -17,7 +17,7 @@ pub(crate) use lock_file::LockFile;
 pub(crate) use mapping::Mapping;
 
 pub(crate) use os_linux::{
-    block_signals, boot_id, free_room, leave_to_others, lower_priority, random, reserve_room, sync,
+    block_signals, boot_id, free_room, leave_to_others, lower_priority, random, reserve_room, sync, uptime,
     write_parts, zero,
 };
 

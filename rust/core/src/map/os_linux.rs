@@ -21,6 +21,15 @@ pub(crate) fn boot_id() -> [u8; 16] {
     id
 }
 
+/// Nanoseconds since the machine was started, those among them in which it slept.
+pub(crate) fn uptime() -> u64 {
+    let mut found = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a valid place for the answer.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut found) };
+    let part = |part: i64| u64::try_from(part).unwrap_or(0);
+    part(found.tv_sec).saturating_mul(1_000_000_000).saturating_add(part(found.tv_nsec))
+}
+
 /// Random bytes from the system.
 pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];

@@ -49,7 +49,7 @@ impl Store {
             match outcome {
                 Appended::At(at) => {
                     if segment.is_gone() && !self.has(Location::new(id, at), head, body)? {
-                        inner.roll(id, len)?;
+                        self.roll(id, len)?;
                         continue;
                     }
                     if segment.wants_pages(at, STEP) {
@@ -57,9 +57,9 @@ impl Store {
                     }
                     return Ok(Location::new(id, at));
                 }
-                Appended::Full => inner.roll(id, len)?,
+                Appended::Full => self.roll(id, len)?,
                 Appended::Aborted => inner.reclaim_slot(),
-                Appended::Damaged(_) if segment.is_gone() => inner.roll(id, len)?,
+                Appended::Damaged(_) if segment.is_gone() => self.roll(id, len)?,
                 Appended::Damaged(at) => {
                     let what = format!("no record stands at {}", Location::new(id, at));
                     return Err(AppendError::Damaged { what });

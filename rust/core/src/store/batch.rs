@@ -162,7 +162,7 @@ impl Store {
                 if let Some((head, body)) = newest
                     && !self.has(last, *head, &[body])?
                 {
-                    inner.roll(id, 0)?;
+                    self.roll(id, 0)?;
                     return Ok(None);
                 }
                 if segment.wants_pages(at, STEP) {
@@ -171,7 +171,7 @@ impl Store {
                 Ok(Some((Location::new(id, at), last)))
             }
             Appended::Full => {
-                inner.roll(id, room)?;
+                self.roll(id, room)?;
                 Ok(None)
             }
             Appended::Aborted => {
@@ -179,7 +179,7 @@ impl Store {
                 Ok(None)
             }
             Appended::Damaged(_) if segment.is_gone() => {
-                inner.roll(id, 0)?;
+                self.roll(id, 0)?;
                 Ok(None)
             }
             Appended::Damaged(at) => {

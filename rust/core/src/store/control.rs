@@ -232,6 +232,22 @@ impl Control {
         self.set(Some(control::WANTED), if segment == 0 { 0 } else { hint::encode(segment, 0) });
     }
 
+    /// The time that ages are counted by when somebody last advanced it, and how long the machine had been up then; 0: nobody has.
+    pub(crate) fn ages(&self) -> (u64, u64) {
+        // Acquire: partner of the release in `set_ages`. Whoever sees the new time sees where it is counted from.
+        let ages = self.words.word(control::AGES).map_or(0, |word| word.load(Ordering::Acquire));
+        (ages, self.get(Some(control::AGES_AT)))
+    }
+
+    /// Advances it. The caller has the window's lock, or the creation lock and sets it to 0.
+    pub(crate) fn set_ages(&self, time: u64, ticks: u64) {
+        self.set(Some(control::AGES_AT), ticks);
+        if let Some(word) = self.words.word(control::AGES) {
+            // Release: see `ages`.
+            word.store(time, Ordering::Release);
+        }
+    }
+
     /// Takes note of a new owner of a slot, whose lock it has. Earlier owners count as dead from here on.
     pub(crate) fn take_slot(&self, slot: u16, pid: u32) -> Owner {
         let at = control::slot_at(slot);

@@ -29,4 +29,6 @@ pub use options::StoreOptions;
 pub use record::{Cursor, Head, KEPT, Location, Record};
 pub use roll::Room;
 pub use seal::SealedSegment;
-pub use window::{PINNED, Pin, Window, WindowHold, WindowState};
+#[cfg(feature = "fuzzing")]
+pub(crate) use window::manifest;
+pub use window::{MOVED, PINNED, Pin, Window, WindowHold, WindowState};

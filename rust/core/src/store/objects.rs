@@ -1,12 +1,13 @@
 use std::sync::PoisonError;
 
-use crate::error::AppendError;
+use crate::error::{AppendError, ReadError};
 use crate::format::Kind;
 use crate::format::control::OBJECTS;
 use crate::format::object::ObjectBody;
 use crate::map::Held;
 use crate::store::roll::PATIENCE;
 use crate::store::walk::InFlight;
+use crate::store::window::Unfit;
 use crate::store::{Head, Location, Store, locks};
 use crate::types::{Key, Lsn, ObjectId};
 
@@ -22,6 +23,8 @@ pub(super) struct Objects {
 #[must_use = "dropping the lock releases it"]
 pub struct NamesLock {
     _held: Held,
+    /// An eviction would wait for it.
+    _unfit: Unfit,
 }
 
 impl Objects {
@@ -116,16 +119,17 @@ impl Store {
         if self.inner.forked() {
             return Err(AppendError::Forked);
         }
-        Ok(NamesLock { _held: self.lock_registration()? })
+        self.lock_registration()
     }
 
-    pub(super) fn lock_registration(&self) -> Result<Held, AppendError> {
+    pub(super) fn lock_registration(&self) -> Result<NamesLock, AppendError> {
         let io = |source: std::io::Error| match source.kind() {
             std::io::ErrorKind::Interrupted => AppendError::Interrupted,
             _ => AppendError::Io { action: "lock the objects", source },
         };
         let lock = Held::take_patiently(&self.inner.lock_path(), locks::REGISTER, PATIENCE).map_err(io)?;
-        lock.ok_or_else(|| io(std::io::ErrorKind::TimedOut.into()))
+        let held = lock.ok_or_else(|| io(std::io::ErrorKind::TimedOut.into()))?;
+        Ok(NamesLock { _held: held, _unfit: Unfit::to_evict() })
     }
 
     /// Reads what was registered since the last time. The caller has the registration lock, hence no
@@ -138,8 +142,19 @@ impl Store {
                 found.push(at);
             }
         })?;
-        for at in found {
-            let record = self.read(at)?;
+        self.take(objects, &found)?;
+        objects.next = next;
+        Ok(())
+    }
+
+    fn take(&self, objects: &mut Objects, found: &[Location]) -> Result<(), AppendError> {
+        for at in found.iter().copied() {
+            let record = match self.read(at) {
+                Ok(record) => record,
+                // Evicted since. What it said was said again before, and under the lock that the caller has.
+                Err(ReadError::BeforeWindow { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            };
             let what = || format!("the registration at {at} is malformed");
             let body = ObjectBody::decode(&record.body).filter(|_| record.head.object.get() < OBJECTS);
             let body = body.ok_or_else(|| AppendError::Damaged { what: what() })?;
@@ -152,7 +167,33 @@ impl Store {
                 None => objects.known.push((record.head.object, body)),
             }
         }
-        objects.next = next;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreOptions;
+
+    #[test]
+    fn hazard_a_registration_is_evicted_between_the_look_for_it_and_its_reading() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StoreOptions { first_segment: 4096, max_segment: 4096, limit: 1 << 20 };
+        let store = Store::open(dir.path(), &options).unwrap();
+        let object = store.object("a", 512).unwrap();
+        let mut places = Vec::new();
+        let mut visit = |head: Head, at, _| places.extend((head.kind == Kind::Object).then_some(at));
+        store.inner.walk(&mut Location::default(), InFlight::Skip, &mut visit).unwrap();
+        for lsn in 1..9 {
+            let head = Head::new(Kind::Note, object, Key::new(1), Lsn::new(lsn));
+            store.append(head, &[&[7; 600]]).unwrap();
+        }
+        store.append(Head::new(Kind::Object, object, Key::new(0), Lsn::ORIGIN), &[&[0; 8], b"a"]).unwrap();
+        store.inner.control.raise_ready(2);
+        assert!(store.inner.evict_while(|_| true).unwrap());
+        let mut objects = Objects::default();
+        store.take(&mut objects, &places).unwrap();
+        assert!(objects.known.is_empty());
     }
 }

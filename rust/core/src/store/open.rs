@@ -133,6 +133,7 @@ impl Store {
         if boot_changed || header.is_none() {
             // Before the header, after which nobody sees the change any more.
             inner.control.forget_confirmed();
+            inner.control.set_ages(0, 0);
             let header = ControlHeader { store: id, boot };
             inner.control.write_header(&header).map_err(failed("write control in"))?;
         }

@@ -73,13 +73,13 @@ impl Folder {
         let (first, window_of) = manifest::read(dir)?;
         let failed = |action| move |source| OpenError::Io { action, path: dir.to_path_buf(), source };
         let (mut raw, mut sealed) = (BTreeSet::new(), BTreeSet::new());
+        let mut evicted = Vec::new();
         for entry in fs::read_dir(dir).map_err(failed("list"))? {
             let name = entry.map_err(failed("list"))?.file_name();
             let Some(name) = name.to_str() else { continue };
             if segment::id_of(name).or(segment::sealed_id_of(name)).is_some_and(|id| (1..first).contains(&id))
             {
-                // An eviction that was interrupted.
-                fs::remove_file(dir.join(name)).map_err(failed("remove an evicted segment in"))?;
+                evicted.push(dir.join(name));
             } else if let Some(id) = segment::id_of(name) {
                 raw.insert(id);
             } else if let Some(id) = segment::sealed_id_of(name) {
@@ -128,6 +128,11 @@ impl Folder {
         }
         if first > 1 && folder.last < first && folder.behind.is_empty() {
             return Err(OpenError::Damaged { path: dir.join(file_name(first)), what: "is missing".into() });
+        }
+        // An eviction that was interrupted. Only now that the segment which the log begins with was seen to be this store's:
+        // whatever the file says that names it, history is not thrown away for it.
+        for path in evicted.iter().filter(|_| folder.last >= first) {
+            fs::remove_file(path).map_err(failed("remove an evicted segment in"))?;
         }
         Ok(folder)
     }

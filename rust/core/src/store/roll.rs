@@ -121,24 +121,30 @@ impl Inner {
             total += self.len_on_disk(id).map_err(io)?;
         }
         let limit = self.limit();
-        let options = StoreOptions { limit, max_segment: self.longest(), ..self.options.clone() };
+        let mine = limit.saturating_sub(self.left_to_evictions());
+        let options = StoreOptions { limit: mine, max_segment: self.longest(), ..self.options.clone() };
         let size = |total| next_size(&options, before, total, self.options.max_segment, len);
         // What the background thread has left to do. It has prepared it, so that this takes no longer than removing files.
         let mut left = total;
         let enough = needed(len).max(self.longest());
-        if left.saturating_add(enough) > limit
-            && self.drop_while(|id| {
-                let wanted = left.saturating_add(enough) > limit;
+        if left.saturating_add(enough) > mine {
+            // If that fails there may be room enough even so.
+            let _ = self.drop_while(|id| {
+                let wanted = left.saturating_add(enough) > mine;
                 left = left.saturating_sub(if wanted { self.len_on_disk(id).unwrap_or(0) } else { 0 });
                 wanted
-            })?
-        {
+            });
             total = 0;
             for id in self.first()..=full {
                 total += self.len_on_disk(id).map_err(io)?;
             }
         }
         size(total)?.ok_or_else(|| self.full(at_limit(total, limit)))
+    }
+
+    /// Bytes that are enough for a segment with room for a body of this length, and then some.
+    pub(super) fn room_for(&self, len: u32) -> u64 {
+        (needed(len) + self.left_to_evictions()).max(self.reserve())
     }
 
     /// Longest segment that a store of this limit makes for records that are not longer: small enough for the window to move

@@ -131,7 +131,9 @@ impl Inner {
         self.check_in_place()?;
         fs::rename(&temporary, self.dir.join(sealed_name(id))).map_err(io("rename a sealed segment"))?;
         fault::place("seal: renamed");
-        self.drop_raw(id)?;
+        if !self.drop_raw(id)? {
+            return Ok(None);
+        }
         self.let_go_of_sealed();
         let before = u64::from(segment.size());
         Ok(Some(SealedSegment { segment: SegmentId::new(u64::from(id)), records: count, before, after }))
@@ -168,13 +170,18 @@ impl Inner {
         Ok(id)
     }
 
-    /// Removes a segment whose sealed file is there.
-    fn drop_raw(&self, id: u32) -> Result<(), SealError> {
+    /// Removes a segment whose sealed file is there; both, and answers `false`, if it was evicted meanwhile.
+    fn drop_raw(&self, id: u32) -> Result<bool, SealError> {
         let io = |action| move |source| SealError::Io { action, source };
         File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(io("sync the store's folder"))?;
         fault::place("seal: folder synced");
         let lock = Held::take(&self.lock_path(), locks::CREATE, PATIENCE).map_err(io("lock the store"))?;
         let _lock = lock.ok_or_else(|| io("lock the store")(io::ErrorKind::TimedOut.into()))?;
+        if self.is_evicted(id) {
+            // Nobody would count it any more.
+            self.remove(id).map_err(io("remove an evicted segment"))?;
+            return Ok(false);
+        }
         match segment::header(&self.dir, id) {
             Ok(header) if header.store == self.id => {
                 let removed = fs::remove_file(self.dir.join(file_name(id)));
@@ -187,7 +194,7 @@ impl Inner {
         }
         fault::place("seal: segment removed");
         self.control.raise_sealed(id);
-        Ok(())
+        Ok(true)
     }
 
     /// The records of a closed segment; `None` when one is in flight.
@@ -331,5 +338,28 @@ mod tests {
         assert_eq!(store.seal_some().unwrap(), None);
         seen::FREE.set(Some(8192));
         assert!(store.seal_some().unwrap().is_some());
+    }
+
+    #[test]
+    fn hazard_a_segment_is_evicted_while_it_is_sealed() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StoreOptions { first_segment: 4096, max_segment: 4096, limit: 1 << 20 };
+        let store = Store::open(dir.path(), &options).unwrap();
+        for lsn in 1..19 {
+            let head = Head::new(Kind::Note, ObjectId::new(0), Key::new(1), Lsn::new(lsn));
+            store.append(head, &[&[lsn as u8; 600]]).unwrap();
+        }
+        let other = Store::open(dir.path(), &options).unwrap();
+        other.inner.control.raise_ready(2);
+        let mut go_on = || {
+            let _ = other.inner.evict_while(|_| true);
+            true
+        };
+        assert!(store.inner.seal_next(&mut go_on).unwrap().is_none());
+        assert_eq!(store.first_segment(), 2);
+        for name in [file_name(1), sealed_name(1)] {
+            assert!(!dir.path().join(&name).exists(), "{name} would not be counted");
+        }
+        assert_eq!(store.seal_some().unwrap().unwrap().segment.get(), 2);
     }
 }

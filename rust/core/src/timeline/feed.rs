@@ -1,6 +1,6 @@
 use super::{Era, EraLog, MarkEntry, NoteEntry, RewindEntry, Timeline, TimelineError};
 use crate::format::{BodyError, CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
-use crate::store::{Head, KEPT, Location, PINNED, Store};
+use crate::store::{Head, KEPT, Location, MOVED, PINNED, Store};
 use crate::types::{Lsn, Timestamp};
 
 impl Timeline {
@@ -173,20 +173,40 @@ impl Timeline {
     }
 
     fn mark_set(&mut self, head: Head, at: Location, body: MarkBody<'_>) {
+        let first = self.first();
+        let stand_in = match head.flags & MOVED {
+            0 => None,
+            _ => body.note.try_into().ok().map(u64::from_le_bytes).map(Lsn::new),
+        };
         // A copy is for those who do not have the original; others know whether it was dropped since.
         let copy_of = head.key.get();
         if copy_of != 0 && copy_of >= u64::from(self.read_from) {
+            if let Some(stand_in) = stand_in {
+                self.marks.moved(&body.name, head.lsn, stand_in, first);
+            }
             return;
         }
-        let before = self.eras.first().is_some_and(|log| head.lsn < log.era.first);
+        let reached_by = stand_in.unwrap_or(head.lsn);
+        let before = !self.eras.is_empty() && reached_by < first;
         let lost = self.interrupted && before;
-        let evicted = self.is_cut() && self.eras.first().is_none_or(|log| head.lsn < log.era.first) && !lost;
+        let evicted = self.is_cut() && reached_by < first && !lost;
         let pinned = head.flags & PINNED != 0;
         let (name, time, extent) = (body.name, body.time, body.extent);
         self.marks.insert(
             at,
-            MarkEntry { name, lsn: head.lsn, time, extent, note: body.note.into(), lost, evicted, pinned },
+            MarkEntry {
+                name,
+                lsn: head.lsn,
+                time,
+                extent,
+                note: body.note.into(),
+                lost,
+                evicted,
+                pinned,
+                stand_in,
+            },
             copy_of != 0,
+            first,
         );
     }
 
@@ -206,6 +226,7 @@ impl Timeline {
         if target >= head.lsn {
             return Err(misplaced(head, at, "its target is not before it"));
         }
+        self.marks.rewound(target, head.lsn, self.first());
         if self.place(target).is_none() {
             if !self.is_cut() {
                 return Err(misplaced(head, at, "its target is before all that can be reached"));

@@ -23,6 +23,8 @@ pub struct MarkEntry {
     pub evicted: bool,
     /// It keeps what it needs from being evicted.
     pub pinned: bool,
+    /// A later moment with the same state, through which it is reached when its own is evicted.
+    pub stand_in: Option<Lsn>,
 }
 
 /// The marks that have not been dropped, in the order they were set.
@@ -32,6 +34,8 @@ pub(super) struct Marks {
     by_name: HashMap<MarkName, u64>,
     /// Those that are not lost.
     by_lsn: BTreeSet<(Lsn, u64)>,
+    /// By the moments that a rewind to them may name.
+    by_state: BTreeSet<(Lsn, u64)>,
     next: u64,
     /// Those that were carried forward.
     copied: BTreeSet<u64>,
@@ -43,9 +47,13 @@ impl Marks {
     /// Adds a mark, unless its name is taken: of two that were set at once the first in the log counts, so that all
     /// readers agree.
     /// `copied`: it was carried forward, and gives way to a mark that was set since.
-    pub(super) fn insert(&mut self, at: Location, entry: MarkEntry, copied: bool) {
+    /// `first`: the oldest moment that can be reached; what is there is not before it.
+    pub(super) fn insert(&mut self, at: Location, entry: MarkEntry, copied: bool, first: Lsn) {
         if let Some(number) = self.by_name.get(&entry.name) {
             if copied || !self.copied.contains(number) {
+                if let (Some(stand_in), true) = (entry.stand_in, copied) {
+                    self.moved(&entry.name, entry.lsn, stand_in, first);
+                }
                 self.refused.insert(at);
                 return;
             }
@@ -60,6 +68,10 @@ impl Marks {
         if !entry.lost && !entry.evicted {
             self.by_lsn.insert((entry.lsn, number));
         }
+        if !entry.lost {
+            self.by_state
+                .extend([Some(entry.lsn), entry.stand_in].into_iter().flatten().map(|lsn| (lsn, number)));
+        }
         self.entries.insert(number, entry);
     }
 
@@ -68,12 +80,53 @@ impl Marks {
             && let Some(entry) = self.entries.remove(&number)
         {
             self.by_lsn.remove(&(entry.lsn, number));
+            for lsn in [Some(entry.lsn), entry.stand_in].into_iter().flatten() {
+                self.by_state.remove(&(lsn, number));
+            }
         }
+    }
+
+    /// A copy of a mark says through which moment it is reached.
+    pub(super) fn moved(&mut self, name: &MarkName, lsn: Lsn, stand_in: Lsn, first: Lsn) {
+        let number = self.by_name.get(name).copied();
+        let is_it = |number: &u64| self.entries.get(number).is_some_and(|entry| entry.lsn == lsn);
+        if let Some(number) = number.filter(is_it) {
+            self.stand_in(number, stand_in, first);
+        }
+    }
+
+    /// Somebody went back to a moment.
+    pub(super) fn rewound(&mut self, target: Lsn, rewind: Lsn, first: Lsn) {
+        let there = self.by_state.range((target, 0)..=(target, u64::MAX));
+        let there: Vec<u64> = there.map(|(_, number)| *number).collect();
+        for number in there {
+            self.stand_in(number, rewind, first);
+        }
+    }
+
+    fn stand_in(&mut self, number: u64, stand_in: Lsn, first: Lsn) {
+        let Some(entry) = self.entries.get_mut(&number).filter(|entry| !entry.lost) else { return };
+        if stand_in <= entry.stand_in.unwrap_or(entry.lsn) {
+            return;
+        }
+        if let Some(old) = entry.stand_in.replace(stand_in) {
+            self.by_state.remove(&(old, number));
+        }
+        entry.evicted &= stand_in < first;
+        self.by_state.insert((stand_in, number));
+    }
+
+    /// The moment through which a marked one, which is before this LSN, is reached.
+    pub(super) fn reached_by(&self, lsn: Lsn, first: Lsn) -> Option<Lsn> {
+        let there = self.by_state.range((lsn, 0)..=(lsn, u64::MAX));
+        let mut there = there.filter_map(|(_, number)| self.entries.get(number));
+        there.find_map(|entry| entry.stand_in.filter(|stand_in| entry.lsn == lsn && *stand_in >= first))
     }
 
     /// Recording was interrupted: none of the marks so far can be reached.
     pub(super) fn lose_all(&mut self) {
         self.by_lsn.clear();
+        self.by_state.clear();
         for entry in self.entries.values_mut() {
             // Whether it was evicted as well, not everybody can tell: its era may have gone before anybody read it.
             (entry.lost, entry.evicted) = (true, false);
@@ -82,8 +135,11 @@ impl Marks {
 
     /// What is before this LSN was evicted.
     pub(super) fn evict_below(&mut self, first: Lsn) {
-        for entry in self.entries.values_mut().filter(|entry| entry.lsn < first && !entry.lost) {
-            entry.evicted = true;
+        for (number, entry) in self.entries.iter_mut().filter(|(_, entry)| !entry.lost) {
+            entry.evicted = entry.stand_in.unwrap_or(entry.lsn) < first;
+            if entry.lsn >= first {
+                self.by_lsn.insert((entry.lsn, *number));
+            }
         }
         self.by_lsn = self.by_lsn.split_off(&(first, 0));
     }
@@ -146,6 +202,7 @@ mod tests {
             lost: false,
             evicted: false,
             pinned: false,
+            stand_in: None,
         }
     }
 
@@ -154,7 +211,7 @@ mod tests {
         let mut marks = Marks::default();
         let place = |number| Location::new(1, number);
         for (number, entry) in (1..).zip([mark("a", 1), mark("b", 1), mark("a", 2)]) {
-            marks.insert(place(number), entry, false);
+            marks.insert(place(number), entry, false, Lsn::ORIGIN);
         }
         assert_eq!(marks.get("a").map(|entry| entry.lsn.get()), Some(1));
         assert_eq!([1, 2, 3].map(|number| marks.was_refused(place(number))), [false, false, true]);
@@ -163,7 +220,7 @@ mod tests {
             marks.remove(&MarkName::new(name).unwrap());
         }
         assert_eq!((marks.get("b"), marks.at(Lsn::new(1))), (None, None));
-        marks.insert(place(4), mark("a", 2), false);
+        marks.insert(place(4), mark("a", 2), false, Lsn::ORIGIN);
         assert_eq!(marks.get("a").map(|entry| entry.lsn.get()), Some(2));
     }
 
@@ -171,18 +228,44 @@ mod tests {
     fn a_copy_gives_way_to_a_mark_that_was_set_since() {
         let mut marks = Marks::default();
         let place = |number| Location::new(1, number);
-        marks.insert(place(1), mark("a", 1), true);
-        marks.insert(place(2), mark("a", 1), true);
-        marks.insert(place(3), mark("a", 7), false);
-        marks.insert(place(4), mark("a", 1), true);
+        marks.insert(place(1), mark("a", 1), true, Lsn::ORIGIN);
+        marks.insert(place(2), mark("a", 1), true, Lsn::ORIGIN);
+        marks.insert(place(3), mark("a", 7), false, Lsn::ORIGIN);
+        marks.insert(place(4), mark("a", 1), true, Lsn::ORIGIN);
         assert_eq!(marks.get("a").map(|entry| entry.lsn.get()), Some(7));
         assert_eq!([1, 2, 3, 4].map(|number| marks.was_refused(place(number))), [false, true, false, true]);
     }
 
     #[test]
+    fn a_mark_that_was_rewound_to_outlives_its_moment() {
+        let mut marks = Marks::default();
+        let first = Lsn::new(10);
+        marks.insert(Location::new(1, 1), mark("a", 3), false, Lsn::ORIGIN);
+        marks.insert(Location::new(1, 2), mark("b", 4), false, Lsn::ORIGIN);
+        marks.rewound(Lsn::new(3), Lsn::new(8), Lsn::ORIGIN);
+        marks.rewound(Lsn::new(8), Lsn::new(12), Lsn::ORIGIN);
+        marks.evict_below(first);
+        let evicted = |marks: &Marks, name| marks.get(name).map(|mark| mark.evicted);
+        assert_eq!((evicted(&marks, "a"), evicted(&marks, "b")), (Some(false), Some(true)));
+        assert_eq!(marks.reached_by(Lsn::new(3), first), Some(Lsn::new(12)));
+        assert_eq!(marks.reached_by(Lsn::new(4), first), None);
+        assert_eq!(marks.reached_by(Lsn::new(12), first), None, "no mark's own moment");
+        // Of another mark of that name.
+        marks.moved(&MarkName::new("b").unwrap(), Lsn::new(5), Lsn::new(15), first);
+        assert_eq!(evicted(&marks, "b"), Some(true));
+        marks.moved(&MarkName::new("b").unwrap(), Lsn::new(4), Lsn::new(15), first);
+        assert_eq!(evicted(&marks, "b"), Some(false));
+        marks.evict_below(Lsn::new(13));
+        assert_eq!((evicted(&marks, "a"), evicted(&marks, "b")), (Some(true), Some(false)));
+        marks.lose_all();
+        marks.rewound(Lsn::new(4), Lsn::new(20), first);
+        assert_eq!(marks.reached_by(Lsn::new(4), first), None);
+    }
+
+    #[test]
     fn lost_marks_stay_listed() {
         let mut marks = Marks::default();
-        marks.insert(Location::new(1, 1), mark("a", 1), false);
+        marks.insert(Location::new(1, 1), mark("a", 1), false, Lsn::ORIGIN);
         marks.lose_all();
         assert!(marks.get("a").is_some_and(|entry| entry.lost));
         assert_eq!(marks.at(Lsn::new(1)), None);

@@ -192,6 +192,25 @@ impl Timeline {
         self.marks.was_refused(at)
     }
 
+    /// The moment through which one is reached: the moment itself, or, if it is a marked one that was evicted, a later one whose
+    /// state is the same.
+    #[must_use]
+    pub fn reached_by(&self, lsn: Lsn) -> Lsn {
+        let first = self.first();
+        if lsn >= first { lsn } else { self.marks.reached_by(lsn, first).unwrap_or(lsn) }
+    }
+
+    /// The newest rewind to a marked moment that was read.
+    #[must_use]
+    pub fn stand_in(&self, lsn: Lsn) -> Option<Lsn> {
+        self.marks.reached_by(lsn, self.first())
+    }
+
+    /// The oldest moment that can be reached; none can before the first era.
+    fn first(&self) -> Lsn {
+        self.eras.first().map_or(Lsn::new(u64::MAX), |log| log.era.first)
+    }
+
     /// The name of a mark that was probably meant by a name that no mark has.
     #[must_use]
     pub fn nearest_name(&self, name: &str) -> Option<&str> {

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::map;
 use crate::sync::{AtomicU64, Ordering};
 use crate::types::Timestamp;
 
@@ -23,6 +24,16 @@ impl Clock {
             Self::Manual(clock) => clock.now(),
         }
     }
+
+    /// Nanoseconds that have passed since some moment before the process began, suspended or not. Nobody sets this one, and
+    /// all processes of one start of the machine see the same.
+    pub(crate) fn ticks(&self) -> u64 {
+        match self {
+            Self::System => map::uptime(),
+            // Relaxed: a number that no other memory depends on.
+            Self::Manual(clock) => clock.ticks.load(Ordering::Relaxed),
+        }
+    }
 }
 
 /// A clock for tests. Clones show the same time.
@@ -35,36 +46,43 @@ impl Clock {
 /// assert_eq!(clock.clone().now(), Timestamp::new(7));
 /// ```
 #[derive(Clone, Debug)]
-pub struct ManualClock(Arc<AtomicU64>);
+pub struct ManualClock {
+    time: Arc<AtomicU64>,
+    /// How much has passed, whatever the clock was set to.
+    ticks: Arc<AtomicU64>,
+}
 
 impl ManualClock {
     /// One that stands at this time.
     #[must_use]
     pub fn new(time: Timestamp) -> Self {
-        Self(Arc::new(AtomicU64::new(time.get())))
+        let new = || Arc::new(AtomicU64::new(time.get()));
+        Self { time: new(), ticks: new() }
     }
 
     /// The time it shows.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         // Relaxed, here and below: a number that no other memory depends on.
-        Timestamp::new(self.0.load(Ordering::Relaxed))
+        Timestamp::new(self.time.load(Ordering::Relaxed))
     }
 
-    /// Sets it, also back.
+    /// Sets it, also back. No time passes by that.
     pub fn set(&self, time: Timestamp) {
-        self.0.store(time.get(), Ordering::Relaxed);
+        self.time.store(time.get(), Ordering::Relaxed);
     }
 
     /// Lets time pass.
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        self.time.fetch_add(by, Ordering::Relaxed);
+        self.ticks.fetch_add(by, Ordering::Relaxed);
     }
 }
 
 impl PartialEq for ManualClock {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.time, &other.time)
     }
 }
 

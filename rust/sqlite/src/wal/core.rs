@@ -179,6 +179,7 @@ impl Core {
         let back_filled = self.index.watch().back_filled().max(frozen).max(self.attempted);
         [lsn, root, self.tailed]
             .into_iter()
+            .chain(history.timeline.stand_in(lsn))
             .filter(|moment| history.timeline.canonical(*moment) == root)
             .chain(same)
             .filter_map(|moment| self.runs.frame_of(moment, max_frame))

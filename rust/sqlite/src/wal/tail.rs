@@ -194,7 +194,7 @@ impl Core {
             .timeline
             .marks()
             .filter(|mark| !mark.lost && !mark.evicted)
-            .map(|mark| mark.lsn)
+            .map(|mark| history.timeline.reached_by(mark.lsn))
             .collect();
         drop(history);
         let frames = marks.into_iter().filter_map(|lsn| self.hot_frame(lsn, max_frame));

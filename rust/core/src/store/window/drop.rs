@@ -29,7 +29,7 @@ impl Inner {
     }
 
     /// Drops segments from the beginning, as long as `wanted` says so of the one that goes next, and not past what is
-    /// prepared. The caller has the creation lock. Answers whether any went.
+    /// prepared. The caller has the creation lock. Answers whether any went; an error does not mean that none did.
     pub(in crate::store) fn drop_while(
         &self,
         mut wanted: impl FnMut(u32) -> bool,
@@ -54,12 +54,14 @@ impl Inner {
         manifest::write(&self.dir, self.id, first).map_err(io("write down where the log begins"))?;
         self.control.raise_first(first);
         fault::place("evict: announced");
+        let mut failed = None;
         for id in old..first {
-            self.remove(id).map_err(io("evict a segment"))?;
+            // One that cannot be removed goes when the store is opened; the others need not wait for that.
+            failed = failed.or(self.remove(id).err());
             fault::place("evict: a segment removed");
         }
         self.let_go_of_evicted();
-        Ok(true)
+        failed.map_or(Ok(true), |error| Err(io("evict a segment")(error)))
     }
 
     /// The same, taking the creation lock first.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::age::Present;
 use super::ledger::{Known, Ledger, segment};
 use crate::types::Timestamp;
 
@@ -21,26 +22,24 @@ pub(super) struct Cuts {
 }
 
 /// Says where the log may be cut. `end`: the segment that it ends in. `alive`: whether the thing of this name is still there. The
-/// history of one that is not stays until it is older than the target, if there is room: it may have been moved.
+/// history of one that is not stays until it is older than the target, if there is room: it may have been moved. `young`: an era is, up
+/// to this age.
 pub(super) fn cuts(
     ledger: &Ledger,
-    now: Timestamp,
-    target: Duration,
+    now: Present,
+    (target, young): (Duration, Duration),
     end: u32,
     alive: &dyn Fn(&str) -> bool,
 ) -> Cuts {
-    let since = |before: Duration| {
-        let before = u64::try_from(before.as_nanos()).unwrap_or(u64::MAX);
-        Timestamp::new(now.get().saturating_sub(before))
-    };
     let mut cuts = Cuts { most: end, without_pins: end, by_time: end };
     for (name, known) in newest_of_each(ledger) {
         let alive = alive(name);
-        if !alive && until(ledger, known, now) <= since(target) {
+        if !alive && now.age(now.sight(until(ledger, known, now.time))) >= target {
             continue;
         }
-        let newest = known.eras.partition_point(|era| era.time <= since(YOUNG)).saturating_sub(1);
-        let old = known.eras.partition_point(|era| era.time <= since(target)).saturating_sub(1).min(newest);
+        let before = |age| known.eras.partition_point(|era| now.age(era.seen) >= age).saturating_sub(1);
+        let newest = before(young);
+        let old = before(target).min(newest);
         let pinned = pinned(known);
         let segment_of = |era| known.eras.get(closed(known, era)).map_or(end, |era| era.segment);
         if alive {
@@ -76,7 +75,7 @@ fn newest_of_each(ledger: &Ledger) -> BTreeMap<&str, &Known> {
 /// The oldest era that a pinned mark needs.
 fn pinned(known: &Known) -> usize {
     let pinned = known.marks.values().filter(|mark| mark.pinned && !mark.lost);
-    pinned.filter_map(|mark| known.era_of(mark.lsn)).min().unwrap_or(usize::MAX)
+    pinned.filter_map(|mark| known.era_of(known.reached_by(mark))).min().unwrap_or(usize::MAX)
 }
 
 /// The newest era up to this one that no later one reaches back beyond.

@@ -1,8 +1,10 @@
 //! What eviction has to know of the log: eras, marks and names of all objects, and when which segment began.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::age::{Present, Sighting};
+use super::alike::Alike;
 use crate::error::ReadError;
 use crate::format::object::ObjectBody;
 use crate::format::{CommitBody, DropBody, Engine, EraBody, Kind, MarkBody};
@@ -12,11 +14,16 @@ use crate::types::{Lsn, MarkName, ObjectId, Timestamp};
 /// Flag of a `MARK`: what is needed for it is not evicted.
 pub const PINNED: u8 = 1;
 
+/// Flag of a `MARK` that was carried forward: in place of the adapter's bytes it has the LSN of a later moment with the same state,
+/// through which the mark is reached when its own moment is gone.
+pub const MOVED: u8 = 2;
+
 /// An era that can be reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct EraAt {
     pub(super) lsn: Lsn,
     pub(super) time: Timestamp,
+    pub(super) seen: Sighting,
     pub(super) segment: u32,
     /// The oldest moment of an earlier era without which some moment of this one is not known.
     pub(super) needs: Option<Lsn>,
@@ -31,6 +38,8 @@ pub(super) struct MarkAt {
     pub(super) pinned: bool,
     /// Its newest record.
     pub(super) at: Location,
+    /// Which moment that one says has the same state.
+    pub(super) stand_in: Option<Lsn>,
     /// The segment of the original, which may be gone.
     pub(super) origin: u32,
     /// Only copies of it are left.
@@ -49,7 +58,11 @@ pub(super) struct Known {
     pub(super) marks: BTreeMap<MarkName, MarkAt>,
     /// The place of the newest record that is not carried forward.
     pub(super) newest: Location,
+    /// Of its moments.
+    pub(super) alike: Alike,
     last_commit: Lsn,
+    /// The newest moment.
+    last: Lsn,
 }
 
 /// See the module. Goes on from where it stopped.
@@ -66,14 +79,14 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Reads what was appended since the last time. Images are passed over. Answers whether every record that was committed
     /// before the call has been read: `false` when one before it is in flight.
-    pub(super) fn catch_up(&mut self, store: &Store) -> Result<bool, ReadError> {
+    pub(super) fn catch_up(&mut self, store: &Store, present: Present) -> Result<bool, ReadError> {
         loop {
             let first = store.inner.first();
             if self.segment() < first {
                 *self = Self { read_from: first, ..Self::default() };
             }
             let from = self.segment();
-            match self.read_on(store, first) {
+            match self.read_on(store, first, present) {
                 // Evicted meanwhile: something may have been passed over.
                 Ok(_) if store.inner.first() > from.max(first) => *self = Self::default(),
                 Ok(whole) => return Ok(whole),
@@ -87,9 +100,9 @@ impl Ledger {
     }
 
     /// The same, if nothing is evicted meanwhile. `first`: where the log begins.
-    fn read_on(&mut self, store: &Store, first: u32) -> Result<bool, ReadError> {
+    fn read_on(&mut self, store: &Store, first: u32, present: Present) -> Result<bool, ReadError> {
         for known in self.objects.values_mut() {
-            known.eras.retain(|era| era.segment >= first);
+            known.forget_before(first);
         }
         self.began.retain(|segment, _| *segment >= first);
         let mut cursor = self.cursor;
@@ -101,21 +114,24 @@ impl Ledger {
                 known.newest = at;
             }
             match head.kind {
-                Kind::Object | Kind::Era | Kind::Mark | Kind::Drop => wanted.push((head, at)),
-                // A rewind whose own images are recorded is a commit as well.
-                Kind::Rewind if known.last_commit != head.lsn => wanted.push((head, at)),
+                Kind::Object | Kind::Mark | Kind::Drop => wanted.push((head, at, Lsn::ORIGIN)),
+                Kind::Rewind => wanted.push((head, at, known.last_commit)),
+                Kind::Era => wanted.push((head, at, known.last)),
                 Kind::Commit => {
                     known.last_commit = known.last_commit.max(head.lsn);
                     if let Entry::Vacant(began) = self.began.entry(segment(at)) {
                         began.insert(Timestamp::default());
-                        wanted.push((head, at));
+                        wanted.push((head, at, Lsn::ORIGIN));
                     }
                 }
                 _ => {}
             }
+            if matches!(head.kind, Kind::Commit | Kind::Rewind | Kind::Era) {
+                known.last = known.last.max(head.lsn);
+            }
         })?;
-        for (head, at) in wanted {
-            self.take(store, head, at)?;
+        for (head, at, before) in wanted {
+            self.take(store, (head, at, before), present)?;
         }
         // Only now, when the copies are known: those that were not carried forward are forgotten.
         for known in self.objects.values_mut() {
@@ -130,9 +146,15 @@ impl Ledger {
         segment(self.cursor.next())
     }
 
-    fn take(&mut self, store: &Store, head: Head, at: Location) -> Result<(), ReadError> {
+    /// `before`: of an era the newest moment before it, of a rewind the newest commit.
+    fn take(
+        &mut self,
+        store: &Store,
+        (head, at, before): (Head, Location, Lsn),
+        present: Present,
+    ) -> Result<(), ReadError> {
         if head.kind == Kind::Rewind {
-            self.objects.entry(head.object).or_default().rewind(head);
+            self.objects.entry(head.object).or_default().rewind(head, before);
             return Ok(());
         }
         let body = match store.read(at) {
@@ -156,7 +178,7 @@ impl Ledger {
             }
             Kind::Era => {
                 let body = EraBody::decode(&body).map_err(|error| damaged(&error))?;
-                known.era(head, at, &body);
+                known.era((head, at, before), &body, present);
                 self.began.entry(segment(at)).or_insert(body.time);
             }
             Kind::Mark => {
@@ -174,26 +196,57 @@ impl Ledger {
 }
 
 impl Known {
-    fn era(&mut self, head: Head, at: Location, body: &EraBody) {
+    /// Forgets what was evicted with the segments before this one. Marks stay: their copies may not be read yet.
+    fn forget_before(&mut self, first: u32) {
+        let gone = self.eras.iter().take_while(|era| era.segment < first).count();
+        self.eras.drain(..gone);
+        if let Some(era) = self.eras.first().filter(|_| gone > 0) {
+            let marks: BTreeSet<Lsn> = self.marks.values().map(|mark| mark.lsn).collect();
+            self.alike.forget_below(era.lsn, &|moment| marks.contains(&moment));
+        }
+    }
+
+    fn era(&mut self, (head, at, before): (Head, Location, Lsn), body: &EraBody, present: Present) {
+        // Of the first one that was read it is not known which moment was the newest before it.
+        if !body.broken && !self.eras.is_empty() {
+            self.alike.join(head.lsn, before);
+        }
         if body.broken {
+            self.alike = Alike::default();
             self.eras.clear();
             for mark in self.marks.values_mut() {
                 mark.lost = true;
             }
         }
         let wal = head.key == Engine::Wal.key();
-        self.eras.push(EraAt { lsn: head.lsn, time: body.time, segment: segment(at), needs: None, wal });
+        let seen = present.sight(body.time);
+        self.eras.push(EraAt {
+            lsn: head.lsn,
+            time: body.time,
+            seen,
+            segment: segment(at),
+            needs: None,
+            wal,
+        });
     }
 
     /// `has_original`: if it is a copy, the original was read; it is not there if it was dropped.
     fn mark(&mut self, head: Head, at: Location, body: MarkBody<'_>, has_original: bool) {
         let copy_of = u32::try_from(head.key.get()).unwrap_or(u32::MAX);
-        let lost = self.eras.first().is_none_or(|era| head.lsn < era.lsn);
+        let stand_in = (head.flags & MOVED != 0).then(|| lsn_of(body.note)).flatten();
+        if let Some(stand_in) = stand_in {
+            self.alike.join(head.lsn, stand_in);
+        }
+        let reached_by = stand_in.unwrap_or(head.lsn);
+        let lost = self.eras.first().is_none_or(|era| reached_by < era.lsn);
         let pinned = head.flags & PINNED != 0;
         let (is_copy, origin) = (copy_of != 0, if copy_of == 0 { segment(at) } else { copy_of });
-        let mark = MarkAt { lsn: head.lsn, time: body.time, pinned, at, origin, is_copy, lost };
+        let mark = MarkAt { lsn: head.lsn, time: body.time, pinned, at, stand_in, origin, is_copy, lost };
         match self.marks.get_mut(&body.name) {
-            Some(there) if there.lsn == head.lsn && is_copy => there.at = at,
+            Some(there) if there.lsn == head.lsn && is_copy => {
+                // An older copy stands before the era that this one is about.
+                (there.at, there.stand_in, there.lost) = (at, stand_in, there.lost && lost);
+            }
             Some(there) if there.is_copy && !is_copy => *there = mark,
             // Refused, since the name was taken.
             Some(_) => {}
@@ -204,11 +257,21 @@ impl Known {
         }
     }
 
-    fn rewind(&mut self, head: Head) {
+    /// `last_commit`: a rewind whose own images are recorded is a commit as well.
+    fn rewind(&mut self, head: Head, last_commit: Lsn) {
         let target = Lsn::new(head.key.get());
+        self.alike.join(head.lsn, target);
+        if last_commit == head.lsn {
+            return;
+        }
         if let Some(era) = self.eras.last_mut().filter(|era| era.wal && target < era.lsn) {
             era.needs = Some(era.needs.map_or(target, |needs| needs.min(target)));
         }
+    }
+
+    /// The newest moment with a mark's state.
+    pub(super) fn reached_by(&self, mark: &MarkAt) -> Lsn {
+        if mark.lost { mark.lsn } else { self.alike.newest(mark.lsn) }
     }
 
     /// The index of the era of a moment.
@@ -217,6 +280,42 @@ impl Known {
     }
 }
 
+fn lsn_of(note: &[u8]) -> Option<Lsn> {
+    note.try_into().ok().map(u64::from_le_bytes).map(Lsn::new)
+}
+
 pub(super) fn segment(at: Location) -> u32 {
     u32::try_from(at.segment().get()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Extent, Key};
+
+    /// In the segment that the log begins with stands what was carried forward for an earlier cut.
+    #[test]
+    fn hazard_an_older_copy_of_a_pinned_mark_stands_before_the_first_era() {
+        let mut known = Known::default();
+        let present = Present::at(Timestamp::new(9), 9);
+        let name = MarkName::new("base").unwrap();
+        let copy = |stand_in: u64| {
+            let flags = PINNED | MOVED;
+            let head = Head { flags, ..Head::new(Kind::Mark, ObjectId::new(0), Key::new(1), Lsn::new(3)) };
+            (head, stand_in.to_le_bytes())
+        };
+        let body =
+            |note| MarkBody { time: Timestamp::new(1), extent: Extent::new(1), name: name.clone(), note };
+        let (head, note) = copy(7);
+        known.mark(head, Location::new(5, 64), body(&note), false);
+        let era = EraBody { time: Timestamp::new(5), extent: Extent::new(1), broken: false };
+        let begins = Head::new(Kind::Era, ObjectId::new(0), Engine::Wal.key(), Lsn::new(10));
+        known.era((begins, Location::new(5, 200), Lsn::new(9)), &era, present);
+        known.rewind(Head::new(Kind::Rewind, ObjectId::new(0), Key::new(7), Lsn::new(12)), Lsn::new(12));
+        let (head, note) = copy(12);
+        known.mark(head, Location::new(5, 400), body(&note), false);
+        let mark = known.marks.get(&name).unwrap();
+        assert!(mark.pinned && !mark.lost);
+        assert_eq!(known.reached_by(mark), Lsn::new(12));
+    }
 }

@@ -42,8 +42,8 @@ pub(crate) fn read(dir: &Path) -> Result<(u32, Option<[u8; 16]>), OpenError> {
     }
 }
 
-/// Says on disk which segment the log begins with. The caller has the creation lock.
-pub(super) fn write(dir: &Path, store: [u8; 16], first: u32) -> io::Result<()> {
+/// The file's bytes.
+pub(crate) fn encode(store: [u8; 16], first: u32) -> [u8; LEN] {
     let mut bytes = [0; LEN];
     put(&mut bytes, 0, &MAGIC);
     put(&mut bytes, 8, &VERSION.to_le_bytes());
@@ -52,6 +52,12 @@ pub(super) fn write(dir: &Path, store: [u8; 16], first: u32) -> io::Result<()> {
     put(&mut bytes, FIRST, &u64::from(first).to_le_bytes());
     let hash = bytes.get(..HASH).map_or(0, xxh3_64);
     put(&mut bytes, HASH, &hash.to_le_bytes());
+    bytes
+}
+
+/// Says on disk which segment the log begins with. The caller has the creation lock.
+pub(super) fn write(dir: &Path, store: [u8; 16], first: u32) -> io::Result<()> {
+    let bytes = encode(store, first);
     let temporary = dir.join(TEMPORARY);
     let mut file = File::create(&temporary)?;
     file.write_all(&bytes)?;

@@ -1,5 +1,7 @@
 //! How far back the store reaches: eras, and what goes from the beginning of the log (`rust/docs/window.md`).
 
+mod age;
+mod alike;
 mod drop;
 mod era;
 mod keep;
@@ -8,8 +10,10 @@ pub(crate) mod manifest;
 mod prepare;
 mod status;
 mod thread;
+mod urgent;
 
-pub use ledger::PINNED;
+pub use ledger::{MOVED, PINNED};
 pub use status::{Pin, Window, WindowState};
 pub(crate) use thread::Keeping;
 pub use thread::WindowHold;
+pub(in crate::store) use urgent::Unfit;

@@ -2,21 +2,31 @@
 
 use std::time::Duration;
 
-use super::keep::{Cuts, cuts};
-use super::ledger::{Ledger, PINNED, segment};
+use super::age::Present;
+use super::keep::{Cuts, YOUNG, cuts};
+use super::ledger::{Known, Ledger, MOVED, MarkAt, PINNED, segment};
+use super::urgent::Unfit;
 use crate::error::{AppendError, ReadError, SyncError};
 use crate::fault;
-use crate::format::Kind;
+use crate::format::{Kind, MarkBody};
 use crate::map::Held;
 use crate::store::handle::Inner;
-use crate::store::{Head, Store, locks};
-use crate::types::Key;
+use crate::store::{Head, Location, Store, locks};
+use crate::types::{Key, Lsn};
 
 /// Marks of an object that are carried forward; older ones are forgotten.
 const MOST_MARKS: usize = 1000;
 
 /// Whether the thing that an object is named after is still there.
 pub(crate) type Alive = dyn Fn(&str) -> bool + Send + Sync;
+
+/// What came of a look for something to evict.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Outcome {
+    pub(super) evicted: bool,
+    /// There may be something in a moment: somebody else is evicting, or an era is too young yet.
+    pub(super) soon: bool,
+}
 
 impl Store {
     /// Evicts what is older than the window's target, and what there is no room for; prepares what may have to go next. Answers
@@ -26,28 +36,40 @@ impl Store {
     /// # Errors
     /// When the log cannot be read or written. What can be reached stays so.
     pub fn evict_some(&self, alive: &dyn Fn(&str) -> bool) -> Result<bool, AppendError> {
+        let outcome = self.evict_for(self.inner.reserve(), alive)?;
+        Ok(outcome.evicted)
+    }
+
+    /// The same, so that there is this much room.
+    pub(super) fn evict_for(&self, room: u64, alive: &dyn Fn(&str) -> bool) -> Result<Outcome, AppendError> {
         let inner = &self.inner;
         if inner.forked() {
             return Err(AppendError::Forked);
         }
         let io = |source| AppendError::Io { action: "lock the window", source };
         let Some(_lock) = Held::take(&inner.lock_path(), locks::WINDOW, Duration::ZERO).map_err(io)? else {
-            return Ok(false);
+            return Ok(Outcome { evicted: false, soon: true });
         };
+        let _unfit = Unfit::evicting();
         inner.let_go_of_evicted();
         let mut ledger = inner.keeping.ledger();
-        ledger.catch_up(self).map_err(unreadable)?;
-        let mut cuts = self.cuts(&ledger, alive);
-        if inner.first().max(inner.control.ready()) < cuts.most
-            && let Some(now) = self.prepare(&mut ledger, alive)?
+        let present = inner.advance_ages();
+        ledger.catch_up(self, present).map_err(unreadable)?;
+        let mut cuts = self.cuts(&ledger, (present, YOUNG), alive);
+        let soon = self.cuts(&ledger, (present, Duration::ZERO), alive).most > cuts.most;
+        let ready = inner.first().max(inner.control.ready());
+        // Also of what may go already: somebody may have come back to a mark there since.
+        let moved =
+            ledger.objects.values().any(|known| known.marks.values().any(|mark| known.moves(mark, ready)));
+        if (moved || ready < cuts.most)
+            && let Some((now, cut)) = self.prepare(&mut ledger, present, alive)?
         {
             cuts = now;
             fault::place("evict: synced");
-            inner.control.raise_ready(cuts.most);
+            inner.control.raise_ready(cut);
             fault::place("evict: ready");
         }
         drop(ledger);
-        let reserve = inner.reserve();
         let limit = inner.limit();
         let mut used = self.room().used;
         inner.control.set_wanted(0);
@@ -56,60 +78,79 @@ impl Store {
                 used = used.saturating_sub(inner.len_on_disk(id).unwrap_or(0));
                 return true;
             }
-            let wanted = used.saturating_add(reserve) > limit && id < cuts.most;
+            let wanted = used.saturating_add(room) > limit && id < cuts.most;
             if wanted {
                 used = used.saturating_sub(inner.len_on_disk(id).unwrap_or(0));
             }
             wanted
         })?;
-        if used.saturating_add(reserve) > limit && cuts.without_pins < inner.control.current() {
+        if used.saturating_add(room) > limit && cuts.without_pins < inner.control.current() {
             // Only a new era helps.
             inner.control.set_wanted(cuts.without_pins.saturating_add(1));
         }
-        Ok(evicted)
+        Ok(Outcome { evicted, soon })
     }
 
     /// Where the log may be cut now.
-    pub(super) fn cuts(&self, ledger: &Ledger, alive: &dyn Fn(&str) -> bool) -> Cuts {
+    pub(super) fn cuts(
+        &self,
+        ledger: &Ledger,
+        (present, young): (Present, Duration),
+        alive: &dyn Fn(&str) -> bool,
+    ) -> Cuts {
         let inner = &self.inner;
         let end = ledger.segment().max(1);
-        let mut found = cuts(ledger, inner.now(), inner.target(), end, alive);
+        let mut found = cuts(ledger, present, (inner.target(), young), end, alive);
         for cut in [&mut found.most, &mut found.without_pins, &mut found.by_time] {
             *cut = (*cut).min(end);
         }
         found
     }
 
-    /// Appends once more what would go with the segments before a cut and must not, and has it on disk. Answers the cut. `None`:
-    /// somebody is in the midst of a record, and what is behind it is not known.
+    /// Appends once more what would go with the segments before a cut and must not, and has it on disk. Answers how far the log may
+    /// be cut, and the segment that it was prepared for, which may be one that was before. `None`: somebody is in the midst of a
+    /// record, and what is behind it is not known.
     fn prepare(
         &self,
         ledger: &mut Ledger,
+        present: Present,
         alive: &dyn Fn(&str) -> bool,
-    ) -> Result<Option<Cuts>, AppendError> {
+    ) -> Result<Option<(Cuts, u32)>, AppendError> {
         // What names mean now they go on to mean until the copies are there.
         let names = self.lock_registration()?;
-        if !ledger.catch_up(self).map_err(unreadable)? {
+        if !ledger.catch_up(self, present).map_err(unreadable)? {
             return Ok(None);
         }
-        let cuts = self.cuts(ledger, alive);
-        let cut = cuts.most;
+        let cuts = self.cuts(ledger, (present, YOUNG), alive);
+        let ready = self.inner.first().max(self.inner.control.ready());
+        let cut = ready.max(cuts.most);
+        // Else only what is to be said of marks that were rewound to.
+        let all = ready < cut;
         let mut again = Vec::new();
         for (object, known) in &ledger.objects {
-            if let Some((_, at)) = known.name.as_ref().filter(|(_, at)| segment(*at) < cut) {
-                again.push((Head::new(Kind::Object, *object, Key::new(0), crate::types::Lsn::ORIGIN), *at));
+            if let Some((_, at)) = known.name.as_ref().filter(|(_, at)| all && segment(*at) < cut) {
+                again.push((Head::new(Kind::Object, *object, Key::new(0), Lsn::ORIGIN), *at, None));
             }
-            let mut marks: Vec<_> = known.marks.values().filter(|mark| segment(mark.at) < cut).collect();
-            marks.sort_by_key(|mark| (mark.time, mark.at));
+            let goes = |mark: &&MarkAt| known.moves(mark, cut) || all && segment(mark.at) < cut;
+            let mut marks: Vec<_> = known.marks.values().filter(goes).collect();
+            // Those last that must stay above all.
+            marks.sort_by_key(|mark| (mark.pinned, known.is_kept(mark, cut), mark.time, mark.at));
             for mark in marks.iter().skip(marks.len().saturating_sub(MOST_MARKS)) {
-                let flags = if mark.pinned { PINNED } else { 0 };
+                let stand_in = Some(known.reached_by(mark)).filter(|_| known.moves(mark, cut));
+                let moved = if stand_in.or(mark.stand_in).is_some() { MOVED } else { 0 };
+                let flags = moved | if mark.pinned { PINNED } else { 0 };
                 let head =
                     Head { flags, ..Head::new(Kind::Mark, *object, Key::new(mark.origin.into()), mark.lsn) };
-                again.push((head, mark.at));
+                again.push((head, mark.at, stand_in));
             }
         }
-        for (head, at) in again {
-            let body = self.read(at).map_err(unreadable)?.body;
+        for (head, at, stand_in) in again {
+            let mut body = self.read(at).map_err(unreadable)?.body;
+            if let Some(stand_in) = stand_in {
+                let stand_in = stand_in.get().to_le_bytes();
+                let mark = MarkBody::decode(&body).map_err(|error| damaged(at, &error))?;
+                body = MarkBody { note: &stand_in, ..mark }.encode();
+            }
             self.append(head, &[&body])?;
             fault::place("evict: one carried");
         }
@@ -119,7 +160,28 @@ impl Store {
             SyncError::Forked => AppendError::Forked,
             SyncError::Io { action, source } => AppendError::Io { action, source },
         })?;
-        Ok(Some(cuts))
+        Ok(Some((cuts, cut)))
+    }
+}
+
+impl Known {
+    /// Whether it has to be said of a mark through which later moment it is reached, if the log is cut there.
+    fn moves(&self, mark: &MarkAt, cut: u32) -> bool {
+        let newest = self.reached_by(mark);
+        newest != mark.lsn
+            && Some(newest) != mark.stand_in
+            && !self.is_at_or_behind(mark.lsn, cut)
+            && !mark.stand_in.is_some_and(|stand_in| self.is_at_or_behind(stand_in, cut))
+    }
+
+    /// Whether a mark can be reached if the log is cut there.
+    fn is_kept(&self, mark: &MarkAt, cut: u32) -> bool {
+        !mark.lost && self.is_at_or_behind(self.reached_by(mark), cut)
+    }
+
+    /// Whether a moment's era begins in this segment or a later one.
+    fn is_at_or_behind(&self, lsn: Lsn, cut: u32) -> bool {
+        self.era_of(lsn).and_then(|era| self.eras.get(era)).is_some_and(|era| era.segment >= cut)
     }
 }
 
@@ -128,6 +190,10 @@ impl Inner {
     pub(in crate::store) fn reserve(&self) -> u64 {
         2 * self.longest().min(self.options.max_segment)
     }
+}
+
+fn damaged(at: Location, error: &dyn std::fmt::Display) -> AppendError {
+    AppendError::Damaged { what: format!("at {at}: {error}") }
 }
 
 fn unreadable(error: ReadError) -> AppendError {

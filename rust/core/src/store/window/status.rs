@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::keep::YOUNG;
 use super::ledger::{Known, Ledger};
 use crate::error::AppendError;
 use crate::segment;
@@ -65,7 +66,7 @@ impl Store {
     pub fn pins(&self) -> Vec<Pin> {
         let inner = &self.inner;
         let mut ledger = inner.keeping.ledger();
-        if inner.forked() || ledger.catch_up(self).is_err() {
+        if inner.forked() || ledger.catch_up(self, inner.present()).is_err() {
             return Vec::new();
         }
         ledger.objects.values().flat_map(|known| inner.pins(known)).collect()
@@ -81,7 +82,8 @@ impl Store {
             return Err(AppendError::Forked);
         }
         let mut ledger = inner.keeping.ledger();
-        let read = ledger.catch_up(self);
+        let present = inner.present();
+        let read = ledger.catch_up(self, present);
         read.map_err(|error| AppendError::Damaged { what: error.to_string() })?;
         let room = self.room();
         let target = inner.target();
@@ -90,8 +92,9 @@ impl Store {
         let earliest = known.and_then(|known| known.eras.first()).map(|era| (era.lsn, era.time));
         let since = |time: Timestamp| Duration::from_nanos(now.get().saturating_sub(time.get()));
         let actual = earliest.map_or(Duration::ZERO, |(_, time)| since(time));
-        let short = room.used.saturating_add(inner.longest().min(inner.options.max_segment)) > room.limit;
-        let cuts = self.cuts(&ledger, alive);
+        let next = inner.longest().min(inner.options.max_segment) + inner.left_to_evictions();
+        let short = room.used.saturating_add(next) > room.limit;
+        let cuts = self.cuts(&ledger, (present, YOUNG), alive);
         let state = if self.broken(object).is_some() {
             WindowState::Stopped
         } else if short && cuts.most <= inner.first() && inner.is_nearly_full(&room) {
@@ -119,7 +122,8 @@ impl Inner {
         let current = self.control.current();
         let size = self.len_on_disk(current).unwrap_or(0);
         let end = u64::from(self.control.hint(current).unwrap_or(0));
-        room.limit.saturating_sub(room.used) + size.saturating_sub(end) < size / 4
+        let left = room.limit.saturating_sub(self.left_to_evictions()).saturating_sub(room.used);
+        left + size.saturating_sub(end) < size / 4
     }
 
     fn forecast(
@@ -156,7 +160,7 @@ impl Inner {
         let pinned = known.marks.iter().filter(|(_, mark)| mark.pinned && !mark.lost);
         let mut pins: Vec<(Location, Pin)> = pinned
             .filter_map(|(name, mark)| {
-                let era = known.eras.get(known.era_of(mark.lsn)?)?;
+                let era = known.eras.get(known.era_of(known.reached_by(mark))?)?;
                 let bytes = self.bytes_between(era.segment, newest);
                 Some((mark.at, Pin { name: name.clone(), lsn: mark.lsn, time: mark.time, bytes }))
             })

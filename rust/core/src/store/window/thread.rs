@@ -1,6 +1,6 @@
 //! The thread that keeps the window.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use super::keep::YOUNG;
@@ -19,11 +19,12 @@ const SELDOM: u32 = 60;
 const LOOK: Duration = Duration::from_millis(500);
 
 /// What a process does for the window.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Keeping {
     /// Asked to look by `true`.
     background: Background<bool>,
     ledger: Mutex<Ledger>,
+    alive: OnceLock<Arc<Alive>>,
 }
 
 /// While it is there, nothing is evicted, by whomever: for who reads old records for long.
@@ -35,11 +36,17 @@ pub struct WindowHold {
 
 impl Store {
     /// Keeps the window from now on, in the background, until the store is closed: see [`evict_some`](Self::evict_some). Does nothing if it
-    /// is under way. Without a thread only who finds no room evicts.
+    /// is under way. Without a thread only who finds no room evicts. Where room is short something is evicted before this returns.
     pub fn keep_window(&self, alive: Arc<Alive>) {
         let inner = &self.inner;
         if inner.forked() {
             return;
+        }
+        let alive = inner.keeping.alive.get_or_init(|| alive).clone();
+        let room = self.room();
+        if room.used.saturating_add(inner.reserve()) > room.limit {
+            // As a power cut may leave it: as long as there is room for what an eviction appends.
+            let _ = self.evict_some(&*alive);
         }
         let store = Arc::downgrade(inner);
         let _ = inner.keeping.background.start("dbrewind-window", move |wishes| run(wishes, &store, &alive));
@@ -61,9 +68,20 @@ impl Store {
     }
 }
 
+impl std::fmt::Debug for Keeping {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keeping").field("background", &self.background).finish_non_exhaustive()
+    }
+}
+
 impl Keeping {
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What says whether a thing is still there, if somebody keeps the window.
+    pub(super) fn alive(&self) -> Option<&Arc<Alive>> {
+        self.alive.get()
     }
 
     /// The log has moved on to another segment, or an era has begun.
