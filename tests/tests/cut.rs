@@ -12,10 +12,35 @@ fn campaign(own: u64, journal: &str) {
         seed: seed::base(own),
         binary: Path::new(env!("CARGO_BIN_EXE_crash")).to_owned(),
         journal: Some(journal.to_owned()),
+        limit: None,
         verbose: false,
     });
     eprintln!("{summary:#?}");
     assert!(summary.rewinds > 0, "nothing was compared");
+}
+
+fn evictions(own: u64, journal: &str) {
+    let summary = run(&Options {
+        cuts: seed::rounds(60),
+        each: 20,
+        seed: seed::base(own),
+        binary: Path::new(env!("CARGO_BIN_EXE_crash")).to_owned(),
+        journal: Some(journal.to_owned()),
+        limit: Some(1 << 20),
+        verbose: false,
+    });
+    eprintln!("{summary:#?}");
+    assert!(summary.in_eviction > 0 && summary.rewinds + summary.lost > 0, "nothing was compared");
+}
+
+#[test]
+fn the_power_goes_while_the_beginning_is_evicted_in_wal_mode() {
+    evictions(0x4557, "wal");
+}
+
+#[test]
+fn the_power_goes_while_the_beginning_is_evicted_in_delete_mode() {
+    evictions(0x4544, "delete");
 }
 
 #[test]

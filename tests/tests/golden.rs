@@ -129,6 +129,17 @@ fn one_has_sealed_segments() {
 }
 
 #[test]
+fn one_was_cut_by_eviction() {
+    let cut: Vec<PathBuf> =
+        folders().into_iter().filter(|folder| folder.join(STORE).join("window").exists()).collect();
+    assert!(!cut.is_empty());
+    for folder in cut {
+        assert!(!folder.join(STORE).join("0000000000000001.seg").exists());
+        assert!(story(&folder).contains("evicted: true") && story(&folder).contains("stand_in: Some"));
+    }
+}
+
+#[test]
 #[ignore = "writes the golden stores of a new version of the format"]
 fn write_the_golden_stores_of_this_version() {
     write(&golden().join(FORMAT_VERSION.to_string()));

@@ -1,6 +1,6 @@
 //! The kill campaigns, the power cuts, and the processes they are done to.
 //!
-//! `crash [--kills N | --cuts N | --appends N] [--seed S] [--journal MODE] [--faults N] [--verbose]`
+//! `crash [--kills N | --cuts N | --appends N] [--seed S] [--journal MODE] [--faults N] [--limit BYTES] [--verbose]`
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use dbrewind_testkit::{append, cut};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
-    let (mut cuts, mut appends) = (None, None);
+    let (mut cuts, mut appends, mut limit) = (None, None, None);
     let mut options = Options {
         kills: 500,
         seed: 0x6b69_6c6c_0000,
@@ -40,6 +40,7 @@ fn main() -> ExitCode {
             },
             "--appends" => appends = Some(number(&value())),
             "--kills" => options.kills = number(&value()),
+            "--limit" => limit = Some(number(&value())),
             "--cuts" => cuts = Some(number(&value())),
             "--seed" => options.seed = number(&value()),
             "--journal" => options.journal = Some(value()),
@@ -50,7 +51,7 @@ fn main() -> ExitCode {
     }
     if let Some(cuts) = cuts {
         let Options { seed, binary, journal, verbose, .. } = options;
-        let options = cut::Options { cuts, each: 40, seed, binary, journal, verbose };
+        let options = cut::Options { cuts, each: 40, seed, binary, journal, limit, verbose };
         println!("{:#?}", cut::run(&options));
         return ExitCode::SUCCESS;
     }

@@ -47,6 +47,12 @@ pub fn forge_segment_header(store: [u8; 16], id: u64, size: u64) -> Vec<u8> {
     SegmentHeader { store, id, size }.encode().to_vec()
 }
 
+/// The file `window` with the right hash.
+#[must_use]
+pub fn forge_window(store: [u8; 16], first: u32) -> Vec<u8> {
+    crate::store::manifest::encode(store, first).to_vec()
+}
+
 /// The header of a control file with the right hash.
 #[must_use]
 pub fn forge_control_header(store: [u8; 16], boot: [u8; 16]) -> Vec<u8> {

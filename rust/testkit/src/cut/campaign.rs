@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::allowed::{Allowed, Syncs, events};
 use super::disk::{Cut, Disk, Files};
-use super::trace;
+use super::trace::{self, Entry, Op};
 use crate::kill::Life;
 use crate::kill::content::{Eye, SCHEMA, change, check};
 use crate::kill::event::{Event, State, Step};
@@ -29,6 +29,8 @@ pub struct Options {
     pub binary: PathBuf,
     /// Only this journal mode.
     pub journal: Option<String>,
+    /// Most bytes of the store: small enough for lives in which its beginning is evicted.
+    pub limit: Option<u64>,
     /// Tell each cut.
     pub verbose: bool,
 }
@@ -42,10 +44,14 @@ pub struct Summary {
     pub in_rewind: u64,
     /// Cuts in the midst of a commit.
     pub in_commit: u64,
+    /// Cuts while something was evicted.
+    pub in_eviction: u64,
     /// Marks that were there afterwards.
     pub kept: u64,
     /// Marks that were refused afterwards.
     pub lost: u64,
+    /// Marks that were listed as evicted.
+    pub evicted: u64,
     /// Rewinds to kept marks, all compared.
     pub rewinds: u64,
 }
@@ -132,7 +138,7 @@ impl<'a> Scene<'a> {
             synchronous: *rng.pick(&[1, 2]),
             // With less SQLite promises no sound database in the rollback modes.
             application: if wal { *rng.pick(&[1, 2]) } else { 2 },
-            steps: 20 + rng.below(60),
+            steps: if options.limit.is_some() { 120 + rng.below(120) } else { 20 + rng.below(60) },
             segments: *rng.pick(&[
                 None,
                 Some((4 << 10, 16 << 10)),
@@ -163,6 +169,7 @@ impl<'a> Scene<'a> {
             interludes: true,
             company: false,
             segments: plan.segments,
+            limit: options.limit,
             marks: "{}".to_owned(),
         };
         let trace = folder.path().join("trace");
@@ -200,6 +207,7 @@ impl<'a> Scene<'a> {
             Some(Event::Try(Step::Commit(..))) => summary.in_commit += 1,
             _ => {}
         }
+        summary.in_eviction += u64::from(self.evictions().any(|(from, to)| (from..=to).contains(&at)));
         let told = format!("{} after {:?}", cut.told, allowed.last);
         if self.options.verbose {
             eprintln!("{told}");
@@ -210,6 +218,11 @@ impl<'a> Scene<'a> {
 
     /// Anywhere, in the midst of a rewind, where the recording ends, or while somebody else writes.
     fn moment(&mut self) -> usize {
+        let evictions: Vec<_> = self.evictions().collect();
+        if !evictions.is_empty() && self.rng.below(3) > 0 {
+            let (from, to) = *self.rng.pick(&evictions);
+            return from + self.rng.index(to - from + 1);
+        }
         let choice = self.rng.below(10);
         let stretches = self.events.windows(2).filter(|pair| match pair[0].1 {
             Event::Try(Step::Rewind(..)) => choice < 3,
@@ -225,6 +238,16 @@ impl<'a> Scene<'a> {
             false => *self.rng.pick(&stretches),
         };
         from + self.rng.index(to - from + 1)
+    }
+
+    /// From the first byte of the file that says where the log begins to some way past its new name, segment after segment goes.
+    fn evictions(&self) -> impl Iterator<Item = (usize, usize)> {
+        let entries = &self.disk.entries;
+        let named = |entry: &Entry| entry.op == Op::Rename && entry.text().ends_with("/window");
+        let renames = entries.iter().enumerate().filter(move |(_, entry)| named(entry));
+        let first = self.disk.opened(NAME) + 1;
+        let around = |(at, _): (usize, &Entry)| (at.saturating_sub(6), (at + 12).min(entries.len()));
+        renames.map(around).filter(move |(from, _)| *from >= first)
     }
 
     /// Makes the folder what the disk is. The database stays the same file, as it would.
@@ -309,6 +332,7 @@ impl<'a> Scene<'a> {
             wal_limit: self.plan.wal_limit,
             synchronous: self.plan.synchronous,
             segments: self.plan.segments,
+            limit: self.options.limit,
             ..Recording::default()
         };
         match recorder.attach(&self.live.join(NAME), options) {
@@ -330,7 +354,7 @@ impl<'a> Scene<'a> {
         let answer = recorder.rewind(&name, 5000);
         let after = self.eye.state();
         match answer {
-            Answer::Rewound { .. } if !lost => {
+            Answer::Rewound { .. } if !lost && row[3] != "evicted" => {
                 if after != *state {
                     return Err(format!("{name} is {state:?}, found {after:?}"));
                 }
@@ -338,6 +362,14 @@ impl<'a> Scene<'a> {
                 summary.kept += 1;
                 summary.rewinds += 1;
             }
+            other if row[3] == "evicted" && other.is_dbr(27) => {
+                if before != after {
+                    return Err(format!("a refused rewind changed {before:?} to {after:?}"));
+                }
+                summary.evicted += 1;
+            }
+            // The rewinds to other marks take room as well.
+            other if self.options.limit.is_some() && other.is_dbr(27) && before == after => {}
             other if lost && other.is_dbr(11) => {
                 if before != after {
                     return Err(format!("a refused rewind changed {before:?} to {after:?}"));

@@ -1,4 +1,4 @@
-//! Targets `store` and `sealed`: a sound store is damaged as the input says, then opened, read, written to and opened again.
+//! Targets `store`, `sealed` and `window`: a sound store is damaged as the input says, then opened, read, written to and opened again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dbrewind_core::fuzzing::{
-    Forged, forge_control_header, forge_record, forge_sealed, forge_segment_header, forge_word, questions,
+    Forged, forge_control_header, forge_record, forge_sealed, forge_segment_header, forge_window, forge_word,
+    questions,
 };
 use dbrewind_core::{Code, Cursor, Head, Key, Kind, Location, Lsn, ObjectId, Store, Timeline};
 
-use super::folder::{OPTIONS, Sound, scratch, sound, sound_sealed};
+use super::folder::{OPTIONS, Sound, scratch, sound, sound_cut, sound_sealed};
 
 /// What the machine calls itself since it was started; any other id is from before.
 const OTHER_BOOT: [u8; 16] = [0xb0; 16];
@@ -48,6 +49,15 @@ pub fn sealed(data: &[u8]) {
     damaged(data, sound_sealed(), &|input, files, forged| match input.byte() % 4 {
         0 => step(input, files, forged),
         _ => step_sealed(input, files, forged),
+    });
+}
+
+/// The same with stores whose beginning was evicted.
+pub fn window(data: &[u8]) {
+    damaged(data, sound_cut(), &|input, files, forged| match input.byte() % 4 {
+        0 => step(input, files, forged),
+        1 => step_sealed(input, files, forged),
+        _ => step_window(input, files),
     });
 }
 
@@ -218,6 +228,42 @@ fn step_sealed(
     }
 }
 
+/// One piece of damage of the file that says where the log begins, or what an eviction that was killed leaves.
+fn step_window(input: &mut Input<'_>, files: &mut BTreeMap<String, Vec<u8>>) {
+    let window = files.get("window").cloned().unwrap_or_default();
+    let at = input.below(window.len());
+    let mut changed = window.clone();
+    match input.byte() % 8 {
+        0 => {
+            let mask = input.byte();
+            changed.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= mask);
+        }
+        1 => changed.truncate(at),
+        2 => put(&mut changed, at, input.bytes(16)),
+        3 => changed.extend_from_slice(input.bytes(8)),
+        4 => {
+            files.remove("window");
+            return;
+        }
+        5 => {
+            // A segment that was not removed yet, or somebody else's.
+            let names: Vec<String> = files.keys().filter(|name| name.contains(".seg")).cloned().collect();
+            let from = names.get(input.below(names.len())).and_then(|name| files.get(name)).cloned();
+            let ending = if input.byte().is_multiple_of(3) { "zst" } else { "seg" };
+            files.insert(format!("{:016x}.{ending}", input.byte() % 8), from.unwrap_or_default());
+            return;
+        }
+        // One that is right, and says something else.
+        kind => {
+            let mut id: [u8; 16] = window.get(16..32).and_then(|id| id.try_into().ok()).unwrap_or([7; 16]);
+            id[0] ^= u8::from(kind == 7 && input.byte().is_multiple_of(2));
+            changed = forge_window(id, u32::from(input.byte() % 12));
+        }
+    }
+    let name = if input.byte().is_multiple_of(5) { "window.tmp" } else { "window" };
+    files.insert(name.to_owned(), changed);
+}
+
 fn put(bytes: &mut [u8], at: usize, piece: &[u8]) {
     bytes.iter_mut().skip(at).zip(piece).for_each(|(to, from)| *to = *from);
 }
@@ -314,12 +360,22 @@ fn read_all(store: &Store, sound: &Sound, forged: &BTreeSet<(u64, u32)>) {
     }
 }
 
+/// Whether a whole file `window`, which names a segment that is there, says that this one was evicted.
+fn said_evicted(files: &BTreeMap<String, Vec<u8>>, name: &str) -> bool {
+    let window = files.get("window").filter(|bytes| bytes.len() == 48);
+    let first = window.and_then(|bytes| bytes.get(32..40)).and_then(|first| first.try_into().ok());
+    let first = first.map_or(0, u64::from_le_bytes);
+    let is_there = ["seg", "zst"].iter().any(|ending| files.contains_key(&format!("{first:016x}.{ending}")));
+    is_there && name.get(..16).and_then(|id| u64::from_str_radix(id, 16).ok()).is_some_and(|id| id < first)
+}
+
 /// A store that is refused is left alone: but for reservations of the dead, which may have been given up.
 fn unchanged(dir: &Path, files: &BTreeMap<String, Vec<u8>>) {
     for (name, bytes) in files.iter().filter(|(name, _)| name.ends_with(".seg")) {
         let Ok(now) = fs::read(dir.join(name)) else {
             // Its sealed file was there, and whole.
-            assert!(dir.join(name.replace(".seg", ".zst")).exists(), "{name} is gone");
+            let sealed = dir.join(name.replace(".seg", ".zst")).exists();
+            assert!(sealed || said_evicted(files, name), "{name} is gone");
             continue;
         };
         assert_eq!(now.len(), bytes.len(), "{name}");

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use dbrewind_core::{
-    CommitBody, Cursor, Engine, EraBody, Extent, Head, Key, Kind, Location, Lsn, MarkBody, MarkName,
-    ObjectId, Record, RewindBody, Store, StoreOptions, Timestamp,
+    Clock, CommitBody, Cursor, Engine, EraBody, Extent, Head, Key, Kind, Location, Lsn, ManualClock,
+    MarkBody, MarkName, ObjectId, Record, RewindBody, Store, StoreOptions, Timestamp,
 };
 
 /// Small segments: a few records fill one.
@@ -49,6 +50,43 @@ pub(super) fn sound_sealed() -> &'static [Sound; 3] {
         let first = "0000000000000001.seg";
         both.files.insert(first.to_owned(), raw.remove(first).expect("a segment"));
         [all.0, some.0, both]
+    })
+}
+
+/// Stores whose beginning was evicted: in either kind of era, one with sealed segments.
+pub(super) fn sound_cut() -> &'static [Sound; 3] {
+    static SOUND: OnceLock<[Sound; 3]> = OnceLock::new();
+    SOUND.get_or_init(|| {
+        [(Engine::Wal, false), (Engine::Rollback, false), (Engine::Wal, true)].map(|(engine, seal)| {
+            let folder = tempfile::tempdir().expect("a folder");
+            let clock = ManualClock::new(Timestamp::new(1 << 60));
+            let clocked = Clock::Manual(clock.clone());
+            let store = Store::open_by(folder.path(), &OPTIONS, clocked).expect("a new store");
+            write(&store, engine, 9);
+            // A second era, which begins with the state of a mark; the first one's is older than the window.
+            let lsn = Lsn::new(20);
+            let body = EraBody { time: clock.now(), extent: Extent::new(9), broken: false };
+            let object = ObjectId::new(0);
+            let era = Head::new(Kind::Era, object, engine.key(), lsn);
+            store.append(era, &[&body.encode()]).expect("room");
+            let commit = CommitBody { time: clock.now(), extent: Extent::new(9) };
+            let image = if engine == Engine::Wal { Kind::After } else { Kind::Before };
+            store.append(Head::new(image, object, Key::new(3), Lsn::new(21)), &[&[9; 600]]).expect("room");
+            store
+                .append(Head::new(Kind::Commit, object, Key::new(0), Lsn::new(21)), &[&commit.encode()])
+                .expect("room");
+            store.raise_last_lsn(object, Lsn::new(21));
+            clock.advance(Duration::from_secs(100 * 3600));
+            assert!(store.evict_some(&|_| true).expect("evicted"), "nothing was evicted");
+            for n in 0..30_u64 {
+                let head = Head::new(Kind::Note, object, Key::new(5), Lsn::new(21));
+                store.append(head, &[&n.to_le_bytes(), &[7; 600]]).expect("room");
+            }
+            while seal && store.seal_some().expect("sealed").is_some() {}
+            let records = records(&store);
+            drop(store);
+            Sound { files: files(folder.path()), records }
+        })
     })
 }
 

@@ -7,19 +7,20 @@ mod folder;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub use damage::{sealed, store};
+pub use damage::{sealed, store, window};
 
 /// A function that takes any bytes.
 pub type Target = fn(&[u8]);
 
 /// All targets, by the name of their corpus.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("format", dbrewind_core::fuzzing::decoders),
     ("timeline", dbrewind_core::fuzzing::history),
     ("sqlite", dbrewind_sqlite::fuzzing::decoders),
     ("keeper", dbrewind_keeper::fuzzing::decoders),
     ("store", store),
     ("sealed", sealed),
+    ("window", window),
 ];
 
 /// The committed inputs of a target, in order of their names.

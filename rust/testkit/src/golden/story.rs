@@ -87,10 +87,15 @@ fn history(store: &Store, object: ObjectId, present: &[u8], told: &mut Told) -> 
     let marks: Vec<_> = timeline.marks().cloned().collect();
     for mark in &marks {
         // What a mark says since the first stories were written is left out where it says nothing.
-        line(out, &format!("  {mark:?}").replace(", evicted: false, pinned: false", ""));
+        let told = format!("  {mark:?}").replace(", evicted: false, pinned: false", "");
+        let moved = timeline.reached_by(mark.lsn) != mark.lsn;
+        match told.split_once(", stand_in: ") {
+            Some((told, _)) if !moved => line(out, &format!("{told} }}")),
+            _ => line(out, &told),
+        }
     }
-    for mark in marks.iter().filter(|mark| !mark.lost) {
-        let state = state(store, &timeline, mark.lsn, present)?;
+    for mark in marks.iter().filter(|mark| !mark.lost && !mark.evicted) {
+        let state = state(store, &timeline, timeline.reached_by(mark.lsn), present)?;
         let text = format!("  state at {} has {} bytes {:016x}", mark.lsn, state.len(), xxh3_64(&state));
         line(&mut told.history, &text);
         told.states.push((mark.lsn.get(), state));

@@ -9,7 +9,7 @@ use dbrewind_core::{
     CommitBody, DropBody, Engine, EraBody, Extent, Head, Key, Kind, Lsn, MarkBody, MarkName, ObjectId,
     RewindBody, Store, StoreOptions, Timestamp,
 };
-use dbrewind_sqlite::{Database, Journal, OpenOptions, SqliteApi, Target};
+use dbrewind_sqlite::{Database, Journal, MarkState, OpenOptions, SqliteApi, Target};
 use rusqlite::Connection;
 
 use super::{DATABASE, STATES, STORE, STORY, tell};
@@ -19,7 +19,7 @@ use super::{DATABASE, STATES, STORE, STORY, tell};
 /// # Panics
 /// When one cannot be written.
 pub fn write(root: &Path) {
-    for name in ["wal", "rollback", "kinds", "sealed"] {
+    for name in ["wal", "rollback", "kinds", "sealed", "evicted"] {
         let folder = root.join(name);
         if folder.exists() {
             continue;
@@ -28,6 +28,7 @@ pub fn write(root: &Path) {
         match name {
             "kinds" => kinds(&folder),
             "rollback" => sqlite(&folder, Journal::Delete),
+            "evicted" => evicted(&folder),
             _ => sqlite(&folder, Journal::Wal),
         }
         if name == "sealed" {
@@ -107,6 +108,65 @@ fn sqlite(folder: &Path, journal: Journal) {
     }
     for spare in ["guard-0-a", "guard-0-b"] {
         let _none = fs::remove_file(folder.join(STORE).join(spare));
+    }
+}
+
+/// A store whose beginning was evicted, with a pinned mark that is reached through a later rewind to it.
+fn evicted(folder: &Path) {
+    let path = folder.join(DATABASE);
+    let app = Connection::open(&path).expect("a database");
+    app.execute_batch(
+        "pragma page_size=512; pragma journal_mode=wal; create table t(id integer primary key, v); \
+         insert into t(v) values('first'), (zeroblob(3000)), ('third')",
+    )
+    .expect("a schema");
+    let small = StoreOptions { first_segment: 8 << 10, max_segment: 16 << 10, limit: 1 << 20 };
+    drop(Store::open(&folder.join(STORE), &small).expect("a store"));
+    drop(app);
+    let options = OpenOptions {
+        store: Some(folder.join(STORE)),
+        journal: Some(Journal::Wal),
+        seal: false,
+        limit: Some(1 << 20),
+        window: Some(std::time::Duration::from_secs(1)),
+        ..OpenOptions::default()
+    };
+    let database = Database::open(SqliteApi::bundled(), &path, &options).expect("a recording");
+    let app = RefCell::new(Connection::open(&path).expect("a database"));
+    let states = folder.join(STATES);
+    let keep = |lsn: Lsn| {
+        let content = app.borrow_mut().serialize("main").expect("the content").to_vec();
+        fs::write(states.join(lsn.to_string()), content).expect("a state");
+    };
+    keep(database.mark_pinned("base").expect("a mark").lsn);
+    for round in 0.. {
+        let change = format!("update t set v = hex(zeroblob({})) where id = 2", 1000 + round);
+        app.borrow().execute_batch(&change).expect("a commit");
+        if round % 4 == 0 {
+            keep(database.mark(&format!("round {round}")).expect("a mark").lsn);
+        }
+        database.rewind(&Target::Name("base".to_owned()), None).expect("a rewind");
+        database.drain().expect("recorded");
+        std::thread::sleep(std::time::Duration::from_millis(40));
+        let counts = database.status().expect("a status").marks;
+        if counts.evicted >= 3 {
+            break;
+        }
+        assert!(round < 400, "nothing was evicted: {counts:?}");
+    }
+    app.borrow().execute_batch("insert into t(v) values('the present')").expect("a commit");
+    drop(app);
+    for mark in database.marks().expect("marks") {
+        if mark.state == MarkState::Evicted {
+            fs::remove_file(states.join(mark.lsn.to_string())).expect("a state");
+        }
+    }
+    database.close().expect("closed");
+    Connection::open(&path)
+        .and_then(|plain| plain.execute_batch("pragma user_version"))
+        .expect("a plain program");
+    for rest in ["app.db-wal", "app.db-shm"] {
+        assert!(!folder.join(rest).exists(), "{rest} is left");
     }
 }
 

@@ -156,6 +156,7 @@ impl<'a> Scene<'a> {
             wal_limit: self.plan.wal_limit,
             synchronous: self.plan.synchronous,
             segments: self.plan.segments,
+            limit: None,
             application: 0,
             steps: None,
             interludes: false,

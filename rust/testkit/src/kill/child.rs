@@ -30,6 +30,8 @@ pub struct Life {
     pub application: u8,
     /// Bytes of the store's first segment and of its longest; none: the default.
     pub segments: Option<(u64, u64)>,
+    /// Most bytes of the store; none: the default.
+    pub limit: Option<u64>,
     /// After so many steps it ends by itself; without, it goes on until it is killed.
     pub steps: Option<u64>,
     /// When the recording ends to begin again, somebody may write in between.
@@ -86,6 +88,7 @@ fn open(life: &Life) -> Database {
         wal_limit: life.wal_limit,
         synchronous: life.synchronous,
         segments: life.segments,
+        limit: life.limit,
         ..Recording::default()
     };
     attach(&life.path, &recording).unwrap_or_else(|error| panic!("{}: {error}", error.code()))
@@ -201,7 +204,7 @@ impl Child {
         let listed = self.database.marks().expect("marks");
         let known: Vec<(String, State)> = listed
             .iter()
-            .filter(|mark| mark.state != MarkState::Lost)
+            .filter(|mark| !matches!(mark.state, MarkState::Lost | MarkState::Evicted))
             .filter_map(|mark| Some((mark.name.clone(), self.marks.get(&mark.name)?.state.clone())))
             .collect();
         if known.is_empty() {
@@ -215,7 +218,10 @@ impl Child {
         match self.database.rewind(&target(&Goal::Name(name)), Some(Duration::from_secs(5))) {
             Ok(done) => say(&Event::Did(step, done.undo.get())),
             Err(error) => {
-                assert!(self.life.company && error.code().number() == 4, "rewind: {}: {error}", error.code());
+                let code = error.code().number();
+                // Evicted since it was listed.
+                let evicted = self.life.limit.is_some() && code == 27;
+                assert!(evicted || self.life.company && code == 4, "rewind: {}: {error}", error.code());
                 say(&Event::Refused);
                 return;
             }
