@@ -135,7 +135,10 @@ impl Store {
             let mut marks: Vec<_> = known.marks.values().filter(goes).collect();
             // Those last that must stay above all.
             marks.sort_by_key(|mark| (mark.pinned, known.is_kept(mark, cut), mark.time, mark.at));
-            for mark in marks.iter().skip(marks.len().saturating_sub(MOST_MARKS)) {
+            let mut marks = marks.split_off(marks.len().saturating_sub(MOST_MARKS));
+            // As they were set: that is the order in which they are listed.
+            marks.sort_by_key(|mark| (mark.time, mark.at));
+            for mark in marks {
                 let stand_in = Some(known.reached_by(mark)).filter(|_| known.moves(mark, cut));
                 let moved = if stand_in.or(mark.stand_in).is_some() { MOVED } else { 0 };
                 let flags = moved | if mark.pinned { PINNED } else { 0 };
