@@ -1,5 +1,5 @@
 //! A test session that goes back to one mark thousands of times, in a small store.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "functions of a test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "functions of a test")]
 
 mod support;
 
