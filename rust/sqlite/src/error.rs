@@ -1,5 +1,7 @@
 //! What can go wrong with a database's recording. Texts say what happened, why, and what helps.
 
+mod wording;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,6 +10,8 @@ use dbrewind_core::{
     AppendError, Code, LockError, Lsn, MarkNameError, OpenError, Pin, PlanError, ReadError, Refused, Room,
     Store, SyncError, TimelineError, Timestamp, Unreachable,
 };
+
+use wording::{after, did_you_mean, free_the_name, full, held_by, how_to_name};
 
 use crate::ffi::VfsError;
 use crate::store_folder::beside;
@@ -405,94 +409,6 @@ impl SqliteCode {
             }
             _ => "",
         }
-    }
-}
-
-/// Which of the two bounds is the narrower one, and what to do.
-fn full(store: &Path, room: Room, pins: &[Pin]) -> String {
-    let Room { used, limit, on_disk } = room;
-    let store = store.display();
-    let (found, help) = if used <= limit / 2 && used <= on_disk {
-        (
-            format!(
-                "the store in {store} was full, and has room again: {used} bytes, and its limit is {limit}"
-            ),
-            "close every recording of it, open it again, and set new marks".to_owned(),
-        )
-    } else if limit.saturating_sub(used) <= on_disk {
-        let more = limit.max(used).saturating_mul(2);
-        (
-            format!("the store in {store} has {used} bytes, and its limit is {limit}"),
-            format!("close it, open it again with a higher limit, such as limit={more}, and set new marks"),
-        )
-    } else {
-        (
-            format!("the disk of the store in {store} is full"),
-            "free some of it, close the recording, open it again, and set new marks".to_owned(),
-        )
-    };
-    let most = pins.iter().max_by_key(|pin| pin.bytes).filter(|pin| pin.bytes > 0);
-    let held = most.map_or_else(String::new, |pin| {
-        let others = match pins.len() {
-            1 => String::new(),
-            count => format!(" and {} more", count - 1),
-        };
-        format!(
-            " The pinned mark {:?}{others} keeps {} bytes of it from being evicted.",
-            pin.name.as_str(),
-            pin.bytes
-        )
-    });
-    format!(
-        "{found}.{held} What the application writes is no longer recorded, and earlier marks are lost; {help}"
-    )
-}
-
-fn did_you_mean(name: &str, nearest: Option<&str>) -> String {
-    let help = nearest.map_or_else(
-        || "; list the marks to see what there is".to_owned(),
-        |name| format!("; did you mean {name:?}?"),
-    );
-    if is_like_a_time(name) {
-        return format!(
-            "{help} (A time is written as \"5 minutes ago\", \"1h 30m ago\" or \"2026-11-22T07:48:00Z\")"
-        );
-    }
-    help
-}
-
-/// What people write who mean a time; all of them may be names of marks.
-fn is_like_a_time(name: &str) -> bool {
-    let mut words = name.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
-    let clock = name.contains(':') && name.starts_with(|first: char| first.is_ascii_digit());
-    let date = name.len() >= 8 && name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-    clock || date || words.any(|word| ["now", "ago", "today", "yesterday"].contains(&word.as_str()))
-}
-
-fn free_the_name(name: &str, lost: bool) -> String {
-    if lost {
-        return format!(
-            ", which can no longer be reached; drop it first (drop({name:?})), or choose another name"
-        );
-    }
-    "; choose another name, or drop that mark first".to_owned()
-}
-
-fn held_by(holder: Option<&str>) -> String {
-    holder.map_or_else(String::new, |who| format!(": {who}"))
-}
-
-/// Nothing for a refusal at once: there SQLite has waited, and does not tell how long.
-fn after(waited: Duration) -> String {
-    if waited.is_zero() { String::new() } else { format!(", waited {waited:.1?}") }
-}
-
-fn how_to_name(path: &Path) -> &'static str {
-    let name = path.to_string_lossy();
-    if name.contains("://") || name.starts_with("file:") {
-        "give the path of its file, not a URL"
-    } else {
-        "create it first, or check the path"
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a write takes away, saved before it happens.
 
+mod transaction;
+
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,6 +21,7 @@ use crate::handover::{Handover, Prepare};
 use crate::in_flight::InFlight;
 use crate::notes::{RollbackAnchor, tag};
 use crate::registers::Registers;
+use transaction::{Session, Transaction};
 
 /// Saves the images of one database file for all connections of this process.
 ///
@@ -48,63 +51,6 @@ struct State {
     transaction: Option<Transaction>,
     image: Vec<u8>,
     session: Session,
-}
-
-/// What a connection does between taking its lock and lowering it.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-enum Session {
-    /// It has committed nothing yet.
-    #[default]
-    New,
-    /// It has committed. Another transaction means exclusive locking mode, in which SQLite counts only once.
-    Committed,
-    /// The log says so, on disk.
-    Announced,
-}
-
-/// What is between the first write and the end of a transaction.
-#[derive(Debug)]
-struct Transaction {
-    /// Of its images, and of its commit.
-    lsn: Lsn,
-    /// The change counter in the first page 1 that it wrote, and in the newest one.
-    counters: Option<(u32, u32)>,
-    cookie: Option<u32>,
-    /// A process died during a change, and nobody has settled yet what came of it: the counter that the
-    /// file had when this transaction began to write.
-    unsettled: Option<u32>,
-    /// An image of it is in the store.
-    saved: bool,
-    /// The blocks that it has written.
-    written: PageSet,
-    /// Where the first trunk of the free list begins, as its newest page 1 says.
-    first_trunk: Option<u64>,
-    /// Page 1 says WAL after it.
-    wal: bool,
-    /// Recording has stopped: nothing of this transaction is recorded.
-    deaf: bool,
-}
-
-impl Transaction {
-    /// One that has written nothing yet.
-    fn at(lsn: Lsn) -> Self {
-        Self {
-            lsn,
-            counters: None,
-            cookie: None,
-            unsettled: None,
-            saved: false,
-            written: PageSet::default(),
-            first_trunk: None,
-            wal: false,
-            deaf: false,
-        }
-    }
-
-    /// One of which nothing is recorded.
-    fn deaf() -> Self {
-        Self { deaf: true, ..Self::at(Lsn::default()) }
-    }
 }
 
 impl Recorder {
