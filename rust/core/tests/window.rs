@@ -1,16 +1,13 @@
 //! Eviction: what goes, what stays, and who may be in the midst of something then.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod forge;
 mod recorded;
 
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dbrewind_core::{
-    Clock, Code, Cursor, DropBody, Extent, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, PINNED, Store,
-    Timeline, Timestamp, WindowState,
+    Clock, Code, Cursor, DropBody, Kind, Location, Lsn, MarkName, PINNED, Store, Timeline, Timestamp,
+    WindowState,
 };
 use recorded::{HOUR, OPTIONS, World, always};
 

@@ -5,12 +5,10 @@ mod forge;
 mod recorded;
 
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use dbrewind_core::{
-    Clock, Code, Cursor, DropBody, Extent, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, PINNED, Store,
-    Timeline, Timestamp, WindowState,
+    Clock, DropBody, Extent, Head, Key, Kind, Lsn, MarkBody, MarkName, PINNED, Store, Timeline, Timestamp,
 };
 use recorded::{HOUR, OPTIONS, World, always};
 

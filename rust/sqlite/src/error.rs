@@ -3,12 +3,12 @@
 mod wording;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use dbrewind_core::{
-    AppendError, Code, LockError, Lsn, MarkNameError, OpenError, Pin, PlanError, ReadError, Refused, Room,
-    Store, SyncError, TimelineError, Timestamp, Unreachable,
+    AppendError, Code, LockError, Lsn, MarkNameError, OpenError, PlanError, ReadError, Refused, Store,
+    SyncError, TimelineError, Timestamp, Unreachable,
 };
 
 use wording::{after, did_you_mean, free_the_name, full, held_by, how_to_name};
