@@ -148,7 +148,7 @@ impl World {
         let image = self.image(file);
         let name = format!("mark {}", self.rng.below(40));
         let recorder = self.any_recorder(file);
-        let answer = self.record(file, recorder, Request::Mark { name: name.clone() });
+        let answer = self.record(file, recorder, Request::Mark { name: name.clone(), pin: false });
         let wal = self.setup.is_wal();
         if self.files[file].marks.contains_key(&name) {
             assert!(answer.is_dbr(23), "the name exists: {answer:?}");

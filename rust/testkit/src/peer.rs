@@ -157,7 +157,12 @@ impl Peer {
 
     /// Sets a mark.
     pub fn mark(&mut self, name: &str) -> Answer {
-        self.ask(Request::Mark { name: name.to_owned() })
+        self.ask(Request::Mark { name: name.to_owned(), pin: false })
+    }
+
+    /// Sets a mark that keeps what it needs.
+    pub fn pin(&mut self, name: &str) -> Answer {
+        self.ask(Request::Mark { name: name.to_owned(), pin: true })
     }
 
     /// Rewinds to a mark; waits for others so many milliseconds.

@@ -56,6 +56,8 @@ pub enum Request {
     Mark {
         /// Its name.
         name: String,
+        /// Keep it, and what it needs.
+        pin: bool,
     },
     /// All marks. Answer: rows of name, LSN, pages, state.
     Marks,

@@ -92,7 +92,8 @@ impl Slot {
 
 fn ask(database: &Database, request: &Request) -> Result<Answer, Error> {
     Ok(match request {
-        Request::Mark { name } => Answer::Lsn { lsn: database.mark(name)?.lsn.get() },
+        Request::Mark { name, pin: false } => Answer::Lsn { lsn: database.mark(name)?.lsn.get() },
+        Request::Mark { name, pin: true } => Answer::Lsn { lsn: database.mark_pinned(name)?.lsn.get() },
         Request::Marks => Answer::Rows { rows: database.marks()?.iter().map(row).collect() },
         Request::DropMark { name } => {
             database.drop_mark(name)?;
