@@ -208,6 +208,32 @@ fn journal_mode_changes_during_a_view() {
     check(&db);
 }
 
+/// The handle that the view is of has read nothing of the log since before the switch, which another one made.
+#[test]
+fn a_view_is_read_that_knows_nothing_of_a_switch_to_wal_mode() {
+    let (world, db, app, ..) = rollback_world("delete");
+    let expected = sum(&past(&db.at(&to("second")).unwrap())).unwrap();
+    drop((db, app));
+    for round in 0..60 {
+        let journal = Some(dbrewind_sqlite::Journal::Delete);
+        let options = OpenOptions { journal, wal_limit: 0, ..world.options() };
+        let other = Database::open(SqliteApi::bundled(), &world.path(), &options).unwrap();
+        let db = Database::open(SqliteApi::bundled(), &world.path(), &options).unwrap();
+        let app = world.connect();
+        let view = past(&db.at(&to("second")).unwrap());
+        app.execute_batch("pragma journal_mode = wal").unwrap();
+        change(&app, round);
+        other.mark(&format!("round {round}")).unwrap();
+        change(&app, round + 1);
+        for _ in 0..20 {
+            assert_eq!(sum(&view).unwrap(), expected);
+        }
+        drop((view, app));
+        other.close().unwrap();
+        db.close().unwrap();
+    }
+}
+
 /// An unrecorded commit: what is in the file is not known any more. What is in the store is.
 #[test]
 fn foreign_writer_during_a_view() {

@@ -161,15 +161,15 @@ impl View {
         let started = Instant::now();
         let mut pause = Duration::from_micros(20);
         loop {
-            let engine = locked(&origin.history).timeline.era().map(|era| era.engine);
-            self.trust.begin(engine, &origin, &mut self.file)?;
-            let read = read_padded(&mut self.file, out, offset).map_err(Error::vfs("read the database"));
-            // Pairs with the barrier between a writer's append of what it is about to overwrite and its write.
-            full_barrier();
-            let trusted = read
-                .and_then(|()| self.trust.end(engine, &origin, (&self.store, self.object), &mut self.file));
+            let engine = engine_of(&origin);
+            let trusted = self.read_trusted(engine, out, offset);
             origin.check()?;
-            if trusted? && self.is_same(engine, out, offset)? {
+            let (trusted, refused) = match trusted {
+                Ok(trusted) => (trusted, None),
+                Err(refused) if self.is_switching(engine)? => (false, Some(refused)),
+                Err(refused) => return Err(refused),
+            };
+            if trusted && self.is_same(engine, out, offset)? {
                 let mut history = locked(&origin.history);
                 let whole = history.timeline_whole()?;
                 let same = history.timeline.era().map(|era| era.engine) == engine;
@@ -178,16 +178,39 @@ impl View {
                 }
             }
             if started.elapsed() > origin.timeout {
-                return Err(Error::Busy {
+                return Err(refused.unwrap_or_else(|| Error::Busy {
                     what: "somebody who may be unrecorded writes to the database, or nobody holds its WAL"
                         .to_owned(),
                     holder: None,
                     waited: started.elapsed(),
-                });
+                }));
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(2));
         }
+    }
+
+    /// One reading of the file, and whether the engine trusts it. `false`: ask again.
+    fn read_trusted(&mut self, engine: Option<Engine>, out: &mut [u8], offset: u64) -> Result<bool, Error> {
+        let origin = Arc::clone(&self.origin);
+        self.trust.begin(engine, &origin, &mut self.file)?;
+        let read = read_padded(&mut self.file, out, offset).map_err(Error::vfs("read the database"));
+        // Pairs with the barrier between a writer's append of what it is about to overwrite and its write.
+        full_barrier();
+        read.and_then(|()| self.trust.end(engine, &origin, (&self.store, self.object), &mut self.file))
+    }
+
+    /// Whether the database is between the engine that was asked and another one: then what that one said of the file
+    /// was said of what the other does there.
+    fn is_switching(&mut self, engine: Option<Engine>) -> Result<bool, Error> {
+        locked(&self.origin.history).catch_up()?;
+        if engine_of(&self.origin) != engine {
+            return Ok(true);
+        }
+        let mut start = [0; Header::LEN];
+        read_padded(&mut self.file, &mut start, 0).map_err(Error::vfs("read page 1"))?;
+        let in_wal_mode = Header::parse(&start).is_some_and(|header| header.versions == [2, 2]);
+        Ok(in_wal_mode != (engine == Some(Engine::Wal)))
     }
 
     /// In the rollback modes: whether the bytes are still there. Else an unrecorded writer may have put them there for a
@@ -225,6 +248,11 @@ impl View {
         }
         Ok(digester.finish())
     }
+}
+
+/// The engine of the newest era, for what is read of the log so far.
+fn engine_of(origin: &Origin) -> Option<Engine> {
+    locked(&origin.history).timeline.era().map(|era| era.engine)
 }
 
 fn is_in_file(source: Source) -> bool {
