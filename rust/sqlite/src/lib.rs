@@ -50,4 +50,5 @@ pub use mark::{Mark, MarkState};
 pub use options::{Journal, Moments, OpenOptions, Synchronous};
 pub use rewound::{Method, RewindOptions, Rewound};
 pub use status::{MarkCounts, Pin, Status};
+pub use store_folder::beside as store_beside;
 pub use target::Target;

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 /// How the name of such a folder ends.
 const ENDING: &str = "-rewind";
 
-/// The folder beside a database.
-pub(crate) fn beside(database: &Path) -> PathBuf {
+/// The folder beside a database, which holds its history unless another one is asked for.
+#[must_use]
+pub fn beside(database: &Path) -> PathBuf {
     let mut folder = database.as_os_str().to_owned();
     folder.push(ENDING);
     PathBuf::from(folder)

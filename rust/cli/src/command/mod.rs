@@ -1,0 +1,55 @@
+//! One file for each command: what it does, and how it tells.
+
+mod clone;
+mod diff;
+mod drop;
+mod list;
+mod mark;
+mod rewind;
+mod status;
+mod watch;
+
+use dbrewind_sqlite::interruptible;
+
+use crate::arguments::{Arguments, Command};
+use crate::failure::Failure;
+use crate::report::Report;
+use crate::session::Session;
+use crate::signals::Ending;
+
+/// Runs the command.
+pub(crate) fn run(arguments: Arguments) -> Result<Report, Failure> {
+    match arguments.command {
+        Command::Status(args) => status::run(&args),
+        Command::List(args) => list::run(&args),
+        Command::Mark(args) => patiently(|| mark::run(&args)),
+        Command::Rewind(args) => patiently(|| rewind::run(&args)),
+        Command::Drop(args) => patiently(|| drop::run(&args)),
+        Command::Diff(args) => diff::run(&args),
+        Command::Clone(args) => clone::run(&args),
+        Command::Watch(args) => watch::run(&args, arguments.json),
+    }
+}
+
+/// Runs what changes something: Ctrl-C ends its waits, not what it does.
+fn patiently(run: impl FnOnce() -> Result<Report, Failure>) -> Result<Report, Failure> {
+    let ending = Ending::watch()?;
+    interruptible(move || ending.is_asked_for(), run)
+}
+
+/// Does something with a database, and ends the recording of this process before anything is printed: whoever reads the result slowly
+/// keeps nobody waiting.
+fn within(
+    session: Session,
+    work: impl FnOnce(&Session) -> Result<Report, Failure>,
+) -> Result<Report, Failure> {
+    let done = work(&session);
+    let name = session.name();
+    let closed = session.close();
+    let mut report = done?;
+    if let Err(failure) = closed {
+        report.notes.push(format!("the recording of {name} did not end as it should: {}", failure.text()));
+        report.status = failure.status();
+    }
+    Ok(report)
+}

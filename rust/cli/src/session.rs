@@ -1,0 +1,91 @@
+//! From a path to a recorded database.
+
+use std::path::PathBuf;
+
+use dbrewind_sqlite::{Code, Database, MarkState, OpenOptions, SqliteApi, Target, store_beside};
+
+use crate::arguments::{DatabaseArgs, target};
+use crate::failure::Failure;
+use crate::processes::{self, Process};
+
+/// A database that this process records until the command is done, perhaps beside others.
+pub(crate) struct Session {
+    pub(crate) database: Database,
+    /// What the user calls it.
+    pub(crate) given: PathBuf,
+    /// Other processes that have its history open.
+    pub(crate) recorders: Vec<Process>,
+}
+
+/// The folder that holds the history of a database.
+pub(crate) fn store_of(args: &DatabaseArgs) -> PathBuf {
+    let beside = || store_beside(&std::fs::canonicalize(&args.path).unwrap_or_else(|_| args.path.clone()));
+    args.store.clone().unwrap_or_else(beside)
+}
+
+/// Whether the database has a history.
+pub(crate) fn has_history(args: &DatabaseArgs) -> bool {
+    std::fs::symlink_metadata(store_of(args).join("locks")).is_ok()
+}
+
+impl Session {
+    /// Opens a database that has a history. Begins none.
+    pub(crate) fn open(args: &DatabaseArgs) -> Result<Self, Failure> {
+        // What is wrong with the path matters more.
+        if std::fs::metadata(&args.path).is_ok_and(|found| found.is_file()) && !has_history(args) {
+            return Err(no_history(args));
+        }
+        Self::begin(args, &args.options())
+    }
+
+    /// Opens a database, and begins its history if there is none.
+    pub(crate) fn begin(args: &DatabaseArgs, options: &OpenOptions) -> Result<Self, Failure> {
+        let recorders = processes::recording_into(&store_of(args));
+        let database = Database::open(SqliteApi::bundled(), &args.path, options)?;
+        Ok(Self { database, given: args.path.clone(), recorders })
+    }
+
+    /// What the user calls the database.
+    pub(crate) fn name(&self) -> String {
+        self.given.display().to_string()
+    }
+
+    /// The moment that texts mean; without any the newest mark.
+    pub(crate) fn target(&self, words: &[String]) -> Result<Target, Failure> {
+        if words.is_empty() {
+            return self.newest_mark();
+        }
+        target(&words.join(" "))
+    }
+
+    /// The newest mark, whether it can be reached or not: going to an older one would not be what was meant.
+    pub(crate) fn newest_mark(&self) -> Result<Target, Failure> {
+        let marks = self.database.marks()?;
+        match marks.last() {
+            Some(mark) => Ok(Target::Name(mark.name.clone())),
+            None => Err(Failure::own(Code::MarkNotFound, format!("{} has no mark yet", self.name()))
+                .with_fix(format!("`dbrewind mark {} NAME` sets one", self.given.display()))),
+        }
+    }
+
+    /// Ends the recording of this process.
+    pub(crate) fn close(self) -> Result<(), Failure> {
+        Ok(self.database.close()?)
+    }
+}
+
+fn no_history(args: &DatabaseArgs) -> Failure {
+    let (path, store) = (args.path.display(), store_of(args));
+    Failure::own(Code::FileMissing, format!("{path} has no history: there is no {}", store.display()))
+        .with_fix(format!("`dbrewind mark {path} NAME` begins one"))
+}
+
+/// How a mark does, as JSON has it.
+pub(crate) fn state_name(state: MarkState) -> &'static str {
+    match state {
+        MarkState::Hot => "hot",
+        MarkState::Archived => "archived",
+        MarkState::Evicted => "evicted",
+        MarkState::Lost => "lost",
+    }
+}

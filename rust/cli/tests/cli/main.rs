@@ -1,0 +1,15 @@
+//! The command line by real invocations, beside an application that knows nothing of it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+mod scene;
+
+mod moments;
+mod recording;
+mod refusals;
+mod terminal;

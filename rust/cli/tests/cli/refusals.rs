@@ -1,0 +1,146 @@
+//! What goes wrong: codes, exit statuses, and that nothing is left behind.
+
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use crate::scene::{BINARY, Ran, Scene, rows};
+
+#[test]
+fn a_missing_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("none.db");
+    for verb in ["status", "list", "mark", "rewind", "drop", "diff", "clone", "watch"] {
+        let mut command = Command::new(BINARY);
+        command.arg(verb).arg(&path);
+        match verb {
+            "mark" | "drop" => command.arg("name"),
+            "clone" => command.arg(folder.path().join("new.db")),
+            _ => &mut command,
+        };
+        let message = Ran::of(command.output().unwrap()).refused("DBR012", 1);
+        assert!(message.contains("none.db"), "{verb}: {message}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
+}
+
+#[test]
+fn not_a_database() {
+    let scene = Scene::new("delete");
+    std::fs::write(
+        scene.path(),
+        "It was a dark and stormy night; the rain fell in torrents, except at occasional intervals.",
+    )
+    .unwrap();
+    scene.run("mark", &["seeded"]).refused("DBR013", 1);
+    std::fs::remove_file(scene.path()).unwrap();
+    std::fs::create_dir(scene.path()).unwrap();
+    scene.run("mark", &["seeded"]).refused("DBR013", 1);
+}
+
+#[test]
+fn a_database_without_history_gets_none_by_a_question() {
+    let scene = Scene::new("wal");
+    assert_eq!(scene.json("status", &[])["recorded"], false);
+    assert_eq!(scene.json("list", &[])["marks"], json!([]));
+    for verb in [vec!["rewind"], vec!["diff"], vec!["drop", "a"], vec!["clone", "new.db"]] {
+        let message = scene.run(verb[0], &verb[1..]).refused("DBR012", 1);
+        assert!(message.contains("`dbrewind mark app.db NAME` begins one"), "{message}");
+    }
+    assert!(!scene.store().exists());
+    scene.run("mark", &["a"]).ok();
+    assert!(scene.store().exists());
+    scene.run("drop", &["a"]).ok();
+    let message = scene.run("rewind", &[]).refused("DBR003", 1);
+    assert!(message.contains("app.db has no mark yet"), "{message}");
+}
+
+#[test]
+fn names() {
+    let scene = Scene::new("wal");
+    scene.run("mark", &["seeded"]).ok();
+    let message = scene.run("rewind", &["sedeed"]).refused("DBR003", 1);
+    assert!(message.contains("did you mean \"seeded\"?"), "{message}");
+    assert!(message.contains("\n  fix: "), "{message}");
+    let failed = scene.run("rewind", &["sedeed", "--json"]);
+    let error = failed.json();
+    assert_eq!((failed.status, failed.err.as_str()), (1, ""), "{error}");
+    assert_eq!((&error["error"]["code"], &error["status"]), (&json!("DBR003"), &json!(1)));
+    assert!(error["error"]["text"].is_string() && error["error"]["fix"].is_string(), "{error}");
+    let message = scene.run("mark", &["seeded"]).refused("DBR023", 3);
+    assert!(message.contains("dbrewind drop"), "{message}");
+    scene.run("mark", &["5 minutes ago"]).refused("DBR022", 2);
+}
+
+#[test]
+fn busy() {
+    let scene = Scene::new("wal");
+    let app = scene.connect();
+    app.execute_batch("INSERT INTO t VALUES (4)").unwrap();
+    scene.run("mark", &["seeded"]).ok();
+    app.execute_batch("BEGIN IMMEDIATE; DELETE FROM t").unwrap();
+    let message = scene.run("rewind", &["seeded", "--timeout", "0.2"]).refused("DBR004", 3);
+    assert!(message.contains("--timeout SECONDS"), "{message}");
+    // The reader of the open transaction sees its own state, and goes on.
+    assert_eq!(rows(&app), 0);
+    app.execute_batch("COMMIT").unwrap();
+    scene.run("rewind", &["seeded"]).ok();
+    assert_eq!(rows(&app), 4);
+}
+
+#[test]
+fn ctrl_c_ends_a_wait_and_changes_nothing() {
+    let scene = Scene::new("wal");
+    let app = scene.connect();
+    app.execute_batch("INSERT INTO t VALUES (4)").unwrap();
+    scene.run("mark", &["seeded"]).ok();
+    app.execute_batch("BEGIN IMMEDIATE; DELETE FROM t").unwrap();
+    let mut rewind = scene.command("rewind", &["seeded", "--timeout", "600"]);
+    let rewind = rewind.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = rewind.id().to_string();
+    // Once it has the history open it answers signals; until it waits for the transaction nothing else is long.
+    let locks = scene.store().join("locks");
+    let opened = || {
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+        open.flatten().any(|entry| {
+            std::fs::read_link(entry.path()).is_ok_and(|to| to.ends_with(locks.file_name().unwrap()))
+        })
+    };
+    while !opened() {
+        std::thread::yield_now();
+    }
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    Ran::of(rewind.wait_with_output().unwrap()).refused("DBR026", 1);
+    app.execute_batch("COMMIT").unwrap();
+    assert_eq!(rows(&app), 0);
+}
+
+#[test]
+fn wrong_usage() {
+    for arguments in [
+        vec!["restore", "app.db"],
+        vec!["rewind"],
+        vec!["rewind", "app.db", "--to", "seeded"],
+        vec!["rewind", "app.db", "--timeout", "soon"],
+        vec!["mark", "app.db", "a", "--limit", "1 furlong"],
+        vec!["rewind", "app.db", "--mark"],
+    ] {
+        let ran = Ran::of(Command::new(BINARY).args(&arguments).output().unwrap());
+        assert_eq!(ran.status, 2, "{arguments:?}: {ran:?}");
+        assert!(ran.out.is_empty() && ran.err.contains("--help"), "{arguments:?}: {ran:?}");
+    }
+    let scene = Scene::new("wal");
+    scene.run("mark", &["a", "--limit", "5"]).refused("DBR022", 2);
+    let version = Ran::of(Command::new(BINARY).arg("--version").output().unwrap()).ok();
+    assert_eq!(version.out, format!("dbrewind {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn who_does_not_read_the_result_is_served() {
+    let scene = Scene::new("wal");
+    let mut mark = scene.command("mark", &["seeded"]);
+    let mut child = mark.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(scene.json("list", &[])["marks"][0]["name"], "seeded");
+}

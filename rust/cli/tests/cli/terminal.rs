@@ -1,0 +1,64 @@
+//! Colours and tables are for people: on a terminal, and nowhere else.
+
+use std::process::Command;
+
+use crate::scene::{BINARY, Ran, Scene, rows};
+
+/// Runs the command in a terminal of its own; standard error goes there, too.
+fn in_terminal(scene: &Scene, variable: Option<(&str, &str)>, arguments: &[&str]) -> String {
+    const PTY: &str = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+    let mut command = Command::new("python3");
+    command.args(["-c", PTY, BINARY]).args(arguments).current_dir(scene.folder());
+    command.env("TERM", "xterm-256color").env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").envs(variable);
+    Ran::of(command.output().unwrap()).ok().out
+}
+
+#[test]
+fn on_a_terminal_there_are_tables_and_colours() {
+    let scene = Scene::new("wal");
+    let app = scene.connect();
+    assert_eq!(rows(&app), 3);
+    scene.run("mark", &["seeded"]).ok();
+    let table = in_terminal(&scene, None, &["list", "app.db"]);
+    assert!(table.contains("MARK") && table.contains("\u{1b}[1mseeded"), "{table:?}");
+    assert!(table.contains(" ago"), "{table:?}");
+    app.execute_batch("DELETE FROM t WHERE x = 1; CREATE TABLE \"a\u{1b}[2Jb\"(y)").unwrap();
+    let table = in_terminal(&scene, None, &["diff", "app.db", "seeded"]);
+    assert!(table.contains("DELETED") && table.contains('\u{1b}'), "{table:?}");
+    assert!(
+        !table.contains("\u{1b}[2J") && table.contains("\\u{1b}[2J"),
+        "a name clears no screen: {table:?}"
+    );
+    let status = in_terminal(&scene, None, &["status", "app.db"]);
+    assert!(status.contains("\u{1b}[32mok"), "{status:?}");
+}
+
+#[test]
+fn no_color_is_honoured_and_json_is_json() {
+    let scene = Scene::new("wal");
+    scene.run("mark", &["seeded"]).ok();
+    for (variable, arguments) in [
+        (Some(("NO_COLOR", "1")), vec!["list", "app.db"]),
+        (Some(("TERM", "dumb")), vec!["list", "app.db"]),
+        (None, vec!["list", "app.db", "--color", "never"]),
+    ] {
+        let table = in_terminal(&scene, variable, &arguments);
+        assert!(table.contains("MARK") && !table.contains('\u{1b}'), "{variable:?}: {table:?}");
+    }
+    let json = in_terminal(&scene, None, &["list", "app.db", "--json"]);
+    assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{json:?}");
+}
+
+#[test]
+fn into_a_pipe_there_is_neither() {
+    let scene = Scene::new("wal");
+    scene.run("mark", &["seeded"]).ok();
+    for verb in ["list", "status", "diff"] {
+        let ran = scene.run(verb, &[]).ok();
+        assert!(!ran.out.contains('\u{1b}') && !ran.out.contains("MARK"), "{verb}: {ran:?}");
+    }
+    let refused = scene.run("rewind", &["sedeed"]);
+    assert!(!refused.err.contains('\u{1b}'), "{refused:?}");
+    let coloured = scene.run("rewind", &["sedeed", "--color", "always"]);
+    assert!(coloured.err.contains("\u{1b}["), "{coloured:?}");
+}
