@@ -129,6 +129,34 @@ fn a_program_in_cpp() {
     in_both_modes(|| Command::new(&story), &[]);
 }
 
+/// The README's programs, as they stand there, beside a database of the name that they use.
+#[test]
+fn the_programs_of_the_readme() {
+    let Some(libraries) = libraries() else { return };
+    if !(has("sqlite3") && has("c++")) {
+        return;
+    }
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    for (fence, language) in [("```c\n", "c99"), ("```cpp\n", "c++17")] {
+        let (_, rest) = readme.split_once(fence).expect("README.md shows a program in this language");
+        let (text, _) = rest.split_once("```").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (source, program) = (folder.path().join("app.c"), folder.path().join("app"));
+        std::fs::write(&source, text).unwrap();
+        let search = libraries.display();
+        let mut command = compiler(language);
+        command.arg(&source).args(["-x", "none", "-o"]).arg(&program).arg(format!("-L{search}"));
+        run(command.args(["-ldbrewind", "-lsqlite3"]).arg(format!("-Wl,-rpath,{search}")));
+        run(Command::new("sqlite3").arg(folder.path().join("app.db")).arg("CREATE TABLE t (x)"));
+        let out = run(Command::new(&program).current_dir(&folder));
+        assert_eq!(String::from_utf8_lossy(&out.stderr), "", "{language}");
+        std::fs::remove_file(folder.path().join("app.db")).unwrap();
+        let out = Command::new(&program).current_dir(&folder).output().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(said.contains("[DBR012]"), "{language}: {said}");
+    }
+}
+
 #[test]
 fn a_program_with_a_keeper() {
     let Some(libraries) = libraries() else { return };
