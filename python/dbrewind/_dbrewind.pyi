@@ -43,6 +43,7 @@ __all__ = [
     "UnsafeJournalWarning",
     "UnsupportedError",
     "__version__",
+    "command_main",
     "keeper_main",
     "open",
 ]
@@ -98,6 +99,9 @@ def open(
     Errors: FileMissingError, NotADatabaseError, NotWritableError, UnreachableError, TwoSqlitesError, UnsupportedError,
     StoreDamagedError, StoreVersionError, StoreFullError, InvalidArgumentError, BusyError, KeeperFailedError.
     """
+
+def command_main(arguments: Sequence[str]) -> int:
+    """Run the command line with these arguments, the program's name first; answers the exit status. Not for callers."""
 
 def keeper_main() -> int:
     """Serve one database over standard input and output: what the keeper process runs. Not for callers."""

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod at;
+mod command;
 mod database;
 mod diff;
 mod error;
@@ -35,5 +36,6 @@ fn _dbrewind(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<status::PyPin>()?;
     module.add_function(wrap_pyfunction!(open::open, module)?)?;
     module.add_function(wrap_pyfunction!(keeper::keeper_main, module)?)?;
+    module.add_function(wrap_pyfunction!(command::command_main, module)?)?;
     Ok(())
 }
