@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -65,8 +66,23 @@ pub(crate) enum Command {
     Diff(DiffArgs),
     /// Copy the database, as it is or was, into a new file, while others write.
     Clone(CloneArgs),
+    /// Who has the database open, and whether all that is written can be recorded. Touches nothing.
+    Doctor(DoctorArgs),
+    /// Record while a program runs, and rewind around it.
+    Run(RunArgs),
     /// Record for as long as this runs, and tell what happens; Ctrl-C ends it.
     Watch(WatchArgs),
+    /// Write what a shell completes to standard output.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual's pages into a folder.
+    Man {
+        /// The folder, such as ~/.local/share/man/man1.
+        #[arg(value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+    },
 }
 
 /// Which database.
@@ -167,6 +183,41 @@ pub(crate) struct MarkArgs {
     pub(crate) pin: bool,
     #[command(flatten)]
     pub(crate) recording: RecordingArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DoctorArgs {
+    /// The database file.
+    #[arg(value_name = "DATABASE", value_hint = ValueHint::FilePath)]
+    pub(crate) path: PathBuf,
+    /// The folder of the history, if it is not DATABASE-rewind.
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) store: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) recording: RecordingArgs,
+    /// Rewind before the program starts, or after it has ended.
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) rewind: Option<When>,
+    /// Where to, as for rewind. By default the newest mark for `before`, the state from before the program for `after`.
+    #[arg(long, value_name = "TO", requires = "rewind")]
+    pub(crate) to: Option<String>,
+    /// The program and its arguments.
+    #[arg(last = true, required = true, value_name = "PROGRAM", value_hint = ValueHint::CommandWithArguments)]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Clone, Copy, ValueEnum, Debug)]
+pub(crate) enum When {
+    /// So that the program begins with the state of a mark.
+    Before,
+    /// So that nothing is left of what it did.
+    After,
 }
 
 #[derive(Args, Debug)]

@@ -52,3 +52,32 @@ fn name_of(pid: u32) -> String {
 pub(crate) fn recording_into(store: &Path) -> Vec<Process> {
     holding(&store.join("locks"))
 }
+
+/// A library in a process that has SQLite in it, by its name.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct Sqlite {
+    /// Its file.
+    library: String,
+}
+
+impl Sqlite {
+    pub(crate) fn shown(&self) -> String {
+        let name = Path::new(&self.library).file_name().map(|name| name.to_string_lossy().into_owned());
+        name.unwrap_or_else(|| self.library.clone())
+    }
+}
+
+/// The libraries called after SQLite, or after us, that a process has mapped. None: its SQLite is inside the program, or of a library with
+/// another name.
+pub(crate) fn sqlites_of(pid: u32) -> Vec<Sqlite> {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    let mut found: Vec<Sqlite> = Vec::new();
+    for path in maps.lines().filter_map(|line| line.find('/').and_then(|at| line.get(at..))) {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let library = name.contains(".so") && (name.contains("sqlite3") || name.contains("dbrewind"));
+        if library && !found.iter().any(|known| known.library == path) {
+            found.push(Sqlite { library: path.to_owned() });
+        }
+    }
+    found
+}

@@ -1,6 +1,6 @@
 //! From a path to a recorded database.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dbrewind_sqlite::{Code, Database, MarkState, OpenOptions, SqliteApi, Target, store_beside};
 
@@ -19,8 +19,13 @@ pub(crate) struct Session {
 
 /// The folder that holds the history of a database.
 pub(crate) fn store_of(args: &DatabaseArgs) -> PathBuf {
-    let beside = || store_beside(&std::fs::canonicalize(&args.path).unwrap_or_else(|_| args.path.clone()));
-    args.store.clone().unwrap_or_else(beside)
+    store_at(&args.path, args.store.as_deref())
+}
+
+/// The same, when another folder may have been given.
+pub(crate) fn store_at(path: &Path, given: Option<&Path>) -> PathBuf {
+    let beside = || store_beside(&std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()));
+    given.map_or_else(beside, Path::to_owned)
 }
 
 /// Whether the database has a history.

@@ -2,10 +2,13 @@
 
 mod clone;
 mod diff;
+mod doctor;
 mod drop;
 mod list;
 mod mark;
 mod rewind;
+mod run;
+mod shell;
 mod status;
 mod watch;
 
@@ -27,6 +30,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<Report, Failure> {
         Command::Drop(args) => patiently(|| drop::run(&args)),
         Command::Diff(args) => diff::run(&args),
         Command::Clone(args) => clone::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Completions { shell } => shell::completions(shell),
+        Command::Man { folder } => shell::man(&folder),
         Command::Watch(args) => watch::run(&args, arguments.json),
     }
 }

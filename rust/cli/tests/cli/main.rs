@@ -10,6 +10,7 @@
 mod scene;
 
 mod moments;
+mod programs;
 mod recording;
 mod refusals;
 mod terminal;

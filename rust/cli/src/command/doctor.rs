@@ -1,0 +1,198 @@
+//! `dbrewind doctor`: who could write past the recording, told without touching anything.
+
+use std::io::Read;
+use std::path::Path;
+
+use dbrewind_sqlite::{Code, JournalMode};
+use serde::Serialize;
+
+use crate::arguments::DoctorArgs;
+use crate::exit;
+use crate::failure::Failure;
+use crate::processes::{self, Process, Sqlite};
+use crate::report::Report;
+use crate::session::store_at;
+use crate::show::{self, Cell};
+
+#[derive(Serialize)]
+struct Examined {
+    path: String,
+    journal: &'static str,
+    page_size: u32,
+    store: String,
+    /// Whether there is a history.
+    recorded: bool,
+    processes: Vec<User>,
+    /// What stands in the way of recording all that is written. Empty: nothing.
+    problems: Vec<Problem>,
+}
+
+/// A process that has the database or its history open.
+#[derive(Serialize)]
+struct User {
+    #[serde(flatten)]
+    process: Process,
+    /// The database itself; else only its history.
+    database: bool,
+    /// Its history: it records, or may at any moment.
+    records: bool,
+    sqlite: Vec<Sqlite>,
+}
+
+#[derive(Serialize)]
+struct Problem {
+    code: &'static str,
+    text: String,
+    fix: String,
+}
+
+/// What the first bytes of the file say.
+struct Header {
+    journal: JournalMode,
+    page_size: u32,
+}
+
+pub(crate) fn run(args: &DoctorArgs) -> Result<Report, Failure> {
+    let header = header(&args.path)?;
+    let path = std::fs::canonicalize(&args.path).unwrap_or_else(|_| args.path.clone());
+    let store = store_at(&args.path, args.store.as_deref());
+    let recorded = std::fs::symlink_metadata(store.join("locks")).is_ok();
+    let users = users(&path, &store);
+    let name = args.path.display().to_string();
+    let problems = problems(&name, &header, recorded, &users);
+    let text = text(&name, &header, recorded.then_some(&store), &users, &problems);
+    let examined = Examined {
+        path: path.display().to_string(),
+        journal: match header.journal {
+            JournalMode::Wal => "wal",
+            JournalMode::Rollback => "rollback",
+        },
+        page_size: header.page_size,
+        store: store.display().to_string(),
+        recorded,
+        processes: users,
+        problems,
+    };
+    let mut report = Report::new(&examined, text)?;
+    if !examined.problems.is_empty() {
+        report.status = exit::FAILED;
+    }
+    Ok(report)
+}
+
+fn header(path: &Path) -> Result<Header, Failure> {
+    let refused = |error: std::io::Error| {
+        let code = match error.kind() {
+            std::io::ErrorKind::NotFound => Code::FileMissing,
+            std::io::ErrorKind::PermissionDenied => Code::NotWritable,
+            std::io::ErrorKind::IsADirectory => Code::NotADatabase,
+            _ => Code::Io,
+        };
+        Failure::own(code, format!("cannot read {}: {error}", path.display()))
+    };
+    let mut bytes = Vec::new();
+    // No connection of this process could lose its locks by this file's closing: it has none.
+    std::fs::File::open(path).and_then(|file| file.take(100).read_to_end(&mut bytes)).map_err(refused)?;
+    let versions = bytes.get(18..20);
+    let size = bytes.get(16..18).and_then(|size| size.try_into().ok()).map_or(0, u16::from_be_bytes);
+    match (bytes.starts_with(b"SQLite format 3\0"), versions) {
+        // SQLite writes the first page with the first transaction.
+        _ if bytes.is_empty() => Ok(Header { journal: JournalMode::Rollback, page_size: 4096 }),
+        (true, Some(versions)) => Ok(Header {
+            journal: if versions == [2, 2] { JournalMode::Wal } else { JournalMode::Rollback },
+            page_size: if size == 1 { 65_536 } else { u32::from(size) },
+        }),
+        _ => {
+            let text = format!("{} is not an SQLite database: it begins with other bytes", path.display());
+            Err(Failure::own(Code::NotADatabase, text).with_fix("check the path"))
+        }
+    }
+}
+
+fn users(path: &Path, store: &Path) -> Vec<User> {
+    let (open, recording) = (processes::holding(path), processes::recording_into(store));
+    let only = recording.iter().filter(|process| !open.contains(process));
+    let all = open.iter().map(|process| (process, true)).chain(only.map(|process| (process, false)));
+    all.map(|(process, database)| User {
+        process: process.clone(),
+        database,
+        records: recording.contains(process),
+        sqlite: processes::sqlites_of(process.pid),
+    })
+    .collect()
+}
+
+fn problems(name: &str, header: &Header, recorded: bool, users: &[User]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    match header.journal {
+        JournalMode::Wal if recorded && !users.iter().any(|user| user.records) => problems.push(Problem {
+            code: Code::MarkLost.text(),
+            text: "nobody records now: marks are lost when what is written is brought into the file"
+                .to_owned(),
+            fix: format!("leave `dbrewind watch {name}` running"),
+        }),
+        JournalMode::Wal => {}
+        JournalMode::Rollback => {
+            for user in users.iter().filter(|user| user.database && !user.records) {
+                problems.push(Problem {
+                    code: Code::NotAttached.text(),
+                    text: format!("what {} writes is not recorded, and {} is in a rollback journal mode", user.process.shown(), name),
+                    fix: "load dbrewind's extension there before it opens the database, or take the database to WAL mode: \
+                          `dbrewind watch --journal wal`"
+                        .to_owned(),
+                });
+            }
+        }
+    }
+    problems
+}
+
+fn text(
+    name: &str,
+    header: &Header,
+    store: Option<&std::path::PathBuf>,
+    users: &[User],
+    problems: &[Problem],
+) -> String {
+    let strong = show::STRONG;
+    let (mode, means) = match header.journal {
+        JournalMode::Wal => {
+            ("WAL", "whatever a program is, what it writes can be recorded from another process")
+        }
+        JournalMode::Rollback => ("a rollback journal", "each program must record what it writes itself"),
+    };
+    let mut parts = vec![
+        format!("{strong}{}{strong:#}, pages of {} bytes", show::plain(name), header.page_size),
+        format!("journal   {mode}: {means}"),
+        match store {
+            Some(store) => format!("history   {}", show::plain(&store.display().to_string())),
+            None => "history   none; `dbrewind mark` begins one".to_owned(),
+        },
+        "sqlite    of this command: its own, reached inside".to_owned(),
+    ];
+    if users.is_empty() {
+        parts.push("open in   no other process that this user can see".to_owned());
+    } else {
+        let rows: Vec<_> = users.iter().map(row).collect();
+        parts.push(show::table(&["PID", "PROGRAM", "OPEN", "RECORDS", "SQLITE"], &rows));
+    }
+    for problem in problems {
+        let (bad, Problem { code, text, fix }) = (show::WARNING, problem);
+        parts.push(format!("{bad}[{code}]{bad:#} {}\n  fix: {}", show::plain(text), show::plain(fix)));
+    }
+    if problems.is_empty() {
+        parts.push(format!("{}nothing stands in the way{:#}", show::GOOD, show::GOOD));
+    }
+    parts.join("\n")
+}
+
+fn row(user: &User) -> Vec<Cell> {
+    let copies: Vec<_> = user.sqlite.iter().map(Sqlite::shown).collect();
+    vec![
+        Cell::new(user.process.pid.to_string()),
+        Cell::styled(&user.process.name, show::STRONG),
+        Cell::new(if user.database { "database" } else { "history" }),
+        if user.records { Cell::styled("yes", show::GOOD) } else { Cell::new("no") },
+        Cell::new(if copies.is_empty() { "inside the program".to_owned() } else { copies.join(", ") }),
+    ]
+}

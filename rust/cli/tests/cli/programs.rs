@@ -1,0 +1,137 @@
+//! Other programs: `run`, `doctor`, and what a shell and `man` know.
+
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use crate::scene::{BINARY, Ran, Scene, rows};
+
+/// A program that opens the database alone, deletes everything and says so.
+const DELETES: &[&str] = &[
+    "python3",
+    "-c",
+    "import sqlite3; db = sqlite3.connect('app.db'); db.execute('DELETE FROM t'); db.commit(); print('deleted'); raise SystemExit(7)",
+];
+
+#[test]
+fn what_a_program_did_is_rewound_after_it() {
+    let scene = Scene::new("wal");
+    let ran = scene.run("run", &[&["--rewind=after", "--"], DELETES].concat());
+    assert_eq!((ran.status, ran.out.as_str()), (7, "deleted\n"), "{ran:?}");
+    assert!(ran.err.contains("undo: dbrewind rewind app.db "), "{ran:?}");
+    assert_eq!(rows(&scene.connect()), 3);
+}
+
+#[test]
+fn a_program_begins_with_the_state_of_a_mark() {
+    let scene = Scene::new("wal");
+    // Whoever has it open keeps the mark in the meantime.
+    let app = scene.connect();
+    assert_eq!(rows(&app), 3);
+    scene.run("mark", &["seeded"]).ok();
+    app.execute_batch("INSERT INTO t VALUES (4)").unwrap();
+    let count =
+        "import sqlite3; print(sqlite3.connect('app.db').execute('SELECT count(*) FROM t').fetchone()[0])";
+    let ran = scene.run("run", &["--rewind", "before", "--json", "--", "python3", "-c", count]).ok();
+    let lines: Vec<_> = ran.out.lines().collect();
+    assert_eq!(lines[0], "3");
+    let told: serde_json::Value = serde_json::from_str(lines[1]).unwrap();
+    assert_eq!((&told["exit"], told["rewound"]["pages"].as_u64() > Some(0)), (&json!(0), true), "{told}");
+    // Without a rewind it is recorded all the same.
+    let ran = scene.run("run", &[&["--json", "--"], DELETES].concat());
+    assert_eq!(ran.status, 7, "{ran:?}");
+    scene.run("rewind", &["seeded"]).ok();
+    assert_eq!(rows(&app), 3);
+}
+
+#[test]
+fn a_program_that_cannot_be_started_or_recorded() {
+    let scene = Scene::new("wal");
+    scene.run("run", &["--", "./no-such-program"]).refused("DBR025", 1);
+    scene.run("run", &["--rewind", "after", "--to", "none", "--", "true"]).refused("DBR003", 1);
+    let killed = scene.run("run", &["--", "sh", "-c", "kill -KILL $$"]);
+    assert_eq!(killed.status, 128 + 9, "{killed:?}");
+    let scene = Scene::new("delete");
+    let message = scene.run("run", &["--", "true"]).refused("DBR002", 4);
+    assert!(message.contains("--journal wal"), "{message}");
+    scene.run("run", &["--journal", "wal", "--", "true"]).ok();
+}
+
+#[test]
+fn a_signal_is_passed_on_to_the_program() {
+    let scene = Scene::new("wal");
+    let program = "trap 'echo asked; exit 5' TERM; echo ready; while :; do sleep 0.02; done";
+    let mut run = scene.command("run", &["--rewind=after", "--", "sh", "-c", program]);
+    let mut run = run.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut ready = [0; 6];
+    std::io::Read::read_exact(run.stdout.as_mut().unwrap(), &mut ready).unwrap();
+    assert!(Command::new("kill").args(["-TERM", &run.id().to_string()]).status().unwrap().success());
+    let ran = Ran::of(run.wait_with_output().unwrap());
+    assert_eq!((ran.status, ran.out.as_str()), (5, "asked\n"), "{ran:?}");
+}
+
+#[test]
+fn a_doctor_sees_who_is_not_recorded_and_touches_nothing() {
+    let scene = Scene::new("delete");
+    let quiet = scene.json("doctor", &[]);
+    assert_eq!(
+        (&quiet["journal"], &quiet["recorded"], &quiet["problems"]),
+        (&json!("rollback"), &json!(false), &json!([]))
+    );
+    // This process is the application that does not record.
+    let app = scene.connect();
+    assert_eq!(rows(&app), 3);
+    let seen = scene.run("doctor", &["--json"]);
+    assert_eq!(seen.status, 1, "{seen:?}");
+    let seen = seen.json();
+    assert_eq!(seen["processes"][0]["pid"], std::process::id());
+    assert_eq!(
+        (&seen["processes"][0]["records"], &seen["problems"][0]["code"]),
+        (&json!(false), &json!("DBR001"))
+    );
+    assert!(!scene.store().exists());
+    // In WAL mode it takes one process that records.
+    app.execute_batch("PRAGMA journal_mode = WAL").unwrap();
+    scene.run("mark", &["seeded"]).ok();
+    let alone = scene.run("doctor", &[]);
+    assert_eq!(alone.status, 1, "{alone:?}");
+    assert!(
+        alone.out.contains("[DBR011] nobody records now") && alone.out.contains("dbrewind watch app.db"),
+        "{alone:?}"
+    );
+    let doctor = [BINARY, "doctor", "app.db", "--json"];
+    let ran = scene.run("run", &[&["--"], doctor.as_slice()].concat()).ok();
+    let seen = ran.json();
+    assert_eq!(seen["problems"], json!([]), "{seen}");
+    assert!(
+        seen["processes"].as_array().unwrap().iter().any(|process| process["records"] == json!(true)),
+        "{seen}"
+    );
+}
+
+#[test]
+fn a_doctor_of_no_database() {
+    let scene = Scene::new("delete");
+    std::fs::write(scene.path(), "Not a database at all.").unwrap();
+    scene.run("doctor", &[]).refused("DBR013", 1);
+    std::fs::remove_file(scene.path()).unwrap();
+    scene.run("doctor", &[]).refused("DBR012", 1);
+}
+
+#[test]
+fn completions_and_pages_know_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let bash = Ran::of(Command::new(BINARY).args(["completions", "bash"]).output().unwrap()).ok().out;
+    let pages = Ran::of(Command::new(BINARY).arg("man").arg(folder.path()).output().unwrap()).ok().out;
+    for verb in ["status", "list", "mark", "rewind", "drop", "diff", "clone", "doctor", "run", "watch"] {
+        assert!(bash.contains(verb), "{verb}");
+        assert!(pages.lines().any(|page| page == format!("dbrewind-{verb}.1")), "{verb}: {pages}");
+    }
+    let page = std::fs::read_to_string(folder.path().join("dbrewind-rewind.1")).unwrap();
+    assert!(page.contains("5 minutes ago") && page.contains("use\\-earliest"), "{page}");
+    let checked = Command::new("bash").args(["-n", "-c", &bash]).status().unwrap();
+    assert!(checked.success());
+    let message =
+        Ran::of(Command::new(BINARY).args(["man", "/no/such/folder"]).output().unwrap()).refused("DBR025", 1);
+    assert!(message.contains("/no/such/folder"), "{message}");
+}
