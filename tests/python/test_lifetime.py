@@ -39,6 +39,49 @@ def test_a_collected_recording_lets_go(wal_db: Path) -> None:
     assert not checkpoint_is_refused(wal_db)
 
 
+LOOK = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+print(connection.execute(sys.argv[2]).fetchone()[0])
+connection.commit()
+connection.close()
+"""
+
+
+def look(path: Path, statement: str) -> str:
+    """What another process finds that is alone with the database, and has the standard module only."""
+    run = [sys.executable, "-I", "-S", "-c", LOOK, str(path), statement]
+    return subprocess.run(run, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.parametrize("app_first", [True, False])
+def test_marks_outlast_a_close_and_a_reader(wal_db: Path, app_first: bool) -> None:
+    db = dbrewind.open(wal_db)
+    app = sqlite3.connect(wal_db, isolation_level=None)
+    db.mark("seeded")
+    app.execute("DELETE FROM users WHERE id > 10")
+    db.mark("ten")
+    for close in (app.close, db.close) if app_first else (db.close, app.close):
+        close()
+    for _ in range(2):
+        assert look(wal_db, "SELECT count(*) FROM users") == "10"
+    with dbrewind.open(wal_db) as db:
+        for name, rows in [("seeded", 100), ("ten", 10)]:
+            db.rewind(name)
+            with closing(sqlite3.connect(wal_db)) as app:
+                assert app.execute("SELECT count(*) FROM users").fetchone() == (rows,)
+
+
+def test_marks_are_lost_by_a_close_and_a_writer(wal_db: Path) -> None:
+    with dbrewind.open(wal_db) as db:
+        db.mark("seeded")
+    look(wal_db, "INSERT INTO users(name) VALUES('foreign') RETURNING id")
+    with dbrewind.open(wal_db) as db:
+        assert [mark.state for mark in db.marks()] == ["lost"]
+        with pytest.raises(dbrewind.MarkLostError):
+            db.rewind("seeded")
+
+
 def test_a_scope_keeps_its_database(wal_db: Path) -> None:
     scope = dbrewind.open(wal_db).rewound()
     gc.collect()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import dbrewind
 from conftest import create
 
 CONFTEST = """
@@ -197,6 +198,28 @@ def test_a_killed_session_is_made_up_for_by_the_next(pytester: pytest.Pytester) 
     result = run(pytester)
     result.assert_outcomes(passed=1, warnings=1)
     result.stdout.fnmatch_lines(["*the last test session on */test.db was killed or could not*"])
+
+
+def test_a_look_between_two_sessions_costs_nothing(pytester: pytest.Pytester) -> None:
+    """Marks of a session's database are there for the next session, whoever has read it in between."""
+    path = create(pytester.path / "test.db", "wal")
+    pytester.makeconftest(CONFTEST.partition("@pytest")[0] + OVERRIDE.format(body="return 'test.db'"))
+    pytester.makepyfile("""
+        import sqlite3
+        def test_it(dbrewind, dbrewind_db):
+            app = sqlite3.connect(dbrewind_db.path, isolation_level=None)
+            assert app.execute("SELECT count(*) FROM orders").fetchone() == (100,)
+            app.execute("DELETE FROM orders")
+            app.close()
+    """)
+    with dbrewind.open(path) as db:
+        db.mark("mine")
+    for _ in range(2):
+        run(pytester).assert_outcomes(passed=1)
+        subprocess.run([sys.executable, "-c", WRITES_OUTSIDE, str(path), "wal"], check=True)
+    with dbrewind.open(path) as db:
+        assert [mark.state for mark in db.marks() if mark.name == "mine"] != ["lost"]
+        db.rewind("mine")
 
 
 WRITES_OUTSIDE = """

@@ -48,6 +48,11 @@ impl WalAnchor {
         out
     }
 
+    /// Whether the database file held everything, and any later write to it shows.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.all_back_filled && self.settled && !self.under_way
+    }
+
     /// From the record; `None` when it is not one.
     pub(crate) fn decode(body: &[u8]) -> Option<Self> {
         let mut fields = Fields(body);

@@ -118,9 +118,24 @@ impl Core {
             return Ok(Kept::SameWal { back_filled, attempted, interrupted });
         }
         // The generation changed although the file did not: only a WAL that was back-filled whole can have been
-        // restarted or deleted. Commits after the anchor were in the WAL alone.
-        let whole = anchor.all_back_filled && !anchor.under_way && newest && !power_cut;
-        Ok(if whole && anchor.salt != header.salt { Kept::NewWal } else { Kept::Lost })
+        // restarted or deleted. Commits after the anchor were in the WAL alone. What the wal-index tells of who tried to
+        // back-fill is of the new generation. And a power cut leaves the WAL without frames that `close` left, or none.
+        let whole = anchor.is_whole() && newest;
+        let told = !power_cut || self.found_bare == Some(anchor.salt);
+        Ok(if whole && told && anchor.salt != header.salt { Kept::NewWal } else { Kept::Lost })
+    }
+
+    /// Whether the newest anchor says that the database file is the newest moment, and will tell any later write. The header is the
+    /// present one.
+    pub(super) fn is_anchored_whole(&mut self, header: &IndexHeader) -> Result<bool, Error> {
+        let mut history = locked(&self.history);
+        history.catch_up()?;
+        let Some(note) = history.timeline.notes(tag::ANCHOR).last() else { return Ok(false) };
+        let anchor = WalAnchor::decode(&note.body).ok_or_else(|| damaged_anchor(note.lsn))?;
+        let newest = note.lsn == self.tailed && history.timeline.highest_said() <= self.tailed;
+        drop(history);
+        let all = anchor.back_filled >= header.max_frame && self.lsn_now(header)? == self.tailed;
+        Ok(anchor.is_whole() && newest && all && self.anchored_frame(&anchor, header)?)
     }
 
     /// Whether the freeze of another process has held until now, as far as the database file tells. CKPT is held

@@ -91,6 +91,7 @@ impl Core {
             timeout: options.timeout,
             anchor_pending: false,
             anchor_frame: 0,
+            found_bare: None,
             beyond: Beyond::default(),
             adrift: false,
             writing: false,
@@ -143,6 +144,7 @@ impl Core {
         let started = Instant::now();
         loop {
             if self.index.watch().settled_header().is_none_or(|header| header.max_frame == 0) {
+                self.found_bare = self.bare_salt().or(self.found_bare);
                 self.write_first_frame()?;
             }
             self.freeze(self.timeout)?;

@@ -70,6 +70,8 @@ pub(crate) struct Core {
     pub(crate) anchor_pending: bool,
     /// The frame that the newest anchor names.
     pub(crate) anchor_frame: u32,
+    /// The salts of the WAL that was found without frames when we began.
+    pub(crate) found_bare: Option<Salt>,
     pub(crate) beyond: Beyond,
     /// A failure left the WAL or our locks as a kill would have: at the end of the call the holder role is given back.
     pub(crate) adrift: bool,

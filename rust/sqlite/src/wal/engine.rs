@@ -125,7 +125,10 @@ impl Core {
             return Ok(());
         }
         let object = self.lock_object(self.timeout);
-        let result = object.and_then(|_object| self.last_steps());
+        let result = object.and_then(|_object| {
+            self.last_steps()?;
+            self.leave_bare_wal()
+        });
         self.thaw();
         self.holder = None;
         result
@@ -136,7 +139,9 @@ impl Core {
         self.refresh_runs()?;
         let header = self.header()?;
         self.drain_to(&header, u32::MAX)?;
-        self.back_fill(header.max_frame)?;
+        if self.back_fill(header.max_frame)? && !self.is_anchored_whole(&header)? {
+            self.drop_anchor(header.max_frame)?;
+        }
         self.wait_for_anchor()?;
         if self.synchronous != Synchronous::Off {
             self.store.sync()?;

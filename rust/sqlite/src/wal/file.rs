@@ -135,6 +135,17 @@ impl WalFile {
         std::fs::remove_file(&self.path).map_err(self.error("remove"))
     }
 
+    /// Leaves nothing but the header. Only under EXCLUSIVE on the database, with everything back-filled.
+    pub(crate) fn cut_frames(&self) -> Result<(), Error> {
+        self.file.set_len(WalHeader::LEN as u64).map_err(self.error("cut"))
+    }
+
+    /// Whether there is a header and nothing else.
+    pub(crate) fn is_bare(&self) -> Result<bool, Error> {
+        let length = self.file.metadata().map_err(self.error("stat"))?.len();
+        Ok(length == WalHeader::LEN as u64)
+    }
+
     /// Makes the content durable.
     pub(crate) fn sync(&self) -> Result<(), Error> {
         fault::failure("wal: sync").and_then(|()| self.file.sync_data()).map_err(self.error("sync"))

@@ -4,6 +4,7 @@ mod adopt;
 mod ahead;
 mod anchor;
 mod attach;
+mod bare;
 mod beside;
 mod boundary;
 mod chain;

@@ -53,6 +53,8 @@ pub struct Summary {
     pub rewinds: u64,
     /// Fault points at which a life ended, by name.
     pub faults: BTreeMap<String, u64>,
+    /// How many lives were to end there.
+    pub tried: BTreeMap<String, u64>,
 }
 
 /// Kills and examines.
@@ -219,12 +221,18 @@ impl<'a> Scene<'a> {
     }
 
     /// Where to end by itself, if this campaign is about that: anywhere, or at a place met before.
-    fn fault(&mut self, summary: &Summary) -> Option<String> {
+    fn fault(&mut self, summary: &mut Summary) -> Option<String> {
         let most = self.options.faults?;
-        let fewest =
-            summary.faults.iter().filter(|(name, _)| self.is_met(name)).min_by_key(|(_, count)| **count);
-        let Some((name, _)) = fewest.filter(|_| !self.rng.chance(15)) else { return Some("0".to_owned()) };
-        Some(format!("{} {name}", 1 + self.rng.below(most)))
+        let Summary { faults, tried, .. } = summary;
+        // A scene may never come by a place: others have their turn then.
+        let turn = |name: &String, ended: u64| (ended, tried.get(name).copied().unwrap_or(0));
+        let met = faults.iter().filter(|(name, _)| self.is_met(name));
+        let next = met.min_by_key(|(name, ended)| turn(name, **ended)).map(|(name, _)| name.clone());
+        let Some(name) = next.filter(|_| !self.rng.chance(15)) else { return Some("0".to_owned()) };
+        let count = 1 + self.rng.below(most);
+        let place = format!("{count} {name}");
+        *tried.entry(name).or_default() += 1;
+        Some(place)
     }
 
     /// Whether this kind of database comes by a fault point.
