@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use dbrewind_core::WindowState;
+use dbrewind_sqlite::{Database, OpenOptions, SqliteApi, Synchronous};
 use dbrewind_testkit::peer::Peer;
 use dbrewind_testkit::protocol::{Answer, Recording, Request};
 
@@ -172,4 +174,34 @@ fn database_on_a_full_disk_in_wal_mode() {
 #[test]
 fn database_on_a_full_disk_in_a_rollback_mode() {
     database_on_a_full_disk(false);
+}
+
+/// Fills a file system to its last byte.
+fn fill_up(folder: &Path) -> PathBuf {
+    let path = folder.join("filler");
+    let mut file = std::fs::File::create(&path).unwrap();
+    while std::io::Write::write_all(&mut file, &[1; 4096]).is_ok() {}
+    path
+}
+
+/// While nothing has failed yet the status tells that something will.
+#[test]
+fn status_tells_of_a_full_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = folder.path().join("small");
+    std::fs::create_dir(&small).unwrap();
+    let Some(_mounted) = Small::mount(&small, 24) else { return };
+    for wal in [true, false] {
+        let path = folder.path().join(format!("{wal}.db"));
+        create(&path, wal);
+        let store = Some(small.join(format!("store-{wal}")));
+        let options = OpenOptions { store, synchronous: Synchronous::Off, ..OpenOptions::default() };
+        let database = Database::open(SqliteApi::bundled(), &path, &options).unwrap();
+        let state = || database.status().unwrap().state;
+        assert_eq!(state(), WindowState::Ok);
+        let filler = fill_up(&small);
+        assert_eq!(state(), WindowState::Full);
+        std::fs::remove_file(filler).unwrap();
+        assert_eq!(state(), WindowState::Ok);
+    }
 }

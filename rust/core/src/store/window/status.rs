@@ -20,7 +20,8 @@ pub enum WindowState {
     Ok,
     /// Something younger than the target was evicted, since there was no room for it.
     Alert,
-    /// There is no room for another segment, and nothing that may be evicted: recording will stop.
+    /// There is no room for another segment, below the limit or on the disk, and nothing that may be evicted for it: recording will
+    /// stop.
     Full,
     /// Recording has stopped.
     Stopped,
@@ -95,9 +96,12 @@ impl Store {
         let next = inner.longest().min(inner.options.max_segment) + inner.left_to_evictions();
         let short = room.used.saturating_add(next) > room.limit;
         let cuts = self.cuts(&ledger, (present, YOUNG), alive);
+        let evictable = cuts.most > inner.first();
+        // Evictions are for the limit; what they free is free on the disk, too.
+        let disk_full = room.on_disk < inner.options.first_segment && !(short && evictable);
         let state = if self.broken(object).is_some() {
             WindowState::Stopped
-        } else if short && cuts.most <= inner.first() && inner.is_nearly_full(&room) {
+        } else if disk_full || (short && !evictable && inner.is_nearly_full(&room)) {
             WindowState::Full
         } else if inner.first() > 1 && actual < target {
             WindowState::Alert
