@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import pytest
@@ -79,6 +80,51 @@ def test_a_folder_that_cannot_be_written(wal_db: Path) -> None:
         assert denied.value.code == "DBR014"
     finally:
         wal_db.parent.chmod(0o700)
+
+
+AS_NOBODY = """
+import os, sys, dbrewind
+path, mode = sys.argv[1], int(sys.argv[2], 8)
+os.chmod(path, mode)
+try:
+    # Imports what it needs, which somebody else may not be able to read.
+    dbrewind.open(path + ".none")
+except FileNotFoundError:
+    pass
+if os.geteuid() == 0:
+    os.seteuid(65534)
+try:
+    dbrewind.open(path)
+except PermissionError as error:
+    print(error.code, error)
+"""
+
+
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+@pytest.mark.parametrize("mode", ["0", "200", "400"])
+def test_a_database_that_is_for_others(journal: str, mode: str) -> None:
+    with TemporaryDirectory() as folder:
+        # Somebody else shall find the file.
+        Path(folder).chmod(0o755)
+        path = create(Path(folder) / "app.db", journal)
+        run = [sys.executable, "-c", AS_NOBODY, str(path), mode]
+        said = subprocess.run(run, check=True, capture_output=True, text=True).stdout
+        assert said.startswith("DBR014 "), said
+        assert f"{path} cannot be read and written by this user; check owner" in said
+        assert not Path(f"{path}-rewind").exists()
+
+
+@pytest.mark.parametrize("limit", ["1GB", 1.5, True, [1]])
+def test_a_limit_that_is_no_number(app_db: Path, limit: object) -> None:
+    with pytest.raises(TypeError, match=r"limit must be a number of bytes, .* such as 2 \* 1024\*\*3, not ") as caught:
+        dbrewind.open(app_db, limit=limit)  # type: ignore[arg-type]
+    assert repr(limit) in str(caught.value)
+
+
+@pytest.mark.parametrize("limit", [-1, 1000, 1 << 70])
+def test_a_limit_that_cannot_be(app_db: Path, limit: int) -> None:
+    with pytest.raises(dbrewind.InvalidArgumentError, match=f"limit must be a number of bytes, .*, not {limit}"):
+        dbrewind.open(app_db, limit=limit)
 
 
 def test_mark_not_found_names_the_nearest(app_db: Path) -> None:

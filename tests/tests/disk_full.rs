@@ -85,7 +85,8 @@ fn limit_reached(wal: bool) {
     refused_but_unharmed(&mut app, &mut recorder, "such as limit=");
     // With room again recording begins anew; what was not recorded is lost, not guessed.
     app.ask(Request::Close).ok();
-    let _tells_why_it_stopped = recorder.ask(Request::Detach);
+    // It has said why it stopped.
+    recorder.ask(Request::Detach).ok();
     recorder.attach(&path, Recording { limit: Some(1 << 30), ..Recording::quick(wal) }).ok();
     app.open(&path, 5000);
     let answer = recorder.rewind("start", 2000);

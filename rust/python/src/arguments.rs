@@ -7,6 +7,7 @@ use dbrewind_core::Code;
 use dbrewind_sqlite::{Error as EngineError, Target};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyInt};
 
 use crate::error::with_code;
 use crate::lsn::PyLsn;
@@ -67,11 +68,20 @@ pub(crate) fn seconds(py: Python<'_>, timeout: f64) -> PyResult<Duration> {
 }
 
 /// A size. What is too low, the engine says.
-pub(crate) fn bytes(py: Python<'_>, limit: i64) -> PyResult<u64> {
-    u64::try_from(limit).map_err(|_| {
-        let text = format!("limit must be a number of bytes, 1048576 (1 MiB) or more, not {limit}");
-        with_code(py, Code::InvalidArgument, text)
-    })
+pub(crate) fn bytes(given: &Bound<'_, PyAny>) -> PyResult<u64> {
+    let wrong = |given: &str| {
+        format!("limit must be a number of bytes, 1048576 (1 MiB) or more, such as 2 * 1024**3, not {given}")
+    };
+    // A bool is an int to Python.
+    let number = (!given.is_instance_of::<PyBool>()).then(|| given.extract::<i64>());
+    match number {
+        Some(Ok(number)) => u64::try_from(number)
+            .map_err(|_| with_code(given.py(), Code::InvalidArgument, wrong(&number.to_string()))),
+        _ if given.is_instance_of::<PyInt>() && !given.is_instance_of::<PyBool>() => {
+            Err(with_code(given.py(), Code::InvalidArgument, wrong(&given.to_string())))
+        }
+        _ => Err(PyTypeError::new_err(wrong(&given.repr()?.to_string()))),
+    }
 }
 
 /// A `timedelta`, or a number of seconds.

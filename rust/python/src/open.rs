@@ -57,7 +57,7 @@ pub(crate) fn open<'py>(
     journal: Option<&str>,
     default_vfs: bool,
     engine: &str,
-    limit: Option<i64>,
+    limit: Option<&Bound<'py, PyAny>>,
     window: Option<&Bound<'py, PyAny>>,
     seal: bool,
     moments: Option<&str>,
@@ -84,7 +84,7 @@ pub(crate) fn open<'py>(
             Some(other) => return Err(not_one_of(py, "journal", other, r#""wal", "delete" or None"#)),
         },
         default_vfs,
-        limit: limit.map(|limit| bytes(py, limit)).transpose()?,
+        limit: limit.map(bytes).transpose()?,
         window: window.map(span).transpose()?,
         seal,
         moments: match moments {

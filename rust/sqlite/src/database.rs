@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dbrewind_core::{
@@ -36,6 +37,8 @@ pub struct Database {
     history: SharedHistory,
     slot: Arc<Slot>,
     origin: Arc<Origin>,
+    /// A call has said that recording has stopped.
+    told_of_stop: AtomicBool,
     /// The process that opened it.
     process: u32,
 }
@@ -67,6 +70,7 @@ impl Database {
             history,
             slot,
             origin,
+            told_of_stop: AtomicBool::new(false),
             process: std::process::id(),
         })
     }
@@ -74,7 +78,15 @@ impl Database {
     /// Runs one call of the engine. Calls of all threads come one after the other.
     fn with<T>(&self, mut run: impl FnMut(&mut dyn Engine) -> Result<T, Error>) -> Result<T, Error> {
         self.check_process()?;
-        self.slot.with(&mut run)
+        let result = self.slot.with(&mut run);
+        if let Err(error) = &result {
+            let history = locked(&self.history);
+            if history.store.broken(history.object) == Some(error.code()) {
+                // Relaxed: nothing else is told by it.
+                self.told_of_stop.store(true, Ordering::Relaxed);
+            }
+        }
+        result
     }
 
     fn check_process(&self) -> Result<(), Error> {
@@ -452,11 +464,16 @@ impl Database {
     /// again does nothing.
     ///
     /// # Errors
-    /// When the last commits could not be recorded. The handle is closed even so.
+    /// When the last commits could not be recorded, unless a call before has said that recording has stopped. The handle is
+    /// closed even so.
     pub fn close(&self) -> Result<(), Error> {
         self.check_process()?;
         self.origin.close();
-        self.slot.close()
+        match self.slot.close() {
+            // Relaxed: as where it is set.
+            Err(Error::Stopped { .. }) if self.told_of_stop.load(Ordering::Relaxed) => Ok(()),
+            other => other,
+        }
     }
 }
 

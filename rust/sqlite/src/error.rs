@@ -132,8 +132,11 @@ pub enum Error {
         /// What was found.
         what: String,
     },
-    /// The database cannot be written.
-    #[error("{} cannot be written; check owner, mode and mount", path.display())]
+    /// The database cannot be read and written.
+    #[error(
+        "{} cannot be read and written by this user; check owner, mode and mount of the file",
+        path.display()
+    )]
     NotWritable {
         /// The path.
         path: PathBuf,
@@ -404,6 +407,9 @@ impl SqliteCode {
             3 | 8 => {
                 " (it may not be written); check owner and mode of the database, of its -wal and -shm, and of the folder"
             }
+            13 => {
+                " (the disk is full, or the user's share of it); free some of the disk that the database is on, and try again"
+            }
             14 => {
                 " (it cannot be opened); check the path, and that SQLite may create files in the database's folder"
             }
@@ -437,5 +443,8 @@ mod tests {
         assert!(Error::sqlite("mark")(5).to_string().starts_with("cannot mark, since another"), "{error}");
         assert_eq!(Error::sqlite("x")(5 | 2 << 8).code(), Code::Busy);
         assert_eq!(Error::sqlite("x")(8).code(), Code::NotWritable);
+        let full = Error::sqlite("write the database")(13);
+        assert_eq!(full.code(), Code::StoreFull);
+        assert!(full.to_string().contains("the disk is full") && full.to_string().contains("free"), "{full}");
     }
 }

@@ -1,5 +1,6 @@
 //! From a path to an engine: which file, which journal mode, which store.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -9,7 +10,7 @@ use dbrewind_core::{Clock, Store, StoreOptions};
 
 use crate::engine::{Engine, History, JournalMode, SharedHistory};
 use crate::error::Error;
-use crate::ffi::{SqliteApi, shim};
+use crate::ffi::{SqliteApi, may_read_and_write, shim};
 use crate::handover::Hook;
 use crate::journal_mode::{heal, look, set_journal};
 use crate::naming::{is_there, left_behind, name_in};
@@ -77,6 +78,12 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions, hook: Hoo
     })?;
     if path.is_dir() {
         return Err(Error::NotADatabase { path, what: "it is a folder".to_owned() });
+    }
+    // SQLite would only say that it cannot open it. Whatever else there is shows when it does.
+    if let Err(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) =
+        may_read_and_write(&path).map_err(|error| error.kind())
+    {
+        return Err(Error::NotWritable { path });
     }
     heal(api, &path, options)?;
     let mut header = look(&api, &path, options)?;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dbrewind_sqlite::{Code, Database, MarkState, OpenOptions, SqliteApi, Synchronous, Target};
+use dbrewind_sqlite::{Code, Database, MarkState, OpenOptions, SqliteApi, Synchronous, Target, WindowState};
 use rusqlite::Connection;
 
 const LIMIT: u64 = 1 << 20;
@@ -60,13 +60,32 @@ fn marks_of_a_recording_that_has_stopped_are_lost_and_say_so() {
         assert!(!lost.is_empty() && lost.iter().all(|state| *state == MarkState::Lost), "{mode}: {lost:?}");
         assert_eq!(database.rewind(&name("start"), None).unwrap_err().code(), Code::StoreFull, "{mode}");
         // What it said is what comes.
-        let _tells_why_it_stopped = database.close();
+        // It has said why it stopped.
+        database.close().unwrap();
         let database = record(&path, Some(64 << 20));
         assert_eq!(states(&database), lost, "{mode}");
         assert_eq!(database.rewind(&name("start"), None).unwrap_err().code(), Code::MarkLost, "{mode}");
         database.mark("anew").unwrap();
         assert_ne!(states(&database).last(), Some(&MarkState::Lost), "{mode}");
     }
+}
+
+/// That recording has stopped is told once: by whatever call is next, or else by `close`.
+#[test]
+fn a_stop_that_no_call_has_told_of_is_told_by_close() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = database(dir.path(), "wal");
+    let database = record(&path, Some(LIMIT));
+    database.mark_pinned("start").unwrap();
+    let app = Connection::open(&path).unwrap();
+    while database.status().unwrap().state != WindowState::Stopped {
+        app.execute("UPDATE t SET x = randomblob(100000)", []).unwrap();
+    }
+    assert_eq!(database.close().unwrap_err().code(), Code::StoreFull);
+    database.close().unwrap();
+    // Its locks are gone.
+    let gone: i64 = app.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).unwrap();
+    assert_eq!(gone, 0);
 }
 
 #[test]
@@ -85,7 +104,8 @@ fn the_error_names_a_limit_that_helps() {
             );
             assert!(text.contains("limit=2097152"), "{mode}: {text}");
         }
-        let _tells_why_it_stopped = database.close();
+        // It has said why it stopped.
+        database.close().unwrap();
         let database = record(&path, Some(2_097_152));
         database.mark("anew").unwrap();
         let app = Connection::open(&path).unwrap();

@@ -2,6 +2,7 @@
 //! handles over its files and connections. Nothing outside this module dereferences a raw pointer.
 #![expect(unsafe_code, reason = "this module is the boundary to SQLite's C interface")]
 
+mod access;
 mod api;
 mod connection;
 mod extension;
@@ -17,6 +18,7 @@ pub(crate) mod types;
 mod wal_index;
 mod write_back;
 
+pub(crate) use access::may_read_and_write;
 pub use api::{ApiError, SqliteApi};
 pub(crate) use connection::Connection;
 pub use extension::extension_init;
