@@ -38,20 +38,20 @@ def test_the_script_is_installed() -> None:
 
 
 @pytest.mark.parametrize("module", [False, True])
-def test_a_rewind_beside_a_recording_in_python(wal_db: Path, connect: Any, module: bool) -> None:
-    app = connect(wal_db)
-    with dbrewind.open(wal_db) as db:
+def test_a_rewind_beside_a_recording_in_python(app_db: Path, connect: Any, module: bool) -> None:
+    with dbrewind.open(app_db) as db:
+        app = connect(app_db)
         seeded = db.mark("seeded")
         app.execute("DELETE FROM users")
-        done = run("rewind", wal_db, "seeded", module=module)
+        done = run("rewind", app_db, "seeded", module=module)
         assert done["to"] == seeded.lsn.number
         # The fields are those of Rewound.
         fields = {name for name in dir(dbrewind.Rewound) if not name.startswith("_")}
         assert set(done) == fields | {"path"}
         assert app.execute("SELECT count(*) FROM users").fetchone() == (100,)
-        assert db.rewind(dbrewind.Lsn(str(wal_db), done["undo"])).pages >= 1
+        assert db.rewind(dbrewind.Lsn(str(app_db), done["undo"])).pages >= 1
         assert app.execute("SELECT count(*) FROM users").fetchone() == (0,)
-        status = run("status", wal_db, module=module)
+        status = run("status", app_db, module=module)
         assert [process["pid"] for process in status["recorders"]] == [os.getpid()]
         # Those of Status, too.
         own = {name for name in dir(dbrewind.Status) if not name.startswith("_")}

@@ -19,7 +19,7 @@ Errors have a code that never changes its meaning, such as [DBR004], a reason, a
 #[derive(Parser, Debug)]
 #[command(name = "dbrewind", version, after_help = STATUS, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
-    /// Write one JSON document to standard output, whatever happens, and no text.
+    /// Write one JSON document to standard output instead of text, whatever happens.
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// When to use colours.

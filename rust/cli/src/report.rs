@@ -17,7 +17,7 @@ pub(crate) struct Report {
     pub(crate) json: String,
     /// The same for people.
     pub(crate) text: String,
-    /// What they should know besides, for standard error. In JSON it is said by fields.
+    /// What they should know besides, for standard error.
     pub(crate) notes: Vec<String>,
     pub(crate) status: u8,
 }

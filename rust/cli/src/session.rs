@@ -7,6 +7,7 @@ use dbrewind_sqlite::{Code, Database, MarkState, OpenOptions, SqliteApi, Target,
 use crate::arguments::{DatabaseArgs, target};
 use crate::failure::Failure;
 use crate::processes::{self, Process};
+use crate::show;
 
 /// A database that this process records until the command is done, perhaps beside others.
 pub(crate) struct Session {
@@ -55,6 +56,11 @@ impl Session {
         self.given.display().to_string()
     }
 
+    /// The same for a shell.
+    pub(crate) fn word(&self) -> String {
+        show::word(&self.given)
+    }
+
     /// The moment that texts mean; without any the newest mark.
     pub(crate) fn target(&self, words: &[String]) -> Result<Target, Failure> {
         if words.is_empty() {
@@ -69,7 +75,7 @@ impl Session {
         match marks.last() {
             Some(mark) => Ok(Target::Name(mark.name.clone())),
             None => Err(Failure::own(Code::MarkNotFound, format!("{} has no mark yet", self.name()))
-                .with_fix(format!("`dbrewind mark {} NAME` sets one", self.given.display()))),
+                .with_fix(format!("`dbrewind mark {} NAME` sets one", self.word()))),
         }
     }
 
@@ -82,7 +88,7 @@ impl Session {
 fn no_history(args: &DatabaseArgs) -> Failure {
     let (path, store) = (args.path.display(), store_of(args));
     Failure::own(Code::FileMissing, format!("{path} has no history: there is no {}", store.display()))
-        .with_fix(format!("`dbrewind mark {path} NAME` begins one"))
+        .with_fix(format!("`dbrewind mark {} NAME` begins one", show::word(&args.path)))
 }
 
 /// How a mark does, as JSON has it.

@@ -24,6 +24,18 @@ pub(crate) fn plain(text: &str) -> String {
         .collect()
 }
 
+/// A path as a shell takes it.
+pub(crate) fn word(path: &std::path::Path) -> String {
+    let path = path.display().to_string();
+    let safe = |c: char| c.is_alphanumeric() || "/._-+:@%,=".contains(c);
+    // Nothing that begins like an option is a path to the command.
+    let path = if path.starts_with('-') { format!("./{path}") } else { path };
+    if !path.is_empty() && path.chars().all(safe) {
+        return path;
+    }
+    format!("'{}'", path.replace('\'', "'\\''"))
+}
+
 pub(crate) fn note(text: &str) -> String {
     format!("{WARNING}note{WARNING:#}: {}", plain(text))
 }
@@ -130,6 +142,20 @@ mod tests {
         assert_eq!(span(Duration::from_secs(3_725)), "1 h 2 min");
         assert_eq!(span(Duration::from_secs(72 * 3_600)), "3 d 0 h");
         assert_eq!(took(0.000_17), "0.17 ms");
+    }
+
+    #[test]
+    fn a_path_can_be_pasted_into_a_shell() {
+        for (path, word) in [
+            ("/srv/app.db", "/srv/app.db"),
+            ("my app.db", "'my app.db'"),
+            ("it's.db", "'it'\\''s.db'"),
+            ("$(rm x).db", "'$(rm x).db'"),
+            ("-v.db", "./-v.db"),
+            ("", "''"),
+        ] {
+            assert_eq!(super::word(std::path::Path::new(path)), word);
+        }
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<Report, Failure> {
     let recorded = std::fs::symlink_metadata(store.join("locks")).is_ok();
     let users = users(&path, &store);
     let name = args.path.display().to_string();
-    let problems = problems(&name, &header, recorded, &users);
+    let problems = problems(&args.path, &header, recorded, &users);
     let text = text(&name, &header, recorded.then_some(&store), &users, &problems);
     let examined = Examined {
         path: path.display().to_string(),
@@ -122,24 +122,30 @@ fn users(path: &Path, store: &Path) -> Vec<User> {
     .collect()
 }
 
-fn problems(name: &str, header: &Header, recorded: bool, users: &[User]) -> Vec<Problem> {
+fn problems(path: &Path, header: &Header, recorded: bool, users: &[User]) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let word = show::word(path);
     match header.journal {
         JournalMode::Wal if recorded && !users.iter().any(|user| user.records) => problems.push(Problem {
             code: Code::MarkLost.text(),
             text: "nobody records now: marks are lost when what is written is brought into the file"
                 .to_owned(),
-            fix: format!("leave `dbrewind watch {name}` running"),
+            fix: format!("leave `dbrewind watch {word}` running"),
         }),
         JournalMode::Wal => {}
         JournalMode::Rollback => {
             for user in users.iter().filter(|user| user.database && !user.records) {
                 problems.push(Problem {
                     code: Code::NotAttached.text(),
-                    text: format!("what {} writes is not recorded, and {} is in a rollback journal mode", user.process.shown(), name),
-                    fix: "load dbrewind's extension there before it opens the database, or take the database to WAL mode: \
-                          `dbrewind watch --journal wal`"
-                        .to_owned(),
+                    text: format!(
+                        "what {} writes is not recorded: {} is in a rollback journal mode",
+                        user.process.shown(),
+                        path.display()
+                    ),
+                    fix: format!(
+                        "load dbrewind's extension there before it opens the database, or take the database to WAL mode: \
+                         `dbrewind watch {word} --journal wal`"
+                    ),
                 });
             }
         }

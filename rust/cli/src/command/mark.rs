@@ -48,7 +48,7 @@ pub(crate) fn run(args: &MarkArgs) -> Result<Report, Failure> {
         let alone = recorders.is_empty();
         let mut report = Report::new(&Marked { path, mark: MarkFields::of(&mark), recorders }, text)?;
         if alone {
-            report.notes.push(unrecorded(&session.name(), database.journal()));
+            report.notes.push(unrecorded(&session.word(), database.journal()));
         }
         Ok(report)
     })
@@ -56,7 +56,6 @@ pub(crate) fn run(args: &MarkArgs) -> Result<Report, Failure> {
 
 /// What becomes of a mark when this process is gone, and nobody else records (`cli.md`, "Who records").
 fn unrecorded(name: &str, journal: JournalMode) -> String {
-    let name = show::plain(name);
     let until = match journal {
         JournalMode::Wal => {
             "what is written from now on is brought from the WAL into the file: by a checkpoint, or when the last program closes it"

@@ -64,5 +64,9 @@ pub(crate) fn told(session: &Session, to: &Target, done: &Rewound) -> String {
         return format!("{name} is at {moment} already");
     }
     let (pages, took) = (show::pages(done.pages), show::took(done.seconds));
-    format!("{name} is at {moment}: {pages} in {took}\nundo: dbrewind rewind {name} {}", done.undo)
+    format!(
+        "{name} is at {moment}: {pages} in {took}\nundo: dbrewind rewind {} {}",
+        show::plain(&session.word()),
+        done.undo
+    )
 }

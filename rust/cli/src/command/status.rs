@@ -88,7 +88,8 @@ fn without_history(args: &DatabaseArgs) -> Result<Report, Failure> {
         history: None,
     };
     let path = show::plain(&args.path.display().to_string());
-    Report::new(&told, format!("{path} has no history; `dbrewind mark {path} NAME` begins one"))
+    let word = show::plain(&show::word(&args.path));
+    Report::new(&told, format!("{path} has no history; `dbrewind mark {word} NAME` begins one"))
 }
 
 fn word(state: WindowState) -> &'static str {
