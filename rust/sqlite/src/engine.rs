@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dbrewind_core::{
-    AppendError, Engine as EraEngine, EraBody, Extent, Head, Key, Kind, Lsn, ObjectId, Store, Timeline,
+    AppendError, Engine as EraEngine, EraBody, Extent, Head, Key, Kind, Lsn, ObjectId, Plan, Store, Timeline,
     TimelineError, Timestamp,
 };
 
@@ -32,7 +32,7 @@ pub(crate) struct History {
 impl History {
     /// Nothing is read yet.
     pub(crate) fn new(store: Store, object: ObjectId, block: u32) -> Self {
-        Self { store, object, block, timeline: Timeline::new(object), presence: Arc::default() }
+        Self { store, object, block, timeline: Timeline::lazy(object), presence: Arc::default() }
     }
 
     /// Reads what was appended since the last call.
@@ -61,6 +61,39 @@ impl History {
             }
         }
         Ok(())
+    }
+
+    /// As [`catch_up_whole`](Self::catch_up_whole), with what was passed over before of all that the way to a moment needs.
+    pub(crate) fn catch_up_for(&mut self, target: Lsn, within: Duration) -> Result<(), Error> {
+        loop {
+            self.catch_up_whole(within)?;
+            let now = self.timeline.last();
+            if !self.timeline.lacks(now, target) {
+                return Ok(());
+            }
+            self.timeline.read_back_for(&self.store, now, target)?;
+        }
+    }
+
+    /// Reads what was appended since the last call, and what was passed over before of what tells of a moment (but for its images).
+    pub(crate) fn know(&mut self, lsn: Lsn) -> Result<(), TimelineError> {
+        self.catch_up()?;
+        match self.timeline.knows(lsn) {
+            true => Ok(()),
+            false => self.timeline.read_back(&self.store, lsn),
+        }
+    }
+
+    /// As [`know`](Self::know), with the images.
+    pub(crate) fn see(&mut self, lsn: Lsn) -> Result<(), TimelineError> {
+        self.catch_up()?;
+        self.timeline.read_back(&self.store, lsn)
+    }
+
+    /// What must be written to make one moment of another.
+    pub(crate) fn plan(&mut self, now: Lsn, target: Lsn) -> Result<Plan, Error> {
+        self.timeline.read_back_for(&self.store, now, target)?;
+        Ok(self.timeline.plan(now, target)?)
     }
 
     /// The time now: not before that of the newest moment.

@@ -66,7 +66,7 @@ fn knows(store: &Path, file: FileId) -> Result<bool, Error> {
 /// The newest anchor of each object.
 fn newest_anchors(store: &Store) -> Result<BTreeMap<ObjectId, Location>, Error> {
     let mut newest = BTreeMap::new();
-    store.scan(&mut Cursor::default(), &mut |head, at, _| {
+    store.scan_moments(&mut Cursor::default(), &mut |head, at| {
         if head.kind == Kind::Note && head.key.get() == tag::ANCHOR {
             newest.insert(head.object, at);
         }

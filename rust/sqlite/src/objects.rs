@@ -2,53 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use dbrewind_core::{Cursor, Head, Key, Kind, MarkBody, ObjectId, ReadError, Store, Timeline};
+use dbrewind_core::{Cursor, Head, Key, Kind, MarkBody, ObjectId, Store, Timeline};
 
 use crate::engine::next_lsn;
 use crate::error::Error;
 
-/// The key size under which the database of this name was recorded last. Reads the heads of all records, as
-/// the timeline does.
+/// The key size under which the database of this name was recorded last.
 pub(crate) fn latest_block(store: &Store, name: &str) -> Result<Option<u32>, Error> {
-    loop {
-        let first = store.first_segment();
-        match latest_block_from(store, name) {
-            // A registration was evicted between the scan and the look; before that it was appended once more.
-            Err(ReadError::BeforeWindow { .. }) if store.first_segment() != first => {}
-            found => return Ok(found?),
-        }
+    let mut named = store.objects_named(name)?;
+    // A size that no page has ever had would be another adapter's.
+    named.retain(|(_, size)| size.is_power_of_two() && (512..=65536).contains(size));
+    if named.len() < 2 {
+        return Ok(named.first().map(|(_, size)| *size));
     }
-}
-
-fn latest_block_from(store: &Store, name: &str) -> Result<Option<u32>, ReadError> {
-    // The newest name of each counts.
-    let mut registered = BTreeMap::new();
     let mut begun = BTreeMap::new();
-    let mut order = 0_u64;
-    store.scan(&mut Cursor::default(), &mut |head, at, _| match head.kind {
-        Kind::Object => {
-            registered.insert(head.object, at);
+    store.scan_moments(&mut Cursor::default(), &mut |head, at| {
+        if head.kind == Kind::Era {
+            begun.insert(head.object, at);
         }
-        Kind::Era => {
-            order += 1;
-            begun.insert(head.object, order);
-        }
-        _ => {}
     })?;
-    let mut latest = None;
-    for (object, at) in registered {
-        let body = store.read(at)?.body;
-        if body.get(8..) != Some(name.as_bytes()) {
-            continue;
-        }
-        let size = body.first_chunk::<4>().map(|size| u32::from_le_bytes(*size));
-        // A size that no page has ever had would be another adapter's.
-        if let Some(size) = size.filter(|size| size.is_power_of_two() && (512..=65536).contains(size)) {
-            let age = begun.get(&object).copied().unwrap_or_default();
-            latest = latest.max(Some((age, at, size)));
-        }
-    }
-    Ok(latest.map(|(_, _, size)| size))
+    // Without an era: the one that was registered last.
+    Ok(named
+        .into_iter()
+        .max_by_key(|(object, _)| (begun.get(object).copied(), *object))
+        .map(|(_, size)| size))
 }
 
 /// Lists the marks of one object in another, which is about to begin a broken era: they are lost, and must

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dbrewind_core::{Lsn, Timestamp};
 
-use crate::engine::{Engine, SharedHistory, locked};
+use crate::engine::{Engine, History, SharedHistory, locked};
 use crate::error::Error;
 use crate::target::Target;
 
@@ -37,6 +37,7 @@ pub(crate) fn resolve(
         }
     };
     let (lsn, named) = lsn;
+    locked(history).know(lsn)?;
     Ok(Found { lsn, named, present: false })
 }
 
@@ -77,13 +78,22 @@ fn at(
     engine.drain(timeout)?;
     engine.now()?;
     let mut history = locked(history);
+    history.catch_up()?;
+    {
+        let History { store, timeline, .. } = &mut *history;
+        timeline.read_back_to(store, time)?;
+    }
     history.catch_up_whole(timeout)?;
     let timeline = &history.timeline;
     let Some((_, earliest)) = timeline.earliest() else {
         return Err(Error::internal("nothing is recorded"));
     };
     match timeline.at_time(time) {
-        Some(lsn) => Ok(Found { lsn, named: lsn, present: lsn == timeline.last() }),
+        Some(lsn) => {
+            let present = lsn == timeline.last();
+            history.know(lsn)?;
+            Ok(Found { lsn, named: lsn, present })
+        }
         None => Err(Error::BeforeWindow { what: target.to_string(), earliest }),
     }
 }

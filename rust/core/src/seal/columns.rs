@@ -1,11 +1,12 @@
 //! The index as bytes: columns of numbers, packed. `rust/docs/sealing.md` has the layout.
 
 use std::io;
+use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::frame::{Packer, unpack};
-use super::header::{BadSeal, FRONT};
+use super::header::BadSeal;
 use super::index::{CHAIN, Entry, Frame, Group, Index, is_image};
 use super::varint::{Numbers, put, put_step};
 use crate::format::Kind;
@@ -84,8 +85,8 @@ fn columns(index: &Index) -> Vec<u8> {
     out
 }
 
-/// Reads an index of a file whose bodies end at `index_at`, of a segment of `size` bytes.
-pub(super) fn decode(bytes: &[u8], index_at: u64, size: u64) -> Result<Index, BadSeal> {
+/// Reads an index of a file in which this is the room of the bodies, of a segment of `size` bytes.
+pub(super) fn decode(bytes: &[u8], bodies: Range<u64>, size: u64) -> Result<Index, BadSeal> {
     let damaged = BadSeal::Malformed("has an index that does not match its hash");
     let (head, packed) = bytes.split_at_checked(HEAD).ok_or(damaged)?;
     let counted = head.get(..HASHED).ok_or(damaged)?;
@@ -93,10 +94,10 @@ pub(super) fn decode(bytes: &[u8], index_at: u64, size: u64) -> Result<Index, Ba
         return Err(damaged);
     }
     let impossible = BadSeal::Malformed("has an impossible index");
-    parse(head, packed, index_at, size).ok_or(impossible)
+    parse(head, packed, bodies, size).ok_or(impossible)
 }
 
-fn parse(head: &[u8], packed: &[u8], index_at: u64, size: u64) -> Option<Index> {
+fn parse(head: &[u8], packed: &[u8], bodies: Range<u64>, size: u64) -> Option<Index> {
     let (frames, groups, records) = (u32_at(head, 0)?, u32_at(head, 4)?, u32_at(head, 8)?);
     // Each record took 40 bytes of the segment; a group and a frame have one at least.
     let possible = u64::from(records) <= size / 40 && groups <= records && frames <= records;
@@ -112,7 +113,7 @@ fn parse(head: &[u8], packed: &[u8], index_at: u64, size: u64) -> Option<Index> 
     index.entries.try_reserve_exact(records as usize).ok()?;
     take_groups(&mut index, &mut from, groups, records)?;
     take_columns(&mut index, &mut from)?;
-    take_frames(&mut index, &mut from, frames, index_at)?;
+    take_frames(&mut index, &mut from, frames, bodies)?;
     if !from.is_empty() {
         return None;
     }
@@ -211,8 +212,8 @@ fn take_columns(index: &mut Index, from: &mut Numbers<'_>) -> Option<()> {
     Some(())
 }
 
-fn take_frames(index: &mut Index, from: &mut Numbers<'_>, frames: u32, index_at: u64) -> Option<()> {
-    let mut at = FRONT as u64;
+fn take_frames(index: &mut Index, from: &mut Numbers<'_>, frames: u32, bodies: Range<u64>) -> Option<()> {
+    let mut at = bodies.start;
     let mut first = 0_u32;
     for _ in 0..frames {
         let count = from.short().filter(|count| *count > 0)?;
@@ -235,7 +236,7 @@ fn take_frames(index: &mut Index, from: &mut Numbers<'_>, frames: u32, index_at:
         at = at.checked_add(u64::from(packed))?;
         first = end;
     }
-    (at == index_at && first as usize == index.entries.len()).then_some(())
+    (at == bodies.end && first as usize == index.entries.len()).then_some(())
 }
 
 /// Hash of a frame's content.

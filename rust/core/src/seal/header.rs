@@ -4,12 +4,16 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::format::bytes::{id_at, put, u32_at, u64_at};
 
-/// Version of the layout that this program reads and writes.
-pub(crate) const VERSION: u32 = 1;
+/// Version of the layout that this program writes, the newest that it reads.
+pub(crate) const VERSION: u32 = 2;
+/// The version without a digest, which it reads too.
+const PLAIN: u32 = 1;
 /// What stands before the content of a frame that zstd skips: its magic and its length.
 pub(super) const SKIPPED: usize = 8;
 /// The index's frame.
 pub(super) const INDEX_MAGIC: u32 = 0x184D_2A51;
+/// The digest's, behind the header.
+pub(super) const DIGEST_MAGIC: u32 = 0x184D_2A52;
 /// Bytes at the beginning of the file: the header as a frame that zstd skips.
 pub(super) const FRONT: usize = SKIPPED + LEN;
 /// Bytes of a seek table without frames.
@@ -36,6 +40,8 @@ const _: () = assert!(HASH + 8 == FRONT && HASH - SKIPPED == 64);
 /// What a sealed file says about itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Header {
+    /// Whether a digest follows it.
+    pub(crate) has_digest: bool,
     /// The store it belongs to.
     pub(crate) store: [u8; 16],
     /// The segment's position in the log.
@@ -63,7 +69,8 @@ impl Header {
         let mut bytes = [0; FRONT];
         put(&mut bytes, 0, &skipped(HEADER_MAGIC, LEN as u32));
         put(&mut bytes, SKIPPED, &MAGIC);
-        put(&mut bytes, VERSION_AT, &VERSION.to_le_bytes());
+        let version = if self.has_digest { VERSION } else { PLAIN };
+        put(&mut bytes, VERSION_AT, &version.to_le_bytes());
         put(&mut bytes, LENGTH, &(LEN as u32).to_le_bytes());
         put(&mut bytes, STORE, &self.store);
         put(&mut bytes, ID, &self.id.to_le_bytes());
@@ -85,7 +92,7 @@ impl Header {
         }
         let short = malformed("has too short a header");
         let version = u32_at(bytes, VERSION_AT).ok_or(short)?;
-        if version != VERSION {
+        if version != VERSION && version != PLAIN {
             return Err(BadSeal::Version(version));
         }
         if u64_at(bytes, HASH) != bytes.get(SKIPPED..HASH).map(xxh3_64) {
@@ -95,6 +102,7 @@ impl Header {
             return Err(malformed("has a header of another layout"));
         }
         Ok(Self {
+            has_digest: version == VERSION,
             store: id_at(bytes, STORE).ok_or(short)?,
             id: u64_at(bytes, ID).ok_or(short)?,
             size: u64_at(bytes, SIZE).ok_or(short)?,
@@ -132,11 +140,14 @@ pub(super) fn seek_table(frames: &[(u32, u32)]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    const HEADER: Header = Header { store: [7; 16], id: 3, size: 1 << 22, index_at: 900, file_len: 1000 };
+    const HEADER: Header =
+        Header { has_digest: true, store: [7; 16], id: 3, size: 1 << 22, index_at: 900, file_len: 1000 };
 
     #[test]
     fn headers_round_trip_and_any_flipped_byte_is_refused() {
+        let older = Header { has_digest: false, ..HEADER };
         assert_eq!(Header::decode(&HEADER.encode()), Ok(HEADER));
+        assert_eq!(Header::decode(&older.encode()), Ok(older));
         for at in 0..FRONT {
             let mut bytes = HEADER.encode();
             bytes[at] ^= 4;
@@ -147,8 +158,8 @@ mod tests {
     #[test]
     fn another_version_is_named() {
         let mut bytes = HEADER.encode();
-        bytes[VERSION_AT] = 2;
-        assert_eq!(Header::decode(&bytes), Err(BadSeal::Version(2)));
+        bytes[VERSION_AT] = 3;
+        assert_eq!(Header::decode(&bytes), Err(BadSeal::Version(3)));
     }
 
     #[test]

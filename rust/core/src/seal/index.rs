@@ -77,7 +77,7 @@ pub(crate) struct Index {
 }
 
 /// Whether records of this kind are images, for which keys are looked up; everything else tells of moments.
-pub(super) fn is_image(kind: Kind) -> bool {
+pub(crate) fn is_image(kind: Kind) -> bool {
     matches!(kind, Kind::After | Kind::Before | Kind::Base | Kind::Cut)
 }
 

@@ -4,6 +4,7 @@
 //! segment's place; those steps are in `store/sealing`.
 
 mod columns;
+mod digest;
 #[cfg(feature = "fuzzing")]
 mod forged;
 mod frame;
@@ -18,8 +19,12 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use digest::choose;
+pub(crate) use digest::{Digest, Summary};
 #[cfg(feature = "fuzzing")]
 pub(crate) use forged::forged;
+pub(crate) use index::is_image;
 pub(crate) use recent::Recent;
-pub(crate) use sealed::{Sealed, header};
+pub(crate) use sealed::{Sealed, digest, digest_at, header};
 pub(crate) use write::{Found, Origin, sort, write};

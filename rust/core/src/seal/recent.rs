@@ -1,11 +1,14 @@
 //! What was read of sealed segments last, kept for the next reader.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Sealed;
+use super::{Digest, Sealed};
 
 /// Bytes of indexes that are kept; one at least.
 const INDEXES: usize = 64 << 20;
+/// Bytes of digests that are kept.
+const DIGESTS: usize = 16 << 20;
 /// How many frames are kept, and how many bytes of them; one at least.
 const FRAMES: usize = 64;
 const CONTENT: usize = 4 << 20;
@@ -15,6 +18,8 @@ const CONTENT: usize = 4 << 20;
 pub(crate) struct Recent {
     /// The one that was used last is the last one.
     open: Mutex<Vec<Arc<Sealed>>>,
+    /// Their bytes, and digests by segment.
+    digests: Mutex<(usize, BTreeMap<u32, Arc<Digest>>)>,
     /// Content of their frames.
     pub(crate) frames: Frames,
 }
@@ -32,6 +37,25 @@ impl Recent {
     /// Closes the segments below this one.
     pub(crate) fn forget_below(&self, id: u32) {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|sealed| sealed.id() >= id);
+        let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = digests.1.split_off(&id);
+        *digests = (kept.values().map(|digest| digest.weight()).sum(), kept);
+    }
+
+    /// The segment's digest, if it was kept.
+    pub(crate) fn digest(&self, id: u32) -> Option<Arc<Digest>> {
+        self.digests.lock().unwrap_or_else(PoisonError::into_inner).1.get(&id).cloned()
+    }
+
+    /// Keeps a digest, if there is room for it.
+    pub(crate) fn put_digest(&self, id: u32, digest: Digest) -> Arc<Digest> {
+        let digest = Arc::new(digest);
+        let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        let weight = digest.weight();
+        if digests.0 + weight <= DIGESTS && digests.1.insert(id, Arc::clone(&digest)).is_none() {
+            digests.0 += weight;
+        }
+        digest
     }
 
     /// Keeps a segment, in place of those that were not used for longest.

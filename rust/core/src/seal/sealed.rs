@@ -6,8 +6,11 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::columns::{self, content_hash};
+use super::digest::Digest;
 use super::frame::unpack;
-use super::header::{BadSeal, EMPTY_TABLE, FRONT, Header, INDEX_MAGIC, SKIPPED, VERSION, skipped};
+use super::header::{
+    BadSeal, DIGEST_MAGIC, EMPTY_TABLE, FRONT, Header, INDEX_MAGIC, SKIPPED, VERSION, skipped,
+};
 use super::index::Index;
 use super::recent::Frames;
 use super::runs;
@@ -26,7 +29,33 @@ pub(crate) struct Sealed {
 
 /// Reads and checks the header of a sealed file.
 pub(crate) fn header(dir: &Path, id: u32) -> Result<Header, OpenError> {
-    checked(&dir.join(sealed_name(id)), id).map(|(_, header)| header)
+    checked(&dir.join(sealed_name(id)), id).map(|front| front.header)
+}
+
+/// Reads the digest of a sealed segment of this store; `None` if it has none, as those of version 1.
+pub(crate) fn digest(dir: &Path, id: u32, store: &[u8; 16]) -> Result<Option<Digest>, OpenError> {
+    digest_at(&dir.join(sealed_name(id)), id, store)
+}
+
+/// As [`digest`], by another name.
+pub(crate) fn digest_at(path: &Path, id: u32, store: &[u8; 16]) -> Result<Option<Digest>, OpenError> {
+    let front = checked(path, id)?;
+    front.belongs_to(store, path)?;
+    if !front.header.has_digest {
+        return Ok(None);
+    }
+    let damaged = |what: &str| OpenError::Damaged { path: path.to_path_buf(), what: what.to_owned() };
+    let len = usize::try_from(front.bodies - (FRONT + SKIPPED) as u64).unwrap_or(usize::MAX);
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).map_err(|_| damaged("has too long a digest"))?;
+    let read = front.rest.get(..len.min(front.rest.len())).unwrap_or_default();
+    bytes.extend_from_slice(read);
+    let at = FRONT + SKIPPED + bytes.len();
+    let from = bytes.len();
+    bytes.resize(len, 0);
+    let rest = bytes.get_mut(from..).unwrap_or_default();
+    front.file.read_exact_at(rest, at as u64).map_err(|source| unreadable("read", path, source))?;
+    Digest::decode(&bytes, front.header.size).map(Some).map_err(|bad| bad.of(path))
 }
 
 impl Sealed {
@@ -37,13 +66,10 @@ impl Sealed {
 
     /// As [`Sealed::open`], by another name.
     pub(crate) fn open_at(path: PathBuf, id: u32, store: &[u8; 16]) -> Result<Self, OpenError> {
-        let (file, header) = checked(&path, id)?;
-        let damaged = |what: &str| OpenError::Damaged { path: path.clone(), what: what.to_owned() };
-        if header.store != *store {
-            return Err(damaged("belongs to another store"));
-        }
-        let index = index(&file, &header, &path)?;
-        Ok(Self { id, path, file, index })
+        let front = checked(&path, id)?;
+        front.belongs_to(store, &path)?;
+        let index = index(&front, &path)?;
+        Ok(Self { id, path, file: front.file, index })
     }
 
     /// The segment's number.
@@ -118,7 +144,29 @@ fn unreadable(action: &'static str, path: &Path, source: io::Error) -> OpenError
     }
 }
 
-fn checked(path: &Path, id: u32) -> Result<(File, Header), OpenError> {
+/// How much of a file is read with its header: most digests.
+const AT_ONCE: usize = 8 << 10;
+
+/// The beginning of a sealed file.
+struct Front {
+    file: File,
+    header: Header,
+    /// Where the bodies begin.
+    bodies: u64,
+    /// What follows the header and its next frame's, as far as it was read.
+    rest: Vec<u8>,
+}
+
+impl Front {
+    fn belongs_to(&self, store: &[u8; 16], path: &Path) -> Result<(), OpenError> {
+        if self.header.store == *store {
+            return Ok(());
+        }
+        Err(OpenError::Damaged { path: path.to_path_buf(), what: "belongs to another store".to_owned() })
+    }
+}
+
+fn checked(path: &Path, id: u32) -> Result<Front, OpenError> {
     let io = |action| move |source| unreadable(action, path, source);
     let damaged = |what: String| OpenError::Damaged { path: path.to_path_buf(), what };
     let file = File::open(path).map_err(io("open"))?;
@@ -126,9 +174,10 @@ fn checked(path: &Path, id: u32) -> Result<(File, Header), OpenError> {
     if len < FRONT as u64 {
         return Err(damaged(format!("has {len} bytes, less than a header of {FRONT}")));
     }
-    let mut bytes = [0; FRONT];
+    let mut bytes = vec![0; AT_ONCE.min(usize::try_from(len).unwrap_or(AT_ONCE))];
     file.read_exact_at(&mut bytes, 0).map_err(io("read"))?;
-    let header = Header::decode(&bytes).map_err(|bad| bad.of(path))?;
+    let header = bytes.first_chunk().ok_or(BadSeal::Malformed("has too short a header"));
+    let header = header.and_then(Header::decode).map_err(|bad| bad.of(path))?;
     if header.id != u64::from(id) {
         return Err(damaged(format!("says that it is segment {}, its name says {id}", header.id)));
     }
@@ -138,27 +187,42 @@ fn checked(path: &Path, id: u32) -> Result<(File, Header), OpenError> {
     if header.size > LONGEST || !header.size.is_multiple_of(8) {
         return Err(damaged(format!("is of a segment of impossible {} bytes", header.size)));
     }
-    Ok((file, header))
+    let mut bodies = FRONT as u64;
+    let mut rest = Vec::new();
+    if header.has_digest {
+        let (front, digest) = bytes.split_at_checked(FRONT + SKIPPED).unwrap_or_default();
+        let len = front.last_chunk().map_or(0, |len| u32::from_le_bytes(*len));
+        if front.get(FRONT..) != Some(&skipped(DIGEST_MAGIC, len)) {
+            return Err(damaged("has no digest behind its header".to_owned()));
+        }
+        bodies += SKIPPED as u64 + u64::from(len);
+        if bodies > header.index_at {
+            return Err(damaged("has a digest that reaches into its index".to_owned()));
+        }
+        rest = digest.to_vec();
+    }
+    Ok(Front { file, header, bodies, rest })
 }
 
-fn index(file: &File, header: &Header, path: &Path) -> Result<Index, OpenError> {
+fn index(front: &Front, path: &Path) -> Result<Index, OpenError> {
+    let Front { file, header, bodies, .. } = front;
     let damaged = |what: &str| OpenError::Damaged { path: path.to_path_buf(), what: what.to_owned() };
     let io = |source| unreadable("read the index of", path, source);
     let least = (SKIPPED + EMPTY_TABLE) as u64;
     let room = header.file_len.checked_sub(header.index_at).filter(|room| *room >= least);
-    let room = room.filter(|_| header.index_at >= FRONT as u64);
+    let room = room.filter(|_| header.index_at >= *bodies);
     let room = room.ok_or_else(|| damaged("has no room for its index"))?;
-    let mut front = [0; SKIPPED];
-    file.read_exact_at(&mut front, header.index_at).map_err(io)?;
-    let len = front.last_chunk().map_or(0, |len| u32::from_le_bytes(*len));
-    if front != skipped(INDEX_MAGIC, len) || u64::from(len) > room - least {
+    let mut frame = [0; SKIPPED];
+    file.read_exact_at(&mut frame, header.index_at).map_err(io)?;
+    let len = frame.last_chunk().map_or(0, |len| u32::from_le_bytes(*len));
+    if frame != skipped(INDEX_MAGIC, len) || u64::from(len) > room - least {
         return Err(damaged("has no index where its header says"));
     }
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(len as usize).map_err(|_| damaged("has too long an index"))?;
     bytes.resize(len as usize, 0);
     file.read_exact_at(&mut bytes, header.index_at + SKIPPED as u64).map_err(io)?;
-    columns::decode(&bytes, header.index_at, header.size).map_err(|bad| bad.of(path))
+    columns::decode(&bytes, *bodies..header.index_at, header.size).map_err(|bad| bad.of(path))
 }
 
 impl BadSeal {

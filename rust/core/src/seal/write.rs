@@ -5,8 +5,9 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
 
 use super::columns::{self, content_hash};
+use super::digest::Digest;
 use super::frame::Packer;
-use super::header::{EMPTY_TABLE, FRONT, Header, INDEX_MAGIC, SKIPPED, seek_table, skipped};
+use super::header::{DIGEST_MAGIC, EMPTY_TABLE, FRONT, Header, INDEX_MAGIC, SKIPPED, seek_table, skipped};
 use super::index::{CHAIN, Entry, Frame, Group, Index, is_image};
 use super::runs;
 use crate::store::Head;
@@ -44,7 +45,7 @@ pub(crate) struct Origin {
     pub(crate) size: u32,
 }
 
-/// Writes a sealed file, from the beginning of an empty one. Its header comes last. Answers its length.
+/// Writes a sealed file, from the beginning of an empty one, of records in log order. Its header comes last. Answers its length.
 ///
 /// `body` gets a record's body into a buffer. Between two frames `go_on` is asked; when it says no, the
 /// answer is an error of the kind `Interrupted`.
@@ -55,19 +56,23 @@ pub(crate) fn write(
     body: &mut dyn FnMut(&Found, &mut Vec<u8>) -> io::Result<()>,
     go_on: &mut dyn FnMut() -> bool,
 ) -> io::Result<u64> {
+    let mut packer = Packer::new()?;
+    let digest = Digest::new(&records, body)?.encode(&mut packer)?;
     sort(&mut records);
     let mut writer = Writer {
         out: BufWriter::with_capacity(1 << 18, file),
-        packer: Packer::new()?,
+        packer,
         plain: Vec::with_capacity(LONG_FRAME + FRAME),
         packed: Vec::new(),
-        at: FRONT as u64,
+        at: (FRONT + SKIPPED + digest.len()) as u64,
         first: 0,
         chain: 0,
         index: Index::default(),
     };
     writer.index.entries.reserve_exact(records.len());
     writer.out.write_all(&[0; FRONT])?;
+    writer.out.write_all(&skipped(DIGEST_MAGIC, count(digest.len())?))?;
+    writer.out.write_all(&digest)?;
     let (mut last, mut next) = (Vec::new(), Vec::new());
     let mut group = None;
     for found in &records {
@@ -86,7 +91,7 @@ pub(crate) fn write(
         group = Some(found.group());
         std::mem::swap(&mut last, &mut next);
     }
-    writer.finish(file, origin)
+    writer.finish(file, origin, digest.len())
 }
 
 /// Puts records in the order in which a sealed file has them.
@@ -160,7 +165,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn finish(mut self, file: &File, origin: Origin) -> io::Result<u64> {
+    fn finish(mut self, file: &File, origin: Origin, digest: usize) -> io::Result<u64> {
         self.end_frame()?;
         let index = columns::encode(&self.index, &mut self.packer)?;
         let index_len = count(index.len())?;
@@ -168,11 +173,13 @@ impl Writer<'_> {
         self.out.write_all(&index)?;
         let frames = self.index.frames.iter().map(|frame| (frame.packed, frame.plain));
         let index_frame = index_len.checked_add(SKIPPED as u32).ok_or(io::ErrorKind::FileTooLarge)?;
-        let all = [(FRONT as u32, 0)].into_iter().chain(frames).chain([(index_frame, 0)]);
+        let front = [(FRONT as u32, 0), (count(SKIPPED + digest)?, 0)];
+        let all = front.into_iter().chain(frames).chain([(index_frame, 0)]);
         let table = seek_table(&all.collect::<Vec<_>>());
         self.out.write_all(&table)?;
         self.out.flush()?;
         let header = Header {
+            has_digest: true,
             store: origin.store,
             id: u64::from(origin.id),
             size: u64::from(origin.size),

@@ -2,7 +2,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::error::OpenError;
-use crate::seal::Sealed;
+use crate::seal::{self, Digest, Sealed};
 use crate::segment::{self, Segment, sealed_name};
 use crate::store::handle::Inner;
 use crate::sync::Ordering;
@@ -43,6 +43,22 @@ impl Inner {
                 })
             }
             opened => self.map(opened?, id).map(|segment| Some(Form::Raw(segment))),
+        }
+    }
+
+    /// The digest of a sealed segment; `None` if it has none, or is not sealed.
+    pub(super) fn digest(&self, id: u32) -> Result<Option<Arc<Digest>>, OpenError> {
+        if id > self.control.sealed() {
+            return Ok(None);
+        }
+        if let Some(digest) = self.recent.digest(id) {
+            return Ok(Some(digest));
+        }
+        match seal::digest(&self.dir, id, &self.id) {
+            Ok(digest) => Ok(digest.map(|digest| self.recent.put_digest(id, digest))),
+            // The word may be wrong, the name is not.
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

@@ -29,6 +29,7 @@ pub use options::StoreOptions;
 pub use record::{Cursor, Head, KEPT, Location, Record};
 pub use roll::Room;
 pub use seal::SealedSegment;
+pub(crate) use walk::Seen;
 #[cfg(feature = "fuzzing")]
 pub(crate) use window::manifest;
 pub use window::{MOVED, PINNED, Pin, Window, WindowHold, WindowState};

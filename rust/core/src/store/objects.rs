@@ -6,7 +6,7 @@ use crate::format::control::OBJECTS;
 use crate::format::object::ObjectBody;
 use crate::map::Held;
 use crate::store::roll::PATIENCE;
-use crate::store::walk::InFlight;
+use crate::store::walk::{InFlight, Seen};
 use crate::store::window::Unfit;
 use crate::store::{Head, Location, Store, locks};
 use crate::types::{Key, Lsn, ObjectId};
@@ -17,6 +17,9 @@ pub(super) struct Objects {
     next: Location,
     known: Vec<(ObjectId, ObjectBody)>,
 }
+
+/// A registration that was found: of which object, where, and its body if it is known.
+type Registration = (ObjectId, Location, Option<Vec<u8>>);
 
 /// See [`Store::lock_names`]. Dropping it, or the end of the process, releases it.
 #[derive(Debug)]
@@ -83,6 +86,21 @@ impl Store {
         Ok(objects.known.iter().map(|(object, body)| (*object, body.name.clone())).collect())
     }
 
+    /// The objects of this name, and the size of each one's keys.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn objects_named(&self, name: &str) -> Result<Vec<(ObjectId, u32)>, AppendError> {
+        if self.inner.forked() {
+            return Err(AppendError::Forked);
+        }
+        let mut objects = self.inner.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let _lock = self.lock_registration()?;
+        self.learn(&mut objects)?;
+        let named = objects.known.iter().filter(|(_, body)| body.name == name);
+        Ok(named.map(|(object, body)| (*object, body.key_size)).collect())
+    }
+
     /// Gives an object another name. Its history stays, also for those who found it by the old one.
     ///
     /// # Errors
@@ -137,34 +155,36 @@ impl Store {
     fn learn(&self, objects: &mut Objects) -> Result<(), AppendError> {
         let mut found = Vec::new();
         let mut next = objects.next;
-        self.inner.walk(&mut next, InFlight::Skip, &mut |head, at, _| {
-            if head.kind == Kind::Object {
-                found.push(at);
+        self.inner.skim(&mut next, InFlight::Skip, u32::MAX, &mut |seen| match seen {
+            Seen::Record(head, at) if head.kind == Kind::Object => found.push((head.object, at, None)),
+            Seen::Listed(head, at, body) if head.kind == Kind::Object => {
+                found.push((head.object, at, Some(body.to_vec())));
             }
+            _ => {}
         })?;
-        self.take(objects, &found)?;
+        self.take(objects, found)?;
         objects.next = next;
         Ok(())
     }
 
-    fn take(&self, objects: &mut Objects, found: &[Location]) -> Result<(), AppendError> {
-        for at in found.iter().copied() {
-            let record = match self.read(at) {
-                Ok(record) => record,
+    fn take(&self, objects: &mut Objects, found: Vec<Registration>) -> Result<(), AppendError> {
+        for (object, at, body) in found {
+            let body = match body.map_or_else(|| self.read(at).map(|record| record.body), Ok) {
+                Ok(body) => body,
                 // Evicted since. What it said was said again before, and under the lock that the caller has.
                 Err(ReadError::BeforeWindow { .. }) => continue,
                 Err(error) => return Err(error.into()),
             };
             let what = || format!("the registration at {at} is malformed");
-            let body = ObjectBody::decode(&record.body).filter(|_| record.head.object.get() < OBJECTS);
+            let body = ObjectBody::decode(&body).filter(|_| object.get() < OBJECTS);
             let body = body.ok_or_else(|| AppendError::Damaged { what: what() })?;
-            match objects.known.iter_mut().find(|(known, _)| *known == record.head.object) {
+            match objects.known.iter_mut().find(|(known, _)| *known == object) {
                 Some((_, known)) if known.key_size != body.key_size => {
                     return Err(AppendError::Damaged { what: what() });
                 }
                 // A new name.
                 Some((_, known)) => *known = body,
-                None => objects.known.push((record.head.object, body)),
+                None => objects.known.push((object, body)),
             }
         }
         Ok(())
@@ -183,7 +203,8 @@ mod tests {
         let store = Store::open(dir.path(), &options).unwrap();
         let object = store.object("a", 512).unwrap();
         let mut places = Vec::new();
-        let mut visit = |head: Head, at, _| places.extend((head.kind == Kind::Object).then_some(at));
+        let mut visit =
+            |head: Head, at, _| places.extend((head.kind == Kind::Object).then_some((head.object, at, None)));
         store.inner.walk(&mut Location::default(), InFlight::Skip, &mut visit).unwrap();
         for lsn in 1..9 {
             let head = Head::new(Kind::Note, object, Key::new(1), Lsn::new(lsn));
@@ -193,7 +214,7 @@ mod tests {
         store.inner.control.raise_ready(2);
         assert!(store.inner.evict_while(|_| true).unwrap());
         let mut objects = Objects::default();
-        store.take(&mut objects, &places).unwrap();
+        store.take(&mut objects, places).unwrap();
         assert!(objects.known.is_empty());
     }
 }

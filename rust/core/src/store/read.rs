@@ -2,9 +2,10 @@ use crate::error::ReadError;
 use crate::format::record::{self, REST};
 use crate::format::{HEADER, Kind, Place};
 use crate::ring::{self, Region, Step};
+use crate::seal;
 use crate::segment::Segment;
 use crate::store::form::Form;
-use crate::store::walk::{Bad, InFlight};
+use crate::store::walk::{Bad, InFlight, Seen};
 use crate::store::{Cursor, Head, Location, Record, Store};
 
 impl Store {
@@ -111,5 +112,46 @@ impl Store {
         let walked = self.inner.walk(&mut next, InFlight::Stop, visit);
         *from = Cursor::at(next);
         walked
+    }
+
+    /// As [`scan`](Store::scan), but images are passed over, and of a sealed segment all commits on which nothing else
+    /// depends: a small part of it is read then.
+    ///
+    /// # Errors
+    /// See [`scan`](Store::scan).
+    pub fn scan_moments(
+        &self,
+        from: &mut Cursor,
+        visit: &mut dyn FnMut(Head, Location),
+    ) -> Result<(), ReadError> {
+        let skimmed = self.skim(from, u32::MAX, &mut |seen| match seen {
+            Seen::Record(head, _) if seal::is_image(head.kind) => {}
+            Seen::Record(head, at) | Seen::Listed(head, at, _) => visit(head, at),
+            Seen::Digested(..) => {}
+        });
+        skimmed.map(|_| ())
+    }
+
+    /// As [`scan_whole`](Store::scan_whole); of sealed segments below this one only what their digests list is visited.
+    pub(crate) fn skim(
+        &self,
+        from: &mut Cursor,
+        whole_from: u32,
+        visit: &mut dyn FnMut(Seen<'_>),
+    ) -> Result<bool, ReadError> {
+        if self.inner.forked() {
+            return Err(ReadError::Forked);
+        }
+        self.inner.let_go_of_sealed();
+        self.inner.let_go_of_evicted();
+        let mut next = from.next();
+        let skimmed = self.inner.skim(&mut next, InFlight::Stop, whole_from, visit);
+        *from = Cursor::at(next);
+        skimmed
+    }
+
+    /// The oldest segment that may not be sealed.
+    pub(crate) fn first_unsealed(&self) -> u32 {
+        self.inner.control.sealed().saturating_add(1)
     }
 }

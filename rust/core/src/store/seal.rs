@@ -9,7 +9,7 @@ use crate::format::record::{self, REST};
 use crate::format::{HEADER, Kind, Place};
 use crate::map::{self, Held};
 use crate::ring::{self, Region, Step};
-use crate::seal::{self, Found, Origin, Recent, Sealed};
+use crate::seal::{self, Digest, Found, Origin, Recent, Sealed};
 use crate::segment::{self, Segment, TEMPORARY, file_name, sealed_name};
 use crate::store::form::Form;
 use crate::store::handle::Inner;
@@ -254,7 +254,18 @@ impl Inner {
         drop(file);
         fault::place("seal: synced");
         let sealed = Sealed::open_at(path.to_path_buf(), segment.id(), &self.id);
-        let sealed = sealed.map_err(|error| SealError::Damaged { what: error.to_string() })?;
+        let read = |error: OpenError| SealError::Damaged { what: error.to_string() };
+        let sealed = sealed.map_err(read)?;
+        let digest = seal::digest_at(path, segment.id(), &self.id).map_err(read)?;
+        let mut body = |found: &Found, out: &mut Vec<u8>| {
+            read_body(segment, found, out).map_err(|_| io::ErrorKind::InvalidData.into())
+        };
+        if digest != Some(Digest::new(&records, &mut body).map_err(io("read a segment"))?) {
+            return Err(damaged(
+                Place { segment: segment.id(), offset: 0 },
+                "its digest is of something else",
+            ));
+        }
         compare(segment, &sealed, records, go_on)?;
         fault::place("seal: compared");
         Ok(len)

@@ -5,6 +5,7 @@ use crate::format::record::{self, NotARecord, REST};
 use crate::format::segment::VERSION;
 use crate::format::{Kind, Place};
 use crate::ring::{self, Region, Step};
+use crate::seal::Digest;
 use crate::segment::Segment;
 use crate::store::form::Form;
 use crate::store::handle::Inner;
@@ -35,6 +36,17 @@ fn wait(since: &mut Option<Instant>) -> bool {
     waited < PATIENCE
 }
 
+/// What a look over the log comes by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Seen<'a> {
+    /// A record.
+    Record(Head, Location),
+    /// One that a digest lists, and its body.
+    Listed(Head, Location, &'a [u8]),
+    /// Of this segment nothing but what its digest lists was visited.
+    Digested(u32, &'a Digest),
+}
+
 impl Inner {
     /// Visits committed records from a place on, and moves the place past them. Records of dead writers
     /// are given up on the way. Answers whether it came to the end of the log: `false` if it stopped at a record in flight.
@@ -44,6 +56,37 @@ impl Inner {
         in_flight: InFlight,
         visit: &mut dyn FnMut(Head, Location, u32),
     ) -> Result<bool, ReadError> {
+        self.look(from, in_flight, 0, &mut |_, _| {}, visit)
+    }
+
+    /// As [`Inner::walk`], but of sealed segments below a number only what their digests list is visited.
+    pub(super) fn skim(
+        &self,
+        from: &mut Location,
+        in_flight: InFlight,
+        whole_from: u32,
+        visit: &mut dyn FnMut(Seen<'_>),
+    ) -> Result<bool, ReadError> {
+        let visit = std::cell::RefCell::new(visit);
+        let mut digested = |id: u32, digest: &Digest| {
+            let mut visit = visit.borrow_mut();
+            for listed in &digest.records {
+                visit(Seen::Listed(listed.head, Location::new(id, listed.offset), digest.body(listed)));
+            }
+            visit(Seen::Digested(id, digest));
+        };
+        let mut record = |head: Head, at: Location, _: u32| visit.borrow_mut()(Seen::Record(head, at));
+        self.look(from, in_flight, whole_from, &mut digested, &mut record)
+    }
+
+    fn look(
+        &self,
+        from: &mut Location,
+        in_flight: InFlight,
+        whole_from: u32,
+        digested: &mut dyn FnMut(u32, &Digest),
+        visit: &mut dyn FnMut(Head, Location, u32),
+    ) -> Result<bool, ReadError> {
         let mut waiting_since = None;
         loop {
             let first = self.first();
@@ -51,6 +94,19 @@ impl Inner {
                 *from = Location::new(first, Segment::FIRST);
             }
             let id = u32::try_from(from.segment().get()).unwrap_or(0).max(1);
+            // The next one is there: what is read of this one is all that it will ever have.
+            let skipped = id < whole_from && from.offset() <= Segment::FIRST && id < self.control.current();
+            let digest = if skipped { self.digest(id) } else { Ok(None) };
+            match digest {
+                Err(_) if self.is_evicted(id) => continue,
+                Err(error) => return Err(error.into()),
+                Ok(Some(digest)) => {
+                    digested(id, &digest);
+                    *from = Location::new(id + 1, Segment::FIRST);
+                    continue;
+                }
+                Ok(None) => {}
+            }
             let form = match self.form(id) {
                 // Since the look.
                 Err(_) if self.is_evicted(id) => continue,

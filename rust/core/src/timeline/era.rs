@@ -44,6 +44,10 @@ pub(super) struct EraLog {
     kept: Vec<Lsn>,
     pub(super) cuts: Cuts,
     bases: HashMap<Key, Location>,
+    /// Of moments below this one only some are known.
+    known_from: Lsn,
+    /// The highest LSN of an image that was not read.
+    pub(super) passed_over: Lsn,
 }
 
 impl EraLog {
@@ -57,7 +61,24 @@ impl EraLog {
             kept: Vec::new(),
             cuts: Cuts::default(),
             bases: HashMap::new(),
+            known_from: Lsn::ORIGIN,
+            passed_over: Lsn::ORIGIN,
         }
+    }
+
+    /// The newest moment is known; of those before it there may be more.
+    pub(super) fn pass_over(&mut self) {
+        self.known_from = self.known_from.max(self.last().lsn);
+    }
+
+    /// Whether the newest moment at or below an LSN is known.
+    pub(super) fn knows(&self, lsn: Lsn) -> bool {
+        lsn >= self.known_from || self.moments.binary_search_by_key(&lsn, |moment| moment.lsn).is_ok()
+    }
+
+    /// Whether the newest moment at or before a time is known.
+    pub(super) fn knows_time(&self, time: Timestamp) -> bool {
+        self.at_time(time).lsn >= self.known_from
     }
 
     /// Adds a moment, unless it is known. Its time is made to fit between those of its neighbours: the log of a version that
@@ -74,6 +95,11 @@ impl EraLog {
             fits = fits.min(next.time);
         }
         self.moments.insert(place, Moment { lsn, extent, time: fits });
+    }
+
+    #[cfg(test)]
+    pub(super) fn moment_lsns(&self) -> impl Iterator<Item = Lsn> {
+        self.moments.iter().map(|moment| moment.lsn)
     }
 
     /// From this commit on images were captured for it.
@@ -103,14 +129,16 @@ impl EraLog {
     }
 
     pub(super) fn is_moment(&self, lsn: Lsn) -> bool {
-        self.floor(lsn).lsn == lsn
+        lsn == self.era.first || self.moments.binary_search_by_key(&lsn, |moment| moment.lsn).is_ok()
     }
 
-    /// The newest moment at or below an LSN; below the era's first, that one.
+    /// The newest moment at or below an LSN; below the era's first, that one. Where not all are known: the LSN itself, taken
+    /// for a moment.
     pub(super) fn floor(&self, lsn: Lsn) -> Moment {
         let past = self.moments.partition_point(|moment| moment.lsn <= lsn);
         let own = Moment { lsn: self.era.first, extent: self.era.extent, time: self.era.time };
-        past.checked_sub(1).and_then(|at| self.moments.get(at)).copied().unwrap_or(own)
+        let found = past.checked_sub(1).and_then(|at| self.moments.get(at)).copied().unwrap_or(own);
+        if lsn < self.known_from && lsn > found.lsn { Moment { lsn, ..found } } else { found }
     }
 
     /// The newest moment at or before a time; before the era's beginning, that one. O(log moments).

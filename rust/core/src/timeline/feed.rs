@@ -1,6 +1,6 @@
 use super::{Era, EraLog, MarkEntry, NoteEntry, RewindEntry, Timeline, TimelineError};
 use crate::format::{BodyError, CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
-use crate::store::{Head, KEPT, Location, MOVED, PINNED, Store};
+use crate::store::{Head, KEPT, Location, MOVED, PINNED, Seen, Store};
 use crate::types::{Lsn, Timestamp};
 
 impl Timeline {
@@ -24,39 +24,52 @@ impl Timeline {
             let mut cursor = self.cursor;
             let mut body = Vec::new();
             let mut result = Ok(());
-            let scanned = store.scan_whole(&mut cursor, &mut |head, at, _| {
-                if result.is_ok() && head.object == self.object {
-                    result = self.take(store, head, at, &mut body);
+            let whole_from = *self.whole_from.get_or_insert_with(|| store.first_unsealed());
+            let scanned = store.skim(&mut cursor, whole_from, &mut |seen| {
+                if result.is_ok() {
+                    result = self.take(store, seen, &mut body);
                 }
             });
             let result = result.and_then(|()| scanned.map_err(TimelineError::from));
             if store.first_segment() != self.begins {
                 // Evicted meanwhile: something may have been passed over.
                 if result.is_err() || self.cursor.next().segment().get() < u64::from(store.first_segment()) {
-                    *self = Self::new(self.object);
+                    self.begin_again(whole_from);
                 } else {
                     self.cursor = cursor;
                 }
                 continue;
             }
             match result {
+                Ok(_) if whole_from > 0 && self.has_passed_over_images_ahead() => {
+                    // Rare: of a transaction that was in flight while a segment was left and sealed.
+                    self.begin_again(self.segment_of_present_era());
+                    continue;
+                }
                 Ok(_) => {
                     self.cursor = cursor;
                     store.raise_time(self.object, self.newest_time());
                 }
-                Err(_) => *self = Self::new(self.object),
+                Err(_) => self.begin_again(whole_from),
             }
             return result;
         }
     }
 
-    fn take(
-        &mut self,
-        store: &Store,
-        head: Head,
-        at: Location,
-        body: &mut Vec<u8>,
-    ) -> Result<(), TimelineError> {
+    fn take(&mut self, store: &Store, seen: Seen<'_>, body: &mut Vec<u8>) -> Result<(), TimelineError> {
+        let (head, at) = match seen {
+            Seen::Record(head, at) => (head, at),
+            Seen::Listed(head, at, body) => return self.feed(head, at, body),
+            Seen::Digested(_, digest) => {
+                if let Some(summary) = digest.summary(self.object) {
+                    self.take_summary(summary);
+                }
+                return Ok(());
+            }
+        };
+        if head.object != self.object {
+            return Ok(());
+        }
         let has_body = matches!(
             head.kind,
             Kind::Commit | Kind::Mark | Kind::Drop | Kind::Rewind | Kind::Era | Kind::Note

@@ -9,6 +9,7 @@ mod cuts;
 mod era;
 mod error;
 mod feed;
+mod lazy;
 mod marks;
 mod nearest;
 mod path;
@@ -95,12 +96,24 @@ pub struct Timeline {
     begins: u32,
     /// The same when the first record was read.
     read_from: u32,
+    /// Of sealed segments below this one only digests were read; 0: there are none. `None`: to be decided at the first reading.
+    whole_from: Option<u32>,
 }
 
 impl Timeline {
     /// An empty history, before the first record is read.
     #[must_use]
     pub fn new(object: ObjectId) -> Self {
+        Self::empty(object, Some(0))
+    }
+
+    /// As [`new`](Self::new), but of what is sealed little is read at first: see [`knows`](Self::knows).
+    #[must_use]
+    pub fn lazy(object: ObjectId) -> Self {
+        Self::empty(object, None)
+    }
+
+    fn empty(object: ObjectId, whole_from: Option<u32>) -> Self {
         Self {
             object,
             cursor: Cursor::default(),
@@ -115,6 +128,7 @@ impl Timeline {
             newest_time: Timestamp::default(),
             begins: 1,
             read_from: 1,
+            whole_from,
         }
     }
 
@@ -165,6 +179,9 @@ impl Timeline {
             return Some(mark.extent);
         }
         let place = self.place(lsn)?;
+        if !self.knows(lsn) {
+            return self.marks.at(lsn).map(|mark| mark.extent);
+        }
         Some(self.era_log(place.era)?.floor(place.lsn).extent)
     }
 
@@ -246,7 +263,8 @@ impl Timeline {
     /// Whether a checkpoint of the present era of after-images may overwrite the key where it was before
     /// the era: the store has that content (a `BASE`), or there was none.
     ///
-    /// An `AFTER` is not enough: it does not tell what the key held at the moments before it.
+    /// An `AFTER` is not enough: it does not tell what the key held at the moments before it. A lazy timeline may not know of a
+    /// `BASE` before [`read_back_era`](Self::read_back_era).
     #[must_use]
     pub fn in_store(&self, key: Key) -> bool {
         self.eras.last().is_some_and(|log| {
@@ -257,7 +275,8 @@ impl Timeline {
     /// Whether the present era of before-images has one of the key with an LSN above this one. Then the
     /// content at that LSN is safe and need not be captured again.
     ///
-    /// Ask with the newest of: the newest mark, the newest rewind, the beginning of the era.
+    /// Ask with the newest of: the newest mark, the newest rewind, the beginning of the era. A lazy timeline may not know of
+    /// one before [`read_back_era`](Self::read_back_era).
     #[must_use]
     pub fn captured_since(&self, key: Key, lsn: Lsn) -> bool {
         self.eras

@@ -71,6 +71,9 @@ impl Timeline {
         if now > self.last() {
             return Err(unknown(now).into());
         }
+        if self.segment_for(now, target).is_some() {
+            return Err(Unreachable::Unread { lsn: target }.into());
+        }
         let from = self.place(now).ok_or(unknown(now))?;
         let to = self.place(target).ok_or(unknown(target))?;
         let extent_of = |place: Place| self.era_log(place.era).map(|log| log.floor(place.lsn).extent);

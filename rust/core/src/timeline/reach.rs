@@ -37,6 +37,12 @@ pub enum Unreachable {
         /// Its time.
         time: Timestamp,
     },
+    /// It was passed over so far: [`Timeline::read_back`] reads it.
+    #[error("LSN {lsn} has not been read yet")]
+    Unread {
+        /// The moment asked for.
+        lsn: Lsn,
+    },
     /// Nothing was captured at it, so its state is known in parts only.
     #[error(
         "LSN {lsn} was not marked: in a rollback journal mode only marks, and both ends of a rewind, can be \
@@ -55,6 +61,7 @@ impl Unreachable {
         match self {
             Self::Lost { .. } => Code::MarkLost,
             Self::Evicted { .. } => Code::BeforeWindow,
+            Self::Unread { .. } => Code::Internal,
             Self::Unknown { .. } | Self::NotAMoment { .. } => Code::MarkNotFound,
         }
     }
@@ -102,7 +109,11 @@ impl Timeline {
                         || self.rewind_at(lsn).is_some()
                 }
             };
-        if known { Ok(()) } else { Err(Unreachable::NotAMoment { lsn }) }
+        match known {
+            true => Ok(()),
+            false if !log.knows(lsn) => Err(Unreachable::Unread { lsn }),
+            false => Err(Unreachable::NotAMoment { lsn }),
+        }
     }
 
     /// Whether this is the last moment of an era that has ended: the state that the next one began with, which is kept.

@@ -18,12 +18,13 @@ impl Timeline {
 
     /// The newest moment at or before a time that can be reached: the state that the object was in then, or, in an era in
     /// which few moments can be reached, before then. If nothing has happened since, [`last`](Self::last), whether it can be
-    /// reached or not: the object is in that state. `None`: the time is before [`earliest`](Self::earliest).
+    /// reached or not: the object is in that state. `None`: the time is before [`earliest`](Self::earliest), or not
+    /// [known](Self::knows_time).
     ///
     /// Costs O(log moments), and O(1) for each mark above the answer.
     #[must_use]
     pub fn at_time(&self, time: Timestamp) -> Option<Lsn> {
-        if time < self.earliest()?.1 {
+        if time < self.earliest()?.1 || !self.knows_time(time) {
             return None;
         }
         let era = self.eras.partition_point(|log| log.era.time <= time).checked_sub(1)?;
@@ -41,6 +42,9 @@ impl Timeline {
     #[must_use]
     pub fn time_of(&self, lsn: Lsn) -> Option<Timestamp> {
         let place = self.place(lsn)?;
+        if !self.knows(lsn) {
+            return None;
+        }
         let recorded = self.era_log(place.era)?.floor(place.lsn).time;
         Some(self.marks.oldest_time(lsn).map_or(recorded, |marked| marked.min(recorded)))
     }

@@ -68,6 +68,15 @@ impl<'a> View<'a> {
         Self { timeline, path: Vec::new(), end: End::Present }
     }
 
+    /// The oldest era that is looked at; `None`: none is.
+    pub(super) fn oldest(&self) -> Option<usize> {
+        let end = match self.end {
+            End::Beginning(era) | End::Before(Place { era, .. }) => Some(era),
+            End::Present => None,
+        };
+        self.path.iter().map(|stretch| stretch.era).chain(end).min()
+    }
+
     /// Where a key's content at this moment is. The key must be within the moment's extent.
     pub(super) fn source(&self, key: Key) -> Source {
         let on_path = self.path.iter().find_map(|stretch| {

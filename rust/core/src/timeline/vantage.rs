@@ -29,12 +29,17 @@ impl Vantage<'_> {
 }
 
 impl Timeline {
-    /// The state at a moment. `None`: it is past the newest one recorded, or before the oldest that can be told.
+    /// The state at a moment. `None`: it is past the newest one recorded, or before the oldest that can be told; or it has not been
+    /// read so far ([`read_back`](Timeline::read_back)).
     ///
     /// Whether the moment was kept is [`Timeline::reachable`]'s answer, not this one's.
     #[must_use]
     pub fn vantage(&self, lsn: Lsn) -> Option<Vantage<'_>> {
-        let place = self.place(lsn).filter(|_| lsn <= self.last() || self.reachable(lsn).is_ok())?;
+        let there = |_: &_| (lsn <= self.last() || self.reachable(lsn).is_ok()) && self.knows(lsn);
+        let place = self.place(lsn).filter(there)?;
+        if self.segment_to_see(place).is_some() {
+            return None;
+        }
         let extent = self.era_log(place.era)?.floor(place.lsn).extent;
         Some(Vantage { view: View::at(self, place), extent })
     }

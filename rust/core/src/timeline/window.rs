@@ -17,7 +17,7 @@ impl Timeline {
             return;
         }
         if self.cursor.next().segment().get() < u64::from(begins) {
-            *self = Self::new(self.object);
+            *self = Self::empty(self.object, self.whole_from);
             self.read_from = begins;
         }
         self.begins = begins;

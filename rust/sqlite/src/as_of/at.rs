@@ -29,7 +29,7 @@ impl At {
         let hold = origin.hold()?;
         {
             let mut history = locked(&origin.history);
-            history.catch_up()?;
+            history.see(lsn)?;
             // It may have been evicted since it was found.
             history.timeline.vantage(lsn).ok_or(Error::NoSuchMoment { lsn })?;
         }

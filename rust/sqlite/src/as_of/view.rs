@@ -51,7 +51,7 @@ impl View {
         let hold = origin.hold()?;
         let (store, object, block, extent) = {
             let mut history = locked(&origin.history);
-            history.catch_up()?;
+            history.see(lsn)?;
             let extent = history.timeline.vantage(lsn).ok_or(Error::NoSuchMoment { lsn })?.extent();
             (history.store.clone(), history.object, u64::from(history.block), extent.get())
         };

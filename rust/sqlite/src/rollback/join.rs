@@ -47,7 +47,7 @@ pub(super) fn find(path: &Path, file: FileId) -> Option<Recorder> {
     let name = name_in(&store, &path).ok()?;
     let block = latest_block(&store, &name).ok()??;
     let object = store.object(&name, block).ok()?;
-    let mut timeline = Timeline::new(object);
+    let mut timeline = Timeline::lazy(object);
     timeline.catch_up(&store).ok()?;
     let rollback = timeline.era().is_some_and(|era| era.engine == EraEngine::Rollback);
     let anchored = timeline.notes(tag::ANCHOR).last().and_then(|note| anchored_file(&note.body))?;

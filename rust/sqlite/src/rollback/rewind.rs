@@ -108,10 +108,10 @@ impl Rollback {
         }
         let (from, plan, unchanged, newest) = {
             let mut history = locked(&self.history);
-            history.catch_up_whole(self.timeout)?;
+            history.catch_up_for(target, self.timeout)?;
+            let now = history.timeline.last();
+            let plan = history.plan(now, target)?;
             let timeline = &history.timeline;
-            let now = timeline.last();
-            let plan = timeline.plan(now, target).map_err(Error::from)?;
             (now, plan, timeline.canonical(now) == timeline.canonical(target), newest_begun(timeline))
         };
         let own = from

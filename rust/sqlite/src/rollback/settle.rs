@@ -99,11 +99,11 @@ pub(crate) fn append_rewind(store: &Store, object: ObjectId, lsn: Lsn, intent: &
     Ok(())
 }
 
-/// The newest intent in the log, and its LSN. Reads the heads of all records.
+/// The newest intent in the log, and its LSN.
 fn newest_intent(store: &Store, object: ObjectId) -> Result<Option<(Lsn, Intent)>, Code> {
     let mut newest = None;
     store
-        .scan(&mut Cursor::default(), &mut |head, at, _| {
+        .scan_moments(&mut Cursor::default(), &mut |head, at| {
             if head.kind == Kind::Note && head.object == object && head.key.get() == intent::TAG {
                 newest = Some((head.lsn, at));
             }

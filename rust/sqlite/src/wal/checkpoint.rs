@@ -11,7 +11,7 @@ use super::index::UNUSED_MARK;
 use super::locks::{READ0, READ1, READ4, WRITE};
 use super::notes::RunNote;
 use super::transaction::Place;
-use crate::engine::locked;
+use crate::engine::{History, locked};
 use crate::error::Error;
 use crate::fault;
 use crate::ffi;
@@ -121,6 +121,11 @@ impl Core {
         let cut = length.map(|length| length.saturating_add(1)..=file_pages).into_iter().flatten();
         let (first, missing) = {
             let mut history = locked(&self.history);
+            history.catch_up()?;
+            {
+                let History { store, timeline, .. } = &mut *history;
+                timeline.read_back_era(store)?;
+            }
             history.catch_up_whole(self.timeout.min(HIDDEN))?;
             let timeline = &history.timeline;
             let first = timeline.era().map_or(Lsn::ORIGIN, |era| era.first);

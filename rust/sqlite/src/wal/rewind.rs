@@ -268,7 +268,7 @@ impl Core {
 
     /// Writes the pages that differ as one transaction. Readers keep what they see.
     fn write_to(&mut self, header: &IndexHeader, from: Lsn, to: Lsn) -> Result<Change, Error> {
-        let plan = locked(&self.history).timeline.plan(from, to)?;
+        let plan = locked(&self.history).plan(from, to)?;
         let pages = u32::try_from(plan.extent.get()).ok().filter(|pages| *pages > 0);
         let pages = pages.ok_or_else(|| Error::internal(format!("a length of {} pages", plan.extent)))?;
         self.append_pages(header, &plan.items, pages, (from, to))

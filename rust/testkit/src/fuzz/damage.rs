@@ -284,6 +284,14 @@ fn examine(dir: &Path, sound: &Sound, files: &BTreeMap<String, Vec<u8>>, forged:
         if timeline.catch_up(&store).is_ok() {
             questions(&timeline);
         }
+        let mut timeline = Timeline::lazy(ObjectId::new(object));
+        if timeline.catch_up(&store).is_ok() {
+            questions(&timeline);
+            let back = timeline.read_back(&store, Lsn::new(timeline.last().get() / 2));
+            if back.and_then(|()| timeline.read_back_era(&store)).is_ok() {
+                questions(&timeline);
+            }
+        }
         let _ = (store.last_lsn(ObjectId::new(object)), store.broken(ObjectId::new(object)));
     }
     let _ = store.sync();

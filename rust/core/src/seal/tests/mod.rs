@@ -8,7 +8,7 @@ use std::fs::File;
 use std::path::Path;
 
 use super::recent::Frames;
-use super::{Found, Origin, Sealed, write};
+use super::{Found, Origin, Sealed, digest, write};
 use crate::error::{OpenError, ReadError};
 use crate::format::Kind;
 use crate::segment::sealed_name;
@@ -88,6 +88,7 @@ pub(super) enum Refused {
 
 /// Everything in a sealed file, in log order.
 pub(super) fn unseal(dir: &Path) -> Result<Vec<(Head, u32, Vec<u8>)>, Refused> {
+    digest(dir, ID, &STORE).map_err(Refused::Open)?.expect("it has a digest");
     let sealed = Sealed::open(dir, ID, &STORE).map_err(Refused::Open)?;
     let frames = Frames::default();
     let mut all = Vec::new();

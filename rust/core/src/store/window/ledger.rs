@@ -8,7 +8,7 @@ use super::alike::Alike;
 use crate::error::ReadError;
 use crate::format::object::ObjectBody;
 use crate::format::{CommitBody, DropBody, Engine, EraBody, Kind, MarkBody};
-use crate::store::{Cursor, Head, Location, Store};
+use crate::store::{Cursor, Head, Location, Seen, Store};
 use crate::types::{Lsn, MarkName, ObjectId, Timestamp};
 
 /// Flag of a `MARK`: what is needed for it is not evicted.
@@ -107,21 +107,33 @@ impl Ledger {
         self.began.retain(|segment, _| *segment >= first);
         let mut cursor = self.cursor;
         let mut wanted = Vec::new();
-        let whole = store.scan_whole(&mut cursor, &mut |head, at, _| {
+        let whole = store.skim(&mut cursor, u32::MAX, &mut |seen| {
+            let (head, at, body) = match seen {
+                Seen::Record(head, at) => (head, at, None),
+                Seen::Listed(head, at, body) => (head, at, Some(body)),
+                Seen::Digested(id, digest) => {
+                    for summary in digest.summaries.iter().filter(|summary| summary.newest > 0) {
+                        let known = self.objects.entry(summary.object).or_default();
+                        known.newest = Location::new(id, summary.newest);
+                    }
+                    return;
+                }
+            };
+            let mut wanted = |head, at, before| wanted.push((head, at, before, body.map(<[u8]>::to_vec)));
             let known = self.objects.entry(head.object).or_default();
             // Those are carried forward.
             if !matches!(head.kind, Kind::Object | Kind::Mark | Kind::Drop) {
                 known.newest = at;
             }
             match head.kind {
-                Kind::Object | Kind::Mark | Kind::Drop => wanted.push((head, at, Lsn::ORIGIN)),
-                Kind::Rewind => wanted.push((head, at, known.last_commit)),
-                Kind::Era => wanted.push((head, at, known.last)),
+                Kind::Object | Kind::Mark | Kind::Drop => wanted(head, at, Lsn::ORIGIN),
+                Kind::Rewind => wanted(head, at, known.last_commit),
+                Kind::Era => wanted(head, at, known.last),
                 Kind::Commit => {
                     known.last_commit = known.last_commit.max(head.lsn);
                     if let Entry::Vacant(began) = self.began.entry(segment(at)) {
                         began.insert(Timestamp::default());
-                        wanted.push((head, at, Lsn::ORIGIN));
+                        wanted(head, at, Lsn::ORIGIN);
                     }
                 }
                 _ => {}
@@ -130,8 +142,8 @@ impl Ledger {
                 known.last = known.last.max(head.lsn);
             }
         })?;
-        for (head, at, before) in wanted {
-            self.take(store, (head, at, before), present)?;
+        for (head, at, before, body) in wanted {
+            self.take(store, (head, at, before), body, present)?;
         }
         // Only now, when the copies are known: those that were not carried forward are forgotten.
         for known in self.objects.values_mut() {
@@ -146,19 +158,20 @@ impl Ledger {
         segment(self.cursor.next())
     }
 
-    /// `before`: of an era the newest moment before it, of a rewind the newest commit.
+    /// `before`: of an era the newest moment before it, of a rewind the newest commit. `body`: if it is known.
     fn take(
         &mut self,
         store: &Store,
         (head, at, before): (Head, Location, Lsn),
+        body: Option<Vec<u8>>,
         present: Present,
     ) -> Result<(), ReadError> {
         if head.kind == Kind::Rewind {
             self.objects.entry(head.object).or_default().rewind(head, before);
             return Ok(());
         }
-        let body = match store.read(at) {
-            Ok(record) => record.body,
+        let body = match body.map_or_else(|| store.read(at).map(|record| record.body), Ok) {
+            Ok(body) => body,
             // Evicted since.
             Err(ReadError::BeforeWindow { .. }) => return Ok(()),
             Err(error) => return Err(error),

@@ -2,6 +2,7 @@
 
 mod examples;
 mod hostile;
+mod lazy;
 mod model;
 mod times;
 mod world;

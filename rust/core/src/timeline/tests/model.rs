@@ -6,7 +6,7 @@ use super::world::World;
 use crate::format::Engine;
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     /// A transaction: keys to write, the extent after it, whether it commits.
     Transaction {
         keys: Vec<u64>,
@@ -49,9 +49,9 @@ enum Step {
     },
 }
 
-const KEYS: u64 = 12;
+pub(super) const KEYS: u64 = 12;
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let transaction = (prop::collection::vec(1..=KEYS, 0..5), 0..=KEYS, 0..8u8, 0..6u8).prop_map(
         |(keys, extent, commits, mark_first)| {
             // Most transactions keep most of the keys.
@@ -79,7 +79,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn engine(rollback: bool) -> Engine {
+pub(super) fn engine(rollback: bool) -> Engine {
     if rollback { Engine::Rollback } else { Engine::Wal }
 }
 
@@ -88,7 +88,7 @@ fn picked(world: &World, pick: usize) -> u64 {
     reachable[pick % reachable.len()]
 }
 
-fn take(world: &mut World, step: &Step, pick: usize) {
+pub(super) fn take(world: &mut World, step: &Step, pick: usize) {
     match step {
         Step::Transaction { keys, extent, commits, mark_first } => {
             let writes: Vec<(u64, u32)> = keys.iter().map(|key| (*key, world.content())).collect();

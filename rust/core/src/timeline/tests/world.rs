@@ -9,6 +9,9 @@ use crate::store::{Head, KEPT, Location};
 use crate::timeline::Timeline;
 use crate::types::{Extent, Key, Lsn, MarkName, ObjectId, Timestamp};
 
+/// Of so many offsets each is a segment, where segments matter.
+const SEGMENT: u32 = 8 * 7;
+
 /// The content of keys 1, 2, ...; 0 is zeros.
 pub(super) type State = Vec<u32>;
 
@@ -26,6 +29,8 @@ struct Node {
 pub(super) struct World {
     pub(super) timeline: Timeline,
     images: HashMap<Location, u32>,
+    /// All records.
+    pub(super) log: Vec<(Head, Location, Vec<u8>)>,
     /// Records that may come a second time.
     repeatable: Vec<(Head, Vec<u8>, u32)>,
     next_record: u32,
@@ -63,6 +68,7 @@ impl World {
         let mut world = Self {
             timeline: Timeline::new(ObjectId::new(1)),
             images: HashMap::new(),
+            log: Vec::new(),
             repeatable: Vec::new(),
             next_record: 0,
             next_content: 1000,
@@ -94,8 +100,9 @@ impl World {
 
     fn feed(&mut self, head: Head, body: &[u8], content: u32) {
         self.next_record += 8;
-        let at = Location::new(1, self.next_record);
+        let at = Location::new(1 + self.next_record / SEGMENT, self.next_record);
         self.images.insert(at, content);
+        self.log.push((head, at, body.to_vec()));
         self.highest = self.highest.max(head.lsn.get());
         self.timeline.feed(head, at, body).unwrap();
     }

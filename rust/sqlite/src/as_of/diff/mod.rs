@@ -165,9 +165,8 @@ pub(crate) fn diff(origin: &Arc<Origin>, from: &At, to: &At) -> Result<Diff, Err
 fn changed(origin: &Arc<Origin>, from: Lsn, to: Lsn) -> Result<Option<BTreeSet<u32>>, Error> {
     let mut history = locked(&origin.history);
     history.catch_up()?;
-    let timeline = &history.timeline;
     // The present of a rollback mode is no moment to go to.
-    let plan = timeline.plan(to, from).or_else(|_| timeline.plan(from, to));
+    let plan = history.plan(to, from).or_else(|_| history.plan(from, to));
     Ok(plan.ok().map(|plan| plan.items.iter().filter_map(|(key, _)| u32::try_from(key.get()).ok()).collect()))
 }
 
