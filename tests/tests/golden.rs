@@ -6,7 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dbrewind_core::fuzzing::FORMAT_VERSION;
+use dbrewind_core::fuzzing::{FORMAT_VERSION, SEALED_VERSION};
+use dbrewind_core::{CommitBody, Head, Key, Kind, Lsn, ObjectId, Store, StoreOptions, Timeline};
 use dbrewind_sqlite::{Database, MarkState, OpenOptions, SqliteApi};
 use dbrewind_testkit::golden::{DATABASE, STATES, STORE, STORY, copy, digest, entries, tell, write};
 use dbrewind_testkit::image::Image;
@@ -119,13 +120,91 @@ fn the_adapter_lists_the_marks_of_a_copy() {
     });
 }
 
-#[test]
-fn one_has_sealed_segments() {
-    let stores = folders().into_iter().map(|folder| folder.join(STORE));
-    let sealed = stores
-        .flat_map(|store| entries(&store))
+/// The layouts of the sealed segments in a folder.
+fn layouts(folder: &Path) -> Vec<u32> {
+    let sealed = entries(&folder.join(STORE))
+        .into_iter()
         .filter(|path| path.extension().is_some_and(|end| end == "zst"));
-    assert!(sealed.count() >= 2);
+    sealed
+        .map(|path| {
+            let bytes = fs::read(path).unwrap();
+            u32::from_le_bytes(bytes.get(16..20).unwrap().try_into().unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn each_layout_of_sealed_segments_has_golden_ones() {
+    for layout in 1..=SEALED_VERSION {
+        let there: usize = folders()
+            .iter()
+            .map(|folder| layouts(folder).into_iter().filter(|found| *found == layout).count())
+            .sum();
+        assert!(there >= 2, "layout {layout} has {there}");
+    }
+}
+
+/// What digests tell, and what is read when somebody asks for more, is what the whole log tells.
+fn read_lazily(store: &Store, object: ObjectId, digested: bool) {
+    let mut full = Timeline::new(object);
+    full.catch_up(store).unwrap();
+    let fresh = || {
+        let mut lazy = Timeline::lazy(object);
+        lazy.catch_up(store).unwrap();
+        lazy
+    };
+    let lazy = fresh();
+    assert_eq!((lazy.era(), lazy.last(), lazy.highest()), (full.era(), full.last(), full.highest()));
+    assert_eq!(lazy.earliest(), full.earliest());
+    assert!(lazy.marks().eq(full.marks()) && lazy.rewinds() == full.rewinds());
+    let all = || (0..=full.highest().get() + 1).map(Lsn::new);
+    // What has no digest is read, but not known to have been.
+    assert!(!digested || all().any(|lsn| lazy.lacks(lazy.last(), lsn)), "everything was read");
+    for lsn in all() {
+        let mut lazy = fresh();
+        lazy.read_back(store, lsn).unwrap();
+        assert_eq!(lazy.plan(lazy.last(), lsn), full.plan(full.last(), lsn), "{lsn}");
+        assert_eq!(lazy.reachable(lsn), full.reachable(lsn), "{lsn}");
+        assert_eq!(
+            (lazy.time_of(lsn), lazy.extent_at(lsn)),
+            (full.time_of(lsn), full.extent_at(lsn)),
+            "{lsn}"
+        );
+    }
+}
+
+#[test]
+fn who_reads_little_at_first_is_told_the_same() {
+    with_copies(|folder| {
+        let store = Store::open(&folder.join(STORE), &StoreOptions::default()).unwrap();
+        for (object, _) in store.objects().unwrap() {
+            read_lazily(&store, object, layouts(folder).contains(&2));
+        }
+    });
+}
+
+/// A store that was sealed in part by an older program goes on with this one.
+#[test]
+fn sealed_segments_of_different_layouts_stand_side_by_side() {
+    let scratch = tempfile::tempdir().unwrap();
+    copy(&golden().join("1").join("sealed"), scratch.path());
+    let store = Store::open(&scratch.path().join(STORE), &StoreOptions::default()).unwrap();
+    let object = store.objects().unwrap().first().unwrap().0;
+    let mut timeline = Timeline::new(object);
+    timeline.catch_up(&store).unwrap();
+    let (first, extent) = (timeline.last().get() + 1, timeline.extent_at(timeline.last()).unwrap());
+    for lsn in first..first + 300 {
+        let head = |kind, key| Head::new(kind, object, Key::new(key), Lsn::new(lsn));
+        store.append(head(Kind::After, 1 + lsn % extent.get()), &[&[lsn as u8; 512]]).unwrap();
+        let body = CommitBody { time: store.next_time(object), extent };
+        store.append(head(Kind::Commit, 0), &[&body.encode()]).unwrap();
+        store.raise_last_lsn(object, Lsn::new(lsn));
+    }
+    while store.seal_some().unwrap().is_some() {}
+    let mut layouts = layouts(scratch.path());
+    layouts.dedup();
+    assert_eq!(layouts, [1, SEALED_VERSION]);
+    read_lazily(&store, object, true);
 }
 
 #[test]

@@ -74,4 +74,32 @@ fn a_damaged_digest_is_told() {
     fs::write(&path, bytes).unwrap();
     let store = Store::open(dir.path(), &SMALL).unwrap();
     assert_eq!(Timeline::lazy(object).catch_up(&store).unwrap_err().code(), Code::StoreDamaged);
+    assert_eq!(store.objects().unwrap_err().code(), Code::StoreDamaged);
+    // Whoever reads everything needs no digest.
+    Timeline::new(object).catch_up(&store).unwrap();
+}
+
+#[test]
+fn a_digest_of_another_segment_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _, object) = sealed_and_read(dir.path());
+    drop(store);
+    let store = Store::open(dir.path(), &SMALL).unwrap();
+    fs::copy(sealed(dir.path(), 3), sealed(dir.path(), 2)).unwrap();
+    assert_eq!(Timeline::lazy(object).catch_up(&store).unwrap_err().code(), Code::StoreDamaged);
+}
+
+#[test]
+fn a_sealed_file_that_is_missing_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, mut known, object) = sealed_and_read(dir.path());
+    drop(store);
+    let store = Store::open(dir.path(), &SMALL).unwrap();
+    fs::remove_file(sealed(dir.path(), 2)).unwrap();
+    let error = Timeline::lazy(object).catch_up(&store).unwrap_err();
+    assert_eq!(error.code(), Code::StoreDamaged, "{error}");
+    // Also where its digest was read before.
+    assert_eq!(known.read_back(&store, Lsn::new(100 * 6 + 6)).unwrap_err().code(), Code::StoreDamaged);
+    drop(store);
+    assert_eq!(Store::open(dir.path(), &SMALL).unwrap_err().code(), Code::StoreDamaged);
 }

@@ -7,6 +7,9 @@ use crate::segment;
 /// Version of the format that this program writes.
 pub const FORMAT_VERSION: u32 = segment_header::VERSION;
 
+/// The version of sealed segments that is written.
+pub const SEALED_VERSION: u32 = crate::seal::VERSION;
+
 /// Where the log of a segment ends, given all of its bytes. `None` when it goes on in the next one, or is damaged.
 #[must_use]
 pub fn end(log: &[u8], segment: u32) -> Option<usize> {

@@ -24,6 +24,8 @@ pub(crate) use digest::choose;
 pub(crate) use digest::{Digest, Summary};
 #[cfg(feature = "fuzzing")]
 pub(crate) use forged::forged;
+#[cfg(feature = "fuzzing")]
+pub(crate) use header::VERSION;
 pub(crate) use index::is_image;
 pub(crate) use recent::Recent;
 pub(crate) use sealed::{Sealed, digest, digest_at, header};

@@ -19,7 +19,7 @@ use super::{DATABASE, STATES, STORE, STORY, tell};
 /// # Panics
 /// When one cannot be written.
 pub fn write(root: &Path) {
-    for name in ["wal", "rollback", "kinds", "sealed", "evicted"] {
+    for name in ["wal", "rollback", "kinds", "sealed", "evicted", "digests-wal", "digests-rollback"] {
         let folder = root.join(name);
         if folder.exists() {
             continue;
@@ -27,11 +27,11 @@ pub fn write(root: &Path) {
         fs::create_dir_all(folder.join(STATES)).expect("a folder");
         match name {
             "kinds" => kinds(&folder),
-            "rollback" => sqlite(&folder, Journal::Delete),
+            "rollback" | "digests-rollback" => sqlite(&folder, Journal::Delete),
             "evicted" => evicted(&folder),
             _ => sqlite(&folder, Journal::Wal),
         }
-        if name == "sealed" {
+        if ["sealed", "digests-wal", "digests-rollback"].contains(&name) {
             let store = Store::open(&folder.join(STORE), &StoreOptions::default()).expect("a store");
             while store.seal_some().expect("sealed").is_some() {}
         }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::error::Code;
 use crate::seal::columns;
+use crate::seal::digest::Digest;
 use crate::seal::frame::Packer;
 use crate::seal::header::BadSeal;
 use crate::seal::index::{CHAIN, Entry, Frame, Group, Index};
@@ -84,6 +85,33 @@ proptest! {
             prop_assert_eq!(index.after(0).count(), index.len());
             for (key, count) in index.keys(ObjectId::new(0)) {
                 prop_assert_eq!(index.versions(ObjectId::new(0), key).count(), count as usize);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(rounds()))]
+
+    /// Past all hashes: a forged digest may say anything, and is refused or has bodies for all that it lists.
+    #[test]
+    fn a_forged_digest_never_panics(
+        counts in proptest::array::uniform2(prop_oneof![0_u32..4, any::<u32>()]),
+        content in proptest::collection::vec(prop_oneof![0_u8..9, any::<u8>()], 0..120),
+    ) {
+        let mut bytes: Vec<u8> = counts.iter().flat_map(|count| count.to_le_bytes()).collect();
+        bytes.extend((content.len() as u64).to_le_bytes());
+        let mut packed = Vec::new();
+        Packer::new().unwrap().pack(&content, &mut packed).unwrap();
+        let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+        hasher.update(&bytes);
+        hasher.update(&packed);
+        bytes.extend(hasher.digest().to_le_bytes());
+        bytes.extend(packed);
+        if let Ok(digest) = Digest::decode(&bytes, 4096) {
+            prop_assert_eq!([digest.summaries.len() as u32, digest.records.len() as u32], counts);
+            for listed in &digest.records {
+                prop_assert_eq!(digest.body(listed).len(), listed.len as usize);
             }
         }
     }
