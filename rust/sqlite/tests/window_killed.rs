@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{Store, StoreOptions};
+use dbrewind_core::{Store, StoreOptions, Timeline};
 use dbrewind_sqlite::{Code, Database, MarkState, OpenOptions, SqliteApi, Synchronous, Target};
 use rusqlite::Connection;
 use support::child;
@@ -125,6 +125,39 @@ fn hazard_killed_at_an_era_boundary_in_a_rollback_mode() {
 fn hazard_killed_in_a_rewind_to_the_era_before() {
     for place in ["wal written rewind: published", "wal written rewind: images recorded"] {
         killed("wal", "child_rewinds_to_the_era_before", place);
+    }
+}
+
+/// The same right after an era boundary, at which a reader kept the WAL from being begun anew.
+#[test]
+#[ignore = "run by the other tests, in a process of its own"]
+fn child_rewinds_behind_a_reader_of_an_era_boundary() {
+    let Ok(path) = std::env::var(PATH) else { return };
+    let path = Path::new(&path);
+    let db = record(path, Duration::from_secs(3600));
+    let app = connect(path);
+    app.execute("INSERT INTO t(x) VALUES('four')", []).unwrap();
+    app.execute_batch("BEGIN").unwrap();
+    count(&app);
+    let store = Store::open(&path.with_file_name("app.db-rewind"), &StoreOptions::default()).unwrap();
+    let mut timeline = Timeline::new(store.objects().unwrap()[0].0);
+    timeline.catch_up(&store).unwrap();
+    let before = timeline.era().unwrap().first;
+    store.set_window(Duration::from_secs(1));
+    while timeline.era().unwrap().first == before {
+        std::thread::yield_now();
+        timeline.catch_up(&store).unwrap();
+    }
+    db.rewind(&Target::from("seeded"), None).unwrap();
+}
+
+/// Frames came after the boundary's anchor, and SQLite's recovery no longer tells how much is back-filled.
+#[test]
+fn hazard_killed_in_a_rewind_right_after_an_era_boundary_beside_a_reader() {
+    for _ in 0..5 {
+        for place in ["wal written rewind: published", "wal written rewind: images recorded"] {
+            killed("wal", "child_rewinds_behind_a_reader_of_an_era_boundary", place);
+        }
     }
 }
 

@@ -209,7 +209,11 @@ impl Core {
             true => observe_settled(&self.path)?,
             false => observe(&self.path)?,
         };
-        let settled = settled && !under_way;
+        // What was made to tell goes on telling, however young it is.
+        let settled = (settled || self.settled == Some(file)) && !under_way;
+        if settled {
+            self.settled = Some(file);
+        }
         let attempted = self.attempted.max(frozen.back_filled).max(if under_way { frame } else { 0 });
         let checksum = self.checksum_of(frame, header.salt)?.unwrap_or_default();
         let counter = self.page_one(header.max_frame)?.counter;

@@ -90,6 +90,7 @@ impl Core {
             wal_limit: options.wal_limit,
             timeout: options.timeout,
             anchor_pending: false,
+            settled: None,
             anchor_frame: 0,
             found_bare: None,
             beyond: Beyond::default(),

@@ -18,6 +18,7 @@ use crate::checksum::Salt;
 use crate::engine::{SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::{HostFile, SqliteApi};
+use crate::file::FileState;
 use crate::file::PageOne;
 use crate::notes::tag;
 use crate::options::Synchronous;
@@ -68,6 +69,8 @@ pub(crate) struct Core {
     pub(crate) timeout: Duration,
     /// An anchor was observed too early to be relied on.
     pub(crate) anchor_pending: bool,
+    /// The database file when its times were last known to tell whether anybody writes to it later.
+    pub(super) settled: Option<FileState>,
     /// The frame that the newest anchor names.
     pub(crate) anchor_frame: u32,
     /// The salts of the WAL that was found without frames when we began.
