@@ -132,7 +132,7 @@ race:
 	DBREWIND_ROUNDS=$${DBREWIND_ROUNDS:-100} TSAN_OPTIONS=suppressions=$(CURDIR)/rust/core/tests/race.supp \
 	RUSTFLAGS='-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer' \
 	cargo +nightly test --package dbrewind-core --test threads --target-dir target/race \
-	--target $$(rustc -vV | sed -n 's/^host: //p') -- threads_in_one_segment
+	--target $$(rustc -vV | sed -n 's/^host: //p') -- threads_
 
 format:
 	@.ci/prepare checks
