@@ -14,6 +14,8 @@ pub(crate) struct Session {
     pub(crate) database: Database,
     /// What the user calls it.
     pub(crate) given: PathBuf,
+    /// The folder of the history that the user asked for.
+    store: Option<PathBuf>,
     /// Other processes that have its history open.
     pub(crate) recorders: Vec<Process>,
 }
@@ -48,7 +50,7 @@ impl Session {
     pub(crate) fn begin(args: &DatabaseArgs, options: &OpenOptions) -> Result<Self, Failure> {
         let recorders = processes::recording_into(&store_of(args));
         let database = Database::open(SqliteApi::bundled(), &args.path, options)?;
-        Ok(Self { database, given: args.path.clone(), recorders })
+        Ok(Self { database, given: args.path.clone(), store: args.store.clone(), recorders })
     }
 
     /// What the user calls the database.
@@ -56,9 +58,13 @@ impl Session {
         self.given.display().to_string()
     }
 
-    /// The same for a shell.
+    /// The same for a shell, with what the commands need to find its history.
     pub(crate) fn word(&self) -> String {
-        show::word(&self.given)
+        let path = show::word(&self.given);
+        match &self.store {
+            Some(store) => format!("{path} --store {}", show::word(store)),
+            None => path,
+        }
     }
 
     /// The moment that texts mean; without any the newest mark.

@@ -5,7 +5,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::scene::{Scene, rows};
+use crate::scene::{BINARY, Ran, Scene, rows};
 
 /// `dbrewind watch --json`, running.
 struct Watch {
@@ -71,6 +71,24 @@ fn a_mark_of_a_command_alone_is_kept_or_lost_as_it_said() {
     assert!(message.contains("--use-earliest"), "{message}");
     assert_eq!(rows(&scene.connect()), 0);
     assert_eq!(scene.json("status", &[])["marks"]["lost"], 2);
+}
+
+#[test]
+fn a_history_elsewhere_is_named_in_what_to_type() {
+    let scene = Scene::new("wal");
+    let app = scene.connect();
+    assert_eq!(rows(&app), 3);
+    let elsewhere = ["--store", "my history"];
+    let marked = scene.run("mark", &[&["seeded"], elsewhere.as_slice()].concat()).ok();
+    assert!(marked.err.contains("`dbrewind watch app.db --store 'my history'`"), "{marked:?}");
+    app.execute_batch("DELETE FROM t").unwrap();
+    let done = scene.run("rewind", &elsewhere).ok();
+    let undo = done.out.lines().last().unwrap().strip_prefix("undo: dbrewind ").unwrap();
+    let command = format!("{BINARY} {undo}");
+    let undone = Command::new("sh").args(["-c", &command]).current_dir(scene.folder()).output().unwrap();
+    Ran::of(undone).ok();
+    assert_eq!(rows(&app), 0);
+    assert!(!scene.store().exists());
 }
 
 #[test]
