@@ -121,6 +121,12 @@ def test_a_limit_that_is_no_number(app_db: Path, limit: object) -> None:
     assert repr(limit) in str(caught.value)
 
 
+@pytest.mark.parametrize(("argument", "given"), [("path", None), ("path", sqlite3.Row), ("store", 7)])
+def test_a_path_that_is_none(app_db: Path, argument: str, given: object) -> None:
+    with pytest.raises(TypeError, match=f"^{argument} must be a str, bytes or os.PathLike object, not "):
+        dbrewind.open(**{"path": app_db, argument: given})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("limit", [-1, 1000, 1 << 70])
 def test_a_limit_that_cannot_be(app_db: Path, limit: int) -> None:
     with pytest.raises(dbrewind.InvalidArgumentError, match=f"limit must be a number of bytes, .*, not {limit}"):

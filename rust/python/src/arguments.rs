@@ -55,8 +55,15 @@ fn time_of(to: &Bound<'_, PyAny>) -> PyResult<Target> {
 }
 
 /// What the `os` functions take: `str`, `bytes`, or an object with a path.
-pub(crate) fn file_name(given: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
-    given.py().import("os")?.call_method1("fsdecode", (given,))?.extract()
+pub(crate) fn file_name(argument: &str, given: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
+    let name = given.py().import("os")?.call_method1("fsdecode", (given,)).map_err(|error| {
+        if !error.is_instance_of::<PyTypeError>(given.py()) {
+            return error;
+        }
+        let kind = given.get_type().name().map_or_else(|_| "that".to_owned(), |kind| kind.to_string());
+        PyTypeError::new_err(format!("{argument} must be a str, bytes or os.PathLike object, not {kind}"))
+    });
+    name?.extract()
 }
 
 /// A timeout as Python gives it.

@@ -242,7 +242,7 @@ impl PyDatabase {
     #[pyo3(name = "clone")]
     fn clone_to(&self, to: &Bound<'_, PyAny>, path: &Bound<'_, PyAny>) -> PyResult<()> {
         let target = self.target(to)?;
-        let path = file_name(path)?;
+        let path = file_name("path", path)?;
         self.run(to.py(), |handle| handle.clone_to(&target, &path))
     }
 

@@ -62,14 +62,14 @@ pub(crate) fn open<'py>(
     seal: bool,
     moments: Option<&str>,
 ) -> PyResult<Bound<'py, PyDatabase>> {
-    let path = file_name(path)?;
+    let path = file_name("path", path)?;
     if path == Path::new("") || path == Path::new(":memory:") {
         let text =
             "a database in memory has no file that could be recorded; use a file, for speed on a tmpfs";
         return Err(with_code(py, Code::Unsupported, text));
     }
     let options = OpenOptions {
-        store: store.map(file_name).transpose()?,
+        store: store.map(|store| file_name("store", store)).transpose()?,
         timeout: seconds(py, timeout)?,
         synchronous: match synchronous {
             "off" => Synchronous::Off,

@@ -427,9 +427,14 @@ mod tests {
         let error = Error::MarkNotFound { name: "sed".into(), nearest: Some("seed".into()) };
         assert_eq!(error.to_string(), "there is no mark named \"sed\"; did you mean \"seed\"?");
         assert_eq!(error.code(), Code::MarkNotFound);
-        for (name, time) in
-            [("now", true), ("17:45", true), ("an hour ago", true), ("2026-11-22", true), ("known", false)]
-        {
+        for (name, time) in [
+            ("now", true),
+            ("17:45", true),
+            ("an hour ago", true),
+            ("2026-11-22", true),
+            ("5 minutes", true),
+            ("known", false),
+        ] {
             let text = Error::MarkNotFound { name: name.into(), nearest: None }.to_string();
             assert_eq!(text.contains("\"5 minutes ago\""), time, "{text}");
         }

@@ -77,7 +77,7 @@ impl fmt::Display for Target {
             Self::Name(name) => write!(f, "mark {name:?}"),
             Self::Lsn(lsn) => write!(f, "LSN {lsn}"),
             Self::Time(time) => f.write_str(&time_text::written(*time)),
-            Self::Ago(ago) => write!(f, "{ago:?} ago"),
+            Self::Ago(ago) => write!(f, "{} ago", time_text::in_units(*ago)),
         }
     }
 }

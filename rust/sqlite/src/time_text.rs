@@ -71,6 +71,22 @@ pub(crate) fn written(time: Timestamp) -> String {
     read.map_or_else(|_| format!("{time} ns since 1970"), |read| read.to_string())
 }
 
+/// A length of time, in whole seconds unless it is shorter, in a form that [`parse`] reads before `ago`.
+pub(crate) fn in_units(length: Duration) -> String {
+    let mut left = length.as_secs();
+    if left == 0 {
+        return format!("{length:?}");
+    }
+    let mut words = Vec::new();
+    for (unit, seconds) in [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)] {
+        if left >= seconds {
+            words.push(format!("{}{unit}", left / seconds));
+        }
+        left %= seconds;
+    }
+    words.join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +96,17 @@ mod tests {
             Some(Ok(When::Ago(ago))) => ago.as_secs(),
             other => panic!("{text:?}: {other:?}"),
         }
+    }
+
+    #[test]
+    fn lengths_are_written_as_they_are_read() {
+        for (seconds, text) in
+            [(259_200, "3d"), (300, "5m"), (5_400, "1h 30m"), (90_061, "1d 1h 1m 1s"), (1, "1s")]
+        {
+            assert_eq!(in_units(Duration::from_secs(seconds)), text);
+            assert_eq!(seconds_ago(&format!("{text} ago")), seconds);
+        }
+        assert_eq!(in_units(Duration::from_millis(20)), "20ms");
     }
 
     #[test]

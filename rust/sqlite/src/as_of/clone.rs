@@ -100,6 +100,7 @@ impl Draft {
         };
         match create_unnamed(folder, mode) {
             Ok(file) => Ok(Self { file, path: None }),
+            Err(error) if !folder.exists() => Err(failed("create a file in", folder)(error)),
             Err(_) => Self::named(folder, name, mode),
         }
     }

@@ -63,7 +63,8 @@ fn is_like_a_time(name: &str) -> bool {
     let mut words = name.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
     let clock = name.contains(':') && name.starts_with(|first: char| first.is_ascii_digit());
     let date = name.len() >= 8 && name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-    clock || date || words.any(|word| ["now", "ago", "today", "yesterday"].contains(&word.as_str()))
+    let spoken = ["now", "ago", "today", "yesterday", "minute", "hour", "day"];
+    clock || date || words.any(|word| spoken.contains(&word.trim_end_matches('s')))
 }
 
 pub(super) fn free_the_name(name: &str, lost: bool) -> String {
