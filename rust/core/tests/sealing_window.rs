@@ -1,4 +1,5 @@
 //! Eviction of what is sealed, for those who read digests of it only: nothing else is said than of what is not sealed.
+#![expect(clippy::unwrap_used, reason = "functions of a test")]
 
 mod recorded;
 
