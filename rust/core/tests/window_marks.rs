@@ -8,7 +8,8 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use dbrewind_core::{
-    Clock, DropBody, Extent, Head, Key, Kind, Lsn, MarkBody, MarkName, PINNED, Store, Timeline, Timestamp,
+    Clock, Code, DropBody, Engine, EraBody, Extent, Head, Key, Kind, Lsn, MarkBody, MarkName, PINNED, Store,
+    Timeline, Timestamp,
 };
 use recorded::{HOUR, OPTIONS, World, always};
 
@@ -56,6 +57,36 @@ fn a_mark_that_is_rewound_to_again_and_again_keeps_nothing_and_is_never_lost() {
         timeline.catch_up(&store).unwrap();
         assert_eq!(timeline.reached_by(Lsn::new(base)).get(), to);
     }
+}
+
+/// What was interrupted once does not make what is evicted later a loss: the answer says what would have kept it.
+#[test]
+fn hazard_a_mark_set_after_an_interruption_is_evicted() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    world.era();
+    world.mark("lost", 0);
+    let lost = world.lsn;
+    world.load(20);
+    world.lsn += 1;
+    let time = world.store.next_time(world.object);
+    let body = EraBody { time, extent: Extent::new(9), broken: true };
+    world.store.append(world.head(Kind::Era, Engine::Rollback.key().get()), &[&body.encode()]).unwrap();
+    world.mark("evicted", 0);
+    let evicted = world.lsn;
+    let mut early = world.timeline();
+    world.hours(0..12);
+    early.catch_up(&world.store).unwrap();
+    world.store.set_window(Duration::from_secs(2 * HOUR));
+    world.evict();
+    early.catch_up(&world.store).unwrap();
+    for timeline in [&early, &world.timeline()] {
+        let mark = timeline.mark("evicted").unwrap();
+        assert!(mark.evicted && !mark.lost, "{mark:?}");
+        assert_eq!(timeline.reachable(Lsn::new(evicted)).unwrap_err().code(), Code::BeforeWindow);
+    }
+    assert!(early.mark("lost").unwrap().lost);
+    assert_eq!(early.reachable(Lsn::new(lost)).unwrap_err().code(), Code::MarkLost);
 }
 
 /// What may go is decided, then somebody comes back to a mark in it, then it goes.

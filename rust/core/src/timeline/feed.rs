@@ -201,7 +201,7 @@ impl Timeline {
         }
         let reached_by = stand_in.unwrap_or(head.lsn);
         let before = !self.eras.is_empty() && reached_by < first;
-        let lost = self.interrupted && before;
+        let lost = before && self.interrupted.is_some_and(|(again, _)| reached_by < again);
         let evicted = self.is_cut() && reached_by < first && !lost;
         let pinned = head.flags & PINNED != 0;
         let (name, time, extent) = (body.name, body.time, body.extent);
@@ -298,7 +298,6 @@ impl Timeline {
             return Err(misplaced(head, at, "its LSN is not above every moment before it"));
         }
         if broken {
-            self.interrupted = true;
             self.marks.lose_all();
             self.eras.clear();
             self.rewinds.clear();
@@ -311,6 +310,9 @@ impl Timeline {
         let time =
             if self.newest_time > Timestamp::default() { time.max(self.newest_time.next()) } else { time };
         self.newest_time = time;
+        if broken {
+            self.interrupted = Some((head.lsn, time));
+        }
         if self.eras.is_empty() && !broken && self.is_cut() {
             // What was marked before it was not interrupted, but is gone.
             self.marks.evict_below(head.lsn);

@@ -88,8 +88,8 @@ pub struct Timeline {
     marks: Marks,
     /// Of the present era, by tag.
     notes: HashMap<u64, Vec<NoteEntry>>,
-    /// There was something before the first era that can be reached.
-    interrupted: bool,
+    /// Where recording began again after the newest interruption that was read, and when.
+    interrupted: Option<(Lsn, Timestamp)>,
     /// Of all moments, also those that can no longer be reached.
     newest_time: Timestamp,
     /// The segment that the log began with when it was read last; 1 or less: it is whole.
@@ -124,7 +124,7 @@ impl Timeline {
             left: BTreeSet::new(),
             marks: Marks::default(),
             notes: HashMap::new(),
-            interrupted: false,
+            interrupted: None,
             newest_time: Timestamp::default(),
             begins: 1,
             read_from: 1,

@@ -85,12 +85,12 @@ impl Timeline {
         let first = oldest.first;
         let found = self.place(lsn).and_then(|place| Some((place.era, self.era_log(place.era)?)));
         let Some((era, log)) = found else {
-            return Err(match self.interrupted {
-                true => Unreachable::Lost { lsn, first, time: oldest.time },
-                false if self.is_cut() && lsn > Lsn::ORIGIN => {
+            return Err(match self.interrupted.filter(|(again, _)| lsn < *again) {
+                Some((first, time)) => Unreachable::Lost { lsn, first, time },
+                None if self.is_cut() && lsn > Lsn::ORIGIN => {
                     Unreachable::Evicted { lsn, first, time: oldest.time }
                 }
-                false => Unreachable::Unknown { lsn, first, last },
+                None => Unreachable::Unknown { lsn, first, last },
             });
         };
         // An LSN that was announced and came to nothing may be marked: nothing was recorded between, so the state is the newest one's.
