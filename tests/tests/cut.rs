@@ -26,7 +26,7 @@ fn evictions(own: u64, journal: &str) {
         seed: seed::base(own),
         binary: Path::new(env!("CARGO_BIN_EXE_crash")).to_owned(),
         journal: Some(journal.to_owned()),
-        limit: Some(1 << 20),
+        limit: Some(4 << 20),
         verbose: false,
     });
     eprintln!("{summary:#?}");
@@ -34,13 +34,11 @@ fn evictions(own: u64, journal: &str) {
 }
 
 #[test]
-#[ignore = "finds stores that are full (DBR010) or rewinds that are refused, not mended yet"]
 fn the_power_goes_while_the_beginning_is_evicted_in_wal_mode() {
     evictions(0x4557, "wal");
 }
 
 #[test]
-#[ignore = "finds stores that are full (DBR010) or rewinds that are refused, not mended yet"]
 fn the_power_goes_while_the_beginning_is_evicted_in_delete_mode() {
     evictions(0x4544, "delete");
 }

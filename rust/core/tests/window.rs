@@ -316,6 +316,30 @@ fn a_history_whose_object_is_gone_stays_for_the_target() {
     assert!(evict(&world));
 }
 
+/// An eviction takes of the sixteenth that is left to it what it needs, so that the next one finds the rest.
+#[test]
+fn hazard_others_use_up_what_is_left_to_evictions() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    world.store.keep_window(Arc::new(always));
+    let hold = world.store.hold_window().unwrap();
+    world.era();
+    (0..100).for_each(|number| world.mark(&format!("{number:0>40}"), 0));
+    world.hours(0..9);
+    let fill = || while world.store.append(world.head(Kind::Note, 1), &[&[5; 3000]]).is_ok() {};
+    fill();
+    let ordinary = OPTIONS.limit - OPTIONS.limit / 16;
+    for _ in 0..3 {
+        assert!(!world.evict(), "somebody reads");
+        fill();
+        let used = world.store.room().used;
+        assert!(used <= ordinary + (16 << 10), "{used} of {ordinary}");
+    }
+    drop(hold);
+    world.store.append(world.head(Kind::Note, 1), &[&[5; 3000]]).unwrap();
+    assert!(world.store.first_segment() > 1);
+}
+
 #[test]
 fn in_the_background() {
     let dir = tempfile::tempdir().unwrap();

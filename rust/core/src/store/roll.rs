@@ -139,7 +139,18 @@ impl Inner {
                 total += self.len_on_disk(id).map_err(io)?;
             }
         }
-        size(total)?.ok_or_else(|| self.full(at_limit(total, limit)))
+        if let Some(size) = size(total)? {
+            return Ok(size);
+        }
+        // Whatever of the segment it does not need itself others take.
+        let carries = Self::needs_of_it().ok_or_else(|| self.full(at_limit(total, limit)))?;
+        let left = limit.saturating_sub(total);
+        let needed = needed(len);
+        if needed > left {
+            return Err(self.full(at_limit(total, limit)));
+        }
+        let size = (HEADER_LEN as u64 + carries).min(self.longest()).next_multiple_of(PAGE).max(needed);
+        Ok(u32::try_from(size.min(left - left % PAGE)).unwrap_or(u32::MAX))
     }
 
     /// Bytes that are enough for a segment with room for a body of this length, and then some.

@@ -22,6 +22,7 @@ mod header;
 mod index;
 mod locks;
 mod notes;
+mod pressed;
 mod rewind;
 mod runs;
 mod tail;

@@ -218,7 +218,11 @@ impl<'a> Scene<'a> {
 
     /// Anywhere, in the midst of a rewind, where the recording ends, or while somebody else writes.
     fn moment(&mut self) -> usize {
-        let evictions: Vec<_> = self.evictions().collect();
+        let mut evictions: Vec<_> = self.evictions().collect();
+        let at_rest: Vec<_> = evictions.iter().copied().filter(|(from, _)| self.at_rest(*from)).collect();
+        if !at_rest.is_empty() && self.rng.chance(60) {
+            evictions = at_rest;
+        }
         if !evictions.is_empty() && self.rng.below(3) > 0 {
             let (from, to) = *self.rng.pick(&evictions);
             return from + self.rng.index(to - from + 1);
@@ -238,6 +242,12 @@ impl<'a> Scene<'a> {
             false => *self.rng.pick(&stretches),
         };
         from + self.rng.index(to - from + 1)
+    }
+
+    /// Whether the recording has just begun again there, with nothing that the cut could take.
+    fn at_rest(&self, at: usize) -> bool {
+        let last = self.events.iter().rfind(|(index, _)| *index < at);
+        last.is_some_and(|(_, event)| matches!(event, Event::Try(Step::Reopen)))
     }
 
     /// From the first byte of the file that says where the log begins to some way past its new name, segment after segment goes.

@@ -255,6 +255,10 @@ impl Child {
             }
         }
         self.database = open(&self.life);
+        if self.life.limit.is_some() {
+            // What may go does so before anything happens: after a power cut then marks are there, and are compared.
+            std::thread::sleep(Duration::from_millis(200));
+        }
         list(&self.database);
         self.app = connect(&self.life);
         say(&Event::Did(Step::Reopen, 0));

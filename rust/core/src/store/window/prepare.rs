@@ -8,7 +8,7 @@ use super::ledger::{Known, Ledger, MOVED, MarkAt, PINNED, segment};
 use super::urgent::Unfit;
 use crate::error::{AppendError, ReadError, SyncError};
 use crate::fault;
-use crate::format::{Kind, MarkBody};
+use crate::format::{Kind, MarkBody, span};
 use crate::map::Held;
 use crate::store::handle::Inner;
 use crate::store::{Head, Location, Store, locks};
@@ -147,6 +147,7 @@ impl Store {
                 again.push((head, mark.at, stand_in));
             }
         }
+        let mut copies = Vec::with_capacity(again.len());
         for (head, at, stand_in) in again {
             let mut body = self.read(at).map_err(unreadable)?.body;
             if let Some(stand_in) = stand_in {
@@ -154,6 +155,11 @@ impl Store {
                 let mark = MarkBody::decode(&body).map_err(|error| damaged(at, &error))?;
                 body = MarkBody { note: &stand_in, ..mark }.encode();
             }
+            copies.push((head, body));
+        }
+        let spans = copies.iter().map(|(_, body)| span(u32::try_from(body.len()).unwrap_or(u32::MAX)));
+        Unfit::carries(spans.sum());
+        for (head, body) in copies {
             self.append(head, &[&body])?;
             fault::place("evict: one carried");
         }

@@ -20,6 +20,8 @@ thread_local! {
     static UNFIT: Cell<bool> = const { Cell::new(false) };
     /// It is evicting.
     static EVICTS: Cell<bool> = const { Cell::new(false) };
+    /// How many bytes it appends for that.
+    static CARRIES: Cell<u64> = const { Cell::new(0) };
 }
 
 /// While it is there, this thread makes no room, and says that there is none.
@@ -37,7 +39,13 @@ impl Unfit {
 
     /// Of one that is evicting. What is left to evictions is for it.
     pub(super) fn evicting() -> Self {
+        CARRIES.set(0);
         Self { before: UNFIT.replace(true), evicts: EVICTS.replace(true) }
+    }
+
+    /// How much it is about to append: of what is left to evictions no more is taken, since anybody may use up a segment.
+    pub(super) fn carries(bytes: u64) {
+        CARRIES.set(bytes);
     }
 }
 
@@ -81,9 +89,13 @@ impl Store {
 }
 
 impl Inner {
-    /// Bytes of the limit that this thread may not take. Who keeps no window takes all.
+    /// Bytes of the limit that are left to evictions. None where nobody keeps the window.
     pub(in crate::store) fn left_to_evictions(&self) -> u64 {
-        let all = EVICTS.get() || self.keeping.alive().is_none();
-        if all { 0 } else { (self.limit() / LEFT_TO_EVICTIONS).min(MOST_LEFT) }
+        if self.keeping.alive().is_none() { 0 } else { (self.limit() / LEFT_TO_EVICTIONS).min(MOST_LEFT) }
+    }
+
+    /// How much of that this thread needs, if it evicts.
+    pub(in crate::store) fn needs_of_it() -> Option<u64> {
+        EVICTS.get().then(|| CARRIES.get())
     }
 }
