@@ -12,6 +12,7 @@ use std::process::Command;
 use dbrewind_sqlite::{Code, Database, SqliteApi, Target};
 use rusqlite::{Connection, ffi};
 use support::World;
+use support::wal::WalWorld;
 
 /// URI parameters live behind the name's NUL: the real VFS must get the same pointer.
 #[test]
@@ -64,7 +65,23 @@ impl Other {
 
     /// Opens a database and runs statements. The connection stays open.
     fn run(&self, path: &Path, sql: &str) {
+        let db = self.open(path);
+        self.execute(db, sql);
+    }
+
+    fn open(&self, path: &Path) -> *mut c_void {
         type Open = unsafe extern "C" fn(*const c_char, *mut *mut c_void) -> c_int;
+        let path = CString::new(path.to_str().unwrap()).unwrap();
+        let mut db = std::ptr::null_mut();
+        // SAFETY: the function has this signature in every SQLite 3.
+        unsafe {
+            let open = std::mem::transmute::<*mut c_void, Open>(self.function("sqlite3_open"));
+            assert_eq!(open(path.as_ptr(), &raw mut db), 0);
+        }
+        db
+    }
+
+    fn execute(&self, db: *mut c_void, sql: &str) {
         type Exec = unsafe extern "C" fn(
             *mut c_void,
             *const c_char,
@@ -72,14 +89,10 @@ impl Other {
             *mut c_void,
             *mut *mut c_char,
         ) -> c_int;
-        let path = CString::new(path.to_str().unwrap()).unwrap();
         let sql = CString::new(sql).unwrap();
-        // SAFETY: the functions have these signatures in every SQLite 3.
+        // SAFETY: the function has this signature in every SQLite 3, and the connection is open.
         unsafe {
-            let open = std::mem::transmute::<*mut c_void, Open>(self.function("sqlite3_open"));
             let exec = std::mem::transmute::<*mut c_void, Exec>(self.function("sqlite3_exec"));
-            let mut db = std::ptr::null_mut();
-            assert_eq!(open(path.as_ptr(), &raw mut db), 0);
             let null = std::ptr::null_mut;
             assert_eq!(exec(db, sql.as_ptr(), null(), null(), std::ptr::null_mut()), 0);
         }
@@ -127,6 +140,29 @@ fn second_sqlite_copy() {
     assert_eq!(error.code(), Code::TwoSqlites, "{error}");
     assert!(error.to_string().contains("libsqlite3"), "{error}");
     assert!(error.to_string().contains("opened before the recording: close it"), "{error}");
+}
+
+/// In WAL mode a copy that is loaded later takes no lock that the recorded one could see. What it commits at the end of the
+/// recording stays committed, though everything seems to be in the database file.
+#[test]
+fn a_recording_ends_beside_a_second_copy() {
+    let Some(other) = Other::load() else { return };
+    let world = WalWorld::new();
+    let db = world.record();
+    db.mark("m").unwrap();
+    let theirs = other.open(&world.path());
+    other.execute(theirs, "BEGIN IMMEDIATE; INSERT INTO t(x) VALUES('by the other copy')");
+    db.close().unwrap();
+    drop(db);
+    other.execute(theirs, "COMMIT");
+    // What a kill leaves.
+    let killed = tempfile::tempdir().unwrap();
+    for name in ["app.db", "app.db-wal"] {
+        std::fs::copy(world.dir.path().join(name), killed.path().join(name)).unwrap();
+    }
+    let app = Connection::open(killed.path().join("app.db")).unwrap();
+    let rows: i64 = app.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 1);
 }
 
 /// With a second copy loaded, a connection of the recorded one from before the recording cannot be told from one of the

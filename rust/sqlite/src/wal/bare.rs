@@ -4,8 +4,10 @@
 //! closes it, although it is there: nobody could tell that from a write. With nothing in the WAL it takes that away, and
 //! leaves the file alone.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
 use super::core::Core;
-use super::header::WalHeader;
 use crate::checksum::Salt;
 use crate::error::Error;
 use crate::fault;
@@ -39,7 +41,7 @@ impl Core {
         let Some(header) = self.index.watch().settled_header() else { return false };
         // Somebody may have committed, and gone, before we were alone.
         let last = self.is_anchored_whole(&header).unwrap_or(false);
-        if !last || !self.freeze_holds(&header) || !self.wal.is_current() {
+        if !last || !self.freeze_holds(&header) || !self.wal.is_current() || is_mapped_twice(&self.path) {
             return false;
         }
         // Whoever opens the database while our handle still keeps the wal-index alive recovers it from the file.
@@ -50,11 +52,25 @@ impl Core {
         cut
     }
 
-    /// The salts of a WAL that has none but its header. Whoever commits gives it other ones, and on disk before anything is
-    /// brought into the database file.
+    /// The salts of a WAL that was left so. Whoever commits gives it other ones, and on disk before anything is brought into
+    /// the database file.
     pub(super) fn bare_salt(&self) -> Option<Salt> {
-        let bare = self.wal.is_bare().unwrap_or(false);
-        let header = bare.then(|| self.wal.read_header().ok()).flatten()?;
-        WalHeader::decode(&header).map(|(header, _)| header.salt)
+        self.wal.bare_salt()
     }
+}
+
+/// Whether two copies of SQLite in this process are connected: each maps the wal-index once. Locks are the process's, so
+/// none keeps them apart.
+fn is_mapped_twice(database: &Path) -> bool {
+    let mut index = database.as_os_str().to_owned();
+    index.push("-shm");
+    let Ok(inode) = std::fs::metadata(index).map(|index| index.ino().to_string()) else { return true };
+    let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else { return true };
+    // address perms offset device inode path
+    let starts = maps.lines().filter(|line| {
+        let mut fields = line.split_ascii_whitespace().skip(2);
+        let (offset, there) = (fields.next(), fields.nth(1));
+        offset.is_some_and(|offset| offset.bytes().all(|digit| digit == b'0')) && there == Some(&inode)
+    });
+    starts.count() != 1
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::header::{FrameHeader, WalHeader};
+use crate::checksum::Salt;
 use crate::error::Error;
 use crate::fault;
 
@@ -135,15 +136,18 @@ impl WalFile {
         std::fs::remove_file(&self.path).map_err(self.error("remove"))
     }
 
-    /// Leaves nothing but the header. Only under EXCLUSIVE on the database, with everything back-filled.
+    /// Leaves nothing but what the header says, without its checksum. Only under EXCLUSIVE on the database, with everything
+    /// back-filled.
     pub(crate) fn cut_frames(&self) -> Result<(), Error> {
-        self.file.set_len(WalHeader::LEN as u64).map_err(self.error("cut"))
+        self.file.set_len(WalHeader::SAYS as u64).map_err(self.error("cut"))
     }
 
-    /// Whether there is a header and nothing else.
-    pub(crate) fn is_bare(&self) -> Result<bool, Error> {
-        let length = self.file.metadata().map_err(self.error("stat"))?.len();
-        Ok(length == WalHeader::LEN as u64)
+    /// The salts, if that is all there is.
+    pub(crate) fn bare_salt(&self) -> Option<Salt> {
+        let length = self.file.metadata().ok()?.len();
+        let mut bytes = [0; WalHeader::SAYS];
+        self.file.read_exact_at(&mut bytes, 0).ok().filter(|()| length == bytes.len() as u64)?;
+        WalHeader::salt_of(&bytes)
     }
 
     /// Makes the content durable.

@@ -22,6 +22,8 @@ pub(crate) struct WalHeader {
 impl WalHeader {
     /// Its length in bytes.
     pub(crate) const LEN: usize = 32;
+    /// Up to its checksum: all that it says.
+    pub(crate) const SAYS: usize = 24;
     const MAGIC: u32 = 0x377f_0682;
     const VERSION: u32 = 3_007_000;
 
@@ -40,6 +42,16 @@ impl WalHeader {
             *to = from;
         }
         (out, checksum)
+    }
+
+    /// The salts of a header that lacks its checksum. `None`: not one.
+    pub(crate) fn salt_of(bytes: &[u8; Self::SAYS]) -> Option<Salt> {
+        let mut whole = [0; Self::LEN];
+        let (said, checksum) = whole.split_at_mut(Self::SAYS);
+        said.copy_from_slice(bytes);
+        let order = if said.get(3)? & 1 == 1 { ByteOrder::Big } else { ByteOrder::Little };
+        checksum.copy_from_slice(&Checksum::default().over(order, said).to_bytes());
+        Self::decode(&whole).map(|(header, _)| header.salt)
     }
 
     /// Reads a header. `None`: not one, or its checksum is wrong.
@@ -121,6 +133,10 @@ mod tests {
             let header = WalHeader { order, page_size: 65_536, sequence: 7, salt: *b"saltsalt" };
             let (bytes, checksum) = header.encode();
             assert_eq!(WalHeader::decode(&bytes), Some((header, checksum)));
+            let mut said = *bytes.first_chunk::<{ WalHeader::SAYS }>().unwrap();
+            assert_eq!(WalHeader::salt_of(&said), Some(*b"saltsalt"));
+            said[0] ^= 1;
+            assert_eq!(WalHeader::salt_of(&said), None);
             for at in 0..WalHeader::LEN {
                 let mut bad = bytes;
                 bad[at] ^= 1;
