@@ -464,14 +464,16 @@ impl Database {
     /// again does nothing.
     ///
     /// # Errors
-    /// When the last commits could not be recorded, unless a call before has said that recording has stopped. The handle is
-    /// closed even so.
+    /// When the last commits could not be recorded, unless a call before has said that recording has stopped, or another file
+    /// is in the database's place. The handle is closed even so.
     pub fn close(&self) -> Result<(), Error> {
         self.check_process()?;
         self.origin.close();
         match self.slot.close() {
             // Relaxed: as where it is set.
             Err(Error::Stopped { .. }) if self.told_of_stop.load(Ordering::Relaxed) => Ok(()),
+            // Of the file that was recorded there is nothing left to rewind.
+            Err(Error::FileReplaced { path }) if path.exists() => Ok(()),
             other => other,
         }
     }

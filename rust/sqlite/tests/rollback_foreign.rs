@@ -123,7 +123,7 @@ fn recreated_file() {
         assert_eq!(error.code(), Code::FileReplaced, "{error}");
     }
     assert_eq!(world.plain("select v from t"), "new");
-    drop(db);
+    db.close().unwrap();
     let db = world.record();
     assert_eq!(db.marks().unwrap()[0].state, MarkState::Lost);
     db.mark("n").unwrap();

@@ -261,3 +261,24 @@ mod killed {
         }
     }
 }
+
+/// Of a database in whose place another one is nothing can be gone back to: no more can be missing. Of one that was moved away the
+/// last commits are.
+#[test]
+fn a_recording_ends_after_the_file_has_gone() {
+    for replaced in [true, false] {
+        let world = WalWorld::with(unsynced());
+        let app = world.connect();
+        let db = world.record();
+        db.mark("m").unwrap();
+        insert(&app, "last");
+        std::fs::rename(world.path(), world.dir.path().join("elsewhere.db")).unwrap();
+        if replaced {
+            std::fs::write(world.path(), []).unwrap();
+            db.close().unwrap();
+        } else {
+            assert_eq!(db.close().unwrap_err().code(), Code::FileReplaced);
+        }
+        assert_eq!(db.mark("n").unwrap_err().code(), Code::Closed);
+    }
+}

@@ -94,15 +94,15 @@ impl Session {
         if options.journal == Some(Journal::Delete) {
             return Err(Error::Unreachable {
                 what: "journal=\"delete\" asks for a rollback journal mode, which is recorded inside the SQLite that \
-                       writes, and that one cannot be reached"
+                       writes, and the keeper is another process"
                     .to_owned(),
             });
         }
         if options.journal.is_none() && is_rollback(path) {
             return Err(Error::Unreachable {
                 what: format!(
-                    "{} is in a rollback journal mode, which is recorded inside the SQLite that writes, and that one \
-                     cannot be reached",
+                    "{} is in a rollback journal mode, which is recorded inside the SQLite that writes, and the keeper \
+                     is another process",
                     path.display()
                 ),
             });
