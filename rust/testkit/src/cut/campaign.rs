@@ -223,7 +223,7 @@ impl<'a> Scene<'a> {
         if !at_rest.is_empty() && self.rng.chance(60) {
             evictions = at_rest;
         }
-        if self.options.limit.is_some() && !evictions.is_empty() && self.rng.below(3) > 0 {
+        if !evictions.is_empty() && self.rng.below(3) > 0 {
             let (from, to) = *self.rng.pick(&evictions);
             return from + self.rng.index(to - from + 1);
         }
