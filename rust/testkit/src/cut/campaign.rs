@@ -231,8 +231,8 @@ impl<'a> Scene<'a> {
         let stretches = self.events.windows(2).filter(|pair| match pair[0].1 {
             Event::Try(Step::Rewind(..)) => choice < 3,
             // The recording has ended with all that it can tell.
-            Event::Try(Step::Reopen) => matches!(choice, 3 | 4),
-            Event::Did(Step::Commit(ref head), _) => choice == 5 && head.starts_with("plain"),
+            Event::Try(Step::Reopen) => matches!(choice, 3..=6),
+            Event::Did(Step::Commit(ref head), _) => choice == 7 && head.starts_with("plain"),
             _ => false,
         });
         let stretches: Vec<_> = stretches.map(|pair| (pair[0].0 + 1, pair[1].0 + 1)).collect();
