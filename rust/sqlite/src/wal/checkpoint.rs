@@ -179,11 +179,7 @@ impl Core {
     ///
     /// First of all an era begins, if it is time for one. `patience`: how long to wait for writers.
     pub(crate) fn restart(&mut self, patience: Duration) -> Result<bool, Error> {
-        let work = |core: &mut Self| {
-            let due = core.store.era_is_due(core.object);
-            core.restart_under_write(due)
-        };
-        match self.with_exclusive(WRITE, patience, "a writer is at work", work) {
+        match self.with_exclusive(WRITE, patience, "a writer is at work", Self::restart_under_write) {
             Err(Error::Busy { .. }) => Ok(false),
             Err(error) => {
                 self.adrift = true;
@@ -209,9 +205,9 @@ impl Core {
         }
     }
 
-    /// `due`: an era begins, too.
-    pub(super) fn restart_under_write(&mut self, due: bool) -> Result<bool, Error> {
+    fn restart_under_write(&mut self) -> Result<bool, Error> {
         let Some(header) = self.index.watch().header() else { return Ok(false) };
+        let due = self.store.era_is_due(self.object);
         if due && !self.takes_the_rest(&header) {
             return Ok(false);
         }

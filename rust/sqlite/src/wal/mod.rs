@@ -22,7 +22,6 @@ mod header;
 mod index;
 mod locks;
 mod notes;
-mod pressed;
 mod rewind;
 mod runs;
 mod tail;

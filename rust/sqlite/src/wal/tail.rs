@@ -79,14 +79,12 @@ struct Following {
     pause: Duration,
     last_commit: Instant,
     next_checkpoint: Instant,
-    /// Not before this writers are made to wait for room.
-    next_relief: Instant,
 }
 
 impl Following {
     fn new(watch: Watch) -> Self {
         let now = Instant::now();
-        Self { watch, pulse: [0; 3], pause: ACTIVE, last_commit: now, next_checkpoint: now, next_relief: now }
+        Self { watch, pulse: [0; 3], pause: ACTIVE, last_commit: now, next_checkpoint: now }
     }
 
     fn look(&mut self, core: &Mutex<Core>) {
@@ -147,16 +145,6 @@ impl Following {
         let Ok(_object) = core.lock_object(Duration::from_millis(1)) else { return Some(false) };
         let header = core.header().ok()?;
         core.refresh_runs().ok()?;
-        if core.is_pressed(&header) && Instant::now() >= self.next_relief {
-            match core.relieve() {
-                None => {
-                    core.let_go_if_adrift();
-                    return Some(false);
-                }
-                Some(later) => self.next_relief = Instant::now() + later,
-            }
-            core.let_go_if_adrift();
-        }
         let whole = core.drain_to(&header, AT_ONCE).ok()?;
         // A rewind finds it read then.
         let _ = locked(&core.history).catch_up();
@@ -187,10 +175,6 @@ impl Core {
         let _object = self.lock_object(Duration::from_millis(1))?;
         self.refresh_runs()?;
         let header = self.header()?;
-        if due && self.is_pressed(&header) && self.relieve().is_none() {
-            self.anchor_pending = true;
-            return Ok(());
-        }
         self.drain_to(&header, u32::MAX)?;
         let whole = self.back_fill(goal)?;
         // Where commits follow each other closely, what has come since then is taken while nobody can commit.

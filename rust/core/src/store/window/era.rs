@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::format::control::{ERA_AT, ERA_LSN, ERA_TIME, hint};
-use crate::ring::Region;
 use crate::store::handle::Inner;
 use crate::store::{Location, Store};
 use crate::sync::Ordering;
@@ -11,10 +10,6 @@ use crate::types::{Lsn, ObjectId, Timestamp};
 
 /// How many eras the window has, about.
 const ERAS: u32 = 16;
-
-/// Of the limit, what an era and what is about to be appended to it may take before writers have to wait for the next one. What an
-/// era's frames replace in the file takes as much again, and the era before has to stay for a moment.
-const PRESSING: u64 = 8;
 
 /// How often the folder is looked at while the log grows by what an era may take, at least once in every segment.
 const LOOKS: u64 = 16;
@@ -80,32 +75,6 @@ impl Store {
         self.is_due(object, true)
     }
 
-    /// Whether room is so short that this many bytes should not be appended while even more come: the present era with them
-    /// would take an eighth of the limit or more, so that hardly two such eras have room, or there is none for the next segment before
-    /// something is evicted, which takes its time. A few loads as long as the store is far from that.
-    #[must_use]
-    pub fn is_pressed(&self, object: ObjectId, more: u64) -> bool {
-        let inner = &self.inner;
-        if inner.forked() || inner.keeping.alive().is_none() {
-            return false;
-        }
-        let current = inner.control.current();
-        let Some((segment, offset)) = hint::decode(inner.era_word(object, ERA_AT)) else { return false };
-        let longest = inner.longest();
-        let most = inner.limit() / PRESSING;
-        let segments = u64::from(current.saturating_sub(segment)) + 1;
-        if segments * longest + more >= most && inner.taken(segment, offset) + more >= most {
-            return true;
-        }
-        let end = u64::from(inner.control.hint(current).unwrap_or(0));
-        let size = inner.segments.get(current).map_or(0, |segment| u64::from(segment.size()));
-        if end + more < size {
-            return false;
-        }
-        let used: u64 = (inner.first()..=current).filter_map(|id| inner.len_on_disk(id).ok()).sum();
-        used + longest + more + inner.left_to_evictions() > inner.limit()
-    }
-
     fn is_due(&self, object: ObjectId, seldom: bool) -> bool {
         let inner = &self.inner;
         if inner.forked() {
@@ -124,6 +93,11 @@ impl Store {
         }
         let current = inner.control.current();
         let part = inner.limit() / u64::from(ERAS);
+        let taken = || {
+            let whole: u64 = (segment..current).filter_map(|id| inner.len_on_disk(id).ok()).sum();
+            let end = inner.control.hint(current).unwrap_or(0);
+            (whole + u64::from(end)).saturating_sub(u64::from(offset))
+        };
         if current <= segment {
             return false;
         }
@@ -132,8 +106,7 @@ impl Store {
         let step = u64::from(end) / (part / LOOKS).max(1);
         let here = u64::from(object.get()) << 56 | u64::from(current) << 24 | step.min(0xff_ffff);
         // Relaxed: a number by itself.
-        (!seldom || inner.looked.swap(here, Ordering::Relaxed) != here)
-            && inner.taken(segment, offset) >= part
+        (!seldom || inner.looked.swap(here, Ordering::Relaxed) != here) && taken() >= part
     }
 }
 
@@ -144,14 +117,6 @@ impl Inner {
             0 => TARGET,
             seconds => Duration::from_secs(seconds),
         }
-    }
-
-    /// Bytes of the log from this place on, as its segments are now.
-    fn taken(&self, segment: u32, offset: u32) -> u64 {
-        let current = self.control.current();
-        let whole: u64 = (segment..current).filter_map(|id| self.len_on_disk(id).ok()).sum();
-        let end = self.control.hint(current).unwrap_or(0);
-        (whole + u64::from(end)).saturating_sub(u64::from(offset))
     }
 
     fn era_word(&self, object: ObjectId, index: u32) -> u64 {
