@@ -9,7 +9,9 @@ fn in_terminal(scene: &Scene, variable: Option<(&str, &str)>, arguments: &[&str]
     const PTY: &str = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
     let mut command = Command::new("python3");
     command.args(["-c", PTY, BINARY]).args(arguments).current_dir(scene.folder());
-    command.env("TERM", "xterm-256color").env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").envs(variable);
+    command.env("TERM", "xterm-256color").env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
+    // There even a dumb terminal counts as one that shows colours.
+    command.env_remove("CI").envs(variable);
     Ran::of(command.output().unwrap()).ok().out
 }
 

@@ -223,7 +223,9 @@ impl<'a> Scene<'a> {
         if !at_rest.is_empty() && self.rng.chance(60) {
             evictions = at_rest;
         }
-        if !evictions.is_empty() && self.rng.below(3) > 0 {
+        // Without a limit they are not what it is about.
+        let share = if self.options.limit.is_some() { 65 } else { 15 };
+        if !evictions.is_empty() && self.rng.chance(share) {
             let (from, to) = *self.rng.pick(&evictions);
             return from + self.rng.index(to - from + 1);
         }
