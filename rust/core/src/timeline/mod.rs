@@ -252,11 +252,11 @@ impl Timeline {
         self.notes.get(&tag).map_or(&[], Vec::as_slice)
     }
 
-    /// The image with the highest LSN, if that is above [`Timeline::last`]: its transaction has no `COMMIT` yet, and
-    /// perhaps never will.
+    /// The after-image with the highest LSN, if that is above [`Timeline::last`]: its transaction has no `COMMIT` yet, and
+    /// perhaps never will. In an era of before-images there is none.
     #[must_use]
     pub fn ahead(&self) -> Option<Location> {
-        let (lsn, at) = self.eras.last()?.touches.last()?;
+        let (lsn, at) = self.eras.last().filter(|log| log.era.engine == Engine::Wal)?.touches.last()?;
         (lsn > self.last()).then_some(at)
     }
 
