@@ -126,7 +126,9 @@ pub(crate) struct RecordingArgs {
 }
 
 impl RecordingArgs {
-    pub(crate) fn add_to(&self, options: &mut OpenOptions) {
+    /// How to open a database that is recorded so.
+    pub(crate) fn options(&self, database: &DatabaseArgs) -> OpenOptions {
+        let mut options = database.options();
         options.journal = self.journal.map(|journal| match journal {
             JournalArg::Wal => Journal::Wal,
             JournalArg::Delete => Journal::Delete,
@@ -142,6 +144,7 @@ impl RecordingArgs {
             SynchronousArg::Normal => Synchronous::Normal,
             SynchronousArg::Full => Synchronous::Full,
         };
+        options
     }
 }
 

@@ -26,9 +26,7 @@ pub(crate) fn run(args: &MarkArgs) -> Result<Report, Failure> {
             format!("{:?} cannot name a mark here, since it reads as an LSN; choose another name", args.name);
         return Err(Failure::own(Code::InvalidArgument, text));
     }
-    let mut options = args.database.options();
-    args.recording.add_to(&mut options);
-    within(Session::begin(&args.database, &options)?, |session| {
+    within(Session::begin(&args.database, &args.recording.options(&args.database))?, |session| {
         let database = &session.database;
         let mark = match args.pin {
             true => database.mark_pinned(&args.name)?,

@@ -8,6 +8,7 @@ use dbrewind_sqlite::{Code, JournalMode, RewindOptions, Target, interruptible};
 use serde::Serialize;
 
 use super::rewind::{RewoundFields, told};
+use super::within;
 use crate::arguments::{RunArgs, When, target};
 use crate::failure::Failure;
 use crate::report::Report;
@@ -32,14 +33,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Report, Failure> {
     interruptible(
         move || asked.is_asked_for(),
         || {
-            let mut options = args.database.options();
-            args.recording.add_to(&mut options);
-            let session = Session::begin(&args.database, &options)?;
-            let done = around(args, &session, &signals);
-            let closed = session.close();
-            let report = done?;
-            closed?;
-            Ok(report)
+            let session = Session::begin(&args.database, &args.recording.options(&args.database))?;
+            within(session, |session| around(args, session, &signals))
         },
     )
 }

@@ -39,12 +39,10 @@ pub(crate) fn run(args: &WatchArgs, json: bool) -> Result<Report, Failure> {
     interruptible(
         move || asked.is_asked_for(),
         || {
-            let mut options = args.database.options();
-            args.recording.add_to(&mut options);
-            let session = Session::begin(&args.database, &options)?;
+            let session = Session::begin(&args.database, &args.recording.options(&args.database))?;
             let name = session.name();
-            let watched = watch(&session, &ending, json);
-            session.close().and(watched)?;
+            // Why it ended says more than what came of ending it.
+            watch(&session, &ending, json).and(session.close())?;
             let end = Event::End { time: show::time(Timestamp::now()) };
             Report::new(&end, text(&end, &name))
         },
