@@ -546,7 +546,7 @@ int dbrewind_dirty_since(const struct dbrewind_db *db,
                          struct dbrewind_error **error);
 
 /*
- xxh3-128 of every page, without the counters that only grow: equal digests, equal databases. Reads the whole file.
+ xxh3-128 of every page, but for the bytes that move forward: equal digests, equal databases. Reads the whole file.
 
  digest: 16 bytes.
  */

@@ -221,7 +221,7 @@ class Database:
         NotAttachedError if somebody wrote unrecorded since.
         """
     def digest(self) -> str:
-        """xxh3-128 of every page in hex, without the counters that only grow (format.md, "Bytes that move forward").
+        """xxh3-128 of every page in hex, but for the bytes that move forward (format.md, "Bytes that move forward").
 
         Equal digests mean equal databases. Reads the whole file.
         """

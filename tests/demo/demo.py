@@ -23,7 +23,7 @@ from typing import Any
 import dbrewind
 
 # rust/docs/format.md, "Bytes that move forward": offset and length in page 1.
-MOVING = [(18, 2), (24, 4), (40, 4), (92, 4)]
+MOVING = [(18, 2), (24, 4), (40, 4), (92, 8)]
 
 
 def main() -> int:

@@ -276,7 +276,7 @@ impl PyDatabase {
         Ok(PyLsn::of(&self.path, self.run(py, Handle::now)?))
     }
 
-    /// xxh3-128 of every page in hex, without the counters that only grow (format.md, "Bytes that move forward").
+    /// xxh3-128 of every page in hex, but for the bytes that move forward (format.md, "Bytes that move forward").
     ///
     /// Equal digests mean equal databases. Reads the whole file.
     fn digest(&self, py: Python<'_>) -> PyResult<String> {

@@ -48,7 +48,7 @@ mod tests {
     fn only_the_moving_bytes_do_not_count() {
         let mut pages = [[7; 100], [8; 100]];
         let before = digest(&pages);
-        for at in [18, 19, 24, 27, 40, 43, 92, 95] {
+        for at in [18, 19, 24, 27, 40, 43, 92, 95, 96, 99] {
             pages[0][at] = 1;
             assert_eq!(digest(&pages), before, "byte {at}");
         }

@@ -6,8 +6,8 @@ use rusqlite::Connection;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Bytes of page 1 that move forward in a rewind: journal mode versions, change counter, schema cookie,
-/// version-valid-for (`rust/docs/format.md`, "Bytes that move forward").
-pub const MOVING: [std::ops::Range<usize>; 4] = [18..20, 24..28, 40..44, 92..96];
+/// version-valid-for, number of the SQLite that wrote (`rust/docs/format.md`, "Bytes that move forward").
+pub const MOVING: [std::ops::Range<usize>; 4] = [18..20, 24..28, 40..44, 92..100];
 
 /// All pages of a database at one moment.
 #[derive(Clone, PartialEq, Eq)]

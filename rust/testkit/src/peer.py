@@ -72,7 +72,7 @@ def handle(ask):
         size = connection.execute("PRAGMA page_size").fetchone()[0]
         data = bytearray(connection.serialize())
         cookie = int.from_bytes(data[40:44], "big")
-        for start, end in (18, 20), (24, 28), (40, 44), (92, 96):
+        for start, end in (18, 20), (24, 28), (40, 44), (92, 100):
             data[start:end] = bytes(end - start)
         # Another hash than ours: compared through the dumped pages only.
         Path(ask["dump"]).write_bytes(data)

@@ -179,7 +179,7 @@ pub unsafe extern "C" fn dbrewind_dirty_since(
     }
 }
 
-/// xxh3-128 of every page, without the counters that only grow: equal digests, equal databases. Reads the whole file.
+/// xxh3-128 of every page, but for the bytes that move forward: equal digests, equal databases. Reads the whole file.
 ///
 /// digest: 16 bytes.
 #[unsafe(no_mangle)]

@@ -12,6 +12,8 @@ pub(crate) const FIRST_TRUNK: usize = 32;
 pub(super) const COOKIE: usize = 40;
 /// The change counter for which the length in the header holds.
 pub(super) const VALID_FOR: usize = 92;
+/// Number of the SQLite that wrote page 1 last.
+pub(super) const WRITER: usize = 96;
 
 /// What page 1 says about the database.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,6 +1,6 @@
 //! The bytes of page 1 by which connections notice change (`format.md`, "Bytes that move forward").
 
-use super::header::{COOKIE, COUNTER, PAGES, VALID_FOR, VERSIONS, number, put};
+use super::header::{COOKIE, COUNTER, PAGES, VALID_FOR, VERSIONS, WRITER, number, put};
 
 /// What of page 1 must be known to move it forward.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,7 +45,7 @@ pub(crate) fn move_forward(page: &mut [u8], modes: [u8; 2], counter: u32, cookie
 /// Zeros the moving bytes, for a digest or a comparison.
 pub(crate) fn forget_moving(page: &mut [u8]) {
     put(page, VERSIONS, &[0; 2]);
-    for at in [COUNTER, COOKIE, VALID_FOR] {
+    for at in [COUNTER, COOKIE, VALID_FOR, WRITER] {
         put(page, at, &[0; 4]);
     }
 }
