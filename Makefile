@@ -58,6 +58,7 @@ test-rust: capi-test
 	cargo build --package dbrewind-extension
 	cargo test --workspace
 	cargo test --package dbrewind-core --features fault --test sealing_killed --test window_killed
+	cargo test --package dbrewind-volume --features fault --test killed
 	cargo test --package dbrewind-sqlite --package dbrewind-tests --features dbrewind-tests/fault \
 		--test wal_killed --test window_killed --test faults --test journal_switch
 	RUSTFLAGS='--cfg loom' cargo test --package dbrewind-core --release --test loom --target-dir target/loom

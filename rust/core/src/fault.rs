@@ -1,10 +1,10 @@
 //! Named places at which a test can end the process, as SIGKILL would: the steps of the hand-over in
-//! `docs/sealing.md`. Compiled out without the feature `fault`.
+//! `docs/sealing.md`, and those of a volume's rewind (`docs/volumes.md`). Compiled out without the feature `fault`.
 
 /// Ends the process here if the environment variable `DBREWIND_STORE_FAULT` is this place's name; the n-th time
 /// that the place is passed, if it is `n name`.
 #[cfg(feature = "fault")]
-pub(crate) fn place(name: &str) {
+pub fn place(name: &str) {
     use crate::sync::{AtomicU64, Ordering};
 
     static PASSED: AtomicU64 = AtomicU64::new(0);
@@ -22,4 +22,4 @@ pub(crate) fn place(name: &str) {
 /// Nothing: not a test build.
 #[cfg(not(feature = "fault"))]
 #[inline(always)]
-pub(crate) fn place(_name: &str) {}
+pub fn place(_name: &str) {}

@@ -6,7 +6,8 @@
 //! a page or a row is, only the adapters know.
 
 mod error;
-mod fault;
+#[doc(hidden)]
+pub mod fault;
 mod format;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -29,8 +30,8 @@ pub use store::{
     SealedSegment, Store, StoreOptions, Window, WindowHold, WindowState,
 };
 pub use timeline::{
-    Era, MarkEntry, NoteEntry, Plan, PlanError, RewindEntry, Source, Timeline, TimelineError, Unreachable,
-    Vantage,
+    Era, MarkEntry, NoteEntry, Plan, PlanError, RewindEntry, Source, Timeline, TimelineError, Unnamed,
+    Unreachable, Vantage,
 };
 pub use types::{
     Clock, Extent, Key, Lsn, ManualClock, MarkName, MarkNameError, ObjectId, SegmentId, Timestamp,

@@ -4,8 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dbrewind_core::{
-    AppendError, Engine as EraEngine, EraBody, Extent, Head, Key, Kind, Lsn, ObjectId, Plan, Store, Timeline,
-    TimelineError, Timestamp,
+    AppendError, Engine as EraEngine, Extent, Lsn, ObjectId, Plan, Store, Timeline, TimelineError, Timestamp,
 };
 
 use crate::as_of::Presence;
@@ -118,12 +117,7 @@ impl History {
     ) -> Result<Lsn, Error> {
         self.catch_up()?;
         let lsn = next_lsn(self.timeline.highest().max(self.store.last_lsn(self.object)))?;
-        // First the number, then the record: a number without a record is a gap, which is harmless.
-        self.store.raise_last_lsn(self.object, lsn);
-        let body = EraBody { time: self.store.next_time(self.object), extent, broken };
-        let head = Head::new(Kind::Era, self.object, engine.key(), lsn);
-        let at = self.store.append(head, &[&body.encode()])?;
-        self.store.note_era(self.object, at, lsn, body.time);
+        self.store.append_era(self.object, (engine, lsn), (extent, broken), &[])?;
         Ok(lsn)
     }
 
@@ -155,15 +149,7 @@ pub(crate) fn append_boundary(
     (engine, lsn, extent): (EraEngine, Lsn, Extent),
     notes: &[(u64, Vec<u8>)],
 ) -> Result<(), AppendError> {
-    let body = EraBody { time: store.next_time(object), extent, broken: false };
-    let encoded = body.encode();
-    let mut records: Vec<(Head, &[u8])> = vec![(Head::new(Kind::Era, object, engine.key(), lsn), &encoded)];
-    let notes =
-        notes.iter().map(|(tag, note)| (Head::new(Kind::Note, object, Key::new(*tag), lsn), note.as_slice()));
-    records.extend(notes);
-    let at = store.append_whole(&records)?;
-    store.note_era(object, at, lsn, body.time);
-    Ok(())
+    store.append_era(object, (engine, lsn), (extent, false), notes)
 }
 
 /// The LSN after this one.

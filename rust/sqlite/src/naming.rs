@@ -105,6 +105,10 @@ fn name_of(folder: &Path, path: &Path) -> String {
 /// Whether there is something that has this name in the store of a folder, or may be.
 pub(crate) fn is_there(folder: &Path, name: &str) -> bool {
     let gone = [std::io::ErrorKind::NotFound, std::io::ErrorKind::NotADirectory];
+    // A volume is no file, and nobody else knows whether it is there; no path begins so (`volumes.md`).
+    if name.starts_with("//") {
+        return true;
+    }
     place(folder, name).is_none_or(|path| match std::fs::symlink_metadata(path) {
         Ok(_) => true,
         // Who may not look, or cannot at the moment, does not know.
@@ -148,6 +152,12 @@ fn moved_from(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_volume_is_never_taken_for_a_database_that_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(is_there(folder.path(), "//volume/gone") && !is_there(folder.path(), "gone.db"));
+    }
 
     #[test]
     fn names_lead_back() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dbrewind_core::{Lsn, Timestamp};
+use dbrewind_core::{Lsn, Timestamp, Unnamed};
 
 use crate::engine::{Engine, History, SharedHistory, locked};
 use crate::error::Error;
@@ -50,20 +50,11 @@ fn numbered(history: &SharedHistory, lsn: Lsn) -> Result<(Lsn, Lsn), Error> {
 fn marked(history: &SharedHistory, name: &str, target: &Target) -> Result<(Lsn, Lsn), Error> {
     let mut history = locked(history);
     history.catch_up()?;
-    let timeline = &history.timeline;
-    let Some(mark) = timeline.mark(name) else {
-        let nearest = timeline.nearest_name(name).map(str::to_owned);
-        return Err(Error::MarkNotFound { name: name.to_owned(), nearest });
-    };
-    if mark.evicted {
-        let earliest = timeline.earliest().map_or(mark.time, |(_, time)| time);
-        return Err(Error::BeforeWindow { what: target.to_string(), earliest });
-    }
-    if mark.lost {
-        let since = timeline.era().map_or(mark.time, |era| era.time);
-        return Err(Error::MarkLost { what: target.to_string(), since });
-    }
-    Ok((timeline.reached_by(mark.lsn), mark.lsn))
+    history.timeline.named(name).map_err(|why| match why {
+        Unnamed::NotFound { nearest } => Error::MarkNotFound { name: name.to_owned(), nearest },
+        Unnamed::Evicted { earliest } => Error::BeforeWindow { what: target.to_string(), earliest },
+        Unnamed::Lost { since } => Error::MarkLost { what: target.to_string(), since },
+    })
 }
 
 fn at(

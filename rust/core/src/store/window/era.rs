@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use crate::error::AppendError;
 use crate::format::control::{ERA_AT, ERA_LSN, ERA_TIME, hint};
+use crate::format::{Engine, EraBody, Kind};
 use crate::store::handle::Inner;
-use crate::store::{Location, Store};
+use crate::store::{Head, Location, Store};
 use crate::sync::Ordering;
-use crate::types::{Lsn, ObjectId, Timestamp};
+use crate::types::{Extent, Key, Lsn, ObjectId, Timestamp};
 
 /// How many eras the window has, about.
 const ERAS: u32 = 16;
@@ -52,6 +54,33 @@ impl Store {
             }
         }
         self.inner.keeping.look();
+    }
+
+    /// Begins an era of an object, together with the notes (tag and body) without which it could not go on: all of it or nothing. The object has
+    /// this many keys; `broken`: something may have been written unrecorded before. The LSN is above all that came before. It is announced.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn append_era(
+        &self,
+        object: ObjectId,
+        (engine, lsn): (Engine, Lsn),
+        (extent, broken): (Extent, bool),
+        notes: &[(u64, Vec<u8>)],
+    ) -> Result<(), AppendError> {
+        // First the number, then the record: a number without a record is a gap, which is harmless.
+        self.raise_last_lsn(object, lsn);
+        let body = EraBody { time: self.next_time(object), extent, broken };
+        let encoded = body.encode();
+        let mut records: Vec<(Head, &[u8])> =
+            vec![(Head::new(Kind::Era, object, engine.key(), lsn), &encoded)];
+        let notes = notes
+            .iter()
+            .map(|(tag, note)| (Head::new(Kind::Note, object, Key::new(*tag), lsn), note.as_slice()));
+        records.extend(notes);
+        let at = self.append_whole(&records)?;
+        self.note_era(object, at, lsn, body.time);
+        Ok(())
     }
 
     /// Whether it is known where the newest era of an object begins.

@@ -1,0 +1,177 @@
+use std::io;
+use std::time::Duration;
+
+use dbrewind_core::{
+    AppendError, Code, LockError, MarkNameError, OpenError, PlanError, ReadError, SyncError, TimelineError,
+    Unreachable,
+};
+
+/// Why a call failed. The content is as it was before, unless it says otherwise.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An argument has a value that cannot be.
+    #[error("{what}")]
+    Invalid {
+        /// Which one, and what would be valid.
+        what: String,
+    },
+    /// The volume was detached.
+    #[error("the volume is detached; attach it again")]
+    Closed,
+    /// This process was forked from the one that attached.
+    #[error("the volume was attached by the parent process; attach it in the child, too")]
+    Forked,
+    /// A callback of the engine failed.
+    #[error("the engine cannot {action}: {source}")]
+    Medium {
+        /// What it was asked for, a verb.
+        action: &'static str,
+        /// Its own error.
+        source: io::Error,
+    },
+    /// The same, in the midst of a rewind that could not be taken back.
+    #[error(
+        "the engine cannot {action} ({source}), and the rewind is half done: it will be finished by the next call that enters \
+         the volume; do not read the content before"
+    )]
+    HalfDone {
+        /// What it was asked for, a verb.
+        action: &'static str,
+        /// Its own error.
+        source: io::Error,
+    },
+    /// The rewind has happened, but something after it failed.
+    #[error("the rewind has happened, and then: {0}")]
+    Late(Box<Error>),
+    /// Somebody else has the engine's lock, or the right to change the history.
+    #[error("{what} after {waited:?}; end what holds it, or raise the timeout")]
+    Busy {
+        /// What was waited for.
+        what: &'static str,
+        /// How long.
+        waited: Duration,
+    },
+    /// Somebody wrote without saying so.
+    #[error(
+        "the content is {found} bytes long, and the newest recorded moment left {known} blocks: somebody wrote without \
+         will_write and commit; attach anew to go on, with new marks"
+    )]
+    NotAttached {
+        /// Its length now, in bytes.
+        found: u64,
+        /// The recorded length, in blocks.
+        known: u64,
+    },
+    /// Recording has stopped, and with it all marks are lost.
+    #[error("recording has stopped ({code}): {}; detach, see to that, attach again, and set new marks", code.title())]
+    Stopped {
+        /// Why.
+        code: Code,
+    },
+    /// There is no mark of this name.
+    #[error("there is no mark {name:?}{}", nearest.as_ref().map_or_else(String::new, |near| format!("; did you mean {near:?}?")))]
+    MarkNotFound {
+        /// The name.
+        name: String,
+        /// The one that was probably meant.
+        nearest: Option<String>,
+    },
+    /// The name is taken.
+    #[error("there is a mark {name:?} already; drop it first, or take another name")]
+    MarkExists {
+        /// The name.
+        name: String,
+    },
+    /// The text cannot name a mark.
+    #[error("{0}; choose another name")]
+    MarkName(#[from] MarkNameError),
+    /// Recording was interrupted after this moment.
+    #[error("{what} can no longer be reached: recording was interrupted after it; set a new mark")]
+    MarkLost {
+        /// The mark or LSN.
+        what: String,
+    },
+    /// The history does not go back so far.
+    #[error(
+        "{what} was evicted: the store keeps no more than its window and its limit; pin marks that must stay"
+    )]
+    BeforeWindow {
+        /// The mark or LSN.
+        what: String,
+    },
+    /// The moment cannot be reached.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// The store could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store could not be written.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The store could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A lock of the store could not be taken.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The store could not be synced.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// The history could not be read.
+    #[error(transparent)]
+    Timeline(#[from] TimelineError),
+    /// There is no way to the moment.
+    #[error(transparent)]
+    Plan(PlanError),
+    /// The store says what cannot be.
+    #[error("the history is damaged: {what}; nothing was changed")]
+    Damaged {
+        /// What it says.
+        what: &'static str,
+    },
+}
+
+impl Error {
+    /// The stable number of this error.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Invalid { .. } | Self::MarkName(_) => Code::InvalidArgument,
+            Self::Closed => Code::Closed,
+            Self::Forked => Code::Forked,
+            Self::Medium { .. } | Self::HalfDone { .. } => Code::Io,
+            Self::Late(error) => error.code(),
+            Self::Busy { .. } => Code::Busy,
+            Self::NotAttached { .. } => Code::NotAttached,
+            Self::Stopped { code } => *code,
+            Self::MarkNotFound { .. } => Code::MarkNotFound,
+            Self::MarkExists { .. } => Code::MarkExists,
+            Self::MarkLost { .. } => Code::MarkLost,
+            Self::BeforeWindow { .. } => Code::BeforeWindow,
+            Self::Unreachable(error) => error.code(),
+            Self::Open(error) => error.code(),
+            Self::Append(error) => error.code(),
+            Self::Read(error) => error.code(),
+            Self::Lock(error) => error.code(),
+            Self::Sync(error) => error.code(),
+            Self::Timeline(error) => error.code(),
+            Self::Plan(error) => error.code(),
+            Self::Damaged { .. } => Code::StoreDamaged,
+        }
+    }
+
+    /// What becomes of a callback's error.
+    pub(crate) fn medium(action: &'static str) -> impl Fn(io::Error) -> Self {
+        move |source| Self::Medium { action, source }
+    }
+}
+
+impl From<PlanError> for Error {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Unreachable(why) => Self::Unreachable(why),
+            other => Self::Plan(other),
+        }
+    }
+}

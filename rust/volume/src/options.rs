@@ -1,0 +1,69 @@
+use std::fmt;
+use std::time::Duration;
+
+use dbrewind_core::Lsn;
+
+/// How a volume is attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttachOptions {
+    /// How long a call waits for a lock that somebody else holds. Default 5 s.
+    pub timeout: Duration,
+    /// What of a rewind waits for the disk.
+    pub synchronous: Synchronous,
+    /// The content is a new one, which has nothing to do with what was recorded: earlier marks are lost.
+    pub anew: bool,
+}
+
+impl Default for AttachOptions {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(5), synchronous: Synchronous::default(), anew: false }
+    }
+}
+
+impl AttachOptions {
+    /// The default for content that begins with this process: an engine in memory.
+    #[must_use]
+    pub fn anew() -> Self {
+        Self { anew: true, ..Self::default() }
+    }
+}
+
+/// What of a rewind waits for the disk. Nothing does for a medium that does not [sync](crate::Medium::syncs).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Synchronous {
+    /// Nothing: a power cut in a rewind may leave a part of it.
+    Off,
+    /// A power cut in a rewind leaves the old or the new state, once somebody has attached again.
+    #[default]
+    Normal,
+}
+
+/// Where a rewind goes to.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Target {
+    /// The mark of this name.
+    Name(String),
+    /// A moment, as [`Mark::lsn`](crate::Mark), [`Rewound::undo`](crate::Rewound) or [`now`](crate::Volume::now) gave it.
+    Lsn(Lsn),
+}
+
+impl From<&str> for Target {
+    fn from(name: &str) -> Self {
+        Self::Name(name.to_owned())
+    }
+}
+
+impl From<Lsn> for Target {
+    fn from(lsn: Lsn) -> Self {
+        Self::Lsn(lsn)
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => write!(f, "mark {name:?}"),
+            Self::Lsn(lsn) => write!(f, "LSN {lsn}"),
+        }
+    }
+}

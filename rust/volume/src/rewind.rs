@@ -1,0 +1,145 @@
+//! The rewind: make the content what it was, so that whoever comes after a kill finds the old state or makes the new one.
+
+use std::time::{Duration, Instant};
+
+use dbrewind_core::{Kind, Lsn, Plan, fault};
+
+use crate::differences::Differences;
+use crate::error::Error;
+use crate::intent::{Intent, tag};
+use crate::options::Target;
+use crate::registers::InFlight;
+use crate::volume::{State, Volume};
+
+/// What a rewind did.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Rewound {
+    /// The moment whose state the content has.
+    pub to: Lsn,
+    /// The moment it left, which can be gone to; the target, if there was nothing to do.
+    pub undo: Lsn,
+    /// How many blocks were written or cut off.
+    pub blocks: u64,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+impl Volume {
+    /// Makes the content what it was at the target. Without the engine's lock: it is taken here, for at most the timeout.
+    ///
+    /// # Errors
+    /// `DBR003` no such mark or moment, `DBR011` it was lost, `DBR027` it was evicted, `DBR004` a lock was not free, `DBR001` somebody wrote
+    /// unrecorded. After an error the content is as it was, but for [`Error::HalfDone`] and [`Error::Late`].
+    pub fn rewind(&self, to: impl Into<Target>) -> Result<Rewound, Error> {
+        self.rewind_within(to, self.timeout)
+    }
+
+    /// The same with another timeout.
+    ///
+    /// # Errors
+    /// See [`rewind`](Self::rewind).
+    pub fn rewind_within(&self, to: impl Into<Target>, timeout: Duration) -> Result<Rewound, Error> {
+        let (started, to) = (Instant::now(), to.into());
+        self.check()?;
+        self.check_recording()?;
+        let _object = self.store.lock_object(self.object, timeout)?;
+        let _locked = self.lock(timeout)?;
+        let mut state = self.state();
+        self.settle(&mut state)?;
+        state.writing = false;
+        let (named, target) = self.resolve(&to)?;
+        let (from, plan, unchanged) = self.plan(target, timeout)?;
+        let size = self.size()?;
+        self.check_length(size)?;
+        let own = self.next_lsn()?;
+        let work = self.compare(&plan, size, Some(own))?;
+        if work.is_empty() && unchanged {
+            // The newest commit is not kept by itself; the target is, and its state is the same.
+            return Ok(Rewound {
+                to: named,
+                undo: target,
+                blocks: 0,
+                seconds: started.elapsed().as_secs_f64(),
+            });
+        }
+        let time = self.store.next_time(self.object);
+        let synced = self.waits_for_disk();
+        let intent = Intent { from, target, extent: plan.extent, time, synced, cancelled: false };
+        self.carry_out(&mut state, own, &intent, &work)?;
+        Ok(Rewound { to: named, undo: from, blocks: work.len(), seconds: started.elapsed().as_secs_f64() })
+    }
+
+    /// The newest moment, the way from there to the target, and whether both have the same state.
+    fn plan(&self, target: Lsn, timeout: Duration) -> Result<(Lsn, Plan, bool), Error> {
+        let mut history = self.history();
+        self.catch_up(&mut history, timeout)?;
+        let now = history.last();
+        history.read_back_for(&self.store, now, target)?;
+        let plan = history.plan(now, target)?;
+        let unchanged = history.canonical(now) == history.canonical(target);
+        Ok((now, plan, unchanged))
+    }
+
+    fn carry_out(
+        &self,
+        state: &mut State,
+        own: Lsn,
+        intent: &Intent,
+        work: &Differences,
+    ) -> Result<(), Error> {
+        let syncs = self.waits_for_disk();
+        if syncs {
+            self.sync_medium()?;
+        }
+        self.announce()?;
+        fault::place("volume rewind: saved");
+        self.append_intent(own, intent)?;
+        if syncs && let Err(error) = self.store.sync() {
+            self.cancel(own, intent)?;
+            return Err(error.into());
+        }
+        fault::place("volume rewind: announced");
+        self.registers().set_in_flight(InFlight::Rewind);
+        fault::place("volume rewind: in flight");
+        if let Err(error) = work.write(self) {
+            return Err(self.take_back(own, intent, work, error));
+        }
+        fault::place("volume rewind: written");
+        if syncs && let Err(error) = self.sync_medium() {
+            return Err(self.take_back(own, intent, work, error));
+        }
+        self.record_rewind(state, own, intent).map_err(|error| Error::Late(Box::new(error)))
+    }
+
+    fn append_intent(&self, own: Lsn, intent: &Intent) -> Result<(), Error> {
+        self.store.append(self.head(Kind::Note, tag::INTENT, own), &[&intent.encode()])?;
+        Ok(())
+    }
+
+    /// Says that an intent does not count: nobody may take it up again.
+    fn cancel(&self, own: Lsn, intent: &Intent) -> Result<(), Error> {
+        self.append_intent(own, &Intent { cancelled: true, ..*intent })?;
+        if self.waits_for_disk() {
+            self.store.sync()?;
+        }
+        Ok(())
+    }
+
+    /// After an error of the engine: back to where it was. Answers the error for the caller.
+    fn take_back(&self, own: Lsn, intent: &Intent, work: &Differences, error: Error) -> Error {
+        let taken_back = work.take_back(self).and_then(|()| match self.waits_for_disk() {
+            true => self.sync_medium(),
+            false => Ok(()),
+        });
+        match taken_back.and_then(|()| self.cancel(own, intent)) {
+            Ok(()) => {
+                self.registers().set_in_flight(InFlight::Nothing);
+                error
+            }
+            Err(_) => match error {
+                Error::Medium { action, source } => Error::HalfDone { action, source },
+                other => other,
+            },
+        }
+    }
+}

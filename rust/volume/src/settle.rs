@@ -1,0 +1,118 @@
+//! What came of a change whose process died.
+
+use dbrewind_core::{Kind, Lsn, RewindBody, Timeline, fault};
+
+use crate::error::Error;
+use crate::intent::{Intent, tag};
+use crate::registers::InFlight;
+use crate::volume::{State, Volume};
+
+impl Volume {
+    /// Begins to use the content: with the engine's lock held, first thing. Finishes what a dead process has left; calls
+    /// [`after_rewind`](crate::Medium::after_rewind) if anybody has rewound since this handle last heard of it.
+    ///
+    /// # Errors
+    /// When a rewind is half done and cannot be finished: do not read the content then.
+    pub fn enter(&self) -> Result<(), Error> {
+        self.check()?;
+        let mut state = self.state();
+        if !state.writing && self.registers().in_flight() != InFlight::Nothing {
+            self.settle(&mut state)?;
+        }
+        let rewinds = self.registers().rewinds();
+        if rewinds != state.rewinds {
+            state.rewinds = rewinds;
+            self.medium.after_rewind(self.store.last_lsn(self.object));
+        }
+        Ok(())
+    }
+
+    /// Finishes what is in flight. Under the engine's lock: who began it and has not ended it is dead, or has forgotten.
+    pub(crate) fn settle(&self, state: &mut State) -> Result<(), Error> {
+        match self.registers().in_flight() {
+            InFlight::Nothing => Ok(()),
+            InFlight::Change => self.record_commit(state),
+            InFlight::Rewind => self.finish_rewind(state, false),
+        }
+    }
+
+    /// Finishes a rewind; `only_synced`: records may be missing, unless its intent says that none can be.
+    pub(crate) fn finish_rewind(&self, state: &mut State, only_synced: bool) -> Result<(), Error> {
+        let pending = {
+            let mut history = self.history();
+            self.catch_up(&mut history, self.timeout)?;
+            pending(&history)
+        };
+        match pending.filter(|(_, intent)| intent.synced || !only_synced) {
+            Some((own, intent)) => self.finish(state, own, &intent),
+            None => {
+                // It was recorded, or never announced.
+                self.restore_boundary(false)?;
+                state.rewinds = self.registers().count_rewind();
+                self.medium.after_rewind(self.store.last_lsn(self.object));
+                self.registers().set_in_flight(InFlight::Nothing);
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes what still differs from the target, and says that the rewind has happened.
+    fn finish(&self, state: &mut State, own: Lsn, intent: &Intent) -> Result<(), Error> {
+        let size = self.size()?;
+        let plan = {
+            let mut history = self.history();
+            let now = history.last();
+            history.read_back_for(&self.store, now, intent.target)?;
+            history.plan(now, intent.target)?
+        };
+        let work = self.compare(&plan, size, None)?;
+        self.registers().set_in_flight(InFlight::Rewind);
+        work.write(self)?;
+        fault::place("volume rewind: finished by another");
+        if self.waits_for_disk() {
+            self.sync_medium()?;
+        }
+        self.record_rewind(state, own, intent)
+    }
+
+    /// Says that a rewind has happened: both its ends can be reached from now on, and everybody's caches are old.
+    pub(crate) fn record_rewind(&self, state: &mut State, own: Lsn, intent: &Intent) -> Result<(), Error> {
+        self.store.raise_last_lsn(self.object, own);
+        let Intent { from, target, extent, time, .. } = *intent;
+        let body = RewindBody { time, extent, from, note: &[] };
+        self.store.append(self.head(Kind::Rewind, target.get(), own), &[&body.encode()])?;
+        fault::place("volume rewind: recorded");
+        if self.waits_for_disk() {
+            self.store.sync()?;
+        }
+        let registers = self.registers();
+        registers.set_boundary(own, extent);
+        state.rewinds = registers.count_rewind();
+        registers.set_in_flight(InFlight::Nothing);
+        fault::place("volume rewind: done");
+        self.medium.after_rewind(own);
+        Ok(())
+    }
+
+    /// Puts the boundary where the log says that it must be, if a process died before it did; `doubtful`: the register may say anything.
+    pub(crate) fn restore_boundary(&self, doubtful: bool) -> Result<(), Error> {
+        let mut history = self.history();
+        self.catch_up(&mut history, self.timeout)?;
+        let Some(era) = history.era().copied() else { return Ok(()) };
+        let mark = history.marks().filter(|mark| !mark.lost && !mark.evicted).map(|mark| mark.lsn).max();
+        let rewind = history.rewinds().last().map(|rewind| rewind.lsn);
+        let boundary = mark.max(rewind).unwrap_or(era.first).max(era.first);
+        let extent = history.extent_at(boundary).unwrap_or_default();
+        if doubtful || self.registers().boundary().0 < boundary {
+            self.registers().set_boundary(boundary, extent);
+        }
+        Ok(())
+    }
+}
+
+/// The intent of a rewind that has not been recorded, and the rewind's LSN.
+pub(crate) fn pending(history: &Timeline) -> Option<(Lsn, Intent)> {
+    let note = history.notes(tag::INTENT).last()?;
+    let intent = Intent::decode(&note.body)?;
+    (note.lsn > history.last() && !intent.cancelled).then_some((note.lsn, intent))
+}

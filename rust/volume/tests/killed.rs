@@ -1,0 +1,209 @@
+//! A process that changes, marks and rewinds a file is killed, at random or at a named step. Whoever attaches next finds the old or the new
+//! state of a rewind, and every mark exact.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod random;
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use dbrewind_volume::{AttachOptions, FileVolume, StoreSettings, Synchronous, VolumeStore};
+use random::Random;
+
+const FOLDER: &str = "DBREWIND_VOLUME_FOLDER";
+const SEED: &str = "DBREWIND_VOLUME_SEED";
+
+fn attach(folder: &Path) -> FileVolume {
+    let store = VolumeStore::open(&folder.join("history"), &StoreSettings::default()).unwrap();
+    let options = AttachOptions { synchronous: Synchronous::Off, ..AttachOptions::default() };
+    FileVolume::attach(&store, "data", 64, &folder.join("data"), &options).unwrap()
+}
+
+fn hash(folder: &Path) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&std::fs::read(folder.join("data")).unwrap());
+    hasher.finish()
+}
+
+fn say(words: std::fmt::Arguments<'_>) {
+    // One write, not through libtest's capture.
+    let line = format!("> {words}\n");
+    std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
+}
+
+/// What the processes that are killed do.
+#[test]
+fn child() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let folder = Path::new(&folder);
+    let seed: u64 = std::env::var(SEED).unwrap().parse().unwrap();
+    let mut random = Random(seed);
+    let file = attach(folder);
+    let mut names: Vec<String> = file.marks().unwrap().into_iter().map(|mark| mark.name).collect();
+    for round in 0..400 {
+        let mut change = file.begin().unwrap();
+        for _ in 0..3 {
+            let at = random.below(6000);
+            match random.below(6) {
+                0 => change.set_len(at).unwrap(),
+                _ => {
+                    let len = random.below(300);
+                    change.write_at(at, &random.bytes(len)).unwrap();
+                }
+            }
+        }
+        change.commit().unwrap();
+        if random.below(3) == 0 {
+            let name = format!("{seed}-{round}");
+            say(format_args!("marking {name} {}", hash(folder)));
+            file.mark(&name).unwrap();
+            say(format_args!("marked {name}"));
+            names.push(name);
+        }
+        if let Some(name) =
+            names.get(random.below(names.len() as u64) as usize).filter(|_| random.below(2) == 0)
+        {
+            say(format_args!("rewinding {} {name}", hash(folder)));
+            file.rewind(name.as_str()).unwrap();
+            say(format_args!("rewound"));
+        }
+    }
+    say(format_args!("done"));
+}
+
+fn start(folder: &Path, seed: u64, fault: Option<&str>) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["child", "--exact", "--nocapture"]).env(FOLDER, folder).env(SEED, seed.to_string());
+    if let Some(fault) = fault {
+        command.env("DBREWIND_STORE_FAULT", fault);
+    }
+    command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// What is known of all that children said.
+#[derive(Default)]
+struct Known {
+    marks: BTreeMap<String, u64>,
+}
+
+/// How a child ended.
+#[derive(Debug, Default)]
+struct End {
+    rewinding: Option<(u64, String)>,
+    done: bool,
+    /// A mark that nobody heard of: it may be there or not; what it names was said.
+    unsure: Option<(String, u64)>,
+}
+
+impl Known {
+    fn listen(&mut self, child: &mut Child) -> End {
+        let (mut end, mut marking) = (End::default(), None);
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            let words: Vec<&str> = line.split(' ').collect();
+            match words[..] {
+                [">", "marking", name, state] => marking = Some((name.to_owned(), state.parse().unwrap())),
+                [">", "marked", _] => self.marks.extend(marking.take()),
+                [">", "rewinding", from, name] => {
+                    end.rewinding = Some((from.parse().unwrap(), name.to_owned()))
+                }
+                [">", "rewound"] => end.rewinding = None,
+                [">", "done"] => end.done = true,
+                _ => {}
+            }
+        }
+        child.wait().unwrap();
+        end.unsure = marking;
+        end
+    }
+
+    fn check(&mut self, folder: &Path, end: &End, random: &mut Random, what: &str) {
+        let file = attach(folder);
+        if let Some((from, name)) = &end.rewinding {
+            let now = hash(folder);
+            assert!(now == *from || now == self.marks[name], "{what}: neither the old nor the new state");
+        }
+        let there: Vec<String> = file.marks().unwrap().into_iter().map(|mark| mark.name).collect();
+        self.marks.extend(end.unsure.clone().filter(|(name, _)| there.contains(name)));
+        assert!(self.marks.keys().all(|name| there.contains(name)), "{what}: a mark is gone");
+        let before = hash(folder);
+        file.mark(&format!("after {what}")).unwrap();
+        for _ in 0..6 {
+            let Some(name) = there.get(random.below(there.len() as u64) as usize) else { break };
+            let Some(state) = self.marks.get(name) else { continue };
+            file.rewind(name.as_str()).unwrap();
+            assert_eq!(hash(folder), *state, "{what}: {name}");
+        }
+        file.rewind(format!("after {what}").as_str()).unwrap();
+        assert_eq!(hash(folder), before, "{what}");
+        file.drop_mark(&format!("after {what}")).unwrap();
+        // As if killed: the next one decides by the registers, not by what this one notes.
+        if random.below(2) == 0 {
+            std::mem::forget(file);
+        }
+    }
+}
+
+#[test]
+fn killed_at_random() {
+    for seed in random::seeds(3) {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut known, mut random) = (Known::default(), Random(seed));
+        for life in 0..15 {
+            let mut child = start(folder.path(), seed * 1000 + life, None);
+            std::thread::sleep(Duration::from_micros(3000 + random.below(40_000)));
+            child.kill().unwrap();
+            let end = known.listen(&mut child);
+            known.check(folder.path(), &end, &mut random, &format!("seed {seed} life {life}"));
+        }
+        assert!(known.marks.len() > 3, "too little happened: {}", known.marks.len());
+    }
+}
+
+/// Each step of `rust/docs/volumes.md`, and how often it may be passed before.
+#[cfg(feature = "fault")]
+#[test]
+fn killed_at_each_step() {
+    const PLACES: [&str; 13] = [
+        "volume change: announced",
+        "volume change: one saved",
+        "volume commit: numbered",
+        "volume commit: recorded",
+        "volume rewind: one saved",
+        "volume rewind: saved",
+        "volume rewind: announced",
+        "volume rewind: in flight",
+        "volume rewind: one written",
+        "volume rewind: written",
+        "volume rewind: recorded",
+        "volume rewind: done",
+        "volume rewind: one written",
+    ];
+    for seed in random::seeds(2) {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut known, mut random) = (Known::default(), Random(seed));
+        let mut lives = 0;
+        for place in PLACES.iter().cycle().take(PLACES.len() * 4) {
+            lives += 1;
+            let fault = format!("{} {place}", 1 + random.below(12));
+            let mut child = start(folder.path(), seed * 1000 + lives, Some(&fault));
+            let end = known.listen(&mut child);
+            assert!(!end.done, "{fault} was never passed");
+            // Killed again while it is finished.
+            if place.starts_with("volume rewind") && random.below(2) == 0 {
+                let again = format!("{} volume rewind: one written", 1 + random.below(3));
+                start(folder.path(), seed * 1000 + lives, Some(&again)).wait_with_output().unwrap();
+                let _ =
+                    start(folder.path(), 1, Some("1 volume change: announced")).wait_with_output().unwrap();
+                // What the second child did after it was finished is not known.
+                known.check(folder.path(), &End::default(), &mut random, &format!("{seed} {fault}, twice"));
+                continue;
+            }
+            known.check(folder.path(), &end, &mut random, &format!("{seed} {fault}"));
+        }
+    }
+}
