@@ -212,6 +212,9 @@
 /* type of dbrewind_value: `length` bytes at `bytes`. */
 #define DBREWIND_BLOB 4
 
+/* flags of dbrewind_volume_options: the content is a new one, as of an engine in memory that has just begun; earlier marks are lost. */
+#define DBREWIND_VOLUME_ANEW 1
+
 /* A database that is being recorded. Any thread may use it, until dbrewind_close; a later use is an error (DBR019). */
 typedef struct dbrewind_db dbrewind_db;
 
@@ -232,6 +235,12 @@ typedef struct dbrewind_past dbrewind_past;
 
 /* Pinned marks, oldest first. The caller's, to be freed once. */
 typedef struct dbrewind_pin_list dbrewind_pin_list;
+
+/*
+ The content of an engine that is not SQLite, being recorded. Any thread may use it, until dbrewind_volume_detach; a later use is an error
+ (DBR019).
+ */
+typedef struct dbrewind_volume dbrewind_volume;
 
 /*
  The functions of one copy of SQLite; dbrewind_sqlite_fill() fills it. All of one copy, which stays for the life of the
@@ -474,6 +483,72 @@ typedef struct dbrewind_value {
     /* Of a text or bytes. */
     size_t length;
 } dbrewind_value;
+
+/*
+ The content of a volume, as its engine lets it be read and written. Each function gets `user` first, and answers 0 or an errno number.
+
+ They are called on the thread that calls a dbrewind_volume_ function, and must stay until dbrewind_volume_detach returns. They may not call
+ one on any volume (DBR022), throw or longjmp. rust/docs/volumes.md says what they promise.
+ */
+typedef struct dbrewind_medium {
+    /* sizeof(dbrewind_medium) */
+    size_t size;
+    /* Passed to each function. Nullable. */
+    void *user;
+    /* Reads so many bytes, all of them below the length. */
+    int (*read)(void *user,
+                uint64_t offset,
+                void *to,
+                size_t length);
+    /* Writes so many bytes, all of them below the length. Only a rewind does. */
+    int (*write)(void *user,
+                 uint64_t offset,
+                 const void *from,
+                 size_t length);
+    /* Makes the content so long, in bytes: longer, with zeros, or shorter. Only a rewind does. */
+    int (*truncate)(void *user,
+                    uint64_t length);
+    /* How long the content is, in bytes. */
+    int (*length)(void *user,
+                  uint64_t *length);
+    /*
+     Keeps all other threads and processes from the content until unlock. EBUSY: it was not free for so many ms. Nullable, with unlock: one thread
+     of one process does all.
+     */
+    int (*lock)(void *user,
+                uint64_t timeout_ms);
+    /* Lets the others go on. On the thread that locked. */
+    void (*unlock)(void *user);
+    /* Waits until all that was written is on the disk. Nullable: the content does not outlast a power cut. */
+    int (*sync)(void *user);
+    /* Puts at most `room` bytes at `to`, and their number in *length: others than before when anybody has written unrecorded. Nullable. */
+    int (*stamp)(void *user,
+                 uint8_t *to,
+                 size_t room,
+                 size_t *length);
+    /* The content is another one: throw away what is cached of it. Under the lock. Nullable. */
+    void (*after_rewind)(void *user,
+                         uint64_t lsn);
+} dbrewind_medium;
+
+/* How a volume is attached. Zero is the default everywhere. */
+typedef struct dbrewind_volume_options {
+    /* sizeof(dbrewind_volume_options) */
+    size_t size;
+    /* How long a call waits for a lock that somebody else holds, in ms. 0: 5000. Negative: not at all. */
+    int64_t timeout_ms;
+    /* Limit of the store in bytes, 1 MiB or more, from now on and for all who record into it. 0: as it is, 16 GiB in a new one. */
+    uint64_t limit;
+    /* How far back the store shall reach, in seconds, from now on and for all. 0: as it is, 72 h in a new one. */
+    uint64_t window_s;
+    /*
+     DBREWIND_SYNCHRONOUS_OFF or DBREWIND_SYNCHRONOUS_NORMAL, the default: a power cut in a rewind leaves the old or the new content, if the
+     medium has sync.
+     */
+    uint32_t synchronous;
+    /* DBREWIND_VOLUME_ANEW */
+    uint32_t flags;
+} dbrewind_volume_options;
 
 #ifdef __cplusplus
 extern "C" {
@@ -719,6 +794,98 @@ void dbrewind_difference_free(struct dbrewind_difference *difference);
  */
 void dbrewind_interrupt_hook(int (*hook)(void *data),
                              void *data);
+
+/*
+ Attaches to the volume of a name, with its history in a folder, which is made if there is none. Its content is recorded from now on.
+
+ block_size: a power of two from 16 to 1048576, the same for ever. options: nullable. *volume: the handle; NULL after an error.
+ The lock is taken. What a process has left that died within a change or a rewind is settled.
+ */
+int dbrewind_volume_attach(const char *store,
+                           const char *name,
+                           uint32_t block_size,
+                           const struct dbrewind_medium *medium,
+                           const struct dbrewind_volume_options *options,
+                           struct dbrewind_volume **volume,
+                           struct dbrewind_error **error);
+
+/*
+ Ends recording. Marks stay valid until somebody writes unrecorded. Takes the lock.
+
+ volume: nullable. The handle is detached after an error, too. Calls that run on other threads must have returned.
+ */
+int dbrewind_volume_detach(struct dbrewind_volume *volume,
+                           struct dbrewind_error **error);
+
+/*
+ Begins to use the content, reading included: with the lock held, first thing. Settles what a dead process has left; calls after_rewind if
+ anybody has rewound since. After an error do not read the content.
+ */
+int dbrewind_volume_enter(const struct dbrewind_volume *volume,
+                          struct dbrewind_error **error);
+
+/*
+ Says that so many bytes are about to be written, also past the end: with the lock held, before the write.
+
+ After an error recording has stopped, and all marks are lost; the write may go ahead.
+ */
+int dbrewind_volume_will_write(const struct dbrewind_volume *volume,
+                               uint64_t offset,
+                               uint64_t length,
+                               struct dbrewind_error **error);
+
+/* Says that the content is about to get this length, in bytes: as dbrewind_volume_will_write. */
+int dbrewind_volume_will_truncate(const struct dbrewind_volume *volume,
+                                  uint64_t length,
+                                  struct dbrewind_error **error);
+
+/* Says that a change is complete: with the lock held, after the last write. now: nullable; the new moment, or the newest one if nothing has changed. */
+int dbrewind_volume_commit(const struct dbrewind_volume *volume,
+                           struct dbrewind_moment *now,
+                           struct dbrewind_error **error);
+
+/*
+ Names the newest moment. Takes the lock.
+
+ flags: 0 or DBREWIND_PIN. mark: nullable; `pages` are blocks.
+ */
+int dbrewind_volume_mark(const struct dbrewind_volume *volume,
+                         const char *name,
+                         uint32_t flags,
+                         struct dbrewind_mark_info *mark,
+                         struct dbrewind_error **error);
+
+/* All marks, oldest first; `pages` are blocks. *marks: to be freed with dbrewind_mark_list_free; NULL after an error. */
+int dbrewind_volume_marks(const struct dbrewind_volume *volume,
+                          struct dbrewind_mark_list **marks,
+                          struct dbrewind_error **error);
+
+/* Forgets a mark. The history stays. */
+int dbrewind_volume_drop(const struct dbrewind_volume *volume,
+                         const char *name,
+                         struct dbrewind_error **error);
+
+/*
+ Makes the content what it was at a mark or a moment, earlier or later than now, in place. Takes the lock.
+
+ how: nullable; only its timeout_ms counts. rewound: nullable; `pages` are blocks. Rewinding to rewound->undo takes it back.
+ */
+int dbrewind_volume_rewind(const struct dbrewind_volume *volume,
+                           struct dbrewind_target to,
+                           const struct dbrewind_rewind_options *how,
+                           struct dbrewind_rewound *rewound,
+                           struct dbrewind_error **error);
+
+/* The newest moment: of the newest commit or rewind. */
+int dbrewind_volume_now(const struct dbrewind_volume *volume,
+                        struct dbrewind_moment *now,
+                        struct dbrewind_error **error);
+
+/* Whether anything was committed since a mark or a moment: *dirty is 1 or 0. Takes the same time for any change. */
+int dbrewind_volume_dirty_since(const struct dbrewind_volume *volume,
+                                struct dbrewind_target to,
+                                int *dirty,
+                                struct dbrewind_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

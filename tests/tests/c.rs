@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const PROGRAMS: [&str; 5] = ["story", "hostile", "keeper", "extension", "alone"];
+const PROGRAMS: [&str; 6] = ["story", "hostile", "keeper", "extension", "alone", "volume"];
 const STRICT: [&str; 5] = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-g"];
 
 fn root() -> PathBuf {
@@ -154,6 +154,53 @@ fn the_programs_of_the_readme() {
         let out = Command::new(&program).current_dir(&folder).output().unwrap();
         let said = String::from_utf8_lossy(&out.stderr);
         assert!(said.contains("[DBR012]"), "{language}: {said}");
+    }
+}
+
+/// Its content is its own, and no SQLite is asked for anything: by itself, with sanitizers, and under valgrind.
+#[test]
+fn a_program_with_an_engine_of_its_own() {
+    let Some(libraries) = libraries() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let right = |mut command: Command| {
+        let folder = tempfile::tempdir().unwrap();
+        let out = run(command.arg(folder.path()));
+        assert_eq!(String::from_utf8_lossy(&out.stdout), "right\n");
+    };
+    let volume = program(folder.path(), &libraries, "volume", &[]);
+    right(Command::new(&volume));
+    if has("valgrind") {
+        let mut command = Command::new("valgrind");
+        command.args([
+            "--quiet",
+            "--error-exitcode=9",
+            "--leak-check=full",
+            "--errors-for-leak-kinds=definite",
+        ]);
+        command.arg("--fair-sched=yes").arg(&volume);
+        right(command);
+    }
+    let flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+    right(Command::new(program(folder.path(), &libraries, "volume", &flags)));
+}
+
+/// The table of the examples, with the static library alone.
+#[test]
+fn the_example_of_an_engine_in_memory() {
+    let Some(libraries) = libraries() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("table");
+    for language in ["c99", "c++17"] {
+        let mut command = compiler(language);
+        command.arg(root().join("bindings/examples/table.c")).args(["-x", "none", "-o"]).arg(&table);
+        command.arg(libraries.join("libdbrewind.a")).args(["-lpthread", "-ldl", "-lm", "-lgcc_s"]);
+        run(&mut command);
+        for _ in 0..2 {
+            let out = run(Command::new(&table).arg(folder.path().join("history")));
+            let said = String::from_utf8_lossy(&out.stdout).into_owned();
+            let expected = "seeded: 3 apples, 5 pears, 0 quinces\nundone: 103 apples, 5 pears, 1 quinces\n";
+            assert_eq!(said, expected);
+        }
     }
 }
 

@@ -40,6 +40,25 @@ impl From<dbrewind_sqlite::Error> for Fault {
     }
 }
 
+impl From<dbrewind_volume::Error> for Fault {
+    fn from(error: dbrewind_volume::Error) -> Self {
+        use dbrewind_volume::Error;
+        let mut fields = Vec::new();
+        match &error {
+            Error::MarkNotFound { name, nearest } => {
+                fields.push(("name".to_owned(), name.clone()));
+                fields.extend(nearest.clone().map(|near| ("nearest".to_owned(), near)));
+            }
+            Error::MarkExists { name } => fields.push(("name".to_owned(), name.clone())),
+            Error::Busy { waited, .. } => {
+                fields.push(("waited".to_owned(), waited.as_secs_f64().to_string()));
+            }
+            _ => {}
+        }
+        Self { code: error.code(), text: error.to_string(), fields }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// In the order of the header.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 15] = [
     "version",
     "codes",
     "error",
@@ -17,6 +17,8 @@ const SOURCES: [&str; 13] = [
     "past",
     "difference",
     "interrupt",
+    "medium",
+    "volume",
 ];
 
 fn generated(folder: &Path) -> String {

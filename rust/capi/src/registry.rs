@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use dbrewind_keeper::Handle;
 use dbrewind_sqlite::Code;
+use dbrewind_volume::Volume;
 
 use crate::fault::Fault;
 use crate::moment::database_number;
@@ -34,20 +35,44 @@ impl Entry {
     }
 }
 
+/// What a handle of a volume stands for.
+#[derive(Debug)]
+pub(crate) struct VolumeEntry {
+    pub(crate) volume: Volume,
+    /// Which volume its moments belong to.
+    pub(crate) database: u64,
+}
+
 #[derive(Debug)]
 struct Live<T> {
+    kind: Kind,
     last: usize,
     entries: BTreeMap<usize, Arc<T>>,
 }
 
-/// All handles of this process.
+/// What kind of handles a registry has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kind {
+    /// The lowest bits of its handles. No address that an allocator gives ends in them.
+    tag: usize,
+    /// What the argument is called.
+    name: &'static str,
+    /// Which function gives them.
+    from: &'static str,
+}
+
+/// All handles of one kind of this process.
 #[derive(Debug)]
-pub(crate) struct Registry<T>(RwLock<Live<T>>);
+pub(crate) struct Registry<T> {
+    kind: Kind,
+    live: RwLock<Live<T>>,
+}
 
-pub(crate) static HANDLES: Registry<Entry> = Registry::new();
+pub(crate) static HANDLES: Registry<Entry> =
+    Registry::new(Kind { tag: 0xa, name: "db", from: "dbrewind_open" });
+pub(crate) static VOLUMES: Registry<VolumeEntry> =
+    Registry::new(Kind { tag: 0xc, name: "volume", from: "dbrewind_volume_attach" });
 
-/// The lowest bits of a handle. No address that an allocator gives ends in them.
-const TAG: usize = 0xa;
 const TAG_BITS: u32 = 4;
 const COUNT_BITS: u32 = 36;
 /// Nobody holds the lock so long but a thread that a fork left behind.
@@ -56,8 +81,8 @@ const LONGEST: Duration = Duration::from_secs(5);
 const _: () = assert!(usize::BITS == 64, "a handle holds a process and a count");
 
 impl<T> Registry<T> {
-    const fn new() -> Self {
-        Self(RwLock::new(Live { last: 0, entries: BTreeMap::new() }))
+    const fn new(kind: Kind) -> Self {
+        Self { kind, live: RwLock::new(Live { kind, last: 0, entries: BTreeMap::new() }) }
     }
 
     /// Takes an entry in, and answers its handle.
@@ -68,32 +93,42 @@ impl<T> Registry<T> {
             return Err(Fault::new(Code::Unsupported, "this process has opened too many recordings"));
         }
         live.last = count;
-        let handle = (process() << COUNT_BITS | count) << TAG_BITS | TAG;
+        let handle = (process() << COUNT_BITS | count) << TAG_BITS | self.kind.tag;
         live.entries.insert(handle, Arc::new(entry));
         Ok(handle)
     }
 
     /// The entry of a handle; it stays as long as the answer does, whoever closes it.
     pub(crate) fn get(&self, handle: usize) -> Result<Arc<T>, Fault> {
-        Self::check(handle)?;
+        self.kind.check(handle)?;
         let live = self.read()?;
         live.entries.get(&handle).cloned().ok_or_else(|| live.why(handle))
     }
 
     /// Takes an entry out.
     pub(crate) fn remove(&self, handle: usize) -> Result<Arc<T>, Fault> {
-        Self::check(handle)?;
+        self.kind.check(handle)?;
         let mut live = self.write()?;
         live.entries.remove(&handle).ok_or_else(|| live.why(handle))
     }
 
+    fn read(&self) -> Result<RwLockReadGuard<'_, Live<T>>, Fault> {
+        patiently(|| self.live.try_read())
+    }
+
+    fn write(&self) -> Result<RwLockWriteGuard<'_, Live<T>>, Fault> {
+        patiently(|| self.live.try_write())
+    }
+}
+
+impl Kind {
     /// Without the lock, which a fork may have left locked.
-    fn check(handle: usize) -> Result<(), Fault> {
+    fn check(self, handle: usize) -> Result<(), Fault> {
         if handle == 0 {
-            return Err(Fault::invalid("db is NULL; pass what dbrewind_open gave"));
+            return Err(Fault::invalid(format!("{} is NULL; pass what {} gave", self.name, self.from)));
         }
-        if handle & ((1 << TAG_BITS) - 1) != TAG {
-            return Err(not_a_handle());
+        if handle & ((1 << TAG_BITS) - 1) != self.tag {
+            return Err(self.not_a_handle());
         }
         if handle >> (COUNT_BITS + TAG_BITS) != process() {
             return Err(dbrewind_sqlite::Error::Forked.into());
@@ -101,29 +136,25 @@ impl<T> Registry<T> {
         Ok(())
     }
 
-    fn read(&self) -> Result<RwLockReadGuard<'_, Live<T>>, Fault> {
-        patiently(|| self.0.try_read())
-    }
-
-    fn write(&self) -> Result<RwLockWriteGuard<'_, Live<T>>, Fault> {
-        patiently(|| self.0.try_write())
+    fn not_a_handle(self) -> Fault {
+        Fault::invalid(format!("{} is not a handle; pass what {} gave", self.name, self.from))
     }
 }
 
 impl<T> Live<T> {
     fn why(&self, handle: usize) -> Fault {
         let count = handle >> TAG_BITS & ((1 << COUNT_BITS) - 1);
-        if count == 0 || count > self.last { not_a_handle() } else { dbrewind_sqlite::Error::Closed.into() }
+        if count == 0 || count > self.last {
+            self.kind.not_a_handle()
+        } else {
+            dbrewind_sqlite::Error::Closed.into()
+        }
     }
 }
 
 fn process() -> usize {
     // At most 2^22 on Linux.
     std::process::id() as usize
-}
-
-fn not_a_handle() -> Fault {
-    Fault::invalid("db is not a handle; pass what dbrewind_open gave")
 }
 
 /// The lock is held for a lookup only, never during a call.
@@ -146,9 +177,11 @@ fn patiently<G>(mut lock: impl FnMut() -> Result<G, TryLockError<G>>) -> Result<
 mod tests {
     use super::*;
 
+    const KIND: Kind = Kind { tag: 0xa, name: "db", from: "dbrewind_open" };
+
     #[test]
     fn a_handle_is_never_used_again() {
-        let registry = Registry::new();
+        let registry = Registry::new(KIND);
         let first = registry.insert(1).unwrap();
         let held = registry.get(first).unwrap();
         assert_eq!(*registry.remove(first).unwrap(), 1);
@@ -162,12 +195,12 @@ mod tests {
 
     #[test]
     fn what_never_was_a_handle_is_told_apart() {
-        let registry = Registry::new();
+        let registry = Registry::new(KIND);
         let handle = registry.insert(()).unwrap();
         let next = handle + (1 << TAG_BITS);
-        for wrong in [0, 1, 8, 0xa, handle - TAG, next, 0x7fff_0000_1230, usize::MAX] {
+        for wrong in [0, 1, 8, 0xa, handle - KIND.tag, next, 0x7fff_0000_1230, usize::MAX] {
             let code = registry.get(wrong).unwrap_err().code;
-            let of_another_process = wrong & 0xf == TAG && wrong >> 40 != handle >> 40;
+            let of_another_process = wrong & 0xf == KIND.tag && wrong >> 40 != handle >> 40;
             let expected = if of_another_process { Code::Forked } else { Code::InvalidArgument };
             assert_eq!(code, expected, "{wrong:#x}");
         }

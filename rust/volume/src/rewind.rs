@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{Kind, Lsn, Plan, fault};
+use dbrewind_core::{Kind, Lsn, Plan, Timestamp, fault};
 
 use crate::differences::Differences;
 use crate::error::Error;
@@ -18,6 +18,8 @@ pub struct Rewound {
     pub to: Lsn,
     /// The moment it left, which can be gone to; the target, if there was nothing to do.
     pub undo: Lsn,
+    /// When the target was the newest moment for the first time.
+    pub time: Timestamp,
     /// How many blocks were written or cut off.
     pub blocks: u64,
     /// How long it took.
@@ -51,22 +53,25 @@ impl Volume {
         let (from, plan, unchanged) = self.plan(target, timeout)?;
         let size = self.size()?;
         self.check_length(size)?;
+        let then = self.history().time_of(named);
         let own = self.next_lsn()?;
         let work = self.compare(&plan, size, Some(own))?;
+        let rewound = |undo| Rewound {
+            to: named,
+            undo,
+            time: then.unwrap_or_else(|| self.store.time(self.object)),
+            blocks: work.len(),
+            seconds: started.elapsed().as_secs_f64(),
+        };
         if work.is_empty() && unchanged {
             // The newest commit is not kept by itself; the target is, and its state is the same.
-            return Ok(Rewound {
-                to: named,
-                undo: target,
-                blocks: 0,
-                seconds: started.elapsed().as_secs_f64(),
-            });
+            return Ok(rewound(target));
         }
         let time = self.store.next_time(self.object);
         let synced = self.waits_for_disk();
         let intent = Intent { from, target, extent: plan.extent, time, synced, cancelled: false };
         self.carry_out(&mut state, own, &intent, &work)?;
-        Ok(Rewound { to: named, undo: from, blocks: work.len(), seconds: started.elapsed().as_secs_f64() })
+        Ok(rewound(from))
     }
 
     /// The newest moment, the way from there to the target, and whether both have the same state.

@@ -73,6 +73,22 @@ pub struct dbrewind_mark_list {
     marks: Vec<(dbrewind_mark_info, CString)>,
 }
 
+impl dbrewind_mark_list {
+    /// The caller's, from now on. Each `of` makes one of a mark, with its name.
+    pub(super) fn given<T>(
+        marks: impl IntoIterator<Item = T>,
+        of: impl Fn(T) -> (CString, dbrewind_mark_info),
+    ) -> *mut Self {
+        let marks = marks.into_iter().map(|mark| {
+            let (name, mut info) = of(mark);
+            // A CString's bytes stay where they are when it moves.
+            info.name = name.as_ptr();
+            (info, name)
+        });
+        Box::into_raw(Box::new(Self { marks: marks.collect() }))
+    }
+}
+
 /// Names the present moment. A rewind never consumes a mark.
 ///
 /// flags: 0 or DBREWIND_PIN. mark: nullable.
@@ -125,12 +141,9 @@ pub unsafe extern "C" fn dbrewind_marks(
         entry(error, || {
             pointer_place(marks, "marks")?;
             let entry = database(db)?;
-            let listed = entry.handle.marks()?.into_iter().map(|mark| {
-                let name = c_string(&mark.name);
-                // A CString's bytes stay where they are when it moves.
-                (dbrewind_mark_info::new(&entry, &mark, name.as_ptr()), name)
-            });
-            marks.write(Box::into_raw(Box::new(dbrewind_mark_list { marks: listed.collect() })));
+            marks.write(dbrewind_mark_list::given(entry.handle.marks()?, |mark| {
+                (c_string(&mark.name), dbrewind_mark_info::new(&entry, &mark, std::ptr::null()))
+            }));
             Ok(())
         })
     }

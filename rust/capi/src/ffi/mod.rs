@@ -20,6 +20,8 @@ mod given;
 pub mod interrupt;
 /// Marks.
 pub mod marks;
+/// The content of an engine that is not SQLite.
+pub mod medium;
 /// Moments, and where to go.
 pub mod moment;
 /// How to open, how to rewind.
@@ -34,3 +36,5 @@ pub mod sqlite;
 pub mod status;
 /// Versions.
 pub mod version;
+/// Recording it.
+pub mod volume;

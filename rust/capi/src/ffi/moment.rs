@@ -20,7 +20,11 @@ pub struct dbrewind_moment {
 
 impl dbrewind_moment {
     pub(super) fn new(entry: &Entry, lsn: Lsn) -> Self {
-        Self { lsn: lsn.get(), database: entry.database }
+        Self::of(entry.database, lsn)
+    }
+
+    pub(super) fn of(database: u64, lsn: Lsn) -> Self {
+        Self { lsn: lsn.get(), database }
     }
 }
 
