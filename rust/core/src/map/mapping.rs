@@ -81,12 +81,15 @@ impl Mapping {
 
     /// Has the system make the pages of a range present and writable. Best effort, content stays.
     pub(crate) fn populate(&self, range: Range<u32>) {
+        // Else the first fault reads ahead as far as the system is set up to, 8 MiB on some machines, and keeps the
+        // processor meanwhile.
+        self.load(range.clone());
         self.advise(range, memmap2::Advice::PopulateWrite);
     }
 
-    /// Has the system make the pages of a range present for reading: a call that writes to them finds them there.
+    /// Has the system bring the pages of a range into its memory: a call that writes to them finds them there.
     pub(crate) fn load(&self, range: Range<u32>) {
-        self.advise(range, memmap2::Advice::PopulateRead);
+        self.advise(range, memmap2::Advice::WillNeed);
     }
 
     fn advise(&self, range: Range<u32>, advice: memmap2::Advice) {

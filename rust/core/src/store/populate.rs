@@ -15,8 +15,9 @@ const FARTHEST: u32 = 128 << 20;
 /// With so much present the rest waits until nothing was appended for a while.
 const MARGIN: u32 = 4 << 20;
 const QUIET: Duration = Duration::from_millis(3);
-/// How many at once: a store that is closed waits for one such piece at most.
-const PIECE: u32 = 1 << 19;
+/// How many at once: on a system that is not interrupted in a call, whoever wants the processor waits for one such
+/// piece, and so does the end of the store.
+const PIECE: u32 = 1 << 18;
 
 /// A thread that makes pages present before the log gets there: a write to a page that is present
 /// costs a fifth of one that is not. It is started when the first segment has taken so much that it
