@@ -147,8 +147,11 @@ class Database:
 
         >>> [mark.name for mark in db.marks() if mark.state not in ("lost", "evicted")]
         """
-    def drop(self, name: str) -> None:
-        """Forget the mark of this name, which is free then. The history stays; MarkNotFoundError if there is none."""
+    def drop(self, mark: str | Mark) -> None:
+        """Forget a mark, given as such or by its name, which is free then. The history stays.
+
+        MarkNotFoundError if there is none, or if the name is another moment's by now.
+        """
     def rewind(
         self, to: str | Mark | Lsn | datetime, *, timeout: float | None = None, use_earliest: bool = False
     ) -> Rewound:
@@ -257,6 +260,9 @@ class At:
     @property
     def time(self) -> datetime:
         """When it was, in UTC."""
+    @property
+    def failure(self) -> str | None:
+        """Why the newest read that failed did so: SQLite says no more than "disk I/O error". None after `close`."""
     def close(self) -> None:
         """Keep it no longer. Open connections go on. Closing twice is allowed."""
     def __enter__(self) -> Self: ...

@@ -156,6 +156,28 @@ def test_dropping_forgets_the_name(app_db: Path) -> None:
         db.mark("a")
 
 
+def test_a_mark_is_dropped_as_it_was_given(app_db: Path, tmp_path: Path) -> None:
+    with dbrewind.open(app_db) as db:
+        first = db.mark("a")
+        db.drop(first)
+        assert db.marks() == []
+        with closing(sqlite3.connect(app_db)) as app, app:
+            app.execute("DELETE FROM users")
+        again = db.mark("a")
+        with pytest.raises(dbrewind.MarkNotFoundError, match="no mark named"):
+            db.drop(first)
+        assert [mark.lsn for mark in db.marks()] == [again.lsn]
+        db.drop(again)
+        with pytest.raises(dbrewind.MarkNotFoundError):
+            db.drop(again)
+        with pytest.raises(TypeError, match="a mark or its name, not int"):
+            db.drop(7)  # type: ignore[arg-type]
+        with closing(sqlite3.connect(tmp_path / "other.db")) as app:
+            app.execute("CREATE TABLE t(x)")
+        with dbrewind.open(tmp_path / "other.db") as other, pytest.raises(dbrewind.InvalidArgumentError):
+            other.drop(again)
+
+
 def test_ids_come_back_exactly(app_db: Path, connect: Connect) -> None:
     app = connect(app_db)
     app.execute("CREATE TABLE auto(id INTEGER PRIMARY KEY AUTOINCREMENT, x)")

@@ -193,7 +193,9 @@ def test_busy_leaves_everything_as_it_was(app_db: Path, connect: Connect) -> Non
         with pytest.raises(TimeoutError) as caught:
             db.rewind("seeded", timeout=0.05)
         assert isinstance(caught.value, dbrewind.BusyError)
-        assert_code(caught, "DBR004", "timeout")  # type: ignore[arg-type]
+        # In a rollback mode it is told at once that the connection is this thread's own.
+        word = "raise the timeout" if db.journal == "wal" else "this thread itself is in the way"
+        assert_code(caught, "DBR004", word, "roll it back")  # type: ignore[arg-type]
         app.execute("COMMIT")
         assert app.execute("SELECT count(*) FROM users").fetchone() == (40,)
         db.rewind("seeded", timeout=0)
@@ -349,7 +351,7 @@ def test_a_lost_mark_tells_a_time_that_people_read(wal_db: Path) -> None:
         unrecorded.execute("DELETE FROM users")
     with dbrewind.open(wal_db) as db, pytest.raises(dbrewind.MarkLostError) as caught:
         db.rewind("seeded")
-    assert_code(caught, "DBR011", "seeded", "Z ", "set a new mark")
+    assert_code(caught, "DBR011", "seeded", "Z, and", "set a new mark")
     assert " ns" not in str(caught.value)
 
 

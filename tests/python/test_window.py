@@ -23,6 +23,7 @@ def test_a_new_store_has_the_default_window(app_db: Path, connect: Connect) -> N
         connect(app_db).execute("DELETE FROM users")
         status = db.status()
         assert (status.state, status.target, status.limit) == ("ok", timedelta(hours=72), 16 << 30)
+        assert repr(status).endswith(" s of 72 h>")
         assert timedelta() <= status.window < timedelta(minutes=5)
         assert status.earliest is not None
         assert status.earliest <= db.now()

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::exit;
 use crate::show;
+use crate::wording;
 
 /// Why a command was not carried out.
 #[derive(Debug)]
@@ -70,7 +71,7 @@ struct Described<'a> {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::own(error.code(), error.to_string())
+        Self::own(error.code(), wording::on_the_command_line(&error.to_string()))
     }
 }
 
@@ -86,7 +87,7 @@ impl From<serde_json::Error> for Failure {
     }
 }
 
-/// What helps on the command line. The texts of the engine are for every language.
+/// What helps on the command line. The texts of the engine are for every language (`wording`).
 fn fix_for(code: Code) -> Option<&'static str> {
     Some(match code {
         Code::NotAttached => {

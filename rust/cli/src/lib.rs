@@ -6,11 +6,13 @@ mod arguments;
 mod command;
 mod exit;
 mod failure;
+mod header;
 mod processes;
 mod report;
 mod session;
 mod show;
 mod signals;
+mod wording;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

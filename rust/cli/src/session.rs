@@ -6,6 +6,7 @@ use dbrewind_sqlite::{Code, Database, MarkState, OpenOptions, SqliteApi, Target,
 
 use crate::arguments::{DatabaseArgs, target};
 use crate::failure::Failure;
+use crate::header::Header;
 use crate::processes::{self, Process};
 use crate::show;
 
@@ -31,16 +32,19 @@ pub(crate) fn store_at(path: &Path, given: Option<&Path>) -> PathBuf {
     given.map_or_else(beside, Path::to_owned)
 }
 
-/// Whether the database has a history.
-pub(crate) fn has_history(args: &DatabaseArgs) -> bool {
-    std::fs::symlink_metadata(store_of(args).join("locks")).is_ok()
+/// Whether a database is there that has no history. Refuses a file that is none: that matters more.
+pub(crate) fn is_without_history(args: &DatabaseArgs) -> Result<bool, Failure> {
+    let is_file = std::fs::metadata(&args.path).is_ok_and(|found| found.is_file());
+    if !is_file || std::fs::symlink_metadata(store_of(args).join("locks")).is_ok() {
+        return Ok(false);
+    }
+    Header::read(&args.path).map(|_| true)
 }
 
 impl Session {
     /// Opens a database that has a history. Begins none.
     pub(crate) fn open(args: &DatabaseArgs) -> Result<Self, Failure> {
-        // What is wrong with the path matters more.
-        if std::fs::metadata(&args.path).is_ok_and(|found| found.is_file()) && !has_history(args) {
+        if is_without_history(args)? {
             return Err(no_history(args));
         }
         Self::begin(args, &args.options())

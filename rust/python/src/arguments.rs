@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dbrewind_core::Code;
+use dbrewind_core::{Code, Lsn};
 use dbrewind_sqlite::{Error as EngineError, Target};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -26,11 +26,29 @@ pub(crate) fn target(to: &Bound<'_, PyAny>, path: &str) -> PyResult<Target> {
     } else {
         return time_of(to);
     };
-    if !moment.is_of(path) {
-        let text = format!("this is a moment of {:?}, not of {path:?}", moment.path());
-        return Err(with_code(to.py(), Code::InvalidArgument, text));
-    }
+    check_path(to, &moment, path)?;
     Ok(Target::Lsn(moment.lsn()))
+}
+
+fn check_path(given: &Bound<'_, PyAny>, moment: &PyLsn, path: &str) -> PyResult<()> {
+    if moment.is_of(path) {
+        return Ok(());
+    }
+    let text = format!("this is a moment of {:?}, not of {path:?}", moment.path());
+    Err(with_code(given.py(), Code::InvalidArgument, text))
+}
+
+/// A mark, or its name: the name, and of a mark its moment.
+pub(crate) fn mark(given: &Bound<'_, PyAny>, path: &str) -> PyResult<(String, Option<Lsn>)> {
+    if let Ok(mark) = given.cast::<PyMark>() {
+        let mark = mark.get();
+        check_path(given, mark.moment(), path)?;
+        return Ok((mark.called().to_owned(), Some(mark.moment().lsn())));
+    }
+    given.extract::<String>().map(|name| (name, None)).map_err(|_| {
+        let kind = given.get_type().name().map_or_else(|_| "that".to_owned(), |kind| kind.to_string());
+        PyTypeError::new_err(format!("expected a mark or its name, not {kind}"))
+    })
 }
 
 /// A moment given by its time.

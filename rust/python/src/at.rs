@@ -44,6 +44,12 @@ impl PyAt {
         time::to_python(py, self.time)
     }
 
+    /// Why the newest read that failed did so: SQLite says no more than "disk I/O error". None after `close`.
+    #[getter]
+    fn failure(&self) -> Option<String> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(At::failure)
+    }
+
     /// Give back what is kept for connections that are still to come. Open ones go on.
     fn close(&self) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).take();

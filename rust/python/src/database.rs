@@ -70,6 +70,11 @@ impl PyDatabase {
         Ok(())
     }
 
+    pub(crate) fn drop_mark(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        self.check_lent(py, Some(name))?;
+        self.run(py, |handle| handle.drop_mark(name))
+    }
+
     /// What a caller calls a moment of this database.
     fn target(&self, to: &Bound<'_, PyAny>) -> PyResult<Target> {
         arguments::target(to, &self.path)
@@ -166,11 +171,22 @@ impl PyDatabase {
         Ok(marks.into_iter().map(|mark| PyMark::of(&self.path, mark)).collect())
     }
 
-    /// Forget the mark of this name, which is free then. The history stays; MarkNotFoundError if there is none.
+    /// Forget a mark, given as such or by its name, which is free then. The history stays.
+    ///
+    /// MarkNotFoundError if there is none, or if the name is another moment's by now.
     #[pyo3(name = "drop")]
-    pub(crate) fn drop_mark(&self, py: Python<'_>, name: &str) -> PyResult<()> {
-        self.check_lent(py, Some(name))?;
-        self.run(py, |handle| handle.drop_mark(name))
+    fn forget(&self, py: Python<'_>, mark: &Bound<'_, PyAny>) -> PyResult<()> {
+        match arguments::mark(mark, &self.path)? {
+            (name, None) => self.drop_mark(py, &name),
+            (name, Some(lsn)) => {
+                let marks = self.run(py, Handle::marks)?;
+                if marks.iter().any(|mark| mark.name == name && mark.lsn == lsn) {
+                    return self.drop_mark(py, &name);
+                }
+                let text = format!("there is no mark named {name:?} at LSN {lsn} any more");
+                Err(with_code(py, Code::MarkNotFound, text))
+            }
+        }
     }
 
     /// Make the database what it was at `to`, in place. `to` may be earlier or later than now.

@@ -109,7 +109,17 @@ impl PyStatus {
 
     fn __repr__(&self) -> String {
         let Status { used, limit, window, target, .. } = &self.status;
-        format!("<Status {}, {used} of {limit} bytes, window {window:.0?} of {target:.0?}>", self.state())
+        let (window, target) = (span(*window), span(*target));
+        format!("<Status {}, {used} of {limit} bytes, window {window} of {target}>", self.state())
+    }
+}
+
+/// In the largest unit of which there are at least two.
+fn span(span: Duration) -> String {
+    match span.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3_600),
     }
 }
 

@@ -11,7 +11,7 @@ use dbrewind_core::{
     SyncError, TimelineError, Timestamp, Unreachable,
 };
 
-use wording::{after, did_you_mean, free_the_name, full, held_by, how_to_name};
+use wording::{after, did_you_mean, free_the_name, full, held_by, how_to_name, or_wait};
 
 use crate::ffi::VfsError;
 use crate::store_folder::beside;
@@ -66,8 +66,8 @@ pub enum Error {
     MarkName(#[from] MarkNameError),
     /// Recording was interrupted after this moment.
     #[error(
-        "{what} can no longer be reached: recording was interrupted, and what happened until it began again at {} \
-         is not known; set a new mark",
+        "{what} can no longer be reached: recording began anew at {}, and what may have been written unrecorded before \
+         that (while nothing recorded, after a kill, past a recording that had stopped) is not known; set a new mark",
         written(*since)
     )]
     MarkLost {
@@ -90,17 +90,17 @@ pub enum Error {
     },
     /// Somebody else holds a lock.
     #[error(
-        "{what}{}{}; end that transaction (commit it, roll it back, close a cursor that was not read to its end), or \
-         raise the timeout",
+        "{what}{}{}; end that transaction (commit it, roll it back, or close a cursor that was not read to its end){}",
         held_by(holder.as_deref()),
-        after(*waited)
+        after(*waited),
+        or_wait(*waited)
     )]
     Busy {
         /// Which lock, in words.
         what: String,
         /// Who holds it, where the system tells.
         holder: Option<String>,
-        /// How long was waited.
+        /// How long was waited. Zero: not at all, or SQLite does not tell, or no wait would help.
         waited: Duration,
     },
     /// The caller [asked](crate::interruptible) to end the wait.
@@ -444,6 +444,13 @@ mod tests {
             waited: Duration::from_secs(1),
         };
         assert!(error.to_string().contains("transaction: process 7, waited 1.0s; end that"), "{error}");
+        assert!(error.to_string().ends_with(", or raise the timeout"), "{error}");
+        let error = Error::Busy {
+            what: "this thread itself is in the way".into(),
+            holder: None,
+            waited: Duration::ZERO,
+        };
+        assert!(!error.to_string().contains("timeout"), "{error}");
         assert!(Error::sqlite("x")(8).to_string().contains("check owner"), "{error}");
         assert!(Error::sqlite("mark")(5).to_string().starts_with("cannot mark, since another"), "{error}");
         assert_eq!(Error::sqlite("x")(5 | 2 << 8).code(), Code::Busy);

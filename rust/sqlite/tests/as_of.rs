@@ -232,6 +232,7 @@ fn after_the_close_nothing_is_read() {
     db.close().unwrap();
     let failed = open.query_row("select sum(length(x)) from t", [], |row| row.get::<_, i64>(0)).unwrap_err();
     assert!(failed.to_string().contains("I/O"), "{failed}");
+    assert_eq!(at.failure().unwrap(), "this recording is closed; open a new one");
     assert_eq!(at.digest().unwrap_err().code(), Code::Closed);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     assert!(Connection::open_with_flags(at.uri(), flags).is_err());

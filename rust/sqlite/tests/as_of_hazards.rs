@@ -248,6 +248,7 @@ fn foreign_writer_during_a_view() {
     shell.run("update t set x = 'foreign' where id between 100 and 200;");
     let failed = sum(&view).unwrap_err();
     assert!(failed.to_string().contains("I/O"), "{failed}");
+    assert!(at.failure().unwrap().contains("without being recorded"), "{:?}", at.failure());
     assert_eq!(at.digest().unwrap_err().code(), Code::NotAttached);
     let dir = tempfile::tempdir().unwrap();
     let copy = dir.path().join("copy.db");

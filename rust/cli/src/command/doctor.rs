@@ -1,6 +1,5 @@
 //! `dbrewind doctor`: who could write past the recording, told without touching anything.
 
-use std::io::Read;
 use std::path::Path;
 
 use dbrewind_sqlite::{Code, JournalMode};
@@ -9,6 +8,7 @@ use serde::Serialize;
 use crate::arguments::DoctorArgs;
 use crate::exit;
 use crate::failure::Failure;
+use crate::header::Header;
 use crate::processes::{self, Process, Sqlite};
 use crate::report::Report;
 use crate::session::store_at;
@@ -46,14 +46,8 @@ struct Problem {
     fix: String,
 }
 
-/// What the first bytes of the file say.
-struct Header {
-    journal: JournalMode,
-    page_size: u32,
-}
-
 pub(crate) fn run(args: &DoctorArgs) -> Result<Report, Failure> {
-    let header = header(&args.path)?;
+    let header = Header::read(&args.path)?;
     let path = std::fs::canonicalize(&args.path).unwrap_or_else(|_| args.path.clone());
     let store = store_at(&args.path, args.store.as_deref());
     let recorded = std::fs::symlink_metadata(store.join("locks")).is_ok();
@@ -78,35 +72,6 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<Report, Failure> {
         report.status = exit::FAILED;
     }
     Ok(report)
-}
-
-fn header(path: &Path) -> Result<Header, Failure> {
-    let refused = |error: std::io::Error| {
-        let code = match error.kind() {
-            std::io::ErrorKind::NotFound => Code::FileMissing,
-            std::io::ErrorKind::PermissionDenied => Code::NotWritable,
-            std::io::ErrorKind::IsADirectory => Code::NotADatabase,
-            _ => Code::Io,
-        };
-        Failure::own(code, format!("cannot read {}: {error}", path.display()))
-    };
-    let mut bytes = Vec::new();
-    // No connection of this process could lose its locks by this file's closing: it has none.
-    std::fs::File::open(path).and_then(|file| file.take(100).read_to_end(&mut bytes)).map_err(refused)?;
-    let versions = bytes.get(18..20);
-    let size = bytes.get(16..18).and_then(|size| size.try_into().ok()).map_or(0, u16::from_be_bytes);
-    match (bytes.starts_with(b"SQLite format 3\0"), versions) {
-        // SQLite writes the first page with the first transaction.
-        _ if bytes.is_empty() => Ok(Header { journal: JournalMode::Rollback, page_size: 4096 }),
-        (true, Some(versions)) => Ok(Header {
-            journal: if versions == [2, 2] { JournalMode::Wal } else { JournalMode::Rollback },
-            page_size: if size == 1 { 65_536 } else { u32::from(size) },
-        }),
-        _ => {
-            let text = format!("{} is not an SQLite database: it begins with other bytes", path.display());
-            Err(Failure::own(Code::NotADatabase, text).with_fix("check the path"))
-        }
-    }
 }
 
 fn users(path: &Path, store: &Path) -> Vec<User> {

@@ -7,7 +7,7 @@ use super::within;
 use crate::arguments::DatabaseArgs;
 use crate::failure::Failure;
 use crate::report::{MarkFields, Report};
-use crate::session::{Session, has_history, state_name};
+use crate::session::{Session, is_without_history, state_name};
 use crate::show::{self, Cell};
 
 #[derive(Serialize)]
@@ -25,7 +25,7 @@ struct ListedMark {
 }
 
 pub(crate) fn run(args: &DatabaseArgs) -> Result<Report, Failure> {
-    if std::fs::metadata(&args.path).is_ok_and(|found| found.is_file()) && !has_history(args) {
+    if is_without_history(args)? {
         let path = args.path.display().to_string();
         let mut report = Report::new(&Listed { path, marks: Vec::new() }, String::new())?;
         report.notes.push(format!("{} has no history", args.path.display()));

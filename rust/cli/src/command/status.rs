@@ -10,7 +10,7 @@ use crate::arguments::DatabaseArgs;
 use crate::failure::Failure;
 use crate::processes::Process;
 use crate::report::{Report, in_seconds, maybe_time};
-use crate::session::{Session, has_history, store_of};
+use crate::session::{Session, is_without_history, store_of};
 use crate::show;
 
 #[derive(Serialize)]
@@ -61,7 +61,7 @@ struct CountFields {
 }
 
 pub(crate) fn run(args: &DatabaseArgs) -> Result<Report, Failure> {
-    if std::fs::metadata(&args.path).is_ok_and(|found| found.is_file()) && !has_history(args) {
+    if is_without_history(args)? {
         return without_history(args);
     }
     within(Session::open(args)?, |session| {

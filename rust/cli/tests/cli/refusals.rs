@@ -33,6 +33,10 @@ fn not_a_database() {
     )
     .unwrap();
     scene.run("mark", &["seeded"]).refused("DBR013", 1);
+    for verb in ["status", "list", "rewind", "diff", "doctor"] {
+        let message = scene.run(verb, &[]).refused("DBR013", 1);
+        assert!(message.contains("is not an SQLite database"), "{verb}: {message}");
+    }
     std::fs::remove_file(scene.path()).unwrap();
     std::fs::create_dir(scene.path()).unwrap();
     scene.run("mark", &["seeded"]).refused("DBR013", 1);

@@ -71,7 +71,8 @@ codes! {
         "The disk is full, or the store has reached its limit. Writes of the application go on, unrecorded. \
          Free space, or raise the limit (limit=), then open the recording again.";
     11 "DBR011" MarkLost: "The mark can no longer be reached",
-        "Recording was interrupted after this mark, so what lies between is not known. Set a new mark.";
+        "Recording began anew after this mark: it had been closed, killed or stopped, and something may have been written \
+         unrecorded, so what lies between is not known. Set a new mark.";
     12 "DBR012" FileMissing: "A file is missing",
         "The database or its store is not where it should be. Check the path.";
     13 "DBR013" NotADatabase: "Not a database",

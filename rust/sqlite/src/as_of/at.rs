@@ -67,6 +67,13 @@ impl At {
         self.time
     }
 
+    /// Why the newest read of a past moment that failed did so, if it was of this one: the application's own connection tells no
+    /// more than a disk I/O error, or that the file cannot be opened.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.origin.told(self.lsn)
+    }
+
     /// The hash of what the database held then, as [`Database::digest`](crate::Database::digest) gave it. Reads all of it.
     ///
     /// # Errors

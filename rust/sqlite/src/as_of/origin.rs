@@ -27,6 +27,8 @@ pub(crate) struct Origin {
     granted: Mutex<HashSet<Lsn>>,
     closed: AtomicBool,
     process: u32,
+    /// The newest read that failed, of which SQLite tells no more than an I/O error.
+    failed: Mutex<Option<(Lsn, String)>>,
 }
 
 /// Those with a granted moment, by number.
@@ -61,6 +63,7 @@ impl Origin {
             granted: Mutex::default(),
             closed: AtomicBool::new(false),
             process: std::process::id(),
+            failed: Mutex::default(),
         }))
     }
 
@@ -76,6 +79,17 @@ impl Origin {
         let found = origins().as_ref().and_then(|all| all.get(&number).cloned())?;
         let served = found.granted.lock().unwrap_or_else(PoisonError::into_inner).contains(&lsn);
         served.then_some(found)
+    }
+
+    /// Keeps why a read of this moment has failed.
+    pub(crate) fn tell(&self, lsn: Lsn, why: &Error) {
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some((lsn, why.to_string()));
+    }
+
+    /// Why the newest read that failed did so, if it was of this moment.
+    pub(crate) fn told(&self, lsn: Lsn) -> Option<String> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.as_ref().filter(|(of, _)| *of == lsn).map(|(_, why)| why.clone())
     }
 
     /// Keeps the store from evicting anything.

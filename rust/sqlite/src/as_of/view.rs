@@ -87,6 +87,11 @@ impl View {
         self.block
     }
 
+    /// Keeps why a read failed, for who asks the moment.
+    pub(crate) fn tell(&self, why: &Error) {
+        self.origin.tell(self.lsn, why);
+    }
+
     /// Reads bytes; past the end they are zeros.
     pub(crate) fn read(&mut self, out: &mut [u8], offset: u64) -> Result<(), Error> {
         let within = self.size.saturating_sub(offset).min(out.len() as u64);

@@ -85,6 +85,10 @@ pub(super) fn after(waited: Duration) -> String {
     if waited.is_zero() { String::new() } else { format!(", waited {waited:.1?}") }
 }
 
+pub(super) fn or_wait(waited: Duration) -> &'static str {
+    if waited.is_zero() { "" } else { ", or raise the timeout" }
+}
+
 pub(super) fn how_to_name(path: &Path) -> &'static str {
     let name = path.to_string_lossy();
     if name.contains("://") || name.starts_with("file:") {

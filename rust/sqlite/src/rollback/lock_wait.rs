@@ -38,7 +38,8 @@ impl Wait {
 
     fn check_for(&self, waiting_for: &str, wanted: Option<Doing>) -> Result<(), Error> {
         if self.left().is_zero() {
-            return Err(self.busy(&format!("cannot wait longer for {waiting_for}"), wanted));
+            let what = format!("cannot wait longer for {waiting_for}");
+            return Err(self.busy(&what, wanted, self.started.elapsed()));
         }
         if self.patience.try_borrow_mut().is_ok_and(|mut patience| patience.is_over()) {
             return Err(Error::Interrupted);
@@ -51,16 +52,17 @@ impl Wait {
     fn refused(&self, waiting_for: &str, wanted: Doing) -> Result<(), Error> {
         let mine = registry::held_here(self.file).mine;
         if mine > 0 && Doing::of_level(mine) >= wanted {
-            return Err(self.busy(&format!("it would be in vain to wait for {waiting_for}"), Some(wanted)));
+            let what = format!("this thread itself is in the way, so it cannot wait for {waiting_for}");
+            return Err(self.busy(&what, Some(wanted), Duration::ZERO));
         }
         self.check_for(waiting_for, Some(wanted))
     }
 
-    fn busy(&self, what: &str, wanted: Option<Doing>) -> Error {
+    fn busy(&self, what: &str, wanted: Option<Doing>, waited: Duration) -> Error {
         Error::Busy {
             what: what.to_owned(),
             holder: holders::describe(self.file, registry::held_here(self.file), wanted),
-            waited: self.started.elapsed(),
+            waited,
         }
     }
 }

@@ -81,7 +81,12 @@ unsafe extern "C" fn read(file: *mut sqlite3_file, out: *mut c_void, len: c_int,
     match catch_unwind(AssertUnwindSafe(|| view.read(out, offset))) {
         Ok(Ok(())) => {}
         // It must not be taken for what was there.
-        Ok(Err(_)) | Err(_) => {
+        Ok(Err(why)) => {
+            out.fill(0);
+            view.tell(&why);
+            return types::SQLITE_IOERR_READ;
+        }
+        Err(_) => {
             out.fill(0);
             return types::SQLITE_IOERR_READ;
         }

@@ -69,7 +69,7 @@ fn view_of(name: &[u8], identity: usize) -> Option<View> {
         // Our handle on the file belongs to the other copy of SQLite; so must whoever reads.
         return None;
     }
-    View::open(&origin, lsn).ok()
+    View::open(&origin, lsn).inspect_err(|why| origin.tell(lsn, why)).ok()
 }
 
 unsafe extern "C" fn open(
