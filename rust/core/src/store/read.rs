@@ -5,6 +5,7 @@ use crate::ring::{self, Region, Step};
 use crate::seal;
 use crate::segment::Segment;
 use crate::store::form::Form;
+use crate::store::handle::Inner;
 use crate::store::walk::{Bad, InFlight, Seen};
 use crate::store::{Cursor, Head, Location, Record, Store};
 
@@ -103,15 +104,7 @@ impl Store {
         from: &mut Cursor,
         visit: &mut dyn FnMut(Head, Location, u32),
     ) -> Result<bool, ReadError> {
-        if self.inner.forked() {
-            return Err(ReadError::Forked);
-        }
-        self.inner.let_go_of_sealed();
-        self.inner.let_go_of_evicted();
-        let mut next = from.next();
-        let walked = self.inner.walk(&mut next, InFlight::Stop, visit);
-        *from = Cursor::at(next);
-        walked
+        self.look_from(from, |inner, next| inner.walk(next, InFlight::Stop, visit))
     }
 
     /// As [`scan`](Store::scan), but images are passed over, and of a sealed segment all commits on which nothing else
@@ -139,15 +132,24 @@ impl Store {
         whole_from: u32,
         visit: &mut dyn FnMut(Seen<'_>),
     ) -> Result<bool, ReadError> {
+        self.look_from(from, |inner, next| inner.skim(next, InFlight::Stop, whole_from, visit))
+    }
+
+    /// Looks over the log from a cursor on, which is moved as far as the look came.
+    fn look_from(
+        &self,
+        from: &mut Cursor,
+        look: impl FnOnce(&Inner, &mut Location) -> Result<bool, ReadError>,
+    ) -> Result<bool, ReadError> {
         if self.inner.forked() {
             return Err(ReadError::Forked);
         }
         self.inner.let_go_of_sealed();
         self.inner.let_go_of_evicted();
         let mut next = from.next();
-        let skimmed = self.inner.skim(&mut next, InFlight::Stop, whole_from, visit);
+        let came = look(&self.inner, &mut next);
         *from = Cursor::at(next);
-        skimmed
+        came
     }
 
     /// The oldest segment that may not be sealed.
