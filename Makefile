@@ -13,7 +13,7 @@ help:
 	@echo 'make bench   measures the table of README.md'
 	@echo 'make crash   kills writers and rewinds at random instructions and at each step, cuts the power, checks what is left'
 	@echo 'make fuzz    random operations against a model, then libFuzzer for TIME seconds a target (nightly compiler)'
-	@echo 'make capi    libdbrewind.so, libdbrewind.a and the programs dbrewind and dbrewind-keeper, in target/capi'
+	@echo 'make capi    libdbrewind.so, libdbrewind.a and the programs dbrewind, -keeper and -conformance, in target/capi'
 	@echo 'make install PREFIX=/usr/local    them, the headers, and what pkg-config and CMake look for'
 	@echo 'make race    threads on one store under ThreadSanitizer (nightly compiler)'
 
@@ -31,8 +31,9 @@ capi:
 	cargo build --release --package dbrewind-capi
 	cargo build --release --package dbrewind-keeper --bin dbrewind-keeper
 	cargo build --release --package dbrewind-cli --bin dbrewind
+	cargo build --release --package dbrewind-conformance
 	rust/capi/link target/release/libdbrewind_c.a target/capi
-	@cp target/release/dbrewind-keeper target/release/dbrewind target/capi/
+	@cp target/release/dbrewind-keeper target/release/dbrewind target/release/dbrewind-conformance target/capi/
 
 # DESTDIR as usual.
 PREFIX ?= /usr/local
