@@ -184,6 +184,24 @@ fn a_program_with_an_engine_of_its_own() {
     right(Command::new(program(folder.path(), &libraries, "volume", &flags)));
 }
 
+/// Berkeley DB, an embedded store that is not ours, hooked where it writes.
+#[test]
+fn a_store_that_knows_nothing_of_us() {
+    let Some(libraries) = libraries() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut ask = Command::new("sh");
+    ask.args(["-c", "echo '#include <db.h>' | cc -E - >/dev/null 2>&1"]);
+    if !here(ask.status().is_ok_and(|status| status.success()), "db.h of Berkeley DB (libdb-dev)") {
+        return;
+    }
+    let program = folder.path().join("berkeley");
+    let mut command = compiler("c11");
+    command.arg(source("berkeley")).arg("-o").arg(&program).arg(libraries.join("libdbrewind.a"));
+    run(command.args(["-ldb", "-lpthread", "-ldl", "-lm", "-lgcc_s"]));
+    let out = run(Command::new(program).arg(folder.path()));
+    assert_eq!(String::from_utf8_lossy(&out.stdout), "right\n");
+}
+
 /// The table of the examples, with the static library alone.
 #[test]
 fn the_example_of_an_engine_in_memory() {
