@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod random;
+#[cfg(feature = "fault")]
+#[path = "../../core/tests/support/restart.rs"]
+mod restart;
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
@@ -16,10 +19,16 @@ use random::Random;
 
 const FOLDER: &str = "DBREWIND_VOLUME_FOLDER";
 const SEED: &str = "DBREWIND_VOLUME_SEED";
+/// The child waits for the disk.
+const SYNC: &str = "DBREWIND_VOLUME_SYNC";
 
 fn attach(folder: &Path) -> FileVolume {
     let store = VolumeStore::open(&folder.join("history"), &StoreSettings::default()).unwrap();
-    let options = AttachOptions { synchronous: Synchronous::Off, ..AttachOptions::default() };
+    let synchronous = match std::env::var_os(SYNC) {
+        Some(_) => Synchronous::Normal,
+        None => Synchronous::Off,
+    };
+    let options = AttachOptions { synchronous, ..AttachOptions::default() };
     FileVolume::attach(&store, "data", 64, &folder.join("data"), &options).unwrap()
 }
 
@@ -76,10 +85,17 @@ fn child() {
 }
 
 fn start(folder: &Path, seed: u64, fault: Option<&str>) -> Child {
+    start_with(folder, seed, fault, false)
+}
+
+fn start_with(folder: &Path, seed: u64, fault: Option<&str>, sync: bool) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["child", "--exact", "--nocapture"]).env(FOLDER, folder).env(SEED, seed.to_string());
     if let Some(fault) = fault {
         command.env("DBREWIND_STORE_FAULT", fault);
+    }
+    if sync {
+        command.env(SYNC, "1");
     }
     command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
 }
@@ -205,5 +221,32 @@ fn killed_at_each_step() {
             }
             known.check(folder.path(), &end, &mut random, &format!("{seed} {fault}"));
         }
+    }
+}
+
+/// The machine was started anew since: what is certain of the rewind is finished, and the history is not.
+#[cfg(feature = "fault")]
+#[test]
+fn a_rewind_that_a_power_cut_ended_is_whole() {
+    // Whether the content must be the target's.
+    let places = [
+        ("volume rewind: saved", false),
+        ("volume rewind: announced", true),
+        ("volume rewind: one written", true),
+        ("volume rewind: written", true),
+        ("volume rewind: recorded", true),
+    ];
+    for (seed, (place, finished)) in (1..).zip(places) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut known = Known::default();
+        let mut child = start_with(folder.path(), seed, Some(&format!("3 {place}")), true);
+        let end = known.listen(&mut child);
+        let (from, name) = end.rewinding.unwrap_or_else(|| panic!("{place}: {}", end.done));
+        restart::restart(&folder.path().join("history"));
+        let file = attach(folder.path());
+        let found = hash(folder.path());
+        assert_eq!(found, if finished { known.marks[&name] } else { from }, "{place}");
+        let error = file.rewind(name.as_str()).unwrap_err();
+        assert_eq!(error.code(), dbrewind_volume::Code::MarkLost, "{place}");
     }
 }
