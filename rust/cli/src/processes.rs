@@ -12,6 +12,10 @@ pub(crate) struct Process {
     pub(crate) pid: u32,
     /// What the system calls it, 15 characters at most.
     pub(crate) name: String,
+    /// It does not run: by Ctrl-Z, SIGSTOP or a debugger.
+    pub(crate) stopped: bool,
+    /// Which of the history's locks it has at the moment, in words; of a process that only reads the database none.
+    pub(crate) holds: Vec<&'static str>,
 }
 
 impl Process {
@@ -21,6 +25,15 @@ impl Process {
     }
 }
 
+/// The bytes of the file `locks` for which others wait while they grow, seal or evict (`store/locks.rs`).
+const LOCKS: [(u64, &str); 5] = [
+    (0, "makes or drops a segment"),
+    (1, "registers an object"),
+    (2, "seals a segment"),
+    (3, "prepares to evict"),
+    (4, "reads a past moment"),
+];
+
 /// The other processes that have this file open. Those of other users are left out unless this one may look.
 pub(crate) fn holding(file: &Path) -> Vec<Process> {
     let Ok(wanted) = std::fs::metadata(file) else { return Vec::new() };
@@ -28,19 +41,46 @@ pub(crate) fn holding(file: &Path) -> Vec<Process> {
     let own = std::process::id();
     let numbers = all.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let mut found: Vec<Process> = numbers
-        .filter(|pid| *pid != own && has_open(*pid, &wanted))
-        .map(|pid| Process { pid, name: name_of(pid) })
+        .filter(|pid| *pid != own)
+        .filter_map(|pid| {
+            let holds = locks_on(pid, &wanted)?;
+            Some(Process { pid, name: name_of(pid), stopped: is_stopped(pid), holds })
+        })
         .collect();
     found.sort_by_key(|process| process.pid);
     found
 }
 
-fn has_open(pid: u32, wanted: &std::fs::Metadata) -> bool {
-    let Ok(open) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
-    open.flatten().any(|entry| {
-        std::fs::metadata(entry.path())
-            .is_ok_and(|found| (found.dev(), found.ino()) == (wanted.dev(), wanted.ino()))
-    })
+/// Which locks a process has by its descriptors of this file; `None`: it does not have it open.
+fn locks_on(pid: u32, wanted: &std::fs::Metadata) -> Option<Vec<&'static str>> {
+    let mut held = None;
+    for entry in std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten() {
+        let same = |found: std::fs::Metadata| (found.dev(), found.ino()) == (wanted.dev(), wanted.ino());
+        if std::fs::metadata(entry.path()).is_ok_and(same) {
+            let number = entry.file_name();
+            let told = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy()));
+            held.get_or_insert_with(Vec::new).extend(locks_in(&told.unwrap_or_default()));
+        }
+    }
+    if let Some(held) = &mut held {
+        held.sort_unstable();
+        held.dedup();
+    }
+    held
+}
+
+/// `lock:  1: OFDLCK  ADVISORY  WRITE -1 fe:00:1234 2 2`: the last two are the first byte and the last one.
+fn locks_in(told: &str) -> impl Iterator<Item = &'static str> {
+    let ours = told.lines().filter(|line| line.starts_with("lock:") && line.contains("OFDLCK"));
+    let bytes = ours.filter_map(|line| line.split_whitespace().rev().nth(1)?.parse::<u64>().ok());
+    bytes.filter_map(|byte| LOCKS.iter().find(|(known, _)| *known == byte).map(|(_, what)| *what))
+}
+
+/// Whether the system says `T` or `t` of it.
+fn is_stopped(pid: u32) -> bool {
+    let told = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // Behind the name, which may have brackets and blanks in it.
+    told.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with(['T', 't']))
 }
 
 fn name_of(pid: u32) -> String {

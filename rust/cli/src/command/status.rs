@@ -179,6 +179,19 @@ fn text(session: &Session, status: &Status) -> String {
         lines.push(format!("pinned    {name}, set {age}, keeps {}", show::bytes(pin.bytes)));
     }
     lines.push(format!("recorded  by {}", show::plain(&recorders)));
+    for process in session.recorders.iter().filter(|process| process.stopped) {
+        let bad = show::BAD;
+        let holds = match process.holds.as_slice() {
+            [] => String::new(),
+            all => format!(" within this: it {}", all.join(", ")),
+        };
+        let name = show::plain(&process.shown());
+        lines.push(format!(
+            "waits     {bad}for {name}{bad:#}, which was stopped{holds}. Nothing may be sealed or evicted until it goes on \
+             (kill -CONT {0}) or ends",
+            process.pid
+        ));
+    }
     lines.join("\n")
 }
 

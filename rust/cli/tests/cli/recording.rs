@@ -112,6 +112,36 @@ fn while_somebody_watches_marks_are_certain() {
 }
 
 #[test]
+fn a_stopped_process_is_named() {
+    let scene = Scene::new("wal");
+    let watch = Watch::begin(&scene, &[]);
+    let first = |status: Value| status["recorders"][0].clone();
+    assert_eq!(first(scene.json("status", &[]))["stopped"], false);
+    signal("-STOP", watch.child.id());
+    let told = scene.run("status", &[]).ok().out;
+    let stopped = first(scene.json("status", &[]));
+    signal("-CONT", watch.child.id());
+    assert_eq!((&stopped["stopped"], &stopped["pid"]), (&true.into(), &watch.child.id().into()));
+    assert!(told.contains(&format!("kill -CONT {}", watch.child.id())), "{told}");
+    assert!(!scene.run("status", &[]).ok().out.contains("kill -CONT"));
+    // Who keeps a past moment is named with what it holds. This process is none of the command's.
+    scene.run("mark", &["seeded"]).ok();
+    let options = dbrewind_sqlite::OpenOptions::default();
+    let db = dbrewind_sqlite::Database::open(dbrewind_sqlite::SqliteApi::bundled(), &scene.path(), &options)
+        .unwrap();
+    let at = db.at(&"seeded".into()).unwrap();
+    let status = scene.json("status", &[]);
+    let own = status["recorders"].as_array().unwrap().iter().find(|one| one["pid"] == std::process::id());
+    assert_eq!(own.unwrap()["holds"], serde_json::json!(["reads a past moment"]), "{status}");
+    drop(at);
+    watch.end("-INT");
+}
+
+fn signal(which: &str, pid: u32) {
+    assert!(Command::new("kill").args([which, &pid.to_string()]).status().unwrap().success());
+}
+
+#[test]
 fn a_watch_takes_a_rollback_mode_to_wal_and_ends_by_sigterm() {
     let scene = Scene::new("delete");
     let watch = Watch::begin(&scene, &["--journal", "wal", "--window", "2 days", "--limit", "64MiB"]);
