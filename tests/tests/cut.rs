@@ -25,7 +25,8 @@ fn campaign(own: u64, journal: &str) {
     assert!(compared, "nothing was compared");
 }
 
-fn evictions(own: u64, journal: &str) {
+/// `least`: so many marks must have been compared with what they named.
+fn evictions(own: u64, journal: &str, least: u64) {
     let summary = run(&Options {
         cuts: seed::rounds(60),
         each: 20,
@@ -36,17 +37,20 @@ fn evictions(own: u64, journal: &str) {
         verbose: false,
     });
     eprintln!("{summary:#?}");
-    assert!(summary.in_eviction > 0 && summary.rewinds + summary.lost > 0, "nothing was compared");
+    assert!(summary.in_eviction > 0, "nothing was evicted");
+    assert!(summary.rewinds + summary.lost > 0, "nothing was listed");
+    assert!(summary.rewinds >= least, "only {} marks were compared", summary.rewinds);
 }
 
 #[test]
 fn the_power_goes_while_the_beginning_is_evicted_in_wal_mode() {
-    evictions(0x4557, "wal");
+    // Who records has a frame in the WAL that is not back-filled: after a cut then no mark is certain (recovery.md). Safety alone.
+    evictions(0x4557, "wal", 0);
 }
 
 #[test]
 fn the_power_goes_while_the_beginning_is_evicted_in_delete_mode() {
-    evictions(0x4544, "delete");
+    evictions(0x4544, "delete", 20);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{Code, Extent, Head, Key, Kind, Lsn, ObjectId, Store};
+use dbrewind_core::{Code, Extent, Head, Key, Kind, Lsn, ObjectId, Store, SyncError};
 
 use super::buffers::Buffers;
 use super::present::Present;
@@ -201,6 +201,14 @@ impl Engine for Rollback {
             Ok(())
         });
         self.attachment = None;
+        if noted.is_ok() && self.synchronous != Synchronous::Off {
+            // Without the lock: whoever writes meanwhile need not wait for the disk.
+            match self.store.sync() {
+                // Somebody has taken the store away: there is nothing to keep.
+                Err(SyncError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+                synced => synced?,
+            }
+        }
         match noted {
             Err(Error::Busy { .. }) => {
                 // Somebody writes: the registers say all that is needed. But a connection of this process that
