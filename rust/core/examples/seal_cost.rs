@@ -90,13 +90,22 @@ fn main() {
         .collect();
     let best = |store: &Store| (0..9).map(|_| read(store, &one_each)).fold(f64::MAX, f64::min);
     let before = best(&store);
-    let (mut used, mut sealed, mut seconds) = (0, 0, 0.0);
+    let (mut used, mut seconds) = (0, 0.0);
     loop {
         let start = Instant::now();
         let Some(done) = store.seal_some().unwrap() else { break };
         seconds += start.elapsed().as_secs_f64();
-        (used, sealed) = (used + done.before, sealed + done.after);
+        used += done.before;
     }
+    let mut sizes: Vec<(String, u64)> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|file| file.unwrap())
+        .filter(|file| file.path().extension().is_some_and(|name| name == "zst"))
+        .map(|file| (file.file_name().into_string().unwrap(), file.metadata().unwrap().len()))
+        .collect();
+    sizes.sort();
+    let sealed: u64 = sizes.iter().map(|(_, len)| len).sum();
+    println!("sealed files: {:?}", sizes.iter().map(|(_, len)| len).collect::<Vec<_>>());
     let raw = recorded.pages * recorded.page_size as u64;
     let first = read(&store, &one_each);
     let after = best(&store);

@@ -110,6 +110,7 @@ fn of_a_segment_and_its_sealed_file_the_whole_one_stays() {
         }
         fs::write(dir.path().join("0000000000000003.zst.tmp"), b"half").unwrap();
         let store = Store::open(dir.path(), &SMALL).unwrap();
+        // The first one leans on it.
         assert_eq!(all(&store), records);
         assert_eq!((path.exists(), raw(dir.path(), 2).exists()), (!damage, damage));
         assert!(!dir.path().join("0000000000000003.zst.tmp").exists());

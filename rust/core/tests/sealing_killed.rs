@@ -16,7 +16,9 @@ const OPTIONS: StoreOptions = StoreOptions { first_segment: 8 << 10, max_segment
 const FOR_EVER: &str = "for ever";
 
 fn body(writer: u32, lsn: u64) -> Vec<u8> {
-    let mut body = vec![writer as u8; (lsn % 4 * 150) as usize];
+    // Each key's own noise, so that it is worth to make an image of another.
+    let noise = |i: u64| ((u64::from(writer) + lsn % 20 * 999 + i + 7).wrapping_pow(5) >> 9) as u8;
+    let mut body: Vec<u8> = (0..lsn % 4 * 150).map(noise).collect();
     body.extend(lsn.to_le_bytes());
     body
 }
@@ -69,7 +71,7 @@ fn child_that_writes() {
 
 /// All that the steps in `docs/sealing.md` are.
 #[cfg(feature = "fault")]
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 11] = [
     "seal: begun",
     "seal: written",
     "seal: synced",
@@ -77,6 +79,10 @@ const STEPS: [&str; 7] = [
     "seal: renamed",
     "seal: folder synced",
     "seal: segment removed",
+    "lean: written",
+    "lean: synced",
+    "lean: compared",
+    "lean: renamed",
 ];
 
 #[cfg(feature = "fault")]
@@ -85,7 +91,7 @@ fn hazard_a_sealer_that_is_killed_at_each_step() {
     for (step, reopen) in STEPS.into_iter().flat_map(|step| [(step, true), (step, false)]) {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open(dir.path(), &OPTIONS).unwrap();
-        for lsn in 1..400 {
+        for lsn in 1..600 {
             append(&store, 0, lsn);
         }
         let records = all(&store);
@@ -105,7 +111,7 @@ fn hazard_a_sealer_that_is_killed_at_each_step() {
             sealed += 1;
         }
         assert!(sealed > 1, "{step}");
-        let last = store.append(head(0, 400), &[&body(0, 400)]).unwrap().segment().get();
+        let last = store.append(head(0, 600), &[&body(0, 600)]).unwrap().segment().get();
         let mut names: Vec<String> = std::fs::read_dir(dir.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::frame::{Packer, unpack};
 use super::header::BadSeal;
-use super::index::{CHAIN, Entry, Frame, Group, Index, is_image};
+use super::index::{CHAIN, Entry, Frame, Group, Index, StoredAs, is_image};
 use super::varint::{Numbers, put, put_step};
 use crate::format::Kind;
 use crate::format::bytes::{u32_at, u64_at};
@@ -21,7 +21,7 @@ const LONGEST: u64 = 60;
 /// The content of the index's frame.
 pub(super) fn encode(index: &Index, packer: &mut Packer) -> io::Result<Vec<u8>> {
     let mut counts = Vec::new();
-    for count in [index.frames.len(), index.groups.len(), index.entries.len(), 0] {
+    for count in [index.frames.len(), index.groups.len(), index.entries.len(), index.reach as usize] {
         let count = u32::try_from(count).map_err(|_| io::ErrorKind::FileTooLarge)?;
         counts.extend(count.to_le_bytes());
     }
@@ -37,6 +37,11 @@ pub(super) fn with_hash(mut out: Vec<u8>, columns: &[u8], packer: &mut Packer) -
     out.extend(hash.to_le_bytes());
     out.extend(packed);
     Ok(out)
+}
+
+/// The hash that an index of these bytes has.
+pub(super) fn stamp(bytes: &[u8]) -> u64 {
+    u64_at(bytes, HASHED).unwrap_or_default()
 }
 
 fn hash(head: &[u8], packed: &[u8]) -> u64 {
@@ -72,7 +77,7 @@ fn columns(index: &Index) -> Vec<u8> {
     out.extend(index.entries.iter().map(|entry| entry.kind as u8));
     out.extend(index.entries.iter().map(|entry| entry.flags));
     for entry in &index.entries {
-        put(&mut out, if entry.runs { u64::from(entry.stored) + 1 } else { 0 });
+        put(&mut out, if entry.stored_as == StoredAs::Whole { 0 } else { u64::from(entry.stored) + 1 });
     }
     let firsts = index.frames.iter().skip(1).map(|frame| frame.first);
     let ends = firsts.chain([u32::try_from(index.entries.len()).unwrap_or(u32::MAX)]);
@@ -86,7 +91,12 @@ fn columns(index: &Index) -> Vec<u8> {
 }
 
 /// Reads an index of a file in which this is the room of the bodies, of a segment of `size` bytes.
-pub(super) fn decode(bytes: &[u8], bodies: Range<u64>, size: u64) -> Result<Index, BadSeal> {
+pub(super) fn decode(
+    bytes: &[u8],
+    newest_first: bool,
+    bodies: Range<u64>,
+    size: u64,
+) -> Result<Index, BadSeal> {
     let damaged = BadSeal::Malformed("has an index that does not match its hash");
     let (head, packed) = bytes.split_at_checked(HEAD).ok_or(damaged)?;
     let counted = head.get(..HASHED).ok_or(damaged)?;
@@ -94,22 +104,22 @@ pub(super) fn decode(bytes: &[u8], bodies: Range<u64>, size: u64) -> Result<Inde
         return Err(damaged);
     }
     let impossible = BadSeal::Malformed("has an impossible index");
-    parse(head, packed, bodies, size).ok_or(impossible)
+    parse(head, packed, newest_first, bodies, size).ok_or(impossible)
 }
 
-fn parse(head: &[u8], packed: &[u8], bodies: Range<u64>, size: u64) -> Option<Index> {
+fn parse(head: &[u8], packed: &[u8], newest_first: bool, bodies: Range<u64>, size: u64) -> Option<Index> {
     let (frames, groups, records) = (u32_at(head, 0)?, u32_at(head, 4)?, u32_at(head, 8)?);
     // Each record took 40 bytes of the segment; a group and a frame have one at least.
     let possible = u64::from(records) <= size / 40 && groups <= records && frames <= records;
     let len = u64_at(head, 16)?;
     let most = (u64::from(records) + u64::from(groups) + u64::from(frames)) * LONGEST;
-    if !possible || u32_at(head, 12)? != 0 || len > most {
+    if !possible || len > most {
         return None;
     }
     let mut columns = Vec::new();
     unpack(packed, usize::try_from(len).ok()?, &mut columns)?;
     let mut from = Numbers::new(&columns);
-    let mut index = Index::default();
+    let mut index = Index { reach: u32_at(head, 12)?, newest_first, ..Index::default() };
     index.entries.try_reserve_exact(records as usize).ok()?;
     take_groups(&mut index, &mut from, groups, records)?;
     take_columns(&mut index, &mut from)?;
@@ -153,7 +163,7 @@ fn take_groups(index: &mut Index, from: &mut Numbers<'_>, groups: u32, records: 
             stored: 0,
             kind: Kind::End,
             flags: 0,
-            runs: false,
+            stored_as: StoredAs::Whole,
         };
         index.entries.resize(index.entries.len() + count as usize, none);
         index.groups.push(group);
@@ -190,21 +200,20 @@ fn take_columns(index: &mut Index, from: &mut Numbers<'_>) -> Option<()> {
         }
     }
     let mut before: Option<Entry> = None;
-    let mut chain = 0;
     for entry in entries.iter_mut() {
         if let Some(stored) = from.short()?.checked_sub(1) {
             // Runs are only written where they are shorter: what is unpacked stays within what is told.
             if stored > entry.len {
                 return None;
             }
-            entry.runs = true;
+            entry.stored_as = StoredAs::Next;
             entry.stored = stored;
         }
         let sibling = before.filter(|before| before.group == entry.group);
-        chain = if entry.runs { chain + 1 } else { 1 };
-        let ordered = sibling.is_none_or(|it| (it.lsn, it.offset) < (entry.lsn, entry.offset));
-        let based = !entry.runs || sibling.is_some_and(|it| it.len == entry.len);
-        if !ordered || !based || chain > CHAIN {
+        let (when, reversed) = ((entry.lsn, entry.offset), index.newest_first && is_image(entry.kind));
+        let ordered =
+            |it: Entry| if reversed { when < (it.lsn, it.offset) } else { (it.lsn, it.offset) < when };
+        if !sibling.is_none_or(ordered) {
             return None;
         }
         before = Some(*entry);
@@ -221,13 +230,24 @@ fn take_frames(index: &mut Index, from: &mut Numbers<'_>, frames: u32, bodies: R
         let hash = u64_at(from.bytes(8)?, 0)?;
         let end = first.checked_add(count)?;
         let mut start = 0_u32;
-        for (place, entry) in index.entries.get_mut(first as usize..end as usize)?.iter_mut().enumerate() {
-            // The first one has nothing in this frame before it.
-            if place == 0 && entry.runs {
-                return None;
+        let mut before: Option<Entry> = None;
+        let mut chain = 0;
+        for entry in index.entries.get_mut(first as usize..end as usize)? {
+            chain += 1;
+            if entry.stored_as == StoredAs::Whole {
+                chain = 1;
+            } else if let Some(sibling) = before.filter(|before| before.group == entry.group) {
+                if sibling.len != entry.len || chain > CHAIN {
+                    return None;
+                }
+            } else {
+                // Nothing of its key stands in this frame before it.
+                let leans = index.reach > 0 && is_image(entry.kind);
+                (entry.stored_as, chain) = (leans.then_some(StoredAs::Leaning)?, 1);
             }
             entry.start = start;
             start = start.checked_add(entry.stored)?;
+            before = Some(*entry);
         }
         if start != plain {
             return None;

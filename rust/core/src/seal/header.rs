@@ -5,8 +5,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::format::bytes::{id_at, put, u32_at, u64_at};
 
 /// Version of the layout that this program writes, the newest that it reads.
-pub(crate) const VERSION: u32 = 2;
-/// The version without a digest, which it reads too.
+pub(crate) const VERSION: u32 = 3;
+/// The oldest version, which is read too: without a digest.
 const PLAIN: u32 = 1;
 /// What stands before the content of a frame that zstd skips: its magic and its length.
 pub(super) const SKIPPED: usize = 8;
@@ -40,8 +40,8 @@ const _: () = assert!(HASH + 8 == FRONT && HASH - SKIPPED == 64);
 /// What a sealed file says about itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Header {
-    /// Whether a digest follows it.
-    pub(crate) has_digest: bool,
+    /// Version of the layout.
+    pub(crate) version: u32,
     /// The store it belongs to.
     pub(crate) store: [u8; 16],
     /// The segment's position in the log.
@@ -64,13 +64,22 @@ pub(crate) enum BadSeal {
 }
 
 impl Header {
+    /// Whether a digest follows it.
+    pub(super) fn has_digest(&self) -> bool {
+        self.version != PLAIN
+    }
+
+    /// Whether bodies are made of newer ones, and may be of those in other files.
+    pub(super) fn is_newest(&self) -> bool {
+        self.version == VERSION
+    }
+
     /// The frame's bytes.
     pub(super) fn encode(&self) -> [u8; FRONT] {
         let mut bytes = [0; FRONT];
         put(&mut bytes, 0, &skipped(HEADER_MAGIC, LEN as u32));
         put(&mut bytes, SKIPPED, &MAGIC);
-        let version = if self.has_digest { VERSION } else { PLAIN };
-        put(&mut bytes, VERSION_AT, &version.to_le_bytes());
+        put(&mut bytes, VERSION_AT, &self.version.to_le_bytes());
         put(&mut bytes, LENGTH, &(LEN as u32).to_le_bytes());
         put(&mut bytes, STORE, &self.store);
         put(&mut bytes, ID, &self.id.to_le_bytes());
@@ -92,7 +101,7 @@ impl Header {
         }
         let short = malformed("has too short a header");
         let version = u32_at(bytes, VERSION_AT).ok_or(short)?;
-        if version != VERSION && version != PLAIN {
+        if !(PLAIN..=VERSION).contains(&version) {
             return Err(BadSeal::Version(version));
         }
         if u64_at(bytes, HASH) != bytes.get(SKIPPED..HASH).map(xxh3_64) {
@@ -102,7 +111,7 @@ impl Header {
             return Err(malformed("has a header of another layout"));
         }
         Ok(Self {
-            has_digest: version == VERSION,
+            version,
             store: id_at(bytes, STORE).ok_or(short)?,
             id: u64_at(bytes, ID).ok_or(short)?,
             size: u64_at(bytes, SIZE).ok_or(short)?,
@@ -141,13 +150,14 @@ mod tests {
     use super::*;
 
     const HEADER: Header =
-        Header { has_digest: true, store: [7; 16], id: 3, size: 1 << 22, index_at: 900, file_len: 1000 };
+        Header { version: VERSION, store: [7; 16], id: 3, size: 1 << 22, index_at: 900, file_len: 1000 };
 
     #[test]
     fn headers_round_trip_and_any_flipped_byte_is_refused() {
-        let older = Header { has_digest: false, ..HEADER };
-        assert_eq!(Header::decode(&HEADER.encode()), Ok(HEADER));
-        assert_eq!(Header::decode(&older.encode()), Ok(older));
+        for version in [PLAIN, 2, VERSION] {
+            let header = Header { version, ..HEADER };
+            assert_eq!(Header::decode(&header.encode()), Ok(header));
+        }
         for at in 0..FRONT {
             let mut bytes = HEADER.encode();
             bytes[at] ^= 4;
@@ -158,8 +168,10 @@ mod tests {
     #[test]
     fn another_version_is_named() {
         let mut bytes = HEADER.encode();
-        bytes[VERSION_AT] = 3;
-        assert_eq!(Header::decode(&bytes), Err(BadSeal::Version(3)));
+        for version in [0, 4] {
+            bytes[VERSION_AT] = version;
+            assert_eq!(Header::decode(&bytes), Err(BadSeal::Version(u32::from(version))));
+        }
     }
 
     #[test]

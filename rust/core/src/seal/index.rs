@@ -62,11 +62,22 @@ pub(super) struct Entry {
     pub(super) kind: Kind,
     /// Bits of the kind.
     pub(super) flags: u8,
-    /// Whether the bytes are runs against the record before it, in the same frame; else the body itself.
-    pub(super) runs: bool,
+    /// What the bytes are.
+    pub(super) stored_as: StoredAs,
 }
 
-/// All of it, sorted by object, class, key, LSN and offset.
+/// What stands in a frame for a body.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum StoredAs {
+    /// The body itself.
+    Whole,
+    /// By the record before it, in the same frame.
+    Next,
+    /// By the oldest image of its key in the first segment behind this one that has any.
+    Leaning,
+}
+
+/// All of it, sorted by object, class, key, LSN and offset; of version 3 the images of a key by descending LSN and offset.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     pub(super) frames: Vec<Frame>,
@@ -74,6 +85,18 @@ pub(crate) struct Index {
     pub(super) entries: Vec<Entry>,
     /// Numbers of the records in log order.
     pub(super) in_log: Vec<u32>,
+    /// The newest segment whose images bodies are made of; 0: none is.
+    pub(super) reach: u32,
+    /// Whether bodies are made of newer ones by differences; else, as before version 3 of the layout, of older ones by runs.
+    pub(super) newest_first: bool,
+}
+
+/// Files whose number is a multiple of this lean on none, so that no body is made of images in more than so many.
+pub(crate) const FARTHEST: u32 = 8;
+
+/// The newest segment that this one may lean on.
+pub(crate) fn farthest(id: u32) -> u32 {
+    id.checked_next_multiple_of(FARTHEST).unwrap_or(id)
 }
 
 /// Whether records of this kind are images, for which keys are looked up; everything else tells of moments.
@@ -136,10 +159,10 @@ impl Index {
         Some((u32::try_from(at).ok()?, self.frames.get(at)?))
     }
 
-    /// The records that make the body of this one, first the one that stands whole.
+    /// The records that make the body of this one, first the one that needs no other record here.
     pub(super) fn chain(&self, number: u32) -> RangeInclusive<u32> {
         let mut first = number;
-        while first > 0 && self.entry(first).is_some_and(|entry| entry.runs) {
+        while first > 0 && self.entry(first).is_some_and(|entry| entry.stored_as == StoredAs::Next) {
             first -= 1;
         }
         first..=number
@@ -158,8 +181,20 @@ impl Index {
         let sought = (object.get(), true, key.get());
         let found = self.groups.binary_search_by_key(&sought, Group::order);
         let members = found.map_or(0..0, |at| self.members(at));
-        let entries = members.filter_map(|number| self.entry(number));
-        entries.filter_map(|entry| Some((self.head(entry)?, entry.offset)))
+        let (first, end) = (members.start, members.end);
+        let newest_first = self.newest_first;
+        let numbers =
+            members.map(move |number| if newest_first { first + (end - 1 - number) } else { number });
+        numbers
+            .filter_map(|number| self.entry(number))
+            .filter_map(|entry| Some((self.head(entry)?, entry.offset)))
+    }
+
+    /// The oldest image of a key.
+    pub(super) fn oldest(&self, object: u32, key: u64) -> Option<u32> {
+        let found = self.groups.binary_search_by_key(&(object, true, key), Group::order).ok()?;
+        let members = self.members(found);
+        if self.newest_first { members.end.checked_sub(1) } else { Some(members.start) }
     }
 
     fn members(&self, group: usize) -> Range<u32> {

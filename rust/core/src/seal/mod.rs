@@ -4,12 +4,14 @@
 //! segment's place; those steps are in `store/sealing`.
 
 mod columns;
+mod difference;
 mod digest;
 #[cfg(feature = "fuzzing")]
 mod forged;
 mod frame;
 mod header;
 mod index;
+mod moves;
 mod recent;
 mod runs;
 mod sealed;
@@ -26,7 +28,7 @@ pub(crate) use digest::{Digest, Summary};
 pub(crate) use forged::forged;
 #[cfg(feature = "fuzzing")]
 pub(crate) use header::VERSION;
-pub(crate) use index::is_image;
-pub(crate) use recent::Recent;
-pub(crate) use sealed::{Sealed, digest, digest_at, header};
-pub(crate) use write::{Found, Origin, sort, write};
+pub(crate) use index::{FARTHEST, farthest, is_image};
+pub(crate) use recent::{Frames, Recent};
+pub(crate) use sealed::{Others, Sealed, digest, digest_at, header};
+pub(crate) use write::{Behind, Found, Origin, sort, write};

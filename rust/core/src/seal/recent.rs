@@ -34,6 +34,12 @@ impl Recent {
         Some(found)
     }
 
+    /// Closes these segments' files, which others have taken the place of.
+    pub(crate) fn forget(&self, ids: std::ops::Range<u32>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|sealed| !ids.contains(&sealed.id()));
+    }
+
     /// Closes the segments below this one.
     pub(crate) fn forget_below(&self, id: u32) {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|sealed| sealed.id() >= id);
@@ -72,10 +78,13 @@ impl Recent {
     }
 }
 
+/// Which frame: its segment's number, the hash of the index of that one's file, and its place in there. A segment may
+/// be sealed again, and its old file still be open.
+pub(super) type FrameOf = (u32, u64, u32);
+
 #[derive(Debug)]
 struct Kept {
-    segment: u32,
-    frame: u32,
+    of: FrameOf,
     content: Arc<Vec<u8>>,
 }
 
@@ -87,19 +96,19 @@ pub(crate) struct Frames {
 }
 
 impl Frames {
-    pub(super) fn get(&self, segment: u32, frame: u32) -> Option<Arc<Vec<u8>>> {
+    pub(super) fn get(&self, of: FrameOf) -> Option<Arc<Vec<u8>>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = kept.iter().rposition(|it| (it.segment, it.frame) == (segment, frame))?;
+        let at = kept.iter().rposition(|it| it.of == of)?;
         let found = kept.remove(at);
         let content = Arc::clone(&found.content);
         kept.push(found);
         Some(content)
     }
 
-    pub(super) fn put(&self, segment: u32, frame: u32, content: Vec<u8>) -> Arc<Vec<u8>> {
+    pub(super) fn put(&self, of: FrameOf, content: Vec<u8>) -> Arc<Vec<u8>> {
         let content = Arc::new(content);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.push(Kept { segment, frame, content: Arc::clone(&content) });
+        kept.push(Kept { of, content: Arc::clone(&content) });
         let mut bytes: usize = kept.iter().map(|it| it.content.len()).sum();
         while kept.len() > 1 && (kept.len() > FRAMES || bytes > CONTENT) {
             bytes -= kept.remove(0).content.len();

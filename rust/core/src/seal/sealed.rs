@@ -6,12 +6,13 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::columns::{self, content_hash};
+use super::difference;
 use super::digest::Digest;
 use super::frame::unpack;
 use super::header::{
     BadSeal, DIGEST_MAGIC, EMPTY_TABLE, FRONT, Header, INDEX_MAGIC, SKIPPED, VERSION, skipped,
 };
-use super::index::Index;
+use super::index::{Entry, Index, StoredAs, farthest};
 use super::recent::Frames;
 use super::runs;
 use crate::error::{OpenError, ReadError};
@@ -25,6 +26,20 @@ pub(crate) struct Sealed {
     path: PathBuf,
     file: File,
     index: Index,
+    /// Tells it from other files of the same segment: its index's hash, and that one has every frame's.
+    stamp: u64,
+}
+
+/// What a sealed file needs for its bodies.
+pub(crate) trait Others {
+    /// Content of frames that was read lately.
+    fn frames(&self) -> &Frames;
+
+    /// Reads the oldest image of an object's key in another segment; `false` if there is none.
+    ///
+    /// # Errors
+    /// When that segment cannot be read, or is damaged.
+    fn oldest(&self, id: u32, key: (u32, u64), out: &mut Vec<u8>) -> Result<bool, ReadError>;
 }
 
 /// Reads and checks the header of a sealed file.
@@ -41,7 +56,7 @@ pub(crate) fn digest(dir: &Path, id: u32, store: &[u8; 16]) -> Result<Option<Dig
 pub(crate) fn digest_at(path: &Path, id: u32, store: &[u8; 16]) -> Result<Option<Digest>, OpenError> {
     let front = checked(path, id)?;
     front.belongs_to(store, path)?;
-    if !front.header.has_digest {
+    if !front.header.has_digest() {
         return Ok(None);
     }
     let damaged = |what: &str| OpenError::Damaged { path: path.to_path_buf(), what: what.to_owned() };
@@ -68,8 +83,13 @@ impl Sealed {
     pub(crate) fn open_at(path: PathBuf, id: u32, store: &[u8; 16]) -> Result<Self, OpenError> {
         let front = checked(&path, id)?;
         front.belongs_to(store, &path)?;
-        let index = index(&front, &path)?;
-        Ok(Self { id, path, file: front.file, index })
+        let (index, stamp) = index(&front, &path)?;
+        let may_lean = front.header.is_newest() && (id + 1..=farthest(id)).contains(&index.reach);
+        if index.reach > 0 && !may_lean {
+            let what = "leans on segments that it cannot lean on".to_owned();
+            return Err(OpenError::Damaged { path, what });
+        }
+        Ok(Self { id, path, file: front.file, index, stamp })
     }
 
     /// The segment's number.
@@ -88,17 +108,27 @@ impl Sealed {
     pub(crate) fn read(
         &self,
         offset: u32,
-        frames: &Frames,
+        others: &dyn Others,
         out: &mut Vec<u8>,
     ) -> Result<Option<Head>, ReadError> {
         let Some(number) = self.index.find(offset) else { return Ok(None) };
-        let damaged = |what: &str| {
-            let at = Location::new(self.id, offset);
-            ReadError::Damaged { what: format!("{}: the record at {at} {what}", self.path.display()) }
-        };
+        self.body(number, others, out)?;
+        let head = self.index.entry(number).and_then(|entry| self.index.head(entry));
+        head.map(Some).ok_or_else(|| self.damaged(offset, "is not in the index"))
+    }
+
+    fn damaged(&self, offset: u32, what: &str) -> ReadError {
+        let at = Location::new(self.id, offset);
+        ReadError::Damaged { what: format!("{}: the record at {at} {what}", self.path.display()) }
+    }
+
+    fn body(&self, number: u32, others: &dyn Others, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        let offset = self.index.entry(number).map_or(0, |entry| entry.offset);
+        let damaged = |what: &str| self.damaged(offset, what);
         let lost = || damaged("is not in the index");
         let (frame_number, frame) = self.index.frame_of(number).ok_or_else(lost)?;
-        let content = match frames.get(self.id, frame_number) {
+        let (frames, of) = (others.frames(), (self.id, self.stamp, frame_number));
+        let content = match frames.get(of) {
             Some(content) => content,
             None => {
                 let mut packed = Vec::new();
@@ -114,23 +144,63 @@ impl Sealed {
                 if whole.is_none() || content_hash(&plain) != frame.hash {
                     return Err(damaged("is in a frame that does not match its hash"));
                 }
-                frames.put(self.id, frame_number, plain)
+                frames.put(of, plain)
             }
         };
-        let mut head = None;
         for part in self.index.chain(number) {
             let entry = self.index.entry(part).ok_or_else(lost)?;
             let (from, len) = (entry.start as usize, entry.stored as usize);
             let stored = content.get(from..).and_then(|rest| rest.get(..len)).ok_or_else(lost)?;
-            if entry.runs {
-                runs::apply(stored, out).ok_or_else(|| damaged("has runs past its end"))?;
-            } else {
-                out.clear();
-                out.extend_from_slice(stored);
+            match entry.stored_as {
+                StoredAs::Whole => {
+                    out.clear();
+                    out.extend_from_slice(stored);
+                    continue;
+                }
+                StoredAs::Next => {}
+                StoredAs::Leaning => self.leaned_on(entry, others, out)?,
             }
-            head = self.index.head(entry);
+            let made = match self.index.newest_first {
+                true => difference::apply(stored, out),
+                false => runs::apply(stored, out),
+            };
+            made.ok_or_else(|| damaged("is not a difference from another one"))?;
         }
-        head.map(Some).ok_or_else(lost)
+        Ok(())
+    }
+
+    /// Reads the oldest image of an object's key; `false` if there is none.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn oldest(
+        &self,
+        (object, key): (u32, u64),
+        others: &dyn Others,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, ReadError> {
+        match self.index.oldest(object, key) {
+            Some(number) => self.body(number, others, out).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// The image behind this segment that this record's runs are against. Each step leads to a newer segment, and none past
+    /// `farthest`: there is an end.
+    fn leaned_on(&self, entry: &Entry, others: &dyn Others, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        let group = self.index.groups.get(entry.group as usize);
+        let (object, key) = group.map_or((0, 0), |group| (group.object, group.key));
+        let mut found = false;
+        for id in self.id.saturating_add(1)..=self.index.reach {
+            found = found || others.oldest(id, (object, key), out)?;
+        }
+        if !found {
+            return Err(self.damaged(entry.offset, "leans on an image that is not there"));
+        }
+        if out.len() != entry.len as usize {
+            return Err(self.damaged(entry.offset, "leans on an image of another length"));
+        }
+        Ok(())
     }
 }
 
@@ -189,7 +259,7 @@ fn checked(path: &Path, id: u32) -> Result<Front, OpenError> {
     }
     let mut bodies = FRONT as u64;
     let mut rest = Vec::new();
-    if header.has_digest {
+    if header.has_digest() {
         let (front, digest) = bytes.split_at_checked(FRONT + SKIPPED).unwrap_or_default();
         let len = front.last_chunk().map_or(0, |len| u32::from_le_bytes(*len));
         if front.get(FRONT..) != Some(&skipped(DIGEST_MAGIC, len)) {
@@ -204,7 +274,8 @@ fn checked(path: &Path, id: u32) -> Result<Front, OpenError> {
     Ok(Front { file, header, bodies, rest })
 }
 
-fn index(front: &Front, path: &Path) -> Result<Index, OpenError> {
+/// And its hash.
+fn index(front: &Front, path: &Path) -> Result<(Index, u64), OpenError> {
     let Front { file, header, bodies, .. } = front;
     let damaged = |what: &str| OpenError::Damaged { path: path.to_path_buf(), what: what.to_owned() };
     let io = |source| unreadable("read the index of", path, source);
@@ -222,7 +293,9 @@ fn index(front: &Front, path: &Path) -> Result<Index, OpenError> {
     bytes.try_reserve_exact(len as usize).map_err(|_| damaged("has too long an index"))?;
     bytes.resize(len as usize, 0);
     file.read_exact_at(&mut bytes, header.index_at + SKIPPED as u64).map_err(io)?;
-    columns::decode(&bytes, *bodies..header.index_at, header.size).map_err(|bad| bad.of(path))
+    let index = columns::decode(&bytes, header.is_newest(), *bodies..header.index_at, header.size);
+    let index = index.map_err(|bad| bad.of(path))?;
+    Ok((index, columns::stamp(&bytes)))
 }
 
 impl BadSeal {

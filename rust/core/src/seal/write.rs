@@ -5,11 +5,13 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
 
 use super::columns::{self, content_hash};
+use super::difference::Differences;
 use super::digest::Digest;
 use super::frame::Packer;
-use super::header::{DIGEST_MAGIC, EMPTY_TABLE, FRONT, Header, INDEX_MAGIC, SKIPPED, seek_table, skipped};
-use super::index::{CHAIN, Entry, Frame, Group, Index, is_image};
-use super::runs;
+use super::header::{
+    DIGEST_MAGIC, EMPTY_TABLE, FRONT, Header, INDEX_MAGIC, SKIPPED, VERSION, seek_table, skipped,
+};
+use super::index::{CHAIN, Entry, Frame, Group, Index, StoredAs, is_image};
 use crate::store::Head;
 
 /// A frame ends with the key in which it reached this.
@@ -45,6 +47,14 @@ pub(crate) struct Origin {
     pub(crate) size: u32,
 }
 
+/// What a sealed file may lean on.
+pub(crate) struct Behind<'a> {
+    /// The newest segment that is asked, above the one that is written.
+    pub(crate) reach: u32,
+    /// Gets the oldest image of a record's key behind its segment into a buffer, if there is one.
+    pub(crate) oldest: &'a mut dyn FnMut(&Found, &mut Vec<u8>) -> io::Result<bool>,
+}
+
 /// Writes a sealed file, from the beginning of an empty one, of records in log order. Its header comes last. Answers its length.
 ///
 /// `body` gets a record's body into a buffer. Between two frames `go_on` is asked; when it says no, the
@@ -54,6 +64,7 @@ pub(crate) fn write(
     origin: Origin,
     mut records: Vec<Found>,
     body: &mut dyn FnMut(&Found, &mut Vec<u8>) -> io::Result<()>,
+    mut behind: Option<Behind<'_>>,
     go_on: &mut dyn FnMut() -> bool,
 ) -> io::Result<u64> {
     let mut packer = Packer::new()?;
@@ -67,13 +78,14 @@ pub(crate) fn write(
         at: (FRONT + SKIPPED + digest.len()) as u64,
         first: 0,
         chain: 0,
-        index: Index::default(),
+        index: Index { newest_first: true, ..Index::default() },
+        differences: Differences::default(),
     };
     writer.index.entries.reserve_exact(records.len());
     writer.out.write_all(&[0; FRONT])?;
     writer.out.write_all(&skipped(DIGEST_MAGIC, count(digest.len())?))?;
     writer.out.write_all(&digest)?;
-    let (mut last, mut next) = (Vec::new(), Vec::new());
+    let (mut last, mut next, mut oldest) = (Vec::new(), Vec::new(), Vec::new());
     let mut group = None;
     for found in &records {
         let new_group = group != Some(found.group());
@@ -85,9 +97,20 @@ pub(crate) fn write(
             }
         }
         body(found, &mut next)?;
-        // Of the same key, in the same frame, and as long.
-        let base = !new_group && found.group().1 && !writer.plain.is_empty() && last.len() == next.len();
-        writer.add(found, new_group, base.then_some(last.as_slice()), &next)?;
+        let mut base = None;
+        if found.group().1 {
+            // Of the same key, in the same frame, and as long.
+            if !new_group && !writer.is_frame_empty() {
+                base = (last.len() == next.len()).then_some((StoredAs::Next, last.as_slice()));
+            } else if let Some(behind) = &mut behind
+                && (behind.oldest)(found, &mut oldest)?
+                && oldest.len() == next.len()
+            {
+                writer.index.reach = behind.reach;
+                base = Some((StoredAs::Leaning, oldest.as_slice()));
+            }
+        }
+        writer.add(found, new_group, base, &next)?;
         group = Some(found.group());
         std::mem::swap(&mut last, &mut next);
     }
@@ -96,7 +119,11 @@ pub(crate) fn write(
 
 /// Puts records in the order in which a sealed file has them.
 pub(crate) fn sort(records: &mut [Found]) {
-    records.sort_unstable_by_key(|found| (found.group(), found.head.lsn, found.offset));
+    records.sort_unstable_by(|a, b| {
+        let (when, other) = ((a.head.lsn, a.offset), (b.head.lsn, b.offset));
+        let within = if a.group().1 { other.cmp(&when) } else { when.cmp(&other) };
+        a.group().cmp(&b.group()).then(within)
+    });
 }
 
 struct Writer<'a> {
@@ -112,27 +139,40 @@ struct Writer<'a> {
     /// How many records make the newest body.
     chain: u32,
     index: Index,
+    differences: Differences,
 }
 
 impl Writer<'_> {
-    fn add(&mut self, found: &Found, new_group: bool, base: Option<&[u8]>, body: &[u8]) -> io::Result<()> {
+    fn is_frame_empty(&self) -> bool {
+        self.index.entries.len() == self.first as usize
+    }
+
+    fn add(
+        &mut self,
+        found: &Found,
+        new_group: bool,
+        base: Option<(StoredAs, &[u8])>,
+        body: &[u8],
+    ) -> io::Result<()> {
         let (object, image, key) = found.group();
         if new_group {
             let first = count(self.index.entries.len())?;
             self.index.groups.push(Group { object, image, key, first });
         }
         let start = self.plain.len();
-        let base = base.filter(|_| self.chain < CHAIN);
-        let mut runs = base.is_some();
-        if let Some(base) = base {
-            runs::encode(base, body, &mut self.plain);
-            if self.plain.len() - start > body.len() {
+        let mut stored_as = StoredAs::Whole;
+        if let Some((by, base)) = base.filter(|(by, _)| *by == StoredAs::Leaning || self.chain < CHAIN) {
+            self.differences.encode(base, body, &mut self.plain);
+            // A difference is packed less well than an image; what leans takes longer to read.
+            let most = if by == StoredAs::Leaning { body.len() / 2 } else { body.len() };
+            if self.plain.len() - start <= most {
+                stored_as = by;
+            } else {
                 self.plain.truncate(start);
-                runs = false;
             }
         }
-        self.chain = if runs { self.chain + 1 } else { 1 };
-        if !runs {
+        self.chain = if stored_as == StoredAs::Next { self.chain + 1 } else { 1 };
+        if stored_as == StoredAs::Whole {
             self.plain.extend_from_slice(body);
         }
         self.index.entries.push(Entry {
@@ -144,14 +184,14 @@ impl Writer<'_> {
             stored: count(self.plain.len() - start)?,
             kind: found.head.kind,
             flags: found.head.flags,
-            runs,
+            stored_as,
         });
         Ok(())
     }
 
     fn end_frame(&mut self) -> io::Result<()> {
         let records = count(self.index.entries.len())?;
-        if records == self.first {
+        if self.is_frame_empty() {
             return Ok(());
         }
         self.packer.pack(&self.plain, &mut self.packed)?;
@@ -179,7 +219,7 @@ impl Writer<'_> {
         self.out.write_all(&table)?;
         self.out.flush()?;
         let header = Header {
-            has_digest: true,
+            version: VERSION,
             store: origin.store,
             id: u64::from(origin.id),
             size: u64::from(origin.size),

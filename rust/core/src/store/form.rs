@@ -77,6 +77,10 @@ impl Inner {
                 let _ = segment.let_go();
             }
         }
+        if upto > from {
+            // What leans on those that are sealed now may have got another file.
+            self.recent.forget(from.saturating_sub(seal::FARTHEST)..upto);
+        }
         self.let_go.fetch_max(upto, Ordering::Relaxed);
     }
 }

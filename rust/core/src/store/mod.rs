@@ -7,6 +7,7 @@ mod batch;
 mod control;
 mod form;
 mod handle;
+mod lean;
 mod locks;
 mod objects;
 mod open;

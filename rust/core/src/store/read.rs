@@ -43,7 +43,12 @@ impl Store {
             let segment = match form {
                 Form::Raw(segment) => segment,
                 Form::Sealed(sealed) => {
-                    return sealed.read(place.offset, &inner.recent.frames, out)?.ok_or_else(none);
+                    return match sealed.read(place.offset, inner, out) {
+                        Err(_) if inner.is_evicted(place.segment) => {
+                            Err(ReadError::BeforeWindow { what: at.to_string() })
+                        }
+                        read => read?.ok_or_else(none),
+                    };
                 }
             };
             let read = Self::read_raw(segment, at, place, out);

@@ -1,6 +1,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{OpenError, ReadError, SealError};
@@ -9,7 +10,7 @@ use crate::format::record::{self, REST};
 use crate::format::{HEADER, Kind, Place};
 use crate::map::{self, Held};
 use crate::ring::{self, Region, Step};
-use crate::seal::{self, Digest, Found, Origin, Recent, Sealed};
+use crate::seal::{self, Digest, Found, Frames, Origin, Others, Sealed};
 use crate::segment::{self, Segment, TEMPORARY, file_name, sealed_name};
 use crate::store::form::Form;
 use crate::store::handle::Inner;
@@ -36,7 +37,8 @@ impl Store {
     /// room. Every place and every cursor stays good. Answers `None` when there is nothing to do now, when another
     /// process is doing it, or when the disk has less room than twice the segment.
     ///
-    /// Takes about a second for 256 MiB, in which others append and read as ever.
+    /// The sealed segments before it may get smaller by that, too. Takes some seconds for 256 MiB, in which others append
+    /// and read as ever.
     ///
     /// # Errors
     /// See [`SealError`]. Everything is as it was then.
@@ -74,7 +76,7 @@ impl Store {
         Ok(Some(places.collect()))
     }
 
-    fn sealed(&self, segment: SegmentId) -> Result<Option<std::sync::Arc<Sealed>>, ReadError> {
+    fn sealed(&self, segment: SegmentId) -> Result<Option<Arc<Sealed>>, ReadError> {
         if self.inner.forked() {
             return Err(ReadError::Forked);
         }
@@ -135,6 +137,8 @@ impl Inner {
             return Ok(None);
         }
         self.let_go_of_sealed();
+        // What it is for is room: the files that it could not replace are as good as ever.
+        let _ = self.lean_on(id, go_on);
         let before = u64::from(segment.size());
         Ok(Some(SealedSegment { segment: SegmentId::new(u64::from(id)), records: count, before, after }))
     }
@@ -145,7 +149,7 @@ impl Inner {
     }
 
     /// The folder may be somewhere else by now, and another store's segments in its place.
-    fn check_in_place(&self) -> Result<(), SealError> {
+    pub(super) fn check_in_place(&self) -> Result<(), SealError> {
         if self.locks.is_at(&self.lock_path()) { Ok(()) } else { Err(self.gone()) }
     }
 
@@ -198,7 +202,7 @@ impl Inner {
     }
 
     /// The records of a closed segment; `None` when one is in flight.
-    fn settled(&self, segment: &Segment) -> Result<Option<Vec<Found>>, SealError> {
+    pub(super) fn settled(&self, segment: &Segment) -> Result<Option<Vec<Found>>, SealError> {
         let mut records = Vec::new();
         let mut at = Segment::FIRST;
         loop {
@@ -244,7 +248,7 @@ impl Inner {
                 io::Error::from(io::ErrorKind::InvalidData)
             })
         };
-        let written = seal::write(&file, origin, records.clone(), &mut body, go_on);
+        let written = seal::write(&file, origin, records.clone(), &mut body, None, go_on);
         if let Some(error) = bad {
             return Err(error);
         }
@@ -284,7 +288,7 @@ fn compare(
     if sealed.index().len() != records.len() {
         return Err(differs(0));
     }
-    let recent = Recent::default();
+    let others = Nothing(Frames::default());
     let (mut raw, mut read) = (Vec::new(), Vec::new());
     // As they stand in the file, so that each frame is unpacked once.
     seal::sort(&mut records);
@@ -294,7 +298,7 @@ fn compare(
             return Err(SealError::Io { action: "compare a sealed segment", source });
         }
         read_body(segment, found, &mut raw)?;
-        let head = sealed.read(found.offset, &recent.frames, &mut read);
+        let head = sealed.read(found.offset, &others, &mut read);
         let head = head.map_err(|error| SealError::Damaged { what: error.to_string() })?;
         if head != Some(found.head) || raw != read {
             return Err(differs(found.offset));
@@ -303,8 +307,21 @@ fn compare(
     Ok(())
 }
 
+/// For a file that leans on no other.
+struct Nothing(Frames);
+
+impl Others for Nothing {
+    fn frames(&self) -> &Frames {
+        &self.0
+    }
+
+    fn oldest(&self, id: u32, _: (u32, u64), _: &mut Vec<u8>) -> Result<bool, ReadError> {
+        Err(ReadError::Damaged { what: format!("segment {id} is not behind it") })
+    }
+}
+
 /// A record's body, checked against its hash.
-fn read_body(segment: &Segment, found: &Found, out: &mut Vec<u8>) -> Result<(), SealError> {
+pub(super) fn read_body(segment: &Segment, found: &Found, out: &mut Vec<u8>) -> Result<(), SealError> {
     let place = Place { segment: segment.id(), offset: found.offset };
     let mut rest = [0; REST];
     out.resize(found.len as usize, 0);

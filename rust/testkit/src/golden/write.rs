@@ -19,7 +19,17 @@ use super::{DATABASE, STATES, STORE, STORY, tell};
 /// # Panics
 /// When one cannot be written.
 pub fn write(root: &Path) {
-    for name in ["wal", "rollback", "kinds", "sealed", "evicted", "digests-wal", "digests-rollback"] {
+    for name in [
+        "wal",
+        "rollback",
+        "kinds",
+        "sealed",
+        "evicted",
+        "digests-wal",
+        "digests-rollback",
+        "leaning-wal",
+        "leaning-rollback",
+    ] {
         let folder = root.join(name);
         if folder.exists() {
             continue;
@@ -27,11 +37,11 @@ pub fn write(root: &Path) {
         fs::create_dir_all(folder.join(STATES)).expect("a folder");
         match name {
             "kinds" => kinds(&folder),
-            "rollback" | "digests-rollback" => sqlite(&folder, Journal::Delete),
+            "rollback" | "digests-rollback" | "leaning-rollback" => sqlite(&folder, Journal::Delete),
             "evicted" => evicted(&folder),
             _ => sqlite(&folder, Journal::Wal),
         }
-        if ["sealed", "digests-wal", "digests-rollback"].contains(&name) {
+        if name == "sealed" || name.starts_with("digests-") || name.starts_with("leaning-") {
             let store = Store::open(&folder.join(STORE), &StoreOptions::default()).expect("a store");
             while store.seal_some().expect("sealed").is_some() {}
         }

@@ -10,7 +10,7 @@ use crate::seal::columns;
 use crate::seal::digest::Digest;
 use crate::seal::frame::Packer;
 use crate::seal::header::BadSeal;
-use crate::seal::index::{CHAIN, Entry, Frame, Group, Index};
+use crate::seal::index::{CHAIN, Entry, Frame, Group, Index, StoredAs};
 
 /// As a file that nobody has written: whatever was flipped, cut, moved or put in.
 fn damaged(whole: &[u8], kind: u8, at: usize, with: u64) -> Vec<u8> {
@@ -81,7 +81,7 @@ proptest! {
         hasher.update(&packed);
         bytes.extend(hasher.digest().to_le_bytes());
         bytes.extend(packed);
-        if let Ok(index) = columns::decode(&bytes, 80..index_at, 4096) {
+        if let Ok(index) = columns::decode(&bytes, true, 80..index_at, 4096) {
             prop_assert_eq!(index.after(0).count(), index.len());
             for (key, count) in index.keys(ObjectId::new(0)) {
                 prop_assert_eq!(index.versions(ObjectId::new(0), key).count(), count as usize);
@@ -147,7 +147,7 @@ fn every_flipped_byte_of_a_small_file_is_noticed_but_in_the_seek_table() {
 /// An index of so many images of one key, each but the first made of runs of so many bytes against the one before it.
 fn chained(count: u32, stored: u32) -> Result<Index, BadSeal> {
     let entry = |number: u32| Entry {
-        lsn: u64::from(number),
+        lsn: u64::from(count - number),
         group: 0,
         offset: 64 + number * 48,
         len: 8,
@@ -155,15 +155,15 @@ fn chained(count: u32, stored: u32) -> Result<Index, BadSeal> {
         stored: if number == 0 { 8 } else { stored },
         kind: Kind::After,
         flags: 0,
-        runs: number > 0,
+        stored_as: if number == 0 { StoredAs::Whole } else { StoredAs::Next },
     };
     let plain = 8 + (count - 1) * stored;
     let frame = Frame { at: 80, packed: 20, plain, hash: 0, first: 0 };
     let group = Group { object: 0, image: true, key: 1, first: 0 };
     let entries = (0..count).map(entry).collect();
-    let index = Index { frames: vec![frame], groups: vec![group], entries, in_log: Vec::new() };
+    let index = Index { frames: vec![frame], groups: vec![group], entries, ..Index::default() };
     let bytes = columns::encode(&index, &mut Packer::new().unwrap()).unwrap();
-    columns::decode(&bytes, 80..100, 1 << 20)
+    columns::decode(&bytes, true, 80..100, 1 << 20)
 }
 
 #[test]
@@ -185,6 +185,6 @@ fn a_file_cut_shorter_while_it_is_open_is_damaged() {
     seal(dir.path(), &records);
     let sealed = Sealed::open(dir.path(), ID, &STORE).unwrap();
     fs::OpenOptions::new().write(true).open(dir.path().join(sealed_name(ID))).unwrap().set_len(200).unwrap();
-    let read = sealed.read(records.last().unwrap().0.offset, &Frames::default(), &mut Vec::new());
+    let read = sealed.read(records.last().unwrap().0.offset, &Alone::default(), &mut Vec::new());
     assert_eq!(read.unwrap_err().code(), Code::StoreDamaged);
 }

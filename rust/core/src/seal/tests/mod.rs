@@ -1,6 +1,7 @@
 //! Files made and read in memory of a test; what the store does with them is in `tests/sealing.rs`.
 
 mod damage;
+mod lean;
 mod outside;
 mod round_trip;
 
@@ -8,7 +9,7 @@ use std::fs::File;
 use std::path::Path;
 
 use super::recent::Frames;
-use super::{Found, Origin, Sealed, digest, write};
+use super::{Found, Origin, Others, Sealed, digest, write};
 use crate::error::{OpenError, ReadError};
 use crate::format::Kind;
 use crate::segment::sealed_name;
@@ -65,8 +66,13 @@ pub(super) fn sample(rounds: u64) -> Vec<Whole> {
 
 /// Writes them to a folder; answers the file's length.
 pub(super) fn seal(dir: &Path, records: &[Whole]) -> u64 {
-    let file = File::create_new(dir.join(sealed_name(ID))).unwrap();
-    let origin = Origin { store: STORE, id: ID, size: 1 << 28 };
+    seal_as(dir, ID, records, None)
+}
+
+/// Likewise, as any segment; what it leans on is in the same folder.
+pub(super) fn seal_as(dir: &Path, id: u32, records: &[Whole], reach: Option<u32>) -> u64 {
+    let file = File::create_new(dir.join(sealed_name(id))).unwrap();
+    let origin = Origin { store: STORE, id, size: 1 << 28 };
     let bodies: std::collections::HashMap<u32, &Vec<u8>> =
         records.iter().map(|(found, body)| (found.offset, body)).collect();
     let found = records.iter().map(|(found, _)| *found).collect();
@@ -74,7 +80,27 @@ pub(super) fn seal(dir: &Path, records: &[Whole]) -> u64 {
         out.clone_from(bodies[&found.offset]);
         Ok(())
     };
-    write(&file, origin, found, &mut body, &mut || true).unwrap()
+    let folder = lean::Folder::of(dir);
+    let mut oldest = |found: &Found, out: &mut Vec<u8>| {
+        let key = (found.head.object.get(), found.head.key.get());
+        Ok((id + 1..=reach.unwrap_or(0)).any(|id| folder.oldest(id, key, out).unwrap()))
+    };
+    let behind = reach.map(|reach| super::Behind { reach, oldest: &mut oldest });
+    write(&file, origin, found, &mut body, behind, &mut || true).unwrap()
+}
+
+/// A file that leans on no other.
+#[derive(Default)]
+pub(super) struct Alone(Frames);
+
+impl Others for Alone {
+    fn frames(&self) -> &Frames {
+        &self.0
+    }
+
+    fn oldest(&self, id: u32, _: (u32, u64), _: &mut Vec<u8>) -> Result<bool, ReadError> {
+        panic!("it leans on {id}")
+    }
 }
 
 /// Why a file could not be read.
@@ -88,13 +114,17 @@ pub(super) enum Refused {
 
 /// Everything in a sealed file, in log order.
 pub(super) fn unseal(dir: &Path) -> Result<Vec<(Head, u32, Vec<u8>)>, Refused> {
+    unseal_with(dir, &Alone::default())
+}
+
+/// Likewise, with what it leans on.
+pub(super) fn unseal_with(dir: &Path, others: &dyn Others) -> Result<Vec<(Head, u32, Vec<u8>)>, Refused> {
     digest(dir, ID, &STORE).map_err(Refused::Open)?.expect("it has a digest");
     let sealed = Sealed::open(dir, ID, &STORE).map_err(Refused::Open)?;
-    let frames = Frames::default();
     let mut all = Vec::new();
     for (head, offset, len, _) in sealed.index().after(0) {
         let mut body = Vec::new();
-        match sealed.read(offset, &frames, &mut body).map_err(Refused::Read)? {
+        match sealed.read(offset, others, &mut body).map_err(Refused::Read)? {
             Some(read) if read == head && body.len() == len as usize => all.push((head, offset, body)),
             _ => return Err(Refused::Gone(offset)),
         }

@@ -27,8 +27,9 @@ fn the_systems_zstd_unpacks_it() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    for records in [sample(200), sample(0)] {
-        seal(dir.path(), &records);
+    seal_as(dir.path(), ID + 1, &sample(90), None);
+    for (records, reach) in [(sample(200), None), (sample(0), None), (sample(200), Some(ID + 1))] {
+        seal_as(dir.path(), ID, &records, reach);
         let path = dir.path().join(sealed_name(ID));
         let unpacked = Command::new("zstd").arg("-dc").arg(&path).output().unwrap();
         let said = String::from_utf8_lossy(&unpacked.stderr);

@@ -47,7 +47,7 @@ fn a_place_in_between_is_no_record_and_the_next_one_follows_it() {
     let (tenth, eleventh) = (records[9].0.offset, records[10].0.offset);
     let mut body = Vec::new();
     for at in [0, tenth + 8, tenth - 1, u32::MAX] {
-        assert_eq!(sealed.read(at, &Frames::default(), &mut body).unwrap(), None);
+        assert_eq!(sealed.read(at, &Alone::default(), &mut body).unwrap(), None);
     }
     let after: Vec<u32> = sealed.index().after(tenth + 1).map(|(_, offset, ..)| offset).collect();
     assert_eq!((after[0], after.len()), (eleventh, records.len() - 10));
