@@ -2,6 +2,8 @@
 
 use std::ops::{Range, RangeInclusive};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::format::{HEADER, Kind};
 use crate::store::Head;
 use crate::types::{Key, Lsn, ObjectId};
@@ -97,6 +99,11 @@ pub(crate) const FARTHEST: u32 = 8;
 /// The newest segment that this one may lean on.
 pub(crate) fn farthest(id: u32) -> u32 {
     id.checked_next_multiple_of(FARTHEST).unwrap_or(id)
+}
+
+/// What stands before the difference of a body that leans: whether it was made of the right one is not for its frame to tell.
+pub(super) fn leaning_check(body: &[u8]) -> [u8; 4] {
+    (xxh3_64(body) as u32).to_le_bytes()
 }
 
 /// Whether records of this kind are images, for which keys are looked up; everything else tells of moments.

@@ -12,7 +12,7 @@ use super::frame::unpack;
 use super::header::{
     BadSeal, DIGEST_MAGIC, EMPTY_TABLE, FRONT, Header, INDEX_MAGIC, SKIPPED, VERSION, skipped,
 };
-use super::index::{Entry, Index, StoredAs, farthest};
+use super::index::{Entry, Index, StoredAs, farthest, leaning_check};
 use super::recent::Frames;
 use super::runs;
 use crate::error::{OpenError, ReadError};
@@ -158,7 +158,15 @@ impl Sealed {
                     continue;
                 }
                 StoredAs::Next => {}
-                StoredAs::Leaning => self.leaned_on(entry, others, out)?,
+                StoredAs::Leaning => {
+                    let (check, difference) = stored.split_first_chunk().ok_or_else(lost)?;
+                    self.leaned_on(entry, others, out)?;
+                    let made = difference::apply(difference, out);
+                    if made.is_none() || leaning_check(out) != *check {
+                        return Err(damaged("leans on an image of another history"));
+                    }
+                    continue;
+                }
             }
             let made = match self.index.newest_first {
                 true => difference::apply(stored, out),

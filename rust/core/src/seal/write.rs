@@ -11,7 +11,7 @@ use super::frame::Packer;
 use super::header::{
     DIGEST_MAGIC, EMPTY_TABLE, FRONT, Header, INDEX_MAGIC, SKIPPED, VERSION, seek_table, skipped,
 };
-use super::index::{CHAIN, Entry, Frame, Group, Index, StoredAs, is_image};
+use super::index::{CHAIN, Entry, Frame, Group, Index, StoredAs, is_image, leaning_check};
 use crate::store::Head;
 
 /// A frame ends with the key in which it reached this.
@@ -162,6 +162,9 @@ impl Writer<'_> {
         let start = self.plain.len();
         let mut stored_as = StoredAs::Whole;
         if let Some((by, base)) = base.filter(|(by, _)| *by == StoredAs::Leaning || self.chain < CHAIN) {
+            if by == StoredAs::Leaning {
+                self.plain.extend(leaning_check(body));
+            }
             self.differences.encode(base, body, &mut self.plain);
             // A difference is packed less well than an image; what leans takes longer to read.
             let most = if by == StoredAs::Leaning { body.len() / 2 } else { body.len() };

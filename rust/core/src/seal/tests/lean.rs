@@ -68,9 +68,14 @@ fn hazard_what_a_file_leans_on_is_another_one_or_gone() {
     fs::rename(&under, dir.path().join("gone")).unwrap();
     assert_eq!(damaged(), Code::StoreDamaged);
     // Without the keys; with bodies of another length.
-    for others in [log([(head(Kind::After, 0, 99, 5), vec![1; 1024])]), {
-        log((1..=40).map(|key| (head(Kind::After, 0, key, 5), vec![1; 1000])))
-    }] {
+    for others in [
+        log([(head(Kind::After, 0, 99, 5), vec![1; 1024])]),
+        { log((1..=40).map(|key| (head(Kind::After, 0, key, 5), vec![1; 1000]))) },
+        {
+            // As of another history of the same store.
+            log((1..=40).map(|key| (head(Kind::After, 0, key, 5), vec![1; 1024])))
+        },
+    ] {
         seal_as(dir.path(), ID + 1, &others, None);
         assert_eq!(damaged(), Code::StoreDamaged);
         fs::remove_file(&under).unwrap();
