@@ -12,10 +12,11 @@ pub trait Log: Sync {
 }
 
 /// The names, and whether several processes can append to one.
-pub const LOGS: [(&str, bool); 6] = [
+pub const LOGS: [(&str, bool); 7] = [
     ("dbrewind", true),
     ("copy", true),
     ("copy, pages present", true),
+    ("copy, pages present, in one order", true),
     ("LMDB", true),
     ("wal-db", false),
     ("raft-engine", false),
@@ -30,6 +31,9 @@ pub fn open(name: &str, folder: &Path, room: u64, writers: u32) -> Option<Box<dy
         }
         "copy" => Some(Box::new(Copy::open(folder, room, writers, false))),
         "copy, pages present" => Some(Box::new(Copy::open(folder, room, writers, true))),
+        "copy, pages present, in one order" => {
+            Some(Box::new(InOrder(Copy::open(folder, room + (1 << 20), 1, true))))
+        }
         #[cfg(feature = "heed")]
         "LMDB" => Some(Box::new(rivals::Lmdb::open(folder, room))),
         #[cfg(feature = "wal-db")]
@@ -75,6 +79,14 @@ impl Copy {
         }
         Self { map, share: (len / u64::from(writers)) as usize & !4095 }
     }
+
+    /// SAFETY: there is room for header and body, and nobody else accesses it.
+    unsafe fn put(to: *mut u8, body: &[u8]) {
+        unsafe {
+            to.write_bytes(1, HEADER);
+            to.add(HEADER).copy_from_nonoverlapping(body.as_ptr(), body.len());
+        }
+    }
 }
 
 impl Log for Copy {
@@ -82,11 +94,25 @@ impl Log for Copy {
         let at = writer as usize * self.share
             + number as usize * (HEADER + body.len()) % (self.share - HEADER - body.len());
         // SAFETY: inside of the mapping, in this writer's part, which nobody else touches.
-        unsafe {
-            let to = self.map.as_mut_ptr().add(at);
-            to.write_bytes(1, HEADER);
-            to.add(HEADER).copy_from_nonoverlapping(body.as_ptr(), body.len());
-        }
+        unsafe { Self::put(self.map.as_mut_ptr().add(at), body) };
+    }
+}
+
+/// The floor of every log that keeps the order of its appends: the copies stand one behind the other, whoever made them, and one
+/// addition to a shared word gives each its place. Who is killed within one leaves a hole of unknown length.
+struct InOrder(Copy);
+
+impl Log for InOrder {
+    fn append(&self, _writer: u32, _number: u64, body: &[u8]) {
+        const LINE: usize = 4096;
+        let start = self.0.map.as_mut_ptr();
+        // SAFETY: the mapping begins at a page and has one; nobody accesses its first eight bytes but so.
+        let end = unsafe { std::sync::atomic::AtomicU64::from_ptr(start.cast()) };
+        let len = (HEADER + body.len()).next_multiple_of(8);
+        let at = end.fetch_add(len as u64, std::sync::atomic::Ordering::Relaxed) as usize;
+        assert!(LINE + at + len <= self.0.share, "room");
+        // SAFETY: inside of the mapping, at a place that nobody else was given.
+        unsafe { Copy::put(start.add(LINE + at), body) };
     }
 }
 

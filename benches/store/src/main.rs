@@ -77,7 +77,7 @@ fn table(times: &BTreeMap<Cell, Vec<f64>>) -> String {
         let _infallible = writeln!(
             page,
             "\n## {label}: nanoseconds from one append to the next, all writers together (median of {}; best)\n\n\
-             | log | 1 thread | 2 threads | 4 threads | 1 process | 2 processes | 4 processes |\n|---|---|---|---|---|---|---|",
+             | log | 1 thread | 2 threads | 4 threads | 1 process | 2 processes | 4 processes | 2 processes do |\n|---|---|---|---|---|---|---|---|",
             times.values().map(Vec::len).max().unwrap_or(0)
         );
         for (name, _) in LOGS {
@@ -94,6 +94,14 @@ fn table(times: &BTreeMap<Cell, Vec<f64>>) -> String {
                 );
                 let _infallible = write!(row, " {text} |");
             }
+            let best = |writers| {
+                let nanos = times.get(&(size, "processes", writers, name))?;
+                Some(nanos.iter().copied().fold(f64::MAX, f64::min))
+            };
+            let scaling = best(1)
+                .zip(best(2))
+                .map_or_else(|| "-".to_owned(), |(one, two)| format!("{:.2}x", one / two));
+            let _infallible = write!(row, " {scaling} |");
             page += &row;
             page.push('\n');
         }
@@ -113,7 +121,9 @@ fn facts() -> String {
     format!(
         "# Appending to a log: dbrewind's store and others\n\n{}, {} processors, kernel {}, load {}\n\n\
          An append here survives the death of its process, and need not survive a power cut: nobody syncs. LMDB makes one \
-         transaction of each append. *copy* writes the same bytes into a mapping of the same kind, each writer in a part of its own.\n",
+         transaction of each append. *copy* writes the same bytes into a mapping of the same kind, each writer in a part of its own; \
+         *in one order*: one behind the other, as a log has them, with one addition to a shared word for the place, and no way to tell \
+         what a killed writer left. *2 processes do*: how many times the appends of one process, by the best of each.\n",
         first("/proc/cpuinfo", "model name"),
         std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
         kernel.trim(),

@@ -8,6 +8,9 @@ use memmap2::{MmapOptions, MmapRaw};
 
 use crate::sync::AtomicU64;
 
+/// A large page, in bytes. It is made present as a whole, in a fraction of the time that its small pages would take one by one.
+pub(crate) const LARGE_PAGE: u32 = 2 << 20;
+
 /// A file mapped for reading and writing, shared with other processes.
 ///
 /// Never lent out as a slice, since somebody else may write to it: words are atomics, everything else
@@ -90,6 +93,19 @@ impl Mapping {
     /// Has the system bring the pages of a range into its memory: a call that writes to them finds them there.
     pub(crate) fn load(&self, range: Range<u32>) {
         self.advise(range, memmap2::Advice::WillNeed);
+    }
+
+    /// As [`populate`](Self::populate), of a range that is to be [in large pages](Self::in_large_pages).
+    pub(crate) fn populate_large(&self, range: Range<u32>) {
+        // Not brought into memory before: that takes small pages.
+        self.advise(range, memmap2::Advice::PopulateWrite);
+    }
+
+    /// Has the system take large pages for a range when it makes its pages present. Best effort, content stays.
+    pub(crate) fn in_large_pages(&self, range: Range<u32>) {
+        // One at a time, none ahead: it keeps the processor meanwhile.
+        self.advise(range.clone(), memmap2::Advice::Random);
+        self.advise(range, memmap2::Advice::HugePage);
     }
 
     fn advise(&self, range: Range<u32>, advice: memmap2::Advice) {

@@ -14,7 +14,7 @@ pub(crate) mod seen;
 pub(crate) use fork::Generation;
 pub(crate) use held::{Held, IdleLockFiles};
 pub(crate) use lock_file::LockFile;
-pub(crate) use mapping::Mapping;
+pub(crate) use mapping::{LARGE_PAGE, Mapping};
 
 pub(crate) use os_linux::{
     block_signals, boot_id, free_room, leave_to_others, lower_priority, random, reserve_room, sync, uptime,

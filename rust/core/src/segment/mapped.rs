@@ -33,6 +33,20 @@ impl Segment {
         }
     }
 
+    /// Has the system make large pages present, see [`Mapping::populate_large`].
+    pub(crate) fn populate_large(&self, range: Range<u32>) {
+        if !self.is_gone() {
+            self.mapping.populate_large(range);
+        }
+    }
+
+    /// Has the system take large pages for a range, see [`Mapping::in_large_pages`].
+    pub(crate) fn in_large_pages(&self, range: Range<u32>) {
+        if !self.is_gone() {
+            self.mapping.in_large_pages(range);
+        }
+    }
+
     /// Has the system make pages present for reading, see [`Mapping::load`].
     pub(crate) fn load(&self, range: Range<u32>) {
         if !self.is_gone() {

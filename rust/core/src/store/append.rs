@@ -2,7 +2,7 @@ use crate::error::{AppendError, ReadError};
 use crate::format::record;
 use crate::ring::{self, Appended};
 use crate::segment::Segment;
-use crate::store::populate::{Pages, STEP};
+use crate::store::populate::STEP;
 use crate::store::{Head, Location, Store};
 use crate::sync::Ordering;
 
@@ -53,7 +53,7 @@ impl Store {
                         continue;
                     }
                     if segment.wants_pages(at, STEP) {
-                        inner.populate.ask(segment, at, Pages::Mapped);
+                        inner.populate.ask(segment, at, inner.pages_of(id));
                     }
                     return Ok(Location::new(id, at));
                 }

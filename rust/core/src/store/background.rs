@@ -60,9 +60,10 @@ impl<W: Send + 'static> Background<W> {
     }
 
     /// Changes what the thread is to do, at once or when it is started.
-    pub(super) fn wish(&self, change: impl FnOnce(&mut W)) {
-        self.wishes.change(change);
+    pub(super) fn wish<T>(&self, change: impl FnOnce(&mut W) -> T) -> T {
+        let answer = self.wishes.change(change);
         self.wishes.changed.notify_one();
+        answer
     }
 
     /// Changes what the thread is to do, unless it is looking at that now: never waits.

@@ -162,7 +162,7 @@ impl Inner {
             }
             // `rounded` compared it with LONGEST.
             let size = u32::try_from(first).unwrap_or(u32::MAX);
-            (last + 1, segment::create(&self.dir, last + 1, size, &self.id)?)
+            (last + 1, segment::create(&self.dir, last + 1, size, &self.id, false)?)
         } else {
             (last, segment::open(&self.dir, last, &self.id)?)
         };

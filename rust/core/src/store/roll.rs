@@ -110,7 +110,7 @@ impl Inner {
         let least = needed(len).max(self.options.first_segment);
         let size = u64::from(size).min(half.max(least));
         let size = u32::try_from(size - size % PAGE).unwrap_or(u32::MAX);
-        Ok(segment::create(&self.dir, id, size, &self.id)?)
+        Ok(segment::create(&self.dir, id, size, &self.id, self.populate.large())?)
     }
 
     fn size_of_next(&self, full: u32, len: u32) -> Result<u32, AppendError> {
