@@ -94,12 +94,10 @@ fn table(times: &BTreeMap<Cell, Vec<f64>>) -> String {
                 );
                 let _infallible = write!(row, " {text} |");
             }
-            let best = |writers| {
-                let nanos = times.get(&(size, "processes", writers, name))?;
-                Some(nanos.iter().copied().fold(f64::MAX, f64::min))
-            };
-            let scaling = best(1)
-                .zip(best(2))
+            // By medians: the best would be of a round in which one had ended before the other began.
+            let usual = |writers| times.get(&(size, "processes", writers, name)).map(|nanos| median(nanos));
+            let scaling = usual(1)
+                .zip(usual(2))
                 .map_or_else(|| "-".to_owned(), |(one, two)| format!("{:.2}x", one / two));
             let _infallible = write!(row, " {scaling} |");
             page += &row;
@@ -123,7 +121,7 @@ fn facts() -> String {
          An append here survives the death of its process, and need not survive a power cut: nobody syncs. LMDB makes one \
          transaction of each append. *copy* writes the same bytes into a mapping of the same kind, each writer in a part of its own; \
          *in one order*: one behind the other, as a log has them, with one addition to a shared word for the place, and no way to tell \
-         what a killed writer left. *2 processes do*: how many times the appends of one process, by the best of each.\n",
+         what a killed writer left. *2 processes do*: how many times the appends of one process, by the medians.\n",
         first("/proc/cpuinfo", "model name"),
         std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
         kernel.trim(),
