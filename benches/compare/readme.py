@@ -66,22 +66,32 @@ def _failed(record: Message, rival: str) -> str:
     return "; ".join(dict.fromkeys(failed)) or "nothing"
 
 
-def main() -> int:
-    """Replace what stands between the two markers."""
-    found = {path: json.loads(path.read_text()) for path in RECORDS.glob("*.json")}
-    # A run of a part has no resets.
-    # Without the rivals' failures a table would not say what the figures are of.
+def fill(text: str) -> str | None:
+    """A README with the table of the newest run; `None` if there is no record of one.
+
+    A run of a part has no resets, and without the rivals' failures a table would not say what the figures are of.
+    """
+    # Appends are recorded in the same folder, as a list.
+    read = {path: json.loads(path.read_text()) for path in RECORDS.glob("*.json")}
+    found: dict[Path, Message] = {path: record for path, record in read.items() if isinstance(record, dict)}
     records = [path for path, record in found.items() if record["cells"] and record["exactness"]]
     if not records:
-        print(f"no record in {RECORDS}: run `make bench` first", file=sys.stderr)
-        return 1
-    newest = max(records, key=lambda path: (found[path]["facts"]["date"], path.stat().st_mtime))
-    readme = ROOT / "README.md"
-    text = readme.read_text()
+        return None
+    # Of one day the whole run, whose name says no more than the day.
+    newest = max(records, key=lambda path: (found[path]["facts"]["date"], -len(path.stem)))
     begin = text.index("-->", text.index(BEGIN)) + len("-->")
     end = text.index(END)
-    filled = table(found[newest], newest.stem)
-    readme.write_text(f"{text[:begin]}\n\n{filled}\n\n{text[end:]}")
+    return f"{text[:begin]}\n\n{table(found[newest], newest.stem)}\n\n{text[end:]}"
+
+
+def main() -> int:
+    """Replace what stands between the two markers."""
+    readme = ROOT / "README.md"
+    filled = fill(readme.read_text())
+    if filled is None:
+        print(f"no record in {RECORDS}: run `make bench` first", file=sys.stderr)
+        return 1
+    readme.write_text(filled)
     return 0
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from compare import readme
 from compare.broken import broken
 from compare.capture import Cost
 from compare.connection import Setting
@@ -88,3 +89,8 @@ def test_what_a_rival_does_not_restore_is_no_error() -> None:
     run.cells[1].samples = [{**GOOD, "own": "work"}]
     run.exactness["wal"]["session"].update(failed=["user_version"], refused="it said no")
     assert broken(run, nothing) == []
+
+
+def test_the_readme_has_the_table_of_the_newest_record() -> None:
+    text = (readme.ROOT / "README.md").read_text()
+    assert readme.fill(text) == text
