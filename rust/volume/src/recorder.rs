@@ -43,13 +43,12 @@ impl Volume {
         self.check()?;
         self.check_recording()?;
         let mut state = self.state();
-        if self.registers().in_flight() != InFlight::Nothing {
-            if state.writing {
+        match self.registers().in_flight() {
+            InFlight::Change if state.writing => {
                 self.record_commit(&mut state)?;
                 self.begin_era_after_commit();
-            } else {
-                self.settle(&mut state)?;
             }
+            _ => self.settle(&mut state)?,
         }
         state.writing = false;
         Ok(self.store.last_lsn(self.object))
@@ -60,11 +59,8 @@ impl Volume {
         self.check()?;
         self.check_recording()?;
         let mut state = self.state();
-        let registers = self.registers();
-        if !state.writing && registers.in_flight() != InFlight::Nothing {
-            // The engine has not entered.
-            self.settle(&mut state)?;
-        }
+        // For engines that have not entered.
+        self.settle_others(&mut state)?;
         let saved = self.begin(&mut state).and_then(|extent| self.capture(&mut state, keys(extent), extent));
         saved.inspect_err(|error| self.store.set_broken(self.object, error.code()))
     }

@@ -16,15 +16,25 @@ impl Volume {
     pub fn enter(&self) -> Result<(), Error> {
         self.check()?;
         let mut state = self.state();
-        if !state.writing && self.registers().in_flight() != InFlight::Nothing {
-            self.settle(&mut state)?;
-        }
+        self.settle_others(&mut state)?;
         let rewinds = self.registers().rewinds();
         if rewinds != state.rewinds {
             state.rewinds = rewinds;
             self.medium.after_rewind(self.store.last_lsn(self.object));
         }
         Ok(())
+    }
+
+    /// Finishes what is in flight, unless it is a change that this handle has announced. Under the engine's lock.
+    pub(crate) fn settle_others(&self, state: &mut State) -> Result<(), Error> {
+        match self.registers().in_flight() {
+            InFlight::Change if state.writing => Ok(()),
+            // A change that this handle has announced and left was settled by somebody else.
+            _ => {
+                state.writing = false;
+                self.settle(state)
+            }
+        }
     }
 
     /// Finishes what is in flight. Under the engine's lock: who began it and has not ended it is dead, or has forgotten.

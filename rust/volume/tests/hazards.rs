@@ -1,0 +1,90 @@
+//! Handles that leave a change, callbacks that fail at the wrong moment, forks, power cuts and evictions at the wrong time.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use dbrewind_volume::{AttachOptions, Error, Medium, Memory, StoreSettings, Volume, VolumeStore};
+
+/// Bytes in memory, with functions that fail when they are told to.
+struct Failing {
+    memory: Memory,
+    /// After so many more writes they fail.
+    writes: AtomicU32,
+    /// The length cannot be told.
+    lengthless: AtomicBool,
+}
+
+impl Failing {
+    fn new(content: &[u8]) -> Arc<Self> {
+        let (writes, lengthless) = (AtomicU32::new(u32::MAX), AtomicBool::new(false));
+        Arc::new(Self { memory: Memory::new(content), writes, lengthless })
+    }
+}
+
+impl Medium for Failing {
+    fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()> {
+        self.memory.read(offset, to)
+    }
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let left = self.writes.load(Ordering::Relaxed);
+        let Some(left) = left.checked_sub(1) else { return Err(io::Error::other("on purpose")) };
+        self.writes.store(left, Ordering::Relaxed);
+        self.memory.write(offset, bytes)
+    }
+    fn truncate(&self, size: u64) -> io::Result<()> {
+        self.memory.truncate(size)
+    }
+    fn size(&self) -> io::Result<u64> {
+        if self.lengthless.load(Ordering::Relaxed) {
+            return Err(io::Error::other("on purpose"));
+        }
+        self.memory.size()
+    }
+    fn lock(&self, timeout: Duration) -> io::Result<bool> {
+        self.memory.lock(timeout)
+    }
+    fn unlock(&self) {
+        self.memory.unlock();
+    }
+}
+
+fn store(folder: &Path) -> VolumeStore {
+    VolumeStore::open(folder, &StoreSettings::default()).unwrap()
+}
+
+fn attach(store: &VolumeStore, medium: &Arc<Failing>, options: &AttachOptions) -> Volume {
+    Volume::attach(store, "v", 64, Arc::clone(medium), options).unwrap()
+}
+
+#[test]
+fn hazard_who_left_a_change_takes_the_half_rewind_of_another_for_its_own() {
+    for writes in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, medium) = (store(folder.path()), Failing::new(&[5; 640]));
+        let one = attach(&store, &medium, &AttachOptions::anew());
+        let two = attach(&store, &medium, &AttachOptions::default());
+        one.mark("m").unwrap();
+        let mut lock = medium.memory.locked();
+        one.enter().unwrap();
+        one.will_write(0, 640).unwrap();
+        lock.edit(|bytes| bytes.fill(6));
+        // Without commit, as after an error of the engine's own.
+        drop(lock);
+        medium.writes.store(4, Ordering::Relaxed);
+        let error = two.rewind("m").unwrap_err();
+        assert!(matches!(error, Error::HalfDone { .. }), "{error}");
+        medium.writes.store(u32::MAX, Ordering::Relaxed);
+        let lock = medium.memory.locked();
+        if writes {
+            one.will_write(0, 1).unwrap();
+        } else {
+            one.enter().unwrap();
+        }
+        assert!(lock.content() == [5; 640], "half of it is still to be done");
+        one.commit().unwrap();
+    }
+}
