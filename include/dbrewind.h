@@ -827,7 +827,8 @@ int dbrewind_volume_enter(const struct dbrewind_volume *volume,
 /*
  Says that so many bytes are about to be written, also past the end: with the lock held, before the write.
 
- After an error recording has stopped, and all marks are lost; the write may go ahead.
+ After an error recording has stopped, and all marks are lost; the write may go ahead. Unless it is refused for what it is (DBR019,
+ DBR020, DBR022), or enter has failed: then nothing may be written.
  */
 int dbrewind_volume_will_write(const struct dbrewind_volume *volume,
                                uint64_t offset,

@@ -17,7 +17,8 @@ impl Volume {
     ///
     /// # Errors
     /// `DBR010`, `DBR025` and others when it could not be saved. Recording has stopped then, for all who have the volume attached, and
-    /// earlier marks are lost; the write may go ahead.
+    /// earlier marks are lost; the write may go ahead. Not so when a rewind is half done that cannot be finished, as
+    /// [`enter`](Self::enter) says, nor for `DBR019`, `DBR020` and `DBR022`: then nothing may be written.
     pub fn will_write(&self, offset: u64, length: u64) -> Result<(), Error> {
         let Some(more) = length.checked_sub(1) else { return self.check() };
         let Some(last) = offset.checked_add(more) else {
@@ -60,8 +61,13 @@ impl Volume {
         self.check_recording()?;
         let mut state = self.state();
         // For engines that have not entered.
-        self.settle_others(&mut state)?;
-        let saved = self.begin(&mut state).and_then(|extent| self.capture(&mut state, keys(extent), extent));
+        let settled = self.settle_others(&mut state);
+        if settled.is_err() && self.registers().in_flight() == InFlight::Rewind {
+            return settled;
+        }
+        let saved = settled
+            .and_then(|()| self.begin(&mut state))
+            .and_then(|extent| self.capture(&mut state, keys(extent), extent));
         saved.inspect_err(|error| self.store.set_broken(self.object, error.code()))
     }
 

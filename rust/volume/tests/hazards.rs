@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use dbrewind_volume::{AttachOptions, Error, Medium, Memory, StoreSettings, Volume, VolumeStore};
+use dbrewind_volume::{AttachOptions, Code, Error, Medium, Memory, StoreSettings, Volume, VolumeStore};
 
 /// Bytes in memory, with functions that fail when they are told to.
 struct Failing {
@@ -86,5 +86,30 @@ fn hazard_who_left_a_change_takes_the_half_rewind_of_another_for_its_own() {
         }
         assert!(lock.content() == [5; 640], "half of it is still to be done");
         one.commit().unwrap();
+    }
+}
+
+#[test]
+fn hazard_what_another_left_cannot_be_settled_before_a_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, medium) = (store(folder.path()), Failing::new(&[5; 640]));
+    let one = attach(&store, &medium, &AttachOptions::anew());
+    let two = attach(&store, &medium, &AttachOptions::default());
+    one.mark("m").unwrap();
+    let mut lock = medium.memory.locked();
+    one.enter().unwrap();
+    one.will_write(0, 1).unwrap();
+    lock.edit(|bytes| bytes[0] = 6);
+    drop(lock);
+    let mut lock = medium.memory.locked();
+    medium.lengthless.store(true, Ordering::Relaxed);
+    assert_eq!(two.will_write(100, 1).unwrap_err().code(), Code::Io);
+    medium.lengthless.store(false, Ordering::Relaxed);
+    // It may go ahead.
+    lock.edit(|bytes| bytes[100] = 6);
+    drop(lock);
+    match one.rewind("m") {
+        Ok(_) => assert!(medium.memory.locked().content() == [5; 640], "not what it was"),
+        Err(error) => assert_eq!(error.code(), Code::Io),
     }
 }

@@ -176,7 +176,8 @@ pub unsafe extern "C" fn dbrewind_volume_enter(
 
 /// Says that so many bytes are about to be written, also past the end: with the lock held, before the write.
 ///
-/// After an error recording has stopped, and all marks are lost; the write may go ahead.
+/// After an error recording has stopped, and all marks are lost; the write may go ahead. Unless it is refused for what it is (DBR019,
+/// DBR020, DBR022), or enter has failed: then nothing may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dbrewind_volume_will_write(
     volume: *const dbrewind_volume,
