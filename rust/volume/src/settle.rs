@@ -41,6 +41,11 @@ impl Volume {
     pub(crate) fn settle(&self, state: &mut State) -> Result<(), Error> {
         match self.registers().in_flight() {
             InFlight::Nothing => Ok(()),
+            // Nobody can go back beyond it, and there may be no room to say that it is there.
+            InFlight::Change if self.store.broken(self.object).is_some() => {
+                self.registers().set_in_flight(InFlight::Nothing);
+                Ok(())
+            }
             InFlight::Change => self.record_commit(state),
             InFlight::Rewind => self.finish_rewind(state, false),
         }

@@ -113,3 +113,27 @@ fn hazard_what_another_left_cannot_be_settled_before_a_write() {
         Err(error) => assert_eq!(error.code(), Code::Io),
     }
 }
+
+#[test]
+fn hazard_others_are_held_up_when_the_recording_has_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = StoreSettings { limit: Some(2 << 20), ..StoreSettings::default() };
+    let store = VolumeStore::open(folder.path(), &settings).unwrap();
+    let (medium, other) = (Failing::new(&vec![1; 4 << 20]), Failing::new(&vec![1; 4 << 20]));
+    let one = Volume::attach(&store, "v", 4096, Arc::clone(&medium), &AttachOptions::anew()).unwrap();
+    let two = Volume::attach(&store, "v", 4096, Arc::clone(&medium), &AttachOptions::default()).unwrap();
+    let small = Volume::attach(&store, "w", 16, Arc::clone(&other), &AttachOptions::anew()).unwrap();
+    one.mark_pinned("m").unwrap();
+    small.mark_pinned("m").unwrap();
+    let lock = medium.memory.locked();
+    one.enter().unwrap();
+    assert_eq!(one.will_write(0, 4 << 20).unwrap_err().code(), Code::StoreFull);
+    drop(lock);
+    // Until there is no room for a commit, either.
+    let other_lock = other.memory.locked();
+    small.enter().unwrap();
+    assert_eq!(small.will_write(0, 4 << 20).unwrap_err().code(), Code::StoreFull);
+    drop(other_lock);
+    let _lock = medium.memory.locked();
+    two.enter().unwrap();
+}
