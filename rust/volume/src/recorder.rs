@@ -170,7 +170,9 @@ impl Volume {
         let highest = history.highest().max(self.store.last_lsn(self.object));
         let lsn = highest.next().ok_or(Error::Damaged { what: "the LSNs are used up" })?;
         let extent = self.extent(size);
-        // First of all: once the era is there, its beginning must stay what it is.
+        // First the number, so that no change gets one that is not above the boundary; then the boundary: once the era is there, its
+        // beginning must stay what it is.
+        self.store.raise_last_lsn(self.object, lsn);
         self.registers().set_boundary(lsn, extent);
         fault::place("volume era: boundary moved");
         let opened = [(tag::OPENED, Vec::new())];

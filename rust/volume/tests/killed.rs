@@ -252,3 +252,33 @@ fn a_rewind_that_a_power_cut_ended_is_whole() {
         assert_eq!(error.code(), dbrewind_volume::Code::MarkLost, "{place}");
     }
 }
+
+#[cfg(feature = "fault")]
+#[test]
+fn hazard_killed_between_the_boundary_of_an_era_and_the_era() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = folder.path().join("history");
+    let window = |seconds| {
+        let window = Some(Duration::from_secs(seconds));
+        VolumeStore::open(&history, &StoreSettings { window, ..StoreSettings::default() }).unwrap()
+    };
+    // An era is due after a sixteenth of it.
+    drop(window(1));
+    start(folder.path(), 1, Some("1 volume change: announced")).wait_with_output().unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    let mut child = start(folder.path(), 1, Some("1 volume era: boundary moved"));
+    let end = Known::default().listen(&mut child);
+    assert!(!end.done, "no era was due");
+    drop(window(3600));
+    let file = attach(folder.path());
+    let write = |byte: u8| {
+        let mut change = file.begin().unwrap();
+        change.write_at(0, &[byte; 64]).unwrap();
+        change.commit().unwrap();
+    };
+    write(1);
+    file.mark("m").unwrap();
+    write(2);
+    file.rewind("m").unwrap();
+    assert_eq!(std::fs::read(folder.path().join("data")).unwrap()[..64], [1; 64]);
+}
