@@ -30,17 +30,12 @@ pub enum Error {
         /// Its own error.
         source: io::Error,
     },
-    /// The same, in the midst of a rewind that could not be taken back.
+    /// The same and others, in the midst of a rewind that could not be taken back.
     #[error(
-        "the engine cannot {action} ({source}), and the rewind is half done: it will be finished by the next call that enters \
-         the volume; do not read the content before"
+        "{0}; and the rewind is half done: it will be finished by the next call that enters the volume; neither read nor write \
+         the content before"
     )]
-    HalfDone {
-        /// What it was asked for, a verb.
-        action: &'static str,
-        /// Its own error.
-        source: io::Error,
-    },
+    HalfDone(Box<Error>),
     /// The rewind has happened, but something after it failed.
     #[error("the rewind has happened, and then: {0}")]
     Late(Box<Error>),
@@ -140,8 +135,8 @@ impl Error {
             Self::Invalid { .. } | Self::MarkName(_) => Code::InvalidArgument,
             Self::Closed => Code::Closed,
             Self::Forked => Code::Forked,
-            Self::Medium { .. } | Self::HalfDone { .. } => Code::Io,
-            Self::Late(error) => error.code(),
+            Self::Medium { .. } => Code::Io,
+            Self::HalfDone(error) | Self::Late(error) => error.code(),
             Self::Busy { .. } => Code::Busy,
             Self::NotAttached { .. } => Code::NotAttached,
             Self::Stopped { code } => *code,

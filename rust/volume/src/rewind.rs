@@ -98,14 +98,17 @@ impl Volume {
         }
         self.announce()?;
         fault::place("volume rewind: saved");
-        self.append_intent(own, intent)?;
-        if syncs && let Err(error) = self.store.sync() {
-            self.cancel(own, intent)?;
-            return Err(error.into());
-        }
-        fault::place("volume rewind: announced");
+        // Before the intent: one that nobody settles would be taken up after a power cut, which may have taken commits behind it.
         self.registers().set_in_flight(InFlight::Rewind);
         fault::place("volume rewind: in flight");
+        if let Err(error) = self.append_intent(own, intent) {
+            self.registers().set_in_flight(InFlight::Nothing);
+            return Err(error);
+        }
+        if syncs && let Err(error) = self.store.sync() {
+            return Err(self.abandon(own, intent, error.into()));
+        }
+        fault::place("volume rewind: announced");
         if let Err(error) = work.write(self) {
             return Err(self.take_back(own, intent, work, error));
         }
@@ -136,15 +139,20 @@ impl Volume {
             true => self.sync_medium(),
             false => Ok(()),
         });
-        match taken_back.and_then(|()| self.cancel(own, intent)) {
+        match taken_back {
+            Ok(()) => self.abandon(own, intent, error),
+            Err(_) => Error::HalfDone(Box::new(error)),
+        }
+    }
+
+    /// The content is what it was: nobody may take the rewind up. Answers the error for the caller.
+    fn abandon(&self, own: Lsn, intent: &Intent, error: Error) -> Error {
+        match self.cancel(own, intent) {
             Ok(()) => {
                 self.registers().set_in_flight(InFlight::Nothing);
                 error
             }
-            Err(_) => match error {
-                Error::Medium { action, source } => Error::HalfDone { action, source },
-                other => other,
-            },
+            Err(_) => Error::HalfDone(Box::new(error)),
         }
     }
 }

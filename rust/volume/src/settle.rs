@@ -97,7 +97,8 @@ impl Volume {
         let body = RewindBody { time, extent, from, note: &[] };
         self.store.append(self.head(Kind::Rewind, target.get(), own), &[&body.encode()])?;
         fault::place("volume rewind: recorded");
-        if self.waits_for_disk() {
+        // An intent that is on disk is taken up after a power cut, unless this is, too.
+        if intent.synced || self.waits_for_disk() {
             self.store.sync()?;
         }
         let registers = self.registers();

@@ -282,3 +282,20 @@ fn hazard_killed_between_the_boundary_of_an_era_and_the_era() {
     file.rewind("m").unwrap();
     assert_eq!(std::fs::read(folder.path().join("data")).unwrap()[..64], [1; 64]);
 }
+
+/// Whoever comes next finishes it, and nothing of it is left for a power cut that comes much later: that one may have taken the
+/// commits made since.
+#[cfg(feature = "fault")]
+#[test]
+fn hazard_a_rewind_that_was_announced_and_not_begun_is_left_over() {
+    for seed in random::seeds(2) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut known = Known::default();
+        let mut child = start_with(folder.path(), seed, Some("3 volume rewind: announced"), true);
+        let end = known.listen(&mut child);
+        let (_, name) = end.rewinding.unwrap_or_else(|| panic!("never: {}", end.done));
+        let file = attach(folder.path());
+        assert_eq!(hash(folder.path()), known.marks[&name], "seed {seed}");
+        assert!(!file.dirty_since(name.as_str()).unwrap());
+    }
+}
