@@ -53,6 +53,8 @@ pub struct FileVolume {
 struct Content {
     file: File,
     turn: Turn,
+    /// Whose lock of the file it is: children of a fork have the same.
+    process: u32,
 }
 
 /// A change that is being made to a file, or a look at it. Nobody else reads or writes meanwhile.
@@ -79,7 +81,7 @@ impl FileVolume {
     ) -> Result<Self, Error> {
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let file = opened.map_err(Error::medium("open the file"))?;
-        let content = Arc::new(Content { file, turn: Turn::default() });
+        let content = Arc::new(Content { file, turn: Turn::default(), process: std::process::id() });
         let volume = Volume::attach(store, name, block, Arc::clone(&content), options)?;
         Ok(Self { volume, content })
     }
@@ -87,8 +89,10 @@ impl FileVolume {
     /// Locks the file for a change or a look, for at most the timeout it was attached with.
     ///
     /// # Errors
-    /// `DBR004` when somebody has it locked, `DBR025` when it cannot be locked.
+    /// `DBR004` when somebody has it locked, `DBR025` when it cannot be locked, `DBR020` in a child of the process that attached.
     pub fn begin(&self) -> Result<FileChange<'_>, Error> {
+        // In the child of a fork the lock is the parent's: giving it back there would take it from the parent.
+        self.volume.check()?;
         std::mem::forget(self.volume.lock(self.volume.timeout)?);
         let change = FileChange { file: self, ended: false };
         self.volume.enter()?;
@@ -214,8 +218,10 @@ impl Medium for Content {
     }
 
     fn unlock(&self) {
-        // It fails for a file that is not open only.
-        let _ = self.file.unlock();
+        if self.process == std::process::id() {
+            // It fails for a file that is not open only.
+            let _ = self.file.unlock();
+        }
         self.turn.give_back();
     }
 

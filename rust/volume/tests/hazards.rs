@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use dbrewind_volume::{AttachOptions, Code, Error, Medium, Memory, StoreSettings, Volume, VolumeStore};
+use dbrewind_volume::{
+    AttachOptions, Code, Error, FileVolume, Medium, Memory, StoreSettings, Volume, VolumeStore,
+};
 
 /// Bytes in memory, with functions that fail when they are told to.
 struct Failing {
@@ -136,4 +138,26 @@ fn hazard_others_are_held_up_when_the_recording_has_stopped() {
     drop(other_lock);
     let _lock = medium.memory.locked();
     two.enter().unwrap();
+}
+
+#[test]
+#[expect(unsafe_code, reason = "fork")]
+fn hazard_a_forked_child_gives_back_the_lock_of_its_parent() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    let store = store(&folder.path().join("history"));
+    let file = FileVolume::attach(&store, "data", 64, &path, &AttachOptions::default()).unwrap();
+    let change = file.begin().unwrap();
+    // SAFETY: the child makes a few system calls, and ends.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        drop(change);
+        // SAFETY: it ends this process.
+        unsafe { libc::_exit(0) };
+    }
+    // SAFETY: waits for the child; its status is not asked for.
+    assert_eq!(unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) }, child);
+    let other = std::fs::File::open(&path).unwrap();
+    assert!(other.try_lock().is_err(), "somebody else may write in the midst of the change");
+    change.commit().unwrap();
 }
