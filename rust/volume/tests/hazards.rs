@@ -1,6 +1,9 @@
 //! Handles that leave a change, callbacks that fail at the wrong moment, forks, power cuts and evictions at the wrong time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+#[path = "../../core/tests/support/restart.rs"]
+mod restart;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use dbrewind_volume::{
-    AttachOptions, Code, Error, FileVolume, Medium, Memory, StoreSettings, Volume, VolumeStore,
+    AttachOptions, Code, Error, FileVolume, MarkState, Medium, Memory, StoreSettings, Synchronous, Volume,
+    VolumeStore,
 };
 
 /// Bytes in memory, with functions that fail when they are told to.
@@ -160,4 +164,69 @@ fn hazard_a_forked_child_gives_back_the_lock_of_its_parent() {
     let other = std::fs::File::open(&path).unwrap();
     assert!(other.try_lock().is_err(), "somebody else may write in the midst of the change");
     change.commit().unwrap();
+}
+
+/// Outlasts a power cut, as it says, and cannot tell who wrote.
+struct Disk(Memory);
+
+impl Medium for Disk {
+    fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, to)
+    }
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write(offset, bytes)
+    }
+    fn truncate(&self, size: u64) -> io::Result<()> {
+        self.0.truncate(size)
+    }
+    fn size(&self) -> io::Result<u64> {
+        self.0.size()
+    }
+    fn lock(&self, timeout: Duration) -> io::Result<bool> {
+        self.0.lock(timeout)
+    }
+    fn unlock(&self) {
+        self.0.unlock();
+    }
+    fn syncs(&self) -> bool {
+        true
+    }
+}
+
+/// The log of a store, without what came to it later; what is on disk for certain is told by the control file.
+fn segments(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let segments = entries.filter(|path| path.extension().is_some_and(|end| end == "seg"));
+    segments.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+}
+
+#[test]
+fn hazard_a_power_cut_takes_the_note_that_the_content_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory::new(&[5; 640]);
+    let options = AttachOptions { synchronous: Synchronous::Off, ..AttachOptions::default() };
+    let attach = || Volume::attach(&store(folder.path()), "v", 64, Disk(memory.clone()), &options);
+    let volume = attach().unwrap();
+    volume.mark("m").unwrap();
+    volume.detach().unwrap();
+    drop(volume);
+    let before = segments(folder.path());
+    let volume = attach().unwrap();
+    let mut lock = memory.locked();
+    volume.enter().unwrap();
+    volume.will_write(100, 1).unwrap();
+    lock.edit(|bytes| bytes[100] = 6);
+    drop(lock);
+    std::mem::forget(volume);
+    // All that was not synced is gone, but the content is not.
+    for (path, bytes) in before {
+        let new = path.with_extension("new");
+        std::fs::write(&new, bytes).unwrap();
+        std::fs::rename(&new, &path).unwrap();
+    }
+    restart::restart(folder.path());
+    // That a store is damaged which lacks what was synced is right: then it was not what a power cut leaves.
+    if let Ok(volume) = std::panic::catch_unwind(attach).unwrap_or(Err(Error::Closed)) {
+        assert_eq!(volume.marks().unwrap()[0].state, MarkState::Lost);
+    }
 }
