@@ -125,7 +125,7 @@ impl Volume {
     }
 
     /// Says that an intent does not count: nobody may take it up again.
-    fn cancel(&self, own: Lsn, intent: &Intent) -> Result<(), Error> {
+    pub(crate) fn cancel(&self, own: Lsn, intent: &Intent) -> Result<(), Error> {
         self.append_intent(own, &Intent { cancelled: true, ..*intent })?;
         if self.waits_for_disk() {
             self.store.sync()?;

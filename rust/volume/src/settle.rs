@@ -1,6 +1,6 @@
 //! What came of a change whose process died.
 
-use dbrewind_core::{Kind, Lsn, RewindBody, Timeline, fault};
+use dbrewind_core::{Kind, Lsn, PlanError, RewindBody, Timeline, Unreachable, fault};
 
 use crate::error::Error;
 use crate::intent::{Intent, tag};
@@ -71,14 +71,22 @@ impl Volume {
         }
     }
 
-    /// Writes what still differs from the target, and says that the rewind has happened.
+    /// Writes what still differs from the target, and says that the rewind has happened; or, if the target was evicted meanwhile,
+    /// writes back what was overwritten.
     fn finish(&self, state: &mut State, own: Lsn, intent: &Intent) -> Result<(), Error> {
         let size = self.size()?;
-        let plan = {
+        let (plan, gone) = {
             let mut history = self.history();
             let now = history.last();
             history.read_back_for(&self.store, now, intent.target)?;
-            history.plan(now, intent.target)?
+            match history.plan(now, intent.target) {
+                // While nobody came. What the rewind saved is of the present era, which is never evicted.
+                Err(PlanError::Unreachable(Unreachable::Evicted { .. })) => {
+                    history.read_back_for(&self.store, now, now)?;
+                    (history.plan_back()?, true)
+                }
+                plan => (plan?, false),
+            }
         };
         let work = self.compare(&plan, size, None)?;
         self.registers().set_in_flight(InFlight::Rewind);
@@ -87,7 +95,14 @@ impl Volume {
         if self.waits_for_disk() {
             self.sync_medium()?;
         }
-        self.record_rewind(state, own, intent)
+        if !gone {
+            return self.record_rewind(state, own, intent);
+        }
+        self.cancel(own, intent)?;
+        state.rewinds = self.registers().count_rewind();
+        self.registers().set_in_flight(InFlight::Nothing);
+        self.medium.after_rewind(self.store.last_lsn(self.object));
+        Ok(())
     }
 
     /// Says that a rewind has happened: both its ends can be reached from now on, and everybody's caches are old.

@@ -1,6 +1,7 @@
 //! Handles that leave a change, callbacks that fail at the wrong moment, forks, power cuts and evictions at the wrong time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod random;
 #[path = "../../core/tests/support/restart.rs"]
 mod restart;
 
@@ -14,6 +15,7 @@ use dbrewind_volume::{
     AttachOptions, Code, Error, FileVolume, MarkState, Medium, Memory, StoreSettings, Synchronous, Volume,
     VolumeStore,
 };
+use random::Random;
 
 /// Bytes in memory, with functions that fail when they are told to.
 struct Failing {
@@ -142,6 +144,50 @@ fn hazard_others_are_held_up_when_the_recording_has_stopped() {
     drop(other_lock);
     let _lock = medium.memory.locked();
     two.enter().unwrap();
+}
+
+#[test]
+fn hazard_the_target_of_a_half_rewind_is_evicted_before_anybody_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = StoreSettings { limit: Some(2 << 20), ..StoreSettings::default() };
+    let store = VolumeStore::open(folder.path(), &settings).unwrap();
+    let (medium, other) = (Failing::new(&[5; 640]), Failing::new(&vec![1; 100_000]));
+    let volume = attach(&store, &medium, &AttachOptions::anew());
+    let busy = Volume::attach(&store, "w", 4096, Arc::clone(&other), &AttachOptions::anew()).unwrap();
+    let mut random = Random(1);
+    let mut change = |volume: &Volume, medium: &Failing, len: u64| {
+        let bytes: Vec<u8> = (0..len).map(|_| random.next() as u8).collect();
+        let mut lock = medium.memory.locked();
+        volume.enter().unwrap();
+        volume.will_write(0, len).unwrap();
+        lock.edit(|content| *content = bytes);
+        volume.commit().unwrap();
+    };
+    let mut marks = 0;
+    volume.mark("m").unwrap();
+    // Until it is in another era.
+    for _ in 0..6 {
+        marks += 1;
+        busy.mark(&format!("{marks}")).unwrap();
+        change(&busy, &other, 100_000);
+        change(&volume, &medium, 700);
+    }
+    let before = medium.memory.locked().content();
+    medium.writes.store(4, Ordering::Relaxed);
+    let error = volume.rewind("m").unwrap_err();
+    assert!(matches!(error, Error::HalfDone { .. }), "{error}");
+    medium.writes.store(u32::MAX, Ordering::Relaxed);
+    while volume.marks().unwrap()[0].state == MarkState::Kept {
+        marks += 1;
+        busy.mark(&format!("{marks}")).unwrap();
+        change(&busy, &other, 100_000);
+    }
+    let lock = medium.memory.locked();
+    volume.enter().unwrap();
+    assert!(lock.content() == before, "half of it");
+    drop(lock);
+    assert_eq!(volume.rewind("m").unwrap_err().code(), Code::BeforeWindow);
+    volume.mark("n").unwrap();
 }
 
 #[test]

@@ -64,6 +64,20 @@ impl Timeline {
     /// When the target cannot be reached, `now` is not recorded, or too many keys differ.
     pub fn plan(&self, now: Lsn, target: Lsn) -> Result<Plan, PlanError> {
         self.reachable(target)?;
+        self.plan_unasked(now, target)
+    }
+
+    /// What must be written to make the state at the newest recorded moment of the object as it is: in an era of before-images that
+    /// undoes what is in flight. Needs images of the present era only, and no mark.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan).
+    pub fn plan_back(&self) -> Result<Plan, PlanError> {
+        self.plan_unasked(self.last(), self.last())
+    }
+
+    /// [`plan`](Self::plan), whether or not the target was kept.
+    fn plan_unasked(&self, now: Lsn, target: Lsn) -> Result<Plan, PlanError> {
         let unknown = |lsn| {
             let first = self.eras.first().map_or(Lsn::ORIGIN, |log| log.era.first);
             Unreachable::Unknown { lsn, first, last: self.last() }
