@@ -1,6 +1,6 @@
 //! Names of moments.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dbrewind_core::{DropBody, Head, Kind, Location, Lsn, MarkBody, MarkName, PINNED, Timestamp, Unnamed};
 
@@ -168,9 +168,21 @@ impl Volume {
         self.check()?;
         self.check_recording()?;
         let (_, target) = self.resolve(&to.into())?;
+        if self.is_newest(target, self.timeout)? {
+            return Ok(false);
+        }
         let history = self.history();
         history.reachable(target)?;
         Ok(history.canonical(history.last()) != history.canonical(target))
+    }
+
+    /// Whether this is the newest moment, by its own number or by one announced since that came to nothing. It need not be kept.
+    pub(crate) fn is_newest(&self, lsn: Lsn, timeout: Duration) -> Result<bool, Error> {
+        // Before the look into the log: what was announced since may be recorded there.
+        let announced = self.store.last_lsn(self.object);
+        let mut history = self.history();
+        self.catch_up(&mut history, timeout)?;
+        Ok((history.last()..=announced).contains(&lsn))
     }
 
     /// The moment that a target means, and the one through which it is reached.

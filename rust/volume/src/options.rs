@@ -43,7 +43,8 @@ pub enum Synchronous {
 pub enum Target {
     /// The mark of this name.
     Name(String),
-    /// A moment, as [`Mark::lsn`](crate::Mark), [`Rewound::undo`](crate::Rewound) or [`now`](crate::Volume::now) gave it.
+    /// A moment, as [`Mark::lsn`](crate::Mark) or [`Rewound::undo`](crate::Rewound) gave it; or [`now`](crate::Volume::now), for as long as it is
+    /// the newest one.
     Lsn(Lsn),
 }
 

@@ -50,8 +50,14 @@ impl Volume {
         self.settle(&mut state)?;
         state.writing = false;
         let (named, target) = self.resolve(&to)?;
-        let (from, plan, unchanged) = self.plan(target, timeout)?;
         let size = self.size()?;
+        if self.is_newest(target, timeout)? {
+            self.check_length(size)?;
+            let time = self.history().time_of(named).unwrap_or_else(|| self.store.time(self.object));
+            let seconds = started.elapsed().as_secs_f64();
+            return Ok(Rewound { to: named, undo: target, time, blocks: 0, seconds });
+        }
+        let (from, plan, unchanged) = self.plan(target, timeout)?;
         self.check_length(size)?;
         let then = self.history().time_of(named);
         let own = self.next_lsn()?;

@@ -243,6 +243,21 @@ fn what_can_neither_be_done_nor_taken_back_is_finished_later() {
 }
 
 #[test]
+fn the_newest_moment_can_be_named_without_a_mark() {
+    let folder = Folder::new();
+    let file = folder.attach();
+    file.mark("m").unwrap();
+    write(&file, 100, b"changed");
+    let now = file.now().unwrap();
+    assert!(!file.dirty_since(now).unwrap());
+    let rewound = file.rewind(now).unwrap();
+    assert_eq!((rewound.undo, rewound.blocks), (now, 0));
+    write(&file, 100, b"again");
+    // Nothing was kept for it.
+    assert_eq!(file.rewind(now).unwrap_err().code(), Code::MarkNotFound);
+}
+
+#[test]
 fn a_full_store_stops_the_recording_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let settings = StoreSettings { limit: Some(5 << 20), ..StoreSettings::default() };
