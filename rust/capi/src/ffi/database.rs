@@ -6,7 +6,7 @@ use dbrewind_sqlite::{Code, JournalMode};
 
 use super::error::dbrewind_error;
 use super::given::{
-    CStruct, Place, database, entry, entry_to_its_end, optional_path, options, path, pointer_place,
+    CStruct, Place, database, entry, entry_to_its_end, not_null, optional_path, options, path, pointer_place,
 };
 use super::moment::{dbrewind_moment, dbrewind_target};
 use super::options::{dbrewind_options, int};
@@ -148,9 +148,7 @@ pub unsafe extern "C" fn dbrewind_now(
     // SAFETY: the caller owes what the header says of these pointers.
     unsafe {
         entry(error, || {
-            if now.is_null() {
-                return Err(Fault::invalid("now is NULL"));
-            }
+            not_null(now, "now")?;
             let entry = database(db)?;
             now.write(dbrewind_moment::new(&entry, entry.handle.now()?));
             Ok(())
@@ -169,9 +167,7 @@ pub unsafe extern "C" fn dbrewind_dirty_since(
     // SAFETY: the caller owes what the header says of these pointers.
     unsafe {
         entry(error, || {
-            if dirty.is_null() {
-                return Err(Fault::invalid("dirty is NULL"));
-            }
+            not_null(dirty, "dirty")?;
             let entry = database(db)?;
             dirty.write(int(entry.handle.dirty_since(&to.resolve(&entry)?)?));
             Ok(())
@@ -191,9 +187,7 @@ pub unsafe extern "C" fn dbrewind_digest(
     // SAFETY: the caller owes what the header says of these pointers.
     unsafe {
         entry(error, || {
-            if digest.is_null() {
-                return Err(Fault::invalid("digest is NULL"));
-            }
+            not_null(digest, "digest")?;
             let bytes = database(db)?.handle.digest()?;
             bytes.as_ptr().copy_to_nonoverlapping(digest, bytes.len());
             Ok(())

@@ -66,14 +66,17 @@ pub(super) fn database(db: *const dbrewind_db) -> Result<Arc<Entry>, Fault> {
     HANDLES.get(db.addr())
 }
 
+/// Refuses a null pointer where something is required.
+pub(super) fn not_null<T>(given: *const T, name: &str) -> Result<(), Fault> {
+    if given.is_null() { Err(Fault::invalid(format!("{name} is NULL"))) } else { Ok(()) }
+}
+
 /// A required C string.
 ///
 /// # Safety
 /// `given` is null or a C string that stays as long as the answer is used.
 unsafe fn c_str<'a>(given: *const c_char, name: &str) -> Result<&'a CStr, Fault> {
-    if given.is_null() {
-        return Err(Fault::invalid(format!("{name} is NULL")));
-    }
+    not_null(given, name)?;
     // SAFETY: by contract.
     Ok(unsafe { CStr::from_ptr(given) })
 }
@@ -195,9 +198,7 @@ impl<T: CStruct> Place<T> {
 /// # Safety
 /// `at` is null or may be written to.
 pub(super) unsafe fn pointer_place<T>(at: *mut *mut T, name: &str) -> Result<(), Fault> {
-    if at.is_null() {
-        return Err(Fault::invalid(format!("{name} is NULL")));
-    }
+    not_null(at, name)?;
     // SAFETY: by contract, and not null.
     unsafe { at.write(std::ptr::null_mut()) };
     Ok(())

@@ -9,7 +9,7 @@ use ::dbrewind_volume::{
 use dbrewind_sqlite::Code;
 
 use super::error::dbrewind_error;
-use super::given::{CStruct, Place, entry, entry_to_its_end, options, path, pointer_place, text};
+use super::given::{CStruct, Place, entry, entry_to_its_end, not_null, options, path, pointer_place, text};
 use super::marks::{
     DBREWIND_ARCHIVED, DBREWIND_EVICTED, DBREWIND_LOST, DBREWIND_PIN, dbrewind_mark_info, dbrewind_mark_list,
 };
@@ -126,9 +126,7 @@ pub unsafe extern "C" fn dbrewind_volume_attach(
             refuse_inside()?;
             let (folder, name) = (path(store, "store")?, text(name, "name")?);
             let (settings, how) = super::given::options(options)?.read()?;
-            if medium.is_null() {
-                return Err(Fault::invalid("medium is NULL"));
-            }
+            not_null(medium, "medium")?;
             let functions = Functions::new(super::given::options(medium)?)?;
             if folder == Path::new("") {
                 return Err(Fault::invalid("store is empty; name a folder"));
@@ -348,9 +346,7 @@ pub unsafe extern "C" fn dbrewind_volume_now(
     // SAFETY: the caller owes what the header says of these pointers.
     unsafe {
         entry(error, || {
-            if now.is_null() {
-                return Err(Fault::invalid("now is NULL"));
-            }
+            not_null(now, "now")?;
             let entry = self::volume(volume)?;
             now.write(dbrewind_moment::of(entry.database, entry.volume.now()?));
             Ok(())
@@ -369,9 +365,7 @@ pub unsafe extern "C" fn dbrewind_volume_dirty_since(
     // SAFETY: the caller owes what the header says of these pointers.
     unsafe {
         entry(error, || {
-            if dirty.is_null() {
-                return Err(Fault::invalid("dirty is NULL"));
-            }
+            not_null(dirty, "dirty")?;
             let entry = self::volume(volume)?;
             dirty.write(int(entry.volume.dirty_since(to.in_volume(&entry)?)?));
             Ok(())
