@@ -8,6 +8,8 @@ use crate::format::bytes::{id_at, put, u32_at, u64_at};
 pub(crate) const VERSION: u32 = 3;
 /// The oldest version, which is read too: without a digest.
 const PLAIN: u32 = 1;
+/// From this version on bodies are made of newer ones.
+const NEWEST_FIRST: u32 = 3;
 /// What stands before the content of a frame that zstd skips: its magic and its length.
 pub(super) const SKIPPED: usize = 8;
 /// The index's frame.
@@ -70,8 +72,8 @@ impl Header {
     }
 
     /// Whether bodies are made of newer ones, and may be of those in other files.
-    pub(super) fn is_newest(&self) -> bool {
-        self.version == VERSION
+    pub(super) fn is_newest_first(&self) -> bool {
+        self.version >= NEWEST_FIRST
     }
 
     /// The frame's bytes.

@@ -84,7 +84,7 @@ impl Sealed {
         let front = checked(&path, id)?;
         front.belongs_to(store, &path)?;
         let (index, stamp) = index(&front, &path)?;
-        let may_lean = front.header.is_newest() && (id + 1..=farthest(id)).contains(&index.reach);
+        let may_lean = front.header.is_newest_first() && (id + 1..=farthest(id)).contains(&index.reach);
         if index.reach > 0 && !may_lean {
             let what = "leans on segments that it cannot lean on".to_owned();
             return Err(OpenError::Damaged { path, what });
@@ -301,7 +301,7 @@ fn index(front: &Front, path: &Path) -> Result<(Index, u64), OpenError> {
     bytes.try_reserve_exact(len as usize).map_err(|_| damaged("has too long an index"))?;
     bytes.resize(len as usize, 0);
     file.read_exact_at(&mut bytes, header.index_at + SKIPPED as u64).map_err(io)?;
-    let index = columns::decode(&bytes, header.is_newest(), *bodies..header.index_at, header.size);
+    let index = columns::decode(&bytes, header.is_newest_first(), *bodies..header.index_at, header.size);
     let index = index.map_err(|bad| bad.of(path))?;
     Ok((index, columns::stamp(&bytes)))
 }
