@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use dbrewind_sqlite::what_lock_is_held_for;
 use serde::Serialize;
 
 /// Another process.
@@ -24,15 +25,6 @@ impl Process {
         format!("{} ({})", self.pid, self.name)
     }
 }
-
-/// The bytes of the file `locks` for which others wait while they grow, seal or evict (`store/locks.rs`).
-const LOCKS: [(u64, &str); 5] = [
-    (0, "makes or drops a segment"),
-    (1, "registers an object"),
-    (2, "seals a segment"),
-    (3, "prepares to evict"),
-    (4, "reads a past moment"),
-];
 
 /// The other processes that have this file open. Those of other users are left out unless this one may look.
 pub(crate) fn holding(file: &Path) -> Vec<Process> {
@@ -73,7 +65,7 @@ fn locks_on(pid: u32, wanted: &std::fs::Metadata) -> Option<Vec<&'static str>> {
 fn locks_in(told: &str) -> impl Iterator<Item = &'static str> {
     let ours = told.lines().filter(|line| line.starts_with("lock:") && line.contains("OFDLCK"));
     let bytes = ours.filter_map(|line| line.split_whitespace().rev().nth(1)?.parse::<u64>().ok());
-    bytes.filter_map(|byte| LOCKS.iter().find(|(known, _)| *known == byte).map(|(_, what)| *what))
+    bytes.filter_map(what_lock_is_held_for)
 }
 
 /// Whether the system says `T` or `t` of it.

@@ -27,7 +27,7 @@ pub use format::{BodyError, CommitBody, DropBody, Engine, EraBody, Kind, MarkBod
 pub use interrupt::{Patience, Refused, interruptible, lock_patiently};
 pub use store::{
     Cursor, Head, HolderLock, KEPT, Location, MOVED, NamesLock, ObjectLock, PINNED, Pin, Record, Room,
-    SealedSegment, Store, StoreOptions, Window, WindowHold, WindowState,
+    SealedSegment, Store, StoreOptions, Window, WindowHold, WindowState, what_lock_is_held_for,
 };
 pub use timeline::{
     Era, MarkEntry, NoteEntry, Plan, PlanError, RewindEntry, Source, Timeline, TimelineError, Unnamed,

@@ -42,6 +42,7 @@ pub use as_of::{Altered, At, Diff, SchemaChange, TableDiff, Value};
 pub use database::Database;
 pub use dbrewind_core::{
     Clock, Code, Lsn, ManualClock, Patience, Refused, Timestamp, WindowState, interruptible, lock_patiently,
+    what_lock_is_held_for,
 };
 pub use engine::JournalMode;
 pub use error::{Error, SqliteCode};

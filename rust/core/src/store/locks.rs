@@ -19,6 +19,20 @@ const SLOTS_AT: u32 = 0x1000;
 const OBJECTS_AT: u32 = 0x1_0000;
 const HOLDERS_AT: u32 = 0x2_0000;
 
+/// What a process does that holds a byte of the file `locks` for which others wait while they grow, seal or evict, in words; `None` for
+/// every other byte.
+#[must_use]
+pub fn what_lock_is_held_for(byte: u64) -> Option<&'static str> {
+    Some(match u32::try_from(byte).ok()? {
+        CREATE => "makes or drops a segment",
+        REGISTER => "registers an object",
+        SEAL => "seals a segment",
+        WINDOW => "prepares to evict",
+        WINDOW_HELD => "reads a past moment",
+        _ => return None,
+    })
+}
+
 /// The byte of a writer slot.
 pub(super) fn slot_byte(slot: u16) -> u32 {
     SLOTS_AT + u32::from(slot)

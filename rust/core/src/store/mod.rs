@@ -24,7 +24,7 @@ mod walk;
 mod window;
 
 pub use handle::Store;
-pub use locks::{HolderLock, ObjectLock};
+pub use locks::{HolderLock, ObjectLock, what_lock_is_held_for};
 pub use objects::NamesLock;
 pub use options::StoreOptions;
 pub use record::{Cursor, Head, KEPT, Location, Record};
