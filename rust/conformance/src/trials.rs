@@ -151,12 +151,18 @@ fn all_stay(engine: &Engine, marks: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-fn threads(driver: &Driver, _: &Path, folder: &Path, seed: u64) -> Result<(), String> {
-    let mut random = Random(seed);
+/// An engine with some content, marked `start`, and that content's digest.
+fn begun(driver: &Driver, folder: &Path, random: &mut Random) -> Result<(Engine, u64), String> {
     let engine = driver.open(folder)?;
-    steps(&engine, &mut random, 20)?;
+    steps(&engine, random, 20)?;
     let start = engine.digest()?;
     engine.mark("start")?;
+    Ok((engine, start))
+}
+
+fn threads(driver: &Driver, _: &Path, folder: &Path, seed: u64) -> Result<(), String> {
+    let mut random = Random(seed);
+    let (engine, start) = begun(driver, folder, &mut random)?;
     let mut marks = vec!["start".to_owned()];
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..4)
@@ -301,10 +307,7 @@ pub(crate) fn second(driver: &Driver, folder: &Path, seed: u64) -> Result<(), St
 
 fn processes(driver: &Driver, path: &Path, folder: &Path, seed: u64) -> Result<(), String> {
     let mut random = Random(seed);
-    let engine = driver.open(folder)?;
-    steps(&engine, &mut random, 20)?;
-    let start = engine.digest()?;
-    engine.mark("start")?;
+    let (engine, start) = begun(driver, folder, &mut random)?;
     let mut marks = vec!["start".to_owned()];
     let mut child = part("second", path, folder, seed + 1)?
         .stdout(Stdio::piped())
