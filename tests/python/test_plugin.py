@@ -419,3 +419,28 @@ def test_setup_of_a_path_that_is_used_before(pytester: pytest.Pytester) -> None:
     """)
     run(pytester).assert_outcomes(passed=1)
     assert not list(Path(pytester.path).glob("*.db"))
+
+
+def test_a_hook_is_called_after_a_rewind(pytester: pytest.Pytester) -> None:
+    """For what an application keeps outside of the database."""
+    pytester.makeconftest(
+        CONFTEST
+        + """
+SEEN = []
+
+def pytest_dbrewind_after_rewind(db, mark):
+    SEEN.append((db.path.name, mark))
+
+@pytest.fixture
+def seen():
+    return SEEN
+"""
+    )
+    pytester.makepyfile("""
+        def test_one(dbrewind, app, seen):
+            app.execute("DELETE FROM users")
+            assert seen == []
+        def test_two(seen):
+            assert seen == [("test.db", "base")]
+    """)
+    run(pytester).assert_outcomes(passed=2)

@@ -46,6 +46,13 @@ class DatabaseUnderTest:
         return f"<DatabaseUnderTest {self.url}>"
 
 
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Make `pytest_dbrewind_after_rewind` known."""
+    from dbrewind.pytest_plugin import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
 @pytest.fixture(scope="session")
 def dbrewind_db(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Override: which database. A `sqlite:///` URL, a path, a SQLAlchemy Engine or a `dbrewind.Database`.
@@ -99,12 +106,12 @@ def dbrewind(request: pytest.FixtureRequest, _dbrewind_base: Database) -> Genera
     """The handle of the database; rewound to `base` after the test, whoever wrote, and marks of the test dropped."""
     stash = request.config.stash
     if _LEFT in stash:  # an earlier test's rewind failed, and this test must not start from what that one left
-        _take_back(_dbrewind_base, stash[_LEFT])
+        _take_back(_dbrewind_base, stash[_LEFT], request.config)
         del stash[_LEFT]
     before = {mark.name for mark in _dbrewind_base.marks()}
     yield _dbrewind_base
     stash[_LEFT] = before
-    _take_back(_dbrewind_base, before)
+    _take_back(_dbrewind_base, before, request.config)
     del stash[_LEFT]
 
 
@@ -118,8 +125,9 @@ def _lent(db: Database) -> Generator[None, None, None]:
         db._hold(None)
 
 
-def _take_back(db: Database, before: set[str]) -> None:
+def _take_back(db: Database, before: set[str], config: pytest.Config) -> None:
     db.rewind(_BASE)
+    config.hook.pytest_dbrewind_after_rewind(db=db, mark=_BASE)
     for mark in db.marks():
         if mark.name not in before:
             db.drop(mark.name)
