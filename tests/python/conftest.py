@@ -14,6 +14,7 @@ import pytest
 from second_process import SecondProcess
 
 pytest_plugins = ["pytester"]
+collect_ignore = ["apps"]  # suites of their own, which tests here run
 
 MODES = ["wal", "delete"]
 

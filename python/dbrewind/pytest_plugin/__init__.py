@@ -53,6 +53,21 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The ini key of Django's half."""
+    text = "With pytest-django: tests that commit are rewound instead of flushed (true or false)"
+    parser.addini("dbrewind_django", text, type="bool", default=False)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Load Django's half if it is wanted: after pytest-django, so that its fixtures come before that plugin's."""
+    if config.getini("dbrewind_django"):
+        if not config.pluginmanager.has_plugin("django"):
+            raise pytest.UsageError("dbrewind_django = true needs pytest-django: pip install 'dbrewind[django]'")
+        config.pluginmanager.import_plugin("dbrewind.django.pytest_fixtures")
+
+
 @pytest.fixture(scope="session")
 def dbrewind_db(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Override: which database. A `sqlite:///` URL, a path, a SQLAlchemy Engine or a `dbrewind.Database`.

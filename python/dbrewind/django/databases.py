@@ -1,0 +1,179 @@
+"""The test databases of this process that are recorded, by their alias in DATABASES."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from django.db.backends.signals import connection_created
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    from dbrewind import Database, Lsn, Mark
+
+BASE = "base"
+
+
+@dataclass
+class Recorded:
+    """One test database: its recording, and the moments to rewind to, the innermost last. The first is `base`."""
+
+    handle: Database
+    layers: list[Mark | Lsn]
+
+
+_recorded: dict[str, Recorded] = {}
+_receivers: list[Callable[[Database, str], object]] = []
+# Files that `place_in` chose. Nobody needs them after a power cut.
+_ours: set[str] = set()
+
+
+def place_in(folder: Path) -> None:
+    """Give each SQLite test database that would be in memory a file in this folder. To be called before set-up.
+
+    A database in memory cannot be recorded. Names that the settings give (`TEST["NAME"]`) stay.
+    """
+    for alias in connections:
+        settings = connections[alias].settings_dict
+        test = settings["TEST"]
+        if connections[alias].vendor != "sqlite" or test.get("MIRROR"):
+            continue
+        if not test.get("NAME") or _in_memory(test["NAME"]):
+            test["NAME"] = str(folder / f"{alias}.sqlite3")
+            _ours.add(test["NAME"])
+    connection_created.connect(_do_not_wait_for_the_disk, dispatch_uid="dbrewind")
+
+
+def attach(aliases: Iterable[str] | None = None) -> None:
+    """Record the test databases that were set up, and mark their state as `base`.
+
+    `aliases`: None means those whose name is that of their test database by now, others may be production's.
+    """
+    for alias in list(connections) if aliases is None else aliases:
+        connection = connections[alias]
+        if alias in _recorded or connection.vendor != "sqlite" or connection.settings_dict["TEST"].get("MIRROR"):
+            continue
+        name = str(connection.settings_dict["NAME"])
+        if (aliases is None and name != _test_name(connection)) or _in_memory(name):
+            continue
+        same = next((other for other in _recorded.values() if other.handle.path == Path(name).absolute()), None)
+        _recorded[alias] = same or _record(connection, name)
+
+
+def _record(connection: BaseDatabaseWrapper, name: str) -> Recorded:
+    import dbrewind
+
+    connection.close()  # a database changes its journal mode when nobody has it open
+    handle = dbrewind.open(name, journal="wal", synchronous="off" if name in _ours else "normal", seal=False)
+    if any(mark.name == BASE for mark in handle.marks()):
+        handle.drop(BASE)
+    return Recorded(handle, [handle.mark(BASE, pin=True)])
+
+
+def detach(*, keep: bool = False) -> None:
+    """Record no more. The databases are as at `base`; their stores are deleted, unless with `keep`."""
+    unwind({})
+    for one in _each():
+        if keep:
+            one.handle.drop(BASE)
+        one.handle.close()
+        if not keep:
+            shutil.rmtree(one.handle.store, ignore_errors=True)
+    _recorded.clear()
+    connection_created.disconnect(dispatch_uid="dbrewind")
+
+
+def forget() -> None:
+    """In a forked child: these recordings are the parent's."""
+    _recorded.clear()
+
+
+def recorded(alias: str) -> Recorded:
+    """The recording of this alias; ImproperlyConfigured, which says what to do, if there is none."""
+    try:
+        return _recorded[alias]
+    except KeyError:
+        pass
+    if connections[alias].vendor != "sqlite":
+        raise ImproperlyConfigured(
+            f'the database "{alias}" is one of {connections[alias].vendor}, and dbrewind rewinds SQLite alone. Leave '
+            "it out of `databases`, or use django.test.TransactionTestCase for this test."
+        )
+    raise ImproperlyConfigured(
+        f'the test database "{alias}" is not recorded, so nothing could be rewound. Under pytest set '
+        'dbrewind_django = true in the ini file; with Django\'s runner TEST_RUNNER = "dbrewind.django.RewindRunner".'
+    )
+
+
+def rewind() -> list[str]:
+    """Rewind every recorded database that anybody has changed to its innermost layer; answers their aliases."""
+    changed = [one for one in _each() if one.handle.dirty_since(one.layers[-1])]
+    for one in changed:
+        one.handle.rewind(one.layers[-1])
+    if changed:
+        _forget_what_was_cached()
+    for one in changed:
+        for receiver in _receivers:
+            receiver(one.handle, BASE if len(one.layers) == 1 else "")
+    return [alias for alias, one in _recorded.items() if one in changed]
+
+
+def depth() -> dict[str, int]:
+    """How many layers each database has, for `unwind`."""
+    return {alias: len(one.layers) for alias, one in _recorded.items()}
+
+
+def settle() -> bool:
+    """Keep what was written since the innermost layer for the tests that come, as a layer; whether anything was."""
+    changed = [one for one in _each() if one.handle.dirty_since(one.layers[-1])]
+    for one in changed:
+        one.layers.append(one.handle.now())
+    return bool(changed)
+
+
+def unwind(to: dict[str, int]) -> None:
+    """Take back the layers that came after `depth()` gave this."""
+    for alias, one in _recorded.items():
+        del one.layers[to.get(alias, 1) :]
+    rewind()
+
+
+def after_rewind(receiver: Callable[[Database, str], object]) -> Callable[[], None]:
+    """Have this called after each rewind, with the mark's name, empty for a layer; answers what ends that."""
+    _receivers.append(receiver)
+    return lambda: _receivers.remove(receiver)
+
+
+def _each() -> list[Recorded]:
+    """Two aliases may be one file."""
+    return list({id(one): one for one in _recorded.values()}.values())
+
+
+def _forget_what_was_cached() -> None:
+    """Django keeps rows of these models in the process, by an id that means another row after a rewind."""
+    from django.apps import apps
+
+    for label, model in (("contenttypes", "ContentType"), ("sites", "Site")):
+        if apps.is_installed(f"django.contrib.{label}"):
+            apps.get_model(label, model)._default_manager.clear_cache()
+
+
+def _do_not_wait_for_the_disk(connection: BaseDatabaseWrapper, **_: object) -> None:
+    if str(connection.settings_dict["NAME"]) in _ours:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA synchronous=OFF")
+
+
+def _test_name(connection: BaseDatabaseWrapper) -> str:
+    return str(connection.settings_dict["TEST"].get("NAME"))
+
+
+def _in_memory(name: object) -> bool:
+    return not isinstance(name, Path) and (str(name) in ("", ":memory:") or "mode=memory" in str(name))

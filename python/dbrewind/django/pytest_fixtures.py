@@ -1,0 +1,155 @@
+"""What `dbrewind_django = true` adds to pytest-django: fixtures of its, overridden as a conftest could do it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from pytest_django import DjangoDbBlocker
+
+    from dbrewind import Database
+
+# How many tests asked for serialized_rollback, which has no meaning here.
+_SERIALIZED = pytest.StashKey[int]()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Test databases that would be in memory, which cannot be recorded, get a file in pytest's temporary folder."""
+    from dbrewind.django import databases
+
+    databases.place_in(tmp_path_factory.mktemp("django"))
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    request: pytest.FixtureRequest, django_db_setup: None, django_db_keepdb: bool
+) -> Generator[None, None, None]:
+    """Migrated as pytest-django does it, then recorded; what is there now is the mark `base`."""
+    from dbrewind.django import databases
+
+    def tell(db: Database, mark: str) -> None:
+        request.config.hook.pytest_dbrewind_after_rewind(db=db, mark=mark)
+
+    databases.attach()
+    untell = databases.after_rewind(tell)
+    yield
+    untell()
+    databases.detach(keep=django_db_keepdb)
+
+
+@pytest.fixture
+def _django_db_helper(
+    request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Generator[None, None, None]:
+    """Tests that commit are RewindTestCases; the others are what they are in pytest-django."""
+    asked = _asked(request)
+    if asked is None:
+        request.getfixturevalue("_django_db_helper")
+        yield
+        return
+
+    from dbrewind.django import RewindTestCase
+
+    if asked.pop("serialized_rollback"):
+        request.config.stash[_SERIALIZED] = request.config.stash.get(_SERIALIZED, 0) + 1
+    case: type[RewindTestCase] = type("PytestRewindTestCase", (RewindTestCase,), asked)
+    with django_db_blocker.unblock():
+        case.setUpClass()
+        test = case(methodName="__init__")
+        if not getattr(case, "_pre_setup_ran_eagerly", False):  # before Django 5.2
+            test._pre_setup()  # type: ignore[attr-defined]
+        yield
+        test._post_teardown()  # type: ignore[attr-defined]
+        case.tearDownClass()
+        case.doClassCleanups()
+
+
+def _asked(request: pytest.FixtureRequest) -> dict[str, Any] | None:
+    """What a test with committing database access asked for, as attributes of its class; None for every other test."""
+    from pytest_django.django_compat import is_django_unittest
+    from pytest_django.fixtures import validate_django_db
+
+    if is_django_unittest(request):
+        return None
+    marker = request.node.get_closest_marker("django_db")
+    transaction, sequences, databases, serialized, apps = (
+        validate_django_db(marker) if marker else (False, False, None, False, None)
+    )
+    names = request.fixturenames
+    sequences = sequences or "django_db_reset_sequences" in names
+    if not (transaction or sequences or "transactional_db" in names or "live_server" in names):
+        return None
+    asked: dict[str, Any] = {
+        "reset_sequences": sequences,
+        "serialized_rollback": serialized or "django_db_serialized_rollback" in names,
+    }
+    if databases is not None:
+        asked["databases"] = databases
+    if apps is not None:
+        asked["available_apps"] = apps
+    return asked
+
+
+@pytest.fixture
+def dbrewind(transactional_db: None) -> Generator[Database, None, None]:
+    """The handle of Django's database `default`. Marks of the test are dropped after it."""
+    from dbrewind.django import databases
+
+    handle = databases.recorded("default").handle
+    before = {mark.name for mark in handle.marks()}
+    yield handle
+    for mark in handle.marks():
+        if mark.name not in before:
+            handle.drop(mark)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """What a fixture of a wider scope writes is there for its tests, and goes when it does."""
+    if fixturedef.scope == "function":
+        return (yield)
+    from dbrewind.django import databases
+
+    before = databases.depth()
+    result = yield
+    if databases.settle():
+        request.addfinalizer(lambda: databases.unwind(before))
+    return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """A thread or process of an earlier test may have written after that test's rewind."""
+    from dbrewind.django import databases
+
+    found = databases.rewind()
+    if found:
+        text = f"dbrewind: something had written to {', '.join(found)} before {item.nodeid}; rewound"
+        item.warn(pytest.PytestWarning(text))
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Rewind what a test left that is none of ours, a plain TransactionTestCase that has flushed, for one."""
+    result = yield
+    from dbrewind.django import databases
+
+    databases.rewind()
+    return result
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """One line if somebody asked for what has no meaning here."""
+    count = config.stash.get(_SERIALIZED, 0)
+    if count:
+        terminalreporter.write_line(
+            f"dbrewind: serialized_rollback was ignored in {count} tests: a rewind keeps rows of migrations anyway"
+        )

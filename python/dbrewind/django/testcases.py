@@ -1,0 +1,70 @@
+"""Test cases that commit, and are rewound."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.db import connections
+from django.test import LiveServerTestCase, TransactionTestCase
+
+from dbrewind.django import databases
+
+_log = logging.getLogger("dbrewind.django")
+
+
+class RewindTestCase(TransactionTestCase):
+    """A TransactionTestCase whose databases are rewound after each test.
+
+    They go back to what migrations, `fixtures` and `setUpTestData` left: the latter two run once for the class.
+    `databases`, `available_apps` and `reset_sequences` are as in Django. `serialized_rollback` is accepted and has no
+    meaning: rows of migrations are always there.
+
+    >>> class Checkout(RewindTestCase):
+    ...     @classmethod
+    ...     def setUpTestData(cls):
+    ...         cls.order = Order.objects.create()
+    ...
+    ...     def test_pays(self):
+    ...         pay(self.order)  # commits, in any thread or process
+    """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.serialized_rollback:
+            cls.serialized_rollback = False
+            _log.info("%s: serialized_rollback has no meaning here, a rewind keeps rows of migrations", cls.__name__)
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        """Override: what all tests of the class find."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        """Fill the databases once."""
+        super().setUpClass()
+        cls.addClassCleanup(databases.unwind, databases.depth())
+        super()._fixture_setup()  # type: ignore[misc]
+        cls.setUpTestData()
+        databases.settle()
+
+    @classmethod
+    def _fixture_setup(cls) -> None:
+        for alias in cls._databases_names(include_mirrors=False):  # type: ignore[attr-defined]
+            databases.recorded(alias)
+        found = databases.rewind()
+        if found:
+            _log.warning("%s: something had written to %s between two tests", cls.__name__, ", ".join(found))
+
+    def _fixture_teardown(self) -> None:
+        # A transaction that the test left open would keep the rewind waiting. Django closes them after this anyway.
+        for connection in connections.all(initialized_only=True):
+            connection.close()
+        databases.rewind()
+
+
+class RewindLiveServerTestCase(RewindTestCase, LiveServerTestCase):
+    """A LiveServerTestCase whose databases are rewound after each test. The server and its connections stay.
+
+    For static files: `class Mine(RewindTestCase, StaticLiveServerTestCase)`.
+    """

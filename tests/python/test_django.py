@@ -1,0 +1,68 @@
+"""Django: the suite of tests/python/apps/django_shop, by pytest-django and by Django's own runner."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pytest_django")
+
+APP = Path(__file__).parent / "apps/django_shop"
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A copy, so that nothing is left beside the sources."""
+    return Path(shutil.copytree(APP, tmp_path / "shop", ignore=shutil.ignore_patterns("__pycache__")))
+
+
+def run(shop: Path, *command: str) -> str:
+    done = subprocess.run([sys.executable, *command], cwd=shop, capture_output=True, text=True, check=False)
+    sys.stdout.write(done.stdout + done.stderr)
+    return f"exit {done.returncode}\n{done.stdout}{done.stderr}"
+
+
+def test_a_mixed_suite_in_any_order(shop: Path) -> None:
+    """What commits, what rolls back, what asks for serialized_rollback, what flushes; two databases."""
+    said = run(shop, "-m", "pytest")
+    assert said.startswith("exit 0\n")
+    assert "45 passed" in said
+    assert "serialized_rollback was ignored in 8 tests" in said
+    assert not list(shop.glob("*.sqlite3*"))
+
+
+def test_two_workers_of_xdist(shop: Path) -> None:
+    pytest.importorskip("xdist")
+    said = run(shop, "-m", "pytest", "-n", "2", "test_shop_mixed.py")
+    assert said.startswith("exit 0\n")
+    assert "27 passed" in said
+
+
+@pytest.mark.parametrize("parallel", [[], ["--parallel", "2"]])
+def test_the_runner_of_django(shop: Path, parallel: list[str]) -> None:
+    said = run(shop, "manage.py", "test", "test_shop_cases", *parallel)
+    assert said.startswith("exit 0\n")
+    assert "Ran 11 tests" in said
+
+
+def test_a_case_that_nobody_records_says_what_to_do(shop: Path) -> None:
+    said = run(shop, "-m", "pytest", "-o", "dbrewind_django=false", "test_shop_cases.py", "-k", "Checkout")
+    assert said.startswith("exit 1\n")
+    assert 'the test database "default" is not recorded' in said
+    assert "dbrewind_django = true" in said
+
+
+def test_a_kept_database_is_as_migrations_left_it(shop: Path) -> None:
+    """--reuse-db: what the tests wrote is not in the file that the next run begins with."""
+    settings = shop / "settings.py"
+    settings.write_text(
+        settings.read_text() + 'DATABASES["default"]["TEST"] = {"NAME": str(FOLDER / "kept.sqlite3")}\n'
+    )
+    for _ in range(2):
+        said = run(shop, "-m", "pytest", "--reuse-db", "test_shop_mixed.py", "-k", "test_commits")
+        assert said.startswith("exit 0\n")
+    assert (shop / "kept.sqlite3").exists()
