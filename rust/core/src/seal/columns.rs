@@ -90,7 +90,7 @@ fn columns(index: &Index) -> Vec<u8> {
     out
 }
 
-/// Reads an index of a file in which this is the room of the bodies, of a segment of `size` bytes.
+/// Reads an index of a file in which the bodies end where this room does, of a segment of `size` bytes.
 pub(super) fn decode(
     bytes: &[u8],
     newest_first: bool,
@@ -222,7 +222,7 @@ fn take_columns(index: &mut Index, from: &mut Numbers<'_>) -> Option<()> {
 }
 
 fn take_frames(index: &mut Index, from: &mut Numbers<'_>, frames: u32, bodies: Range<u64>) -> Option<()> {
-    let mut at = bodies.start;
+    let mut at = 0_u64;
     let mut first = 0_u32;
     for _ in 0..frames {
         let count = from.short().filter(|count| *count > 0)?;
@@ -256,7 +256,11 @@ fn take_frames(index: &mut Index, from: &mut Numbers<'_>, frames: u32, bodies: R
         at = at.checked_add(u64::from(packed))?;
         first = end;
     }
-    (at == bodies.end && first as usize == index.entries.len()).then_some(())
+    let start = bodies.end.checked_sub(at).filter(|start| *start >= bodies.start)?;
+    for frame in &mut index.frames {
+        frame.at += start;
+    }
+    (first as usize == index.entries.len()).then_some(())
 }
 
 /// Hash of a frame's content.

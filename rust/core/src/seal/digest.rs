@@ -167,6 +167,23 @@ impl Digest {
         self.summaries.get(at)
     }
 
+    /// Whether what it says of all records of an object holds for those that it lists.
+    fn is_consistent(&self, size: u64) -> bool {
+        let possible = |it: &Summary| {
+            let last = it.highest_said.max(it.newest_after);
+            last <= it.highest && it.highest.next().is_some() && u64::from(it.newest) < size
+        };
+        let covered = |listed: &Listed| {
+            let (kind, lsn) = (listed.head.kind, listed.head.lsn);
+            let newest = !matches!(kind, Kind::Object | Kind::Mark | Kind::Drop);
+            self.summary(listed.head.object).is_some_and(|summary| {
+                (kind == Kind::Object || lsn <= summary.highest_said)
+                    && (!newest || listed.offset <= summary.newest)
+            })
+        };
+        self.summaries.iter().all(possible) && self.records.iter().all(covered)
+    }
+
     /// Bytes of memory that it takes, about.
     pub(super) fn weight(&self) -> usize {
         self.records.len() * size_of::<Listed>()
@@ -263,7 +280,7 @@ fn parse(head: &[u8], packed: &[u8], size: u64) -> Option<Digest> {
         start = start.checked_add(len)?;
     }
     digest.bodies = from.bytes(start as usize)?.to_vec();
-    from.is_empty().then_some(digest)
+    (from.is_empty() && digest.is_consistent(size)).then_some(digest)
 }
 
 fn hash(head: &[u8], packed: &[u8]) -> u64 {

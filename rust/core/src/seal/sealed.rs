@@ -60,7 +60,7 @@ pub(crate) fn digest_at(path: &Path, id: u32, store: &[u8; 16]) -> Result<Option
         return Ok(None);
     }
     let damaged = |what: &str| OpenError::Damaged { path: path.to_path_buf(), what: what.to_owned() };
-    let len = usize::try_from(front.bodies - (FRONT + SKIPPED) as u64).unwrap_or(usize::MAX);
+    let len = front.digest_len().map_err(|bad| bad.of(path))?;
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(len).map_err(|_| damaged("has too long a digest"))?;
     let read = front.rest.get(..len.min(front.rest.len())).unwrap_or_default();
@@ -229,9 +229,9 @@ const AT_ONCE: usize = 8 << 10;
 struct Front {
     file: File,
     header: Header,
-    /// Where the bodies begin.
-    bodies: u64,
-    /// What follows the header and its next frame's, as far as it was read.
+    /// What stands before the digest's content.
+    digest: [u8; SKIPPED],
+    /// What follows that, as far as it was read.
     rest: Vec<u8>,
 }
 
@@ -241,6 +241,18 @@ impl Front {
             return Ok(());
         }
         Err(OpenError::Damaged { path: path.to_path_buf(), what: "belongs to another store".to_owned() })
+    }
+
+    /// How long the digest is.
+    fn digest_len(&self) -> Result<usize, BadSeal> {
+        let len = self.digest.last_chunk().map_or(0, |len| u32::from_le_bytes(*len));
+        if self.digest != skipped(DIGEST_MAGIC, len) {
+            return Err(BadSeal::Malformed("has no digest behind its header"));
+        }
+        if (FRONT + SKIPPED) as u64 + u64::from(len) > self.header.index_at {
+            return Err(BadSeal::Malformed("has a digest that reaches into its index"));
+        }
+        usize::try_from(len).map_err(|_| BadSeal::Malformed("has too long a digest"))
     }
 }
 
@@ -265,31 +277,24 @@ fn checked(path: &Path, id: u32) -> Result<Front, OpenError> {
     if header.size > LONGEST || !header.size.is_multiple_of(8) {
         return Err(damaged(format!("is of a segment of impossible {} bytes", header.size)));
     }
-    let mut bodies = FRONT as u64;
-    let mut rest = Vec::new();
-    if header.has_digest() {
-        let (front, digest) = bytes.split_at_checked(FRONT + SKIPPED).unwrap_or_default();
-        let len = front.last_chunk().map_or(0, |len| u32::from_le_bytes(*len));
-        if front.get(FRONT..) != Some(&skipped(DIGEST_MAGIC, len)) {
-            return Err(damaged("has no digest behind its header".to_owned()));
-        }
-        bodies += SKIPPED as u64 + u64::from(len);
-        if bodies > header.index_at {
-            return Err(damaged("has a digest that reaches into its index".to_owned()));
-        }
-        rest = digest.to_vec();
-    }
-    Ok(Front { file, header, bodies, rest })
+    let (front, rest) = bytes.split_at_checked(FRONT + SKIPPED).unwrap_or_default();
+    let digest = front.last_chunk().copied().unwrap_or_default();
+    Ok(Front { file, header, digest, rest: rest.to_vec() })
+}
+
+/// What stands before the bodies at least.
+fn front_len(header: &Header) -> u64 {
+    let digest = if header.has_digest() { SKIPPED } else { 0 };
+    (FRONT + digest) as u64
 }
 
 /// And its hash.
 fn index(front: &Front, path: &Path) -> Result<(Index, u64), OpenError> {
-    let Front { file, header, bodies, .. } = front;
+    let Front { file, header, .. } = front;
     let damaged = |what: &str| OpenError::Damaged { path: path.to_path_buf(), what: what.to_owned() };
     let io = |source| unreadable("read the index of", path, source);
     let least = (SKIPPED + EMPTY_TABLE) as u64;
     let room = header.file_len.checked_sub(header.index_at).filter(|room| *room >= least);
-    let room = room.filter(|_| header.index_at >= *bodies);
     let room = room.ok_or_else(|| damaged("has no room for its index"))?;
     let mut frame = [0; SKIPPED];
     file.read_exact_at(&mut frame, header.index_at).map_err(io)?;
@@ -301,7 +306,9 @@ fn index(front: &Front, path: &Path) -> Result<(Index, u64), OpenError> {
     bytes.try_reserve_exact(len as usize).map_err(|_| damaged("has too long an index"))?;
     bytes.resize(len as usize, 0);
     file.read_exact_at(&mut bytes, header.index_at + SKIPPED as u64).map_err(io)?;
-    let index = columns::decode(&bytes, header.is_newest_first(), *bodies..header.index_at, header.size);
+    // Where the digest ends is asked of the bodies: nothing of a segment depends on its digest.
+    let room = front_len(header)..header.index_at;
+    let index = columns::decode(&bytes, header.is_newest_first(), room, header.size);
     let index = index.map_err(|bad| bad.of(path))?;
     Ok((index, columns::stamp(&bytes)))
 }

@@ -1,8 +1,8 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::error::OpenError;
-use crate::seal::{self, Digest, Sealed};
+use crate::error::{OpenError, ReadError};
+use crate::seal::{self, Digest, Found, Sealed};
 use crate::segment::{self, Segment, sealed_name};
 use crate::store::handle::Inner;
 use crate::sync::Ordering;
@@ -46,8 +46,8 @@ impl Inner {
         }
     }
 
-    /// The digest of a sealed segment; `None` if it has none, or is not sealed.
-    pub(super) fn digest(&self, id: u32) -> Result<Option<Arc<Digest>>, OpenError> {
+    /// The digest of a sealed segment; `None` if it has none, or is not sealed. One that is damaged is made anew.
+    pub(super) fn digest(&self, id: u32) -> Result<Option<Arc<Digest>>, ReadError> {
         if id > self.control.sealed() {
             return Ok(None);
         }
@@ -58,8 +58,26 @@ impl Inner {
             Ok(digest) => Ok(digest.map(|digest| self.recent.put_digest(id, digest))),
             // The word may be wrong, the name is not.
             Err(error) if is_missing(&error) => Ok(None),
-            Err(error) => Err(error),
+            Err(OpenError::Damaged { .. }) => {
+                self.digest_anew(id).map(|digest| Some(self.recent.put_digest(id, digest)))
+            }
+            Err(error) => Err(error.into()),
         }
+    }
+
+    /// What a sealed segment's digest has to say, told by the segment itself.
+    fn digest_anew(&self, id: u32) -> Result<Digest, ReadError> {
+        let sealed = self.sealed_file(id)?;
+        let found = |(head, offset, len, _)| Found { head, offset, len };
+        let records: Vec<Found> = sealed.index().after(0).map(found).collect();
+        let mut bad = None;
+        let digest = Digest::new(&records, &mut |found, out| {
+            sealed.read(found.offset, self, out).map(drop).map_err(|error| {
+                bad = Some(error);
+                io::ErrorKind::InvalidData.into()
+            })
+        });
+        digest.map_err(|source| bad.unwrap_or(ReadError::Io { action: "read a sealed segment", source }))
     }
 
     /// Lets go of the mappings of sealed segments, so that their room on disk comes back.

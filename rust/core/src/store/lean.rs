@@ -42,7 +42,7 @@ impl Others for Apart<'_> {
 
 impl Inner {
     /// Also of a segment that others still have mapped.
-    fn sealed_file(&self, id: u32) -> Result<Arc<Sealed>, OpenError> {
+    pub(super) fn sealed_file(&self, id: u32) -> Result<Arc<Sealed>, OpenError> {
         match self.recent.get(id) {
             Some(sealed) => Ok(sealed),
             None => Ok(self.recent.put(Sealed::open(&self.dir, id, &self.id)?)),

@@ -171,7 +171,10 @@ impl Folder {
 /// Ends a hand-over that was interrupted: of a segment and its sealed file the latter stays, if it is whole. Answers
 /// the segment if not.
 fn settle_both(dir: &Path, id: u32) -> Result<Option<u32>, OpenError> {
-    let whole = seal::header(dir, id).and_then(|header| Sealed::open(dir, id, &header.store).map(|_| header));
+    let whole = seal::header(dir, id).and_then(|header| {
+        Sealed::open(dir, id, &header.store)?;
+        seal::digest(dir, id, &header.store).map(|_| header)
+    });
     let (name, useless) = match whole {
         Ok(header) => {
             if segment::header(dir, id).is_ok_and(|raw| raw.store != header.store) {

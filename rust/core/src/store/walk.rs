@@ -99,7 +99,7 @@ impl Inner {
             let digest = if skipped { self.digest(id) } else { Ok(None) };
             match digest {
                 Err(_) if self.is_evicted(id) => continue,
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
                 Ok(Some(digest)) => {
                     digested(id, &digest);
                     *from = Location::new(id + 1, Segment::FIRST);

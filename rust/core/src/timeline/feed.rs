@@ -1,4 +1,5 @@
 use super::{Era, EraLog, MarkEntry, NoteEntry, RewindEntry, Timeline, TimelineError};
+use crate::error::Code;
 use crate::format::{BodyError, CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
 use crate::store::{Head, KEPT, Location, MOVED, PINNED, Seen, Store};
 use crate::types::{Lsn, Timestamp};
@@ -40,7 +41,7 @@ impl Timeline {
                 }
                 continue;
             }
-            match result {
+            match &result {
                 Ok(_) if whole_from > 0 && self.has_passed_over_images_ahead() => {
                     // Rare: of a transaction that was in flight while a segment was left and sealed.
                     self.begin_again(self.segment_of_present_era());
@@ -49,6 +50,11 @@ impl Timeline {
                 Ok(_) => {
                     self.cursor = cursor;
                     store.raise_time(self.object, self.newest_time());
+                }
+                // What a digest says may contradict the rest, although its hash is right: it only repeats what is in its segment.
+                Err(error) if whole_from > 0 && error.code() == Code::StoreDamaged => {
+                    self.begin_again(0);
+                    continue;
                 }
                 Err(_) => self.begin_again(whole_from),
             }
