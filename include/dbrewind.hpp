@@ -9,8 +9,15 @@
 //     auto done = db.rewind("base");
 //     db.rewind(done.undo);
 //
-// What fails throws dbrewind::Error. Any thread may use a Database, but for closing, moving and destroying it. Rules and
-// promises: rust/docs/c-abi.md.
+// What fails throws dbrewind::Error. With DBREWIND_NO_EXCEPTIONS, and under -fno-exceptions, it returns a Result instead, which holds
+// the value or the error, and a Database is opened by `Database::open`:
+//
+//     auto db = dbrewind::Database::open("app.db", dbrewind::own_sqlite());
+//     if (!db) { std::puts(db.error()->what()); }
+//     else if (auto done = db->rewind("base")) { db->rewind(done->undo).value(); }
+//
+// Any thread may use a Database, but for closing, moving and destroying it. Rules and promises: rust/docs/c-abi.md. For suites of tests:
+// dbrewind/gtest.hpp and dbrewind/catch2.hpp.
 #ifndef DBREWIND_HPP
 #define DBREWIND_HPP
 
@@ -18,49 +25,18 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
-#include <exception>
 #include <memory>
-#include <stdexcept>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "dbrewind.h"
+#include "dbrewind/error.hpp"
 
 namespace dbrewind {
-
-/// Why a call failed. `what()` says what happened, why, and what helps; `code()` is DBREWIND_BUSY and its like.
-class Error : public std::runtime_error {
-public:
-    Error(int code, dbrewind_error *error)
-        : std::runtime_error(error ? dbrewind_error_text(error) : dbrewind_code_title(code)),
-          error_(error, dbrewind_error_free),
-          code_(code) {}
-
-    int code() const noexcept { return code_; }
-
-    /// A detail by its name, "nearest" or "holder"; empty if there is none.
-    std::string detail(const char *name) const {
-        const char *found = dbrewind_error_detail(error_.get(), name);
-        return found ? found : "";
-    }
-
-private:
-    // Shared: an exception is copied.
-    std::shared_ptr<dbrewind_error> error_;
-    int code_;
-};
-
+inline namespace DBREWIND_INLINE_NAMESPACE {
 namespace detail {
-
-/// Calls `call(&error)`, and throws what it fails with.
-template <typename Call>
-void check(Call &&call) {
-    dbrewind_error *error = nullptr;
-    if (int code = call(&error)) {
-        throw Error(code, error);
-    }
-}
 
 template <typename T>
 using Owned = std::unique_ptr<T, void (*)(T *)>;
@@ -204,13 +180,19 @@ private:
 /// A database that is being recorded, until it is closed or destroyed.
 class Database {
 public:
-    explicit Database(const std::string &path, const Options &options = Options()) {
+    /// Begins to record. Fails as every call does.
+    static Returned<Database> open(const std::string &path, const Options &options = Options()) {
         dbrewind_options raw = options.raw;
         raw.store = options.store.empty() ? raw.store : options.store.c_str();
         raw.keeper = options.keeper.empty() ? raw.keeper : options.keeper.c_str();
         raw.sqlite = options.sqlite.size == 0 ? raw.sqlite : &options.sqlite;
-        detail::check([&](dbrewind_error **error) { return dbrewind_open(path.c_str(), &raw, &db_, error); });
+        dbrewind_db *db = nullptr;
+        auto call = [&](dbrewind_error **error) { return dbrewind_open(path.c_str(), &raw, &db, error); };
+        return detail::checked(call, [&] { return Database(db); });
     }
+#ifndef DBREWIND_NO_EXCEPTIONS
+    explicit Database(const std::string &path, const Options &options = Options()) : Database(open(path, options)) {}
+#endif
 
     Database(Database &&other) noexcept : db_(std::exchange(other.db_, nullptr)) {}
     Database &operator=(Database &&other) noexcept {
@@ -225,89 +207,95 @@ public:
     ~Database() { dbrewind_close(db_, nullptr); }
 
     /// Stops recording. Closing twice is allowed.
-    void close() {
+    Returned<void> close() {
         dbrewind_db *db = std::exchange(db_, nullptr);
-        detail::check([&](dbrewind_error **error) { return dbrewind_close(db, error); });
+        return detail::checked([&](dbrewind_error **error) { return dbrewind_close(db, error); });
     }
 
-    Mark mark(const std::string &name) { return set_mark(name, 0); }
+    Returned<Mark> mark(const std::string &name) { return set_mark(name, 0); }
     /// Keeps what the mark needs from being evicted, until it is dropped.
-    Mark pin(const std::string &name) { return set_mark(name, DBREWIND_PIN); }
-    void drop(const std::string &name) {
-        detail::check([&](dbrewind_error **error) { return dbrewind_drop(db_, name.c_str(), error); });
+    Returned<Mark> pin(const std::string &name) { return set_mark(name, DBREWIND_PIN); }
+    Returned<void> drop(const std::string &name) {
+        return detail::checked([&](dbrewind_error **error) { return dbrewind_drop(db_, name.c_str(), error); });
     }
 
     /// All marks, oldest first.
-    std::vector<Mark> marks() const {
+    Returned<std::vector<Mark>> marks() const {
         dbrewind_mark_list *list = nullptr;
-        detail::check([&](dbrewind_error **error) { return dbrewind_marks(db_, &list, error); });
-        detail::Owned<dbrewind_mark_list> owned(list, dbrewind_mark_list_free);
-        std::vector<Mark> marks;
-        dbrewind_mark_info info = DBREWIND_INIT(info);
-        for (size_t place = 0; dbrewind_mark_list_get(list, place, &info) == DBREWIND_OK; place++) {
-            marks.emplace_back(info);
-        }
-        return marks;
+        auto call = [&](dbrewind_error **error) { return dbrewind_marks(db_, &list, error); };
+        return detail::checked(call, [&] {
+            detail::Owned<dbrewind_mark_list> owned(list, dbrewind_mark_list_free);
+            std::vector<Mark> marks;
+            dbrewind_mark_info info = DBREWIND_INIT(info);
+            for (size_t place = 0; dbrewind_mark_list_get(list, place, &info) == DBREWIND_OK; place++) {
+                marks.emplace_back(info);
+            }
+            return marks;
+        });
     }
 
     /// Makes the database what it was at a moment, in place. `timeout`: 0 for that of the options, negative for none.
-    Rewound rewind(const Target &to, std::chrono::milliseconds timeout = {}, bool use_earliest = false) {
+    Returned<Rewound> rewind(const Target &to, std::chrono::milliseconds timeout = {}, bool use_earliest = false) {
         dbrewind_rewind_options how = DBREWIND_INIT(how);
         how.timeout_ms = timeout.count();
         how.flags = use_earliest ? DBREWIND_USE_EARLIEST : 0;
         dbrewind_rewound done = DBREWIND_INIT(done);
-        detail::check([&](dbrewind_error **error) { return dbrewind_rewind(db_, to.raw(), &how, &done, error); });
-        auto took = std::chrono::duration<double>(done.seconds);
-        return {done.to, done.undo, time_of(done.time), done.pages, took, static_cast<Method>(done.method)};
+        auto call = [&](dbrewind_error **error) { return dbrewind_rewind(db_, to.raw(), &how, &done, error); };
+        return detail::checked(call, [&] {
+            auto took = std::chrono::duration<double>(done.seconds);
+            return Rewound{done.to, done.undo, time_of(done.time), done.pages, took, static_cast<Method>(done.method)};
+        });
     }
 
-    Past at(const Target &to) const {
+    Returned<Past> at(const Target &to) const {
         dbrewind_past *past = nullptr;
-        detail::check([&](dbrewind_error **error) { return dbrewind_at(db_, to.raw(), &past, error); });
-        return Past(past);
+        auto call = [&](dbrewind_error **error) { return dbrewind_at(db_, to.raw(), &past, error); };
+        return detail::checked(call, [&] { return Past(past); });
     }
-    void clone(const Target &to, const std::string &file) const {
-        detail::check([&](dbrewind_error **error) { return dbrewind_clone(db_, to.raw(), file.c_str(), error); });
+    Returned<void> clone(const Target &to, const std::string &file) const {
+        return detail::checked([&](dbrewind_error **error) { return dbrewind_clone(db_, to.raw(), file.c_str(), error); });
     }
-    Difference diff(const Target &from, const Target &to = Target::now()) const {
+    Returned<Difference> diff(const Target &from, const Target &to = Target::now()) const {
         dbrewind_difference *diff = nullptr;
-        detail::check([&](dbrewind_error **error) { return dbrewind_diff(db_, from.raw(), to.raw(), &diff, error); });
-        return Difference(diff);
+        auto call = [&](dbrewind_error **error) { return dbrewind_diff(db_, from.raw(), to.raw(), &diff, error); };
+        return detail::checked(call, [&] { return Difference(diff); });
     }
-    bool dirty_since(const Target &to) const {
+    Returned<bool> dirty_since(const Target &to) const {
         int dirty = 0;
-        detail::check([&](dbrewind_error **error) { return dbrewind_dirty_since(db_, to.raw(), &dirty, error); });
-        return dirty != 0;
+        auto call = [&](dbrewind_error **error) { return dbrewind_dirty_since(db_, to.raw(), &dirty, error); };
+        return detail::checked(call, [&] { return dirty != 0; });
     }
-    Moment now() const {
+    Returned<Moment> now() const {
         dbrewind_moment now{};
-        detail::check([&](dbrewind_error **error) { return dbrewind_now(db_, &now, error); });
-        return now;
+        auto call = [&](dbrewind_error **error) { return dbrewind_now(db_, &now, error); };
+        return detail::checked(call, [&] { return Moment(now); });
     }
-    std::array<unsigned char, 16> digest() const {
+    Returned<std::array<unsigned char, 16>> digest() const {
         std::array<unsigned char, 16> digest{};
-        detail::check([&](dbrewind_error **error) { return dbrewind_digest(db_, digest.data(), error); });
-        return digest;
+        auto call = [&](dbrewind_error **error) { return dbrewind_digest(db_, digest.data(), error); };
+        return detail::checked(call, [&] { return digest; });
     }
-    dbrewind_status_info status() const {
+    Returned<dbrewind_status_info> status() const {
         dbrewind_status_info status = DBREWIND_INIT(status);
-        detail::check([&](dbrewind_error **error) { return dbrewind_status(db_, &status, nullptr, error); });
-        return status;
+        auto call = [&](dbrewind_error **error) { return dbrewind_status(db_, &status, nullptr, error); };
+        return detail::checked(call, [&] { return status; });
     }
-    dbrewind_info info() const {
+    Returned<dbrewind_info> info() const {
         dbrewind_info info = DBREWIND_INIT(info);
-        detail::check([&](dbrewind_error **error) { return dbrewind_get_info(db_, &info, error); });
-        return info;
+        auto call = [&](dbrewind_error **error) { return dbrewind_get_info(db_, &info, error); };
+        return detail::checked(call, [&] { return info; });
     }
 
     /// For the C calls; stays this object's.
     dbrewind_db *raw() const noexcept { return db_; }
 
 private:
-    Mark set_mark(const std::string &name, uint32_t flags) {
+    explicit Database(dbrewind_db *db) noexcept : db_(db) {}
+
+    Returned<Mark> set_mark(const std::string &name, uint32_t flags) {
         dbrewind_mark_info info = DBREWIND_INIT(info);
-        detail::check([&](dbrewind_error **error) { return dbrewind_mark(db_, name.c_str(), flags, &info, error); });
-        return Mark(info);
+        auto call = [&](dbrewind_error **error) { return dbrewind_mark(db_, name.c_str(), flags, &info, error); };
+        return detail::checked(call, [&] { return Mark(info); });
     }
 
     dbrewind_db *db_ = nullptr;
@@ -316,40 +304,59 @@ private:
 /// What is written while it is there is rewound at its end.
 class Scope {
 public:
-    /// What a destructor calls when the rewind fails. By default the text is printed, and the program ends: it would go on with a
-    /// database in the wrong state.
+    /// What a destructor calls when the rewind fails, and, without exceptions, the constructor when there is no mark to rewind to. By
+    /// default the text is printed, and the program ends: it would go on with a database in the wrong state.
     using Handler = void (*)(const Error &);
     static std::atomic<Handler> &handler() {
-        static std::atomic<Handler> handler{[](const Error &error) {
-            std::fprintf(stderr, "dbrewind::Scope: %s\n", error.what());
-            std::terminate();
-        }};
+        static std::atomic<Handler> handler{[](const Error &error) { detail::give_up("dbrewind::Scope", error); }};
         return handler;
     }
 
     /// `db` must stay.
-    explicit Scope(Database &db) : db_(&db), mark_(db.mark(fresh_name(this))) {}
+    explicit Scope(Database &db) {
+        auto marked = db.mark(fresh_name(this));
+#ifdef DBREWIND_NO_EXCEPTIONS
+        if (const Error *failed = marked.error()) {
+            handler().load()(*failed);
+            return;
+        }
+        mark_.emplace(*std::move(marked));
+#else
+        mark_.emplace(std::move(marked));
+#endif
+        db_ = &db;
+    }
     Scope(const Scope &) = delete;
     Scope &operator=(const Scope &) = delete;
     ~Scope() {
-        try {
-            end();
-        } catch (const Error &error) {
-            handler().load()(error);
+        if (auto failed = detail::failure_of([this] { return end(); })) {
+            handler().load()(*failed);
         }
     }
 
-    /// Rewinds now, with exceptions. The destructor has nothing to do after it.
-    void end() {
-        if (Database *db = db_) {
-            db->rewind(mark_);
-            // Only now: after a failed rewind the mark is the way back.
-            db_ = nullptr;
-            db->drop(mark_.name);
+    /// Rewinds now, and fails as every call does. The destructor has nothing to do after it.
+    Returned<void> end() {
+        Database *db = db_;
+        if (!db) {
+            return Returned<void>();
         }
+#ifdef DBREWIND_NO_EXCEPTIONS
+        if (auto done = db->rewind(*mark_); !done) {
+            return *done.error();
+        }
+#else
+        db->rewind(*mark_);
+#endif
+        // Only now: after a failed rewind the mark is the way back.
+        db_ = nullptr;
+        return db->drop(mark_->name);
     }
 
-    const Mark &mark() const { return mark_; }
+    /// Without exceptions: whether it will rewind. With a handler that returns it may be that it cannot.
+    explicit operator bool() const noexcept { return db_ != nullptr; }
+
+    /// Not after a constructor that failed.
+    const Mark &mark() const { return *mark_; }
 
 private:
     static std::string fresh_name(const void *scope) {
@@ -359,10 +366,11 @@ private:
         return name;
     }
 
-    Database *db_;
-    Mark mark_;
+    Database *db_ = nullptr;
+    std::optional<Mark> mark_;
 };
 
+} // namespace DBREWIND_INLINE_NAMESPACE
 } // namespace dbrewind
 
 #endif

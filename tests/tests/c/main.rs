@@ -5,91 +5,18 @@
 //! `make capi-test` makes the libraries first.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod cpp;
+mod installed;
+mod suites;
+mod symbols;
+mod toolchain;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
+
+use toolchain::{built, compiler, has, here, in_both_modes, libraries, program, root, run, source};
 
 const PROGRAMS: [&str; 6] = ["story", "hostile", "keeper", "extension", "alone", "volume"];
-const STRICT: [&str; 5] = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-g"];
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
-/// `target/debug`.
-fn built() -> PathBuf {
-    let program = std::env::current_exe().unwrap();
-    program.parent().unwrap().parent().unwrap().to_owned()
-}
-
-/// The folder of the two libraries. `None`: skip.
-fn libraries() -> Option<PathBuf> {
-    let folder = built().join("capi");
-    here(folder.join("libdbrewind.a").exists(), "the C library (make capi-test)").then_some(folder)
-}
-
-/// Whether something is there; where all must be, it has to.
-fn here(there: bool, what: &str) -> bool {
-    if !there {
-        assert!(std::env::var_os("CI").is_none(), "{what} is missing");
-        eprintln!("SKIPPED: {what} is missing");
-    }
-    there
-}
-
-fn has(tool: &str) -> bool {
-    here(Command::new(tool).arg("--version").output().is_ok_and(|out| out.status.success()), tool)
-}
-
-fn run(command: &mut Command) -> Output {
-    let out = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let (said, wrong) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    assert!(out.status.success(), "{command:?}: {}\n{said}\n{wrong}", out.status);
-    out
-}
-
-fn compiler(language: &str) -> Command {
-    let mut command = Command::new(if language.starts_with("c++") { "c++" } else { "cc" });
-    command.arg(format!("-std={language}")).args(STRICT);
-    if language.starts_with("c++") {
-        command.args(["-x", "c++"]);
-    }
-    command.arg("-I").arg(root().join("include"));
-    command
-}
-
-fn source(name: &str) -> PathBuf {
-    root().join("tests/capi").join(name).with_extension("c")
-}
-
-/// Compiles a program with the shared library and the system's SQLite.
-fn program(folder: &Path, libraries: &Path, name: &str, more: &[&str]) -> PathBuf {
-    let out = folder.join(name);
-    let search = libraries.display();
-    let mut command = compiler("c11");
-    command.args(more).arg(source(name)).arg("-o").arg(&out).arg(format!("-L{search}"));
-    run(command.args(["-ldbrewind", "-lsqlite3", "-lpthread"]).arg(format!("-Wl,-rpath,{search}")));
-    out
-}
-
-/// The same for the program in C++.
-fn cpp_program(folder: &Path, libraries: &Path, more: &[&str]) -> PathBuf {
-    let out = folder.join("story_cpp");
-    let search = libraries.display();
-    let mut command = compiler("c++17");
-    command.args(more).arg(root().join("tests/cpp/story.cpp")).args(["-x", "none", "-o"]).arg(&out);
-    command.arg(format!("-L{search}")).args(["-ldbrewind", "-lsqlite3", "-lpthread"]);
-    run(command.arg(format!("-Wl,-rpath,{search}")));
-    out
-}
-
-/// Runs a program in each journal mode, each time in a new folder.
-fn in_both_modes(command: impl Fn() -> Command, more: &[&str]) {
-    for mode in ["wal", "delete"] {
-        let folder = tempfile::tempdir().unwrap();
-        let out = run(command().arg(folder.path()).arg(mode).args(more));
-        assert_eq!(String::from_utf8_lossy(&out.stdout), "right\n", "{mode}");
-    }
-}
 
 #[test]
 fn no_compiler_warns() {
@@ -113,20 +40,6 @@ fn a_program_that_links_sqlite() {
     in_both_modes(|| Command::new(&story), &["table"]);
     let hostile = program(folder.path(), &libraries, "hostile", &[]);
     in_both_modes(|| Command::new(&hostile), &[]);
-}
-
-#[test]
-fn a_program_in_cpp() {
-    let Some(libraries) = libraries() else { return };
-    if !has("c++") {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let story = cpp_program(folder.path(), &libraries, &[]);
-    in_both_modes(|| Command::new(&story), &[]);
-    let flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
-    let story = cpp_program(folder.path(), &libraries, &flags);
-    in_both_modes(|| Command::new(&story), &[]);
 }
 
 /// The README's programs, as they stand there, beside a database of the name that they use.
@@ -235,47 +148,6 @@ fn a_program_with_a_keeper() {
     assert_eq!(String::from_utf8_lossy(&out.stdout), "right\n");
 }
 
-/// Built outside of the tree from what `make install` leaves, by each of the two ways to find it.
-#[test]
-fn a_project_that_finds_the_installed_library() {
-    let Some(libraries) = libraries() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let (prefix, project) = (folder.path().join("prefix"), folder.path().join("project"));
-    run(Command::new(root().join("rust/capi/install")).arg(&libraries).arg(&prefix));
-    std::fs::create_dir(&project).unwrap();
-    for file in ["reset.c", "CMakeLists.txt"] {
-        std::fs::copy(root().join("bindings/examples").join(file), project.join(file)).unwrap();
-    }
-    let database = project.join("app.db");
-    run(Command::new("sqlite3").arg(&database).arg("CREATE TABLE t (x)"));
-    let works = |program: PathBuf| {
-        let mut command = Command::new(program);
-        let out = run(command.arg(&database).env("LD_LIBRARY_PATH", prefix.join("lib")));
-        assert!(String::from_utf8_lossy(&out.stdout).contains(" pages, "));
-        let tables = run(Command::new("sqlite3").arg(&database).arg(".tables"));
-        assert_eq!(String::from_utf8_lossy(&tables.stdout).trim(), "t");
-    };
-    if has("pkg-config") {
-        let mut ask = Command::new("pkg-config");
-        ask.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
-        let flags = run(ask.args(["--cflags", "--libs", "dbrewind >= 0.1", "sqlite3"]));
-        let flags = String::from_utf8(flags.stdout).unwrap();
-        let mut command = Command::new("cc");
-        command.arg(project.join("reset.c")).args(flags.split_whitespace()).arg("-o");
-        run(command.arg(project.join("by_pkg_config")));
-        works(project.join("by_pkg_config"));
-    }
-    if has("cmake") {
-        let build = project.join("build");
-        let mut command = Command::new("cmake");
-        command.arg("-S").arg(&project).arg("-B").arg(&build);
-        run(command.arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display())));
-        run(Command::new("cmake").arg("--build").arg(&build));
-        works(build.join("reset"));
-        works(build.join("reset_static"));
-    }
-}
-
 /// Its SQLite is compiled in, and nobody can look its functions up.
 #[test]
 fn a_program_that_contains_sqlite() {
@@ -363,39 +235,4 @@ fn under_valgrind() {
     in_both_modes(|| valgrind(&story), &["table"]);
     let hostile = program(folder.path(), &libraries, "hostile", &[]);
     in_both_modes(|| valgrind(&hostile), &[]);
-}
-
-/// The functions that the header declares are the symbols of both libraries, all with a version, and there are no others.
-#[test]
-fn no_other_symbol_is_seen() {
-    let Some(libraries) = libraries() else { return };
-    let header = std::fs::read_to_string(root().join("include/dbrewind.h")).unwrap();
-    let mut declared: Vec<String> = Vec::new();
-    for line in
-        header.lines().filter(|line| !line.starts_with([' ', '/', '#']) && !line.starts_with("static"))
-    {
-        if let Some((before, _)) = line.split_once('(')
-            && let Some(name) = before.split([' ', '*']).next_back()
-            && name.starts_with("dbrewind_")
-        {
-            declared.push(name.to_owned());
-        }
-    }
-    declared.sort();
-    assert!(declared.len() > 40, "{declared:?}");
-    let symbols = |arguments: &[&str], file: &str| -> Vec<String> {
-        let out = run(Command::new("nm").args(arguments).arg("--defined-only").arg(libraries.join(file)));
-        let text = String::from_utf8(out.stdout).unwrap();
-        let lines = text.lines().filter_map(|line| line.split_whitespace().nth(2).map(str::to_owned));
-        let mut names: Vec<String> = lines.collect();
-        names.sort();
-        names
-    };
-    let mut versioned: Vec<String> = declared.iter().map(|name| format!("{name}@@DBREWIND_1")).collect();
-    versioned.push("DBREWIND_1".to_owned());
-    versioned.sort();
-    assert_eq!(symbols(&["-D"], "libdbrewind.so"), versioned);
-    assert_eq!(symbols(&["-g"], "libdbrewind.a"), declared);
-    let sqlite = run(Command::new("nm").arg("-u").arg(libraries.join("libdbrewind.a")));
-    assert!(!String::from_utf8_lossy(&sqlite.stdout).contains("sqlite3"), "it needs no SQLite to be linked");
 }
