@@ -3,9 +3,10 @@
 use dbrewind_core::{Engine, Kind, Lsn, MarkName};
 
 use crate::blocks::Blocks;
+use crate::content::Content;
 use crate::error::Error;
 use crate::intent::tag;
-use crate::medium::Medium;
+use crate::medium::{KeyedMedium, Medium};
 use crate::options::AttachOptions;
 use crate::registers::InFlight;
 use crate::settle::pending;
@@ -31,14 +32,36 @@ impl Volume {
         medium: impl Medium + 'static,
         options: &AttachOptions,
     ) -> Result<Self, Error> {
-        let blocks = Blocks::new(block)?;
+        let content = Content::Blocks(Blocks::new(block)?, Box::new(medium));
+        Self::attach_content(store, name, content, options)
+    }
+
+    /// Attaches to the volume of this name, the content of which is records under keys. One of blocks with the same name is another volume.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach).
+    pub fn attach_keyed(
+        store: &VolumeStore,
+        name: &str,
+        medium: impl KeyedMedium + 'static,
+        options: &AttachOptions,
+    ) -> Result<Self, Error> {
+        Self::attach_content(store, name, Content::Records(Box::new(medium)), options)
+    }
+
+    fn attach_content(
+        store: &VolumeStore,
+        name: &str,
+        content: Content,
+        options: &AttachOptions,
+    ) -> Result<Self, Error> {
         // The same is asked of it, for the same reasons.
         let name =
             MarkName::new(name).map_err(|error| Error::Invalid { what: format!("the volume: {error}") })?;
         let store = store.0.clone();
         store.check_in_place()?;
-        let object = store.object(&format!("{PREFIX}{}", name.as_str()), block)?;
-        let volume = Self::new((store, object), name.as_str(), blocks, Box::new(medium), options);
+        let object = store.object(&format!("{PREFIX}{}", name.as_str()), content.block_size())?;
+        let volume = Self::new((store, object), name.as_str(), content, options);
         if let Err(error) = volume.look(options.anew) {
             // Nothing of it is ours to note.
             volume.forget();
@@ -105,13 +128,17 @@ impl Volume {
         };
         if let Some((_, intent)) = unfinished
             && intent.synced
-            && self.medium.syncs()
+            && self.content.storage().syncs()
         {
             self.finish_rewind(state, true)?;
             return Ok(false);
         }
         let Some(stamp) = self.closing_stamp()? else { return Ok(false) };
-        if unfinished.is_some() || announced > last || !self.medium.syncs() || stamp != self.stamp()? {
+        if unfinished.is_some()
+            || announced > last
+            || !self.content.storage().syncs()
+            || stamp != self.stamp()?
+        {
             return Ok(false);
         }
         registers.set_in_flight(InFlight::Nothing);
@@ -146,7 +173,7 @@ impl Volume {
     }
 
     fn stamp(&self) -> Result<Vec<u8>, Error> {
-        let stamp = self.medium.stamp().map_err(Error::medium("tell its stamp"))?;
+        let stamp = self.content.storage().stamp().map_err(Error::medium("tell its stamp"))?;
         if stamp.len() > LONGEST_STAMP {
             let what = format!("a stamp has at most {LONGEST_STAMP} bytes, not {}", stamp.len());
             return Err(Error::Invalid { what });
@@ -182,13 +209,13 @@ impl Volume {
         if !self.registers().opened() && self.closing_stamp()?.is_some() {
             return Ok(());
         }
-        if self.medium.syncs() {
+        if self.content.storage().syncs() {
             self.sync_medium()?;
         }
         let stamp = self.stamp()?;
         let lsn = self.store.last_lsn(self.object);
         self.store.append(self.head(Kind::Note, tag::CLOSED, lsn), &[&stamp])?;
-        if self.medium.syncs() {
+        if self.content.storage().syncs() {
             self.store.sync()?;
         }
         self.registers().set_opened(false);

@@ -42,6 +42,13 @@ impl Blocks {
         key.saturating_sub(FIRST).saturating_mul(u64::from(self.0))
     }
 
+    /// Where a key's block begins, and how many of its bytes there are in a content of this length.
+    pub(crate) fn part_of(self, key: u64, size: u64) -> (u64, usize) {
+        let offset = self.offset(key);
+        let there = size.saturating_sub(offset).min(u64::from(self.0));
+        (offset, usize::try_from(there).unwrap_or(usize::MAX))
+    }
+
     /// How many keys a content of so many bytes has.
     pub(crate) fn extent(self, size: u64) -> Extent {
         Extent::new(size.div_ceil(u64::from(self.0)) + LENGTH)

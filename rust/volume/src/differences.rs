@@ -3,6 +3,7 @@
 use dbrewind_core::{Kind, Location, Lsn, Plan, Source, fault};
 
 use crate::blocks::LENGTH;
+use crate::content::Content;
 use crate::error::Error;
 use crate::volume::Volume;
 
@@ -38,18 +39,15 @@ impl Volume {
         let extent = self.extent(size).get();
         let mut found = Differences { blocks: Vec::new(), cut: Vec::new(), size: (size, then) };
         let (mut here, mut there) = (Vec::new(), Vec::new());
-        let block = self.blocks.size() as usize;
         for (key, source) in &plan.items {
-            let (key, then) = (key.get(), self.image(*source, &mut there)?);
-            if key == LENGTH || (key <= extent && *source == Source::Current) {
+            let key = key.get();
+            if self.content.is_length(key) || (key <= extent && *source == Source::Current) {
                 continue;
             }
-            if there.len() != block {
-                return Err(Error::Damaged { what: "an image is not as long as a block" });
-            }
+            let then = self.image(*source, &mut there)?;
+            self.content.check_image(&there)?;
             let mut now = None;
-            if key <= extent {
-                self.read_block(key, size, &mut here)?;
+            if key <= extent && self.is_readable(key, size, &mut here, own)? {
                 if here == there {
                     continue;
                 }
@@ -58,8 +56,9 @@ impl Volume {
             found.blocks.push(Differing { key, then, now });
         }
         if own.is_some() {
-            for key in plan.extent.get() + 1..=extent {
-                self.read_block(key, size, &mut here)?;
+            // Not `+ 1`: records have the highest extent that there is.
+            for key in (plan.extent.get()..extent).map(|before| before + 1) {
+                self.content.read_image(key, size, &mut here)?;
                 if let Some(at) = self.save_own(key, &here, own)? {
                     found.cut.push((key, at));
                 }
@@ -69,6 +68,16 @@ impl Volume {
             }
         }
         Ok(found)
+    }
+
+    /// Reads what a key has now. `false`: whoever died within a write of it has left what the engine cannot read, and it is written
+    /// anew. That is so at the end of a rewind only, when all was saved long ago.
+    fn is_readable(&self, key: u64, size: u64, here: &mut Vec<u8>, own: Option<Lsn>) -> Result<bool, Error> {
+        match (self.content.read_image(key, size, here), &self.content, own) {
+            (Ok(()), _, _) => Ok(true),
+            (Err(_), Content::Records(_), None) => Ok(false),
+            (Err(error), _, _) => Err(error),
+        }
     }
 
     fn save_own(&self, key: u64, image: &[u8], own: Option<Lsn>) -> Result<Option<Location>, Error> {
@@ -81,7 +90,7 @@ impl Volume {
     /// The length at the target.
     fn length_at(&self, plan: &Plan, size: u64) -> Result<u64, Error> {
         let what = "the length at the target";
-        match plan.items.first().filter(|(key, _)| key.get() == LENGTH) {
+        match plan.items.first().filter(|(key, _)| self.content.is_length(key.get())) {
             None | Some((_, Source::Current)) => Ok(size),
             Some((_, Source::Record(at))) => {
                 let body = self.store.read(*at)?.body;
@@ -100,8 +109,7 @@ impl Volume {
             }
             // Past the end now, and never saved: nothing was ever there.
             Source::Zero | Source::Current => {
-                into.clear();
-                into.resize(self.blocks.size() as usize, 0);
+                self.content.empty_image(into);
                 Ok(None)
             }
             Source::Base => Err(Error::Damaged { what: "its eras are not all of before-images" }),
@@ -116,17 +124,7 @@ impl Volume {
         image: &mut Vec<u8>,
     ) -> Result<(), Error> {
         self.image(at.map_or(Source::Zero, Source::Record), image)?;
-        let offset = self.blocks.offset(key);
-        let there = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX).min(image.len());
-        let bytes = image.get(..there).unwrap_or_default();
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        self.medium.write(offset, bytes).map_err(Error::medium("write the content"))
-    }
-
-    fn set_length(&self, to: u64) -> Result<(), Error> {
-        self.medium.truncate(to).map_err(Error::medium("set the length of the content"))
+        self.content.write_image(key, size, image)
     }
 }
 
@@ -146,14 +144,14 @@ impl Differences {
         let (before, after) = self.size;
         let mut image = Vec::new();
         if after > before {
-            volume.set_length(after)?;
+            volume.content.set_length(after)?;
         }
         for block in &self.blocks {
             volume.write_image(block.key, block.then, after, &mut image)?;
             fault::place("volume rewind: one written");
         }
         if after < before {
-            volume.set_length(after)?;
+            volume.content.set_length(after)?;
         }
         Ok(())
     }
@@ -163,7 +161,7 @@ impl Differences {
         let before = self.size.0;
         let mut image = Vec::new();
         if volume.size()? != before {
-            volume.set_length(before)?;
+            volume.content.set_length(before)?;
         }
         let blocks = self.blocks.iter().filter_map(|block| Some((block.key, block.now?)));
         for (key, at) in blocks.chain(self.cut.iter().copied()) {

@@ -58,6 +58,15 @@ pub enum Error {
         /// The recorded length, in blocks.
         known: u64,
     },
+    /// A record is longer than any that can be saved.
+    #[error(
+        "the record has {length} bytes, and at most {} can be saved; keep a long one in parts",
+        crate::LONGEST_RECORD
+    )]
+    RecordTooLong {
+        /// Its length in bytes.
+        length: usize,
+    },
     /// Recording has stopped, and with it all marks are lost.
     #[error("recording has stopped ({code}): {}; detach, see to that, attach again, and set new marks", code.title())]
     Stopped {
@@ -139,6 +148,7 @@ impl Error {
             Self::HalfDone(error) | Self::Late(error) => error.code(),
             Self::Busy { .. } => Code::Busy,
             Self::NotAttached { .. } => Code::NotAttached,
+            Self::RecordTooLong { .. } => Code::Unsupported,
             Self::Stopped { code } => *code,
             Self::MarkNotFound { .. } => Code::MarkNotFound,
             Self::MarkExists { .. } => Code::MarkExists,

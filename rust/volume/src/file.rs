@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::error::Error;
-use crate::medium::Medium;
+use crate::medium::{Medium, Storage};
 use crate::options::AttachOptions;
 use crate::store::VolumeStore;
 use crate::turn::Turn;
@@ -180,23 +180,7 @@ impl Drop for FileChange<'_> {
     }
 }
 
-impl Medium for Content {
-    fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(to, offset)
-    }
-
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, offset)
-    }
-
-    fn truncate(&self, size: u64) -> io::Result<()> {
-        self.file.set_len(size)
-    }
-
-    fn size(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
-    }
-
+impl Storage for Content {
     fn lock(&self, timeout: Duration) -> io::Result<bool> {
         let started = Instant::now();
         if !self.turn.take(timeout) {
@@ -246,5 +230,23 @@ impl Medium for Content {
             [found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()].map(i64::to_le_bytes);
         let numbers = [found.dev(), found.ino(), found.len()].map(u64::to_le_bytes);
         Ok([numbers.as_flattened(), times.as_flattened()].concat())
+    }
+}
+
+impl Medium for Content {
+    fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(to, offset)
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn truncate(&self, size: u64) -> io::Result<()> {
+        self.file.set_len(size)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
     }
 }

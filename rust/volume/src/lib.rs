@@ -29,6 +29,7 @@
 
 mod attach;
 mod blocks;
+mod content;
 mod differences;
 mod error;
 mod file;
@@ -45,11 +46,12 @@ mod store;
 mod turn;
 mod volume;
 
+pub use content::LONGEST_RECORD;
 pub use dbrewind_core::{Code, Lsn, Timestamp, interruptible};
 pub use error::Error;
 pub use file::{FileChange, FileVolume};
 pub use marks::{Mark, MarkState};
-pub use medium::Medium;
+pub use medium::{KeyedMedium, Medium, Storage};
 pub use memory::{Memory, MemoryGuard};
 pub use options::{AttachOptions, Synchronous, Target};
 pub use rewind::Rewound;

@@ -17,7 +17,7 @@ pub struct Mark {
     pub lsn: Lsn,
     /// When it was set.
     pub time: Timestamp,
-    /// How many blocks the content had then.
+    /// How many blocks the content had then; 0 for records under keys.
     pub blocks: u64,
     /// Whether it can be gone to.
     pub state: MarkState,
@@ -95,7 +95,7 @@ impl Volume {
         if self.was_refused(at)? {
             return Err(taken());
         }
-        let blocks = extent.get().saturating_sub(1);
+        let blocks = self.content.blocks_at(extent);
         Ok(Mark { name: name.to_string(), lsn, time, blocks, state: MarkState::Kept, pinned })
     }
 
@@ -130,7 +130,7 @@ impl Volume {
             name: mark.name.to_string(),
             lsn: mark.lsn,
             time: mark.time,
-            blocks: mark.extent.get().saturating_sub(1),
+            blocks: self.content.blocks_at(mark.extent),
             state: match (mark.evicted, mark.lost || stopped) {
                 (true, _) => MarkState::Evicted,
                 (_, true) => MarkState::Lost,

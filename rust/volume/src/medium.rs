@@ -3,35 +3,11 @@ use std::time::Duration;
 
 use dbrewind_core::Lsn;
 
-/// The content of a volume, as its engine lets us read and write it.
+/// What an engine does for its content, however that is read and written.
 ///
 /// Callbacks come on the thread that makes a call of the [`Volume`](crate::Volume), and never after the volume is dropped. Between
 /// `lock` and `unlock`, which come on one thread, nobody else may read or write. None of them may call the volume.
-pub trait Medium: Send + Sync {
-    /// Reads so many bytes from an offset. All of them lie below the size.
-    ///
-    /// # Errors
-    /// When they cannot be read. What was under way ends with this error.
-    fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()>;
-
-    /// Writes bytes at an offset, all of them below the size. Only a rewind writes.
-    ///
-    /// # Errors
-    /// When they cannot be written. The rewind is taken back then.
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
-
-    /// Makes the content so long, in bytes: longer, with zeros, or shorter. Only a rewind does.
-    ///
-    /// # Errors
-    /// As [`write`](Self::write).
-    fn truncate(&self, size: u64) -> io::Result<()>;
-
-    /// How long the content is, in bytes.
-    ///
-    /// # Errors
-    /// When that cannot be told.
-    fn size(&self) -> io::Result<u64>;
-
+pub trait Storage: Send + Sync {
     /// Keeps all other threads and processes from the content, until [`unlock`](Self::unlock). `false`: somebody else had it
     /// all the time.
     ///
@@ -70,19 +46,59 @@ pub trait Medium: Send + Sync {
     }
 }
 
-impl<M: Medium + ?Sized> Medium for std::sync::Arc<M> {
-    fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()> {
-        (**self).read(offset, to)
-    }
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        (**self).write(offset, bytes)
-    }
-    fn truncate(&self, size: u64) -> io::Result<()> {
-        (**self).truncate(size)
-    }
-    fn size(&self) -> io::Result<u64> {
-        (**self).size()
-    }
+/// Content that is read and written by offset, as its engine lets us.
+pub trait Medium: Storage {
+    /// Reads so many bytes from an offset. All of them lie below the size.
+    ///
+    /// # Errors
+    /// When they cannot be read. What was under way ends with this error.
+    fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()>;
+
+    /// Writes bytes at an offset, all of them below the size. Only a rewind writes.
+    ///
+    /// # Errors
+    /// When they cannot be written. The rewind is taken back then.
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes the content so long, in bytes: longer, with zeros, or shorter. Only a rewind does.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    fn truncate(&self, size: u64) -> io::Result<()>;
+
+    /// How long the content is, in bytes.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    fn size(&self) -> io::Result<u64>;
+}
+
+/// Content that is records, each of any length under a number of the engine's: rows, entries, buckets.
+///
+/// A key is any number but `u64::MAX`. A record has at most [`LONGEST_RECORD`](crate::LONGEST_RECORD) bytes. That there is none under a
+/// key is a state as any other.
+pub trait KeyedMedium: Storage {
+    /// Appends the record under a key to `into`, which is empty. `false`: there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read. What was under way ends with this error, but for the end of a rewind that somebody left half done: it
+    /// writes what it cannot read.
+    fn read(&self, key: u64, into: &mut Vec<u8>) -> io::Result<bool>;
+
+    /// Makes these bytes the record under a key, whether there is one or not. Only a rewind does.
+    ///
+    /// # Errors
+    /// When it cannot be written. The rewind is taken back then.
+    fn write(&self, key: u64, record: &[u8]) -> io::Result<()>;
+
+    /// Removes the record under a key. Only a rewind does, and perhaps twice after a kill.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write). That there is none is no error.
+    fn remove(&self, key: u64) -> io::Result<()>;
+}
+
+impl<M: Storage + ?Sized> Storage for std::sync::Arc<M> {
     fn lock(&self, timeout: Duration) -> io::Result<bool> {
         (**self).lock(timeout)
     }
@@ -100,5 +116,32 @@ impl<M: Medium + ?Sized> Medium for std::sync::Arc<M> {
     }
     fn after_rewind(&self, lsn: Lsn) {
         (**self).after_rewind(lsn);
+    }
+}
+
+impl<M: Medium + ?Sized> Medium for std::sync::Arc<M> {
+    fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()> {
+        (**self).read(offset, to)
+    }
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        (**self).write(offset, bytes)
+    }
+    fn truncate(&self, size: u64) -> io::Result<()> {
+        (**self).truncate(size)
+    }
+    fn size(&self) -> io::Result<u64> {
+        (**self).size()
+    }
+}
+
+impl<M: KeyedMedium + ?Sized> KeyedMedium for std::sync::Arc<M> {
+    fn read(&self, key: u64, into: &mut Vec<u8>) -> io::Result<bool> {
+        (**self).read(key, into)
+    }
+    fn write(&self, key: u64, record: &[u8]) -> io::Result<()> {
+        (**self).write(key, record)
+    }
+    fn remove(&self, key: u64) -> io::Result<()> {
+        (**self).remove(key)
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::medium::Medium;
+use crate::medium::{Medium, Storage};
 use crate::turn::Turn;
 
 /// Bytes in memory with a lock of their own. All clones are the same bytes.
@@ -65,6 +65,16 @@ fn range(offset: u64, len: usize) -> io::Result<std::ops::Range<usize>> {
     Ok(from..from.checked_add(len).ok_or(io::ErrorKind::InvalidInput)?)
 }
 
+impl Storage for Memory {
+    fn lock(&self, timeout: Duration) -> io::Result<bool> {
+        Ok(self.0.turn.take(timeout))
+    }
+
+    fn unlock(&self) {
+        self.0.turn.give_back();
+    }
+}
+
 impl Medium for Memory {
     fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()> {
         let bytes = self.bytes();
@@ -91,13 +101,5 @@ impl Medium for Memory {
 
     fn size(&self) -> io::Result<u64> {
         Ok(self.bytes().len() as u64)
-    }
-
-    fn lock(&self, timeout: Duration) -> io::Result<bool> {
-        Ok(self.0.turn.take(timeout))
-    }
-
-    fn unlock(&self) {
-        self.0.turn.give_back();
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use dbrewind_core::{CommitBody, Engine, Kind, Lsn, fault};
 
 use crate::blocks::LENGTH;
+use crate::content::{image_of_record, key_of_record};
 use crate::error::Error;
 use crate::intent::tag;
 use crate::registers::InFlight;
@@ -20,11 +21,33 @@ impl Volume {
     /// earlier marks are lost; the write may go ahead. Not so when a rewind is half done that cannot be finished, as
     /// [`enter`](Self::enter) says, nor for `DBR019`, `DBR020` and `DBR022`: then nothing may be written.
     pub fn will_write(&self, offset: u64, length: u64) -> Result<(), Error> {
+        self.will_write_with(offset, length, &[])
+    }
+
+    /// The same from an engine that has the present content at hand: `old` is what stands at `offset` and behind it, as far as it knows and
+    /// as far as the content goes. Blocks that it covers are not read.
+    ///
+    /// It is believed: bytes that were not there come back with a rewind.
+    ///
+    /// # Errors
+    /// As [`will_write`](Self::will_write).
+    pub fn will_write_with(&self, offset: u64, length: u64, old: &[u8]) -> Result<(), Error> {
+        let blocks = self.content.blocks()?;
         let Some(more) = length.checked_sub(1) else { return self.check() };
         let Some(last) = offset.checked_add(more) else {
             return Err(Error::Invalid { what: format!("{length} bytes at {offset} end past 2^64") });
         };
-        self.save(|_| self.blocks.key_at(offset)..=self.blocks.key_at(last))
+        let keys = |_| blocks.key_at(offset)..=blocks.key_at(last);
+        self.save(keys, |key, size, image| {
+            let (begin, there) = blocks.part_of(key, size);
+            let from = begin.checked_sub(offset).and_then(|from| usize::try_from(from).ok());
+            let range = from.and_then(|from| Some(from..from.checked_add(there)?));
+            let Some(found) = range.and_then(|range| old.get(range)) else { return Ok(false) };
+            image.clear();
+            image.extend_from_slice(found);
+            image.resize(blocks.size() as usize, 0);
+            Ok(true)
+        })
     }
 
     /// Says that the content is about to get this length, in bytes: with the engine's lock held, before it does.
@@ -32,7 +55,34 @@ impl Volume {
     /// # Errors
     /// As [`will_write`](Self::will_write).
     pub fn will_truncate(&self, size: u64) -> Result<(), Error> {
-        self.save(|extent| self.blocks.key_at(size)..=extent)
+        let blocks = self.content.blocks()?;
+        self.save(|extent| blocks.key_at(size)..=extent, |_, _, _| Ok(false))
+    }
+
+    /// Says that the record under a key is about to be inserted, changed or removed: with the engine's lock held, before it is. If no image
+    /// was saved of it since the newest mark, it is read and saved.
+    ///
+    /// # Errors
+    /// As [`will_write`](Self::will_write); `DBR021` for a record that is longer than [`LONGEST_RECORD`](crate::LONGEST_RECORD).
+    pub fn will_change(&self, key: u64) -> Result<(), Error> {
+        let key = self.record_key(key)?;
+        self.save(|_| key..=key, |_, _, _| Ok(false))
+    }
+
+    /// The same from an engine that has the present record at hand, which is not read then. `None`: there is none.
+    ///
+    /// It is believed: a record that was not there comes back with a rewind.
+    ///
+    /// # Errors
+    /// As [`will_write`](Self::will_write).
+    pub fn will_change_with(&self, key: u64, old: Option<&[u8]>) -> Result<(), Error> {
+        let key = self.record_key(key)?;
+        self.save(|_| key..=key, |_, _, image| image_of_record(old, image).map(|()| true))
+    }
+
+    fn record_key(&self, key: u64) -> Result<u64, Error> {
+        self.content.check_records()?;
+        key_of_record(key)
     }
 
     /// Says that the change is complete: with the engine's lock held, after the last write. Answers the new moment; without a
@@ -55,8 +105,13 @@ impl Volume {
         Ok(self.store.last_lsn(self.object))
     }
 
-    /// Saves the blocks of these keys; `keys` is told the extent at the boundary.
-    fn save(&self, keys: impl FnOnce(u64) -> RangeInclusive<u64>) -> Result<(), Error> {
+    /// Saves the images of these keys; `keys` is told the extent at the boundary. `given` puts the image of a key, in a content of a length, where
+    /// it is told, if it has it.
+    fn save(
+        &self,
+        keys: impl FnOnce(u64) -> RangeInclusive<u64>,
+        given: impl Fn(u64, u64, &mut Vec<u8>) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
         self.check()?;
         self.check_recording()?;
         let mut state = self.state();
@@ -67,7 +122,7 @@ impl Volume {
         }
         let saved = settled
             .and_then(|()| self.begin(&mut state))
-            .and_then(|extent| self.capture(&mut state, keys(extent), extent));
+            .and_then(|extent| self.capture(&mut state, keys(extent), extent, given));
         saved.inspect_err(|error| self.store.set_broken(self.object, error.code()))
     }
 
@@ -88,10 +143,16 @@ impl Volume {
         Ok(extent)
     }
 
-    fn capture(&self, state: &mut State, keys: RangeInclusive<u64>, extent: u64) -> Result<(), Error> {
+    fn capture(
+        &self,
+        state: &mut State,
+        keys: RangeInclusive<u64>,
+        extent: u64,
+        given: impl Fn(u64, u64, &mut Vec<u8>) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
         let lsn = self.next_lsn()?;
         let mut size = None;
-        if !state.captured.contains(LENGTH) {
+        if self.content.is_length(LENGTH) && !state.captured.contains(LENGTH) {
             let length = *size.insert(self.size()?);
             self.store.append(self.head(Kind::Before, LENGTH, lsn), &[&length.to_le_bytes()])?;
             state.captured.insert(LENGTH);
@@ -105,7 +166,9 @@ impl Volume {
                 Some(size) => size,
                 None => *size.insert(self.size()?),
             };
-            self.read_block(key, size, &mut image)?;
+            if !given(key, size, &mut image)? {
+                self.content.read_image(key, size, &mut image)?;
+            }
             self.store.append(self.head(Kind::Before, key, lsn), &[&image])?;
             state.captured.insert(key);
             fault::place("volume change: one saved");
@@ -124,7 +187,7 @@ impl Volume {
         let lsn = self.store.last_lsn(self.object);
         self.store.append(self.head(Kind::Note, tag::OPENED, lsn), &[])?;
         // However little the engine waits for the disk: *closed* is there, and would go on to say that nothing was written since.
-        if self.medium.syncs() {
+        if self.content.storage().syncs() {
             self.store.sync()?;
         }
         registers.set_opened(true);

@@ -20,7 +20,7 @@ pub struct Rewound {
     pub undo: Lsn,
     /// When the target was the newest moment for the first time.
     pub time: Timestamp,
-    /// How many blocks were written or cut off.
+    /// How many blocks were written or cut off; how many records were written or removed.
     pub blocks: u64,
     /// How long it took.
     pub seconds: f64,

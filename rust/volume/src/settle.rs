@@ -20,7 +20,7 @@ impl Volume {
         let rewinds = self.registers().rewinds();
         if rewinds != state.rewinds {
             state.rewinds = rewinds;
-            self.medium.after_rewind(self.store.last_lsn(self.object));
+            self.content.storage().after_rewind(self.store.last_lsn(self.object));
         }
         Ok(())
     }
@@ -64,7 +64,7 @@ impl Volume {
                 // It was recorded, or never announced.
                 self.restore_boundary(false)?;
                 state.rewinds = self.registers().count_rewind();
-                self.medium.after_rewind(self.store.last_lsn(self.object));
+                self.content.storage().after_rewind(self.store.last_lsn(self.object));
                 self.registers().set_in_flight(InFlight::Nothing);
                 Ok(())
             }
@@ -101,7 +101,7 @@ impl Volume {
         self.cancel(own, intent)?;
         state.rewinds = self.registers().count_rewind();
         self.registers().set_in_flight(InFlight::Nothing);
-        self.medium.after_rewind(self.store.last_lsn(self.object));
+        self.content.storage().after_rewind(self.store.last_lsn(self.object));
         Ok(())
     }
 
@@ -121,7 +121,7 @@ impl Volume {
         state.rewinds = registers.count_rewind();
         registers.set_in_flight(InFlight::Nothing);
         fault::place("volume rewind: done");
-        self.medium.after_rewind(own);
+        self.content.storage().after_rewind(own);
         Ok(())
     }
 

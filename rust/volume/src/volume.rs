@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use dbrewind_core::{Extent, Head, Key, Kind, Lsn, ObjectId, Store, Timeline};
 
-use crate::blocks::{Blocks, KeySet};
+use crate::blocks::KeySet;
+use crate::content::Content;
 use crate::error::Error;
-use crate::medium::Medium;
+use crate::medium::Storage;
 use crate::options::{AttachOptions, Synchronous};
 use crate::registers::Registers;
 
@@ -19,8 +20,7 @@ use crate::registers::Registers;
 pub struct Volume {
     pub(crate) store: Store,
     pub(crate) object: ObjectId,
-    pub(crate) blocks: Blocks,
-    pub(crate) medium: Box<dyn Medium>,
+    pub(crate) content: Content,
     pub(crate) timeout: Duration,
     synchronous: Synchronous,
     name: String,
@@ -46,7 +46,7 @@ pub(crate) struct State {
 }
 
 /// The engine's lock, while we hold it.
-pub(crate) struct Locked<'a>(&'a dyn Medium);
+pub(crate) struct Locked<'a>(&'a dyn Storage);
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
@@ -58,7 +58,7 @@ impl fmt::Debug for Volume {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Volume")
             .field("name", &self.name)
-            .field("block", &self.blocks.size())
+            .field("content", &self.content)
             .finish_non_exhaustive()
     }
 }
@@ -68,15 +68,13 @@ impl Volume {
     pub(crate) fn new(
         (store, object): (Store, ObjectId),
         name: &str,
-        blocks: Blocks,
-        medium: Box<dyn Medium>,
+        content: Content,
         options: &AttachOptions,
     ) -> Self {
         Self {
             store,
             object,
-            blocks,
-            medium,
+            content,
             timeout: options.timeout,
             synchronous: options.synchronous,
             name: name.to_owned(),
@@ -93,10 +91,10 @@ impl Volume {
         &self.name
     }
 
-    /// The size of its blocks, in bytes.
+    /// The size of its blocks, in bytes; 0 if it has records under keys.
     #[must_use]
     pub fn block_size(&self) -> u32 {
-        self.blocks.size()
+        self.content.block_size()
     }
 
     pub(crate) fn registers(&self) -> Registers<'_> {
@@ -133,39 +131,29 @@ impl Volume {
 
     /// Takes the engine's lock.
     pub(crate) fn lock(&self, timeout: Duration) -> Result<Locked<'_>, Error> {
-        match self.medium.lock(timeout).map_err(Error::medium("lock the content"))? {
-            true => Ok(Locked(&*self.medium)),
+        match self.content.storage().lock(timeout).map_err(Error::medium("lock the content"))? {
+            true => Ok(Locked(self.content.storage())),
             false => Err(Error::Busy { what: "the engine's lock was not free", waited: timeout }),
         }
     }
 
     /// The length, in bytes.
     pub(crate) fn size(&self) -> Result<u64, Error> {
-        self.medium.size().map_err(Error::medium("tell how long the content is"))
+        self.content.size()
     }
 
     /// How many keys a content of this length has.
     pub(crate) fn extent(&self, size: u64) -> Extent {
-        self.blocks.extent(size)
-    }
-
-    /// Reads a key's block, with zeros behind the end of the content.
-    pub(crate) fn read_block(&self, key: u64, size: u64, into: &mut Vec<u8>) -> Result<(), Error> {
-        into.clear();
-        into.resize(self.blocks.size() as usize, 0);
-        let offset = self.blocks.offset(key);
-        let there = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX).min(into.len());
-        let Some(to) = into.get_mut(..there).filter(|to| !to.is_empty()) else { return Ok(()) };
-        self.medium.read(offset, to).map_err(Error::medium("read the content"))
+        self.content.extent(size)
     }
 
     /// Whether syncs make sense, and are wanted.
     pub(crate) fn waits_for_disk(&self) -> bool {
-        self.synchronous == Synchronous::Normal && self.medium.syncs()
+        self.synchronous == Synchronous::Normal && self.content.storage().syncs()
     }
 
     pub(crate) fn sync_medium(&self) -> Result<(), Error> {
-        self.medium.sync().map_err(Error::medium("sync the content"))
+        self.content.storage().sync().map_err(Error::medium("sync the content"))
     }
 
     /// Reads the history as far as it is recorded; refuses when a part of it stays hidden behind a process that was stopped.

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dbrewind_volume::{
-    AttachOptions, Code, Error, FileVolume, MarkState, Medium, Memory, StoreSettings, Volume, VolumeStore,
+    AttachOptions, Code, Error, FileVolume, MarkState, Medium, Memory, Storage, StoreSettings, Volume,
+    VolumeStore,
 };
 
 struct Folder(tempfile::TempDir);
@@ -167,6 +168,15 @@ struct Failing {
     lengths: bool,
 }
 
+impl Storage for Failing {
+    fn lock(&self, timeout: Duration) -> io::Result<bool> {
+        self.memory.lock(timeout)
+    }
+    fn unlock(&self) {
+        self.memory.unlock();
+    }
+}
+
 impl Medium for Failing {
     fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()> {
         self.memory.read(offset, to)
@@ -184,12 +194,6 @@ impl Medium for Failing {
     }
     fn size(&self) -> io::Result<u64> {
         self.memory.size()
-    }
-    fn lock(&self, timeout: Duration) -> io::Result<bool> {
-        self.memory.lock(timeout)
-    }
-    fn unlock(&self) {
-        self.memory.unlock();
     }
 }
 
@@ -302,6 +306,18 @@ fn arguments_that_cannot_be_are_refused() {
 #[test]
 fn the_others_hear_of_a_rewind() {
     struct Heard(Memory, AtomicU32);
+    impl Storage for Heard {
+        fn lock(&self, timeout: Duration) -> io::Result<bool> {
+            self.0.lock(timeout)
+        }
+        fn unlock(&self) {
+            self.0.unlock();
+        }
+        fn after_rewind(&self, _lsn: dbrewind_volume::Lsn) {
+            self.1.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     impl Medium for Heard {
         fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()> {
             self.0.read(offset, to)
@@ -314,15 +330,6 @@ fn the_others_hear_of_a_rewind() {
         }
         fn size(&self) -> io::Result<u64> {
             self.0.size()
-        }
-        fn lock(&self, timeout: Duration) -> io::Result<bool> {
-            self.0.lock(timeout)
-        }
-        fn unlock(&self) {
-            self.0.unlock();
-        }
-        fn after_rewind(&self, _lsn: dbrewind_volume::Lsn) {
-            self.1.fetch_add(1, Ordering::Relaxed);
         }
     }
     let folder = tempfile::tempdir().unwrap();

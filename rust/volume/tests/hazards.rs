@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use dbrewind_volume::{
-    AttachOptions, Code, Error, FileVolume, MarkState, Medium, Memory, StoreSettings, Synchronous, Volume,
-    VolumeStore,
+    AttachOptions, Code, Error, FileVolume, MarkState, Medium, Memory, Storage, StoreSettings, Synchronous,
+    Volume, VolumeStore,
 };
 use random::Random;
 
@@ -30,6 +30,15 @@ impl Failing {
     fn new(content: &[u8]) -> Arc<Self> {
         let (writes, lengthless) = (AtomicU32::new(u32::MAX), AtomicBool::new(false));
         Arc::new(Self { memory: Memory::new(content), writes, lengthless })
+    }
+}
+
+impl Storage for Failing {
+    fn lock(&self, timeout: Duration) -> io::Result<bool> {
+        self.memory.lock(timeout)
+    }
+    fn unlock(&self) {
+        self.memory.unlock();
     }
 }
 
@@ -51,12 +60,6 @@ impl Medium for Failing {
             return Err(io::Error::other("on purpose"));
         }
         self.memory.size()
-    }
-    fn lock(&self, timeout: Duration) -> io::Result<bool> {
-        self.memory.lock(timeout)
-    }
-    fn unlock(&self) {
-        self.memory.unlock();
     }
 }
 
@@ -215,6 +218,18 @@ fn hazard_a_forked_child_gives_back_the_lock_of_its_parent() {
 /// Outlasts a power cut, as it says, and cannot tell who wrote.
 struct Disk(Memory);
 
+impl Storage for Disk {
+    fn lock(&self, timeout: Duration) -> io::Result<bool> {
+        self.0.lock(timeout)
+    }
+    fn unlock(&self) {
+        self.0.unlock();
+    }
+    fn syncs(&self) -> bool {
+        true
+    }
+}
+
 impl Medium for Disk {
     fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()> {
         self.0.read(offset, to)
@@ -227,15 +242,6 @@ impl Medium for Disk {
     }
     fn size(&self) -> io::Result<u64> {
         self.0.size()
-    }
-    fn lock(&self, timeout: Duration) -> io::Result<bool> {
-        self.0.lock(timeout)
-    }
-    fn unlock(&self) {
-        self.0.unlock();
-    }
-    fn syncs(&self) -> bool {
-        true
     }
 }
 

@@ -2,19 +2,22 @@
 //! state of a rewind, and every mark exact.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod folder;
 mod random;
 #[cfg(feature = "fault")]
 #[path = "../../core/tests/support/restart.rs"]
 mod restart;
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, Write};
+use std::ops::Deref;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use dbrewind_volume::{AttachOptions, FileVolume, StoreSettings, Synchronous, VolumeStore};
+use dbrewind_volume::{AttachOptions, FileVolume, StoreSettings, Synchronous, Volume, VolumeStore};
+use folder::{Folder, records};
 use random::Random;
 
 const FOLDER: &str = "DBREWIND_VOLUME_FOLDER";
@@ -22,19 +25,87 @@ const SEED: &str = "DBREWIND_VOLUME_SEED";
 /// The child waits for the disk.
 const SYNC: &str = "DBREWIND_VOLUME_SYNC";
 
-fn attach(folder: &Path) -> FileVolume {
+/// Either kind of content.
+enum Recorded {
+    File(FileVolume),
+    Records(Folder),
+}
+
+impl Deref for Recorded {
+    type Target = Volume;
+
+    fn deref(&self) -> &Volume {
+        match self {
+            Self::File(file) => file,
+            Self::Records(records) => records,
+        }
+    }
+}
+
+impl Recorded {
+    fn change(&self, random: &mut Random) {
+        match self {
+            Self::File(file) => {
+                let mut change = file.begin().unwrap();
+                for _ in 0..3 {
+                    let at = random.below(6000);
+                    match random.below(6) {
+                        0 => change.set_len(at).unwrap(),
+                        _ => {
+                            let len = random.below(300);
+                            change.write_at(at, &random.bytes(len)).unwrap();
+                        }
+                    }
+                }
+                change.commit().unwrap();
+            }
+            Self::Records(records) => {
+                let held = records.begin();
+                for _ in 0..6 {
+                    let (key, len) = (random.below(40), random.below(5) * random.below(80));
+                    let record = (random.below(3) > 0).then(|| random.bytes(len));
+                    held.put(key, record.as_deref(), len % 2 == 0);
+                }
+                held.commit();
+            }
+        }
+    }
+}
+
+fn attach(folder: &Path) -> Recorded {
     let store = VolumeStore::open(&folder.join("history"), &StoreSettings::default()).unwrap();
     let synchronous = match std::env::var_os(SYNC) {
         Some(_) => Synchronous::Normal,
         None => Synchronous::Off,
     };
     let options = AttachOptions { synchronous, ..AttachOptions::default() };
-    FileVolume::attach(&store, "data", 64, &folder.join("data"), &options).unwrap()
+    if is_keyed(folder) {
+        Recorded::Records(Folder::attach(&store, &folder.join("records"), &options).unwrap())
+    } else {
+        Recorded::File(FileVolume::attach(&store, "data", 64, &folder.join("data"), &options).unwrap())
+    }
+}
+
+/// Whoever makes the folder decides.
+fn is_keyed(folder: &Path) -> bool {
+    folder.join("records").exists()
+}
+
+fn folder_of(keyed: bool) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    if keyed {
+        std::fs::create_dir(folder.path().join("records")).unwrap();
+    }
+    folder
 }
 
 fn hash(folder: &Path) -> u64 {
     let mut hasher = DefaultHasher::new();
-    hasher.write(&std::fs::read(folder.join("data")).unwrap());
+    if is_keyed(folder) {
+        records(&folder.join("records")).hash(&mut hasher);
+    } else {
+        hasher.write(&std::fs::read(folder.join("data")).unwrap());
+    }
     hasher.finish()
 }
 
@@ -54,18 +125,7 @@ fn child() {
     let file = attach(folder);
     let mut names: Vec<String> = file.marks().unwrap().into_iter().map(|mark| mark.name).collect();
     for round in 0..400 {
-        let mut change = file.begin().unwrap();
-        for _ in 0..3 {
-            let at = random.below(6000);
-            match random.below(6) {
-                0 => change.set_len(at).unwrap(),
-                _ => {
-                    let len = random.below(300);
-                    change.write_at(at, &random.bytes(len)).unwrap();
-                }
-            }
-        }
-        change.commit().unwrap();
+        file.change(&mut random);
         if random.below(3) == 0 {
             let name = format!("{seed}-{round}");
             say(format_args!("marking {name} {}", hash(folder)));
@@ -168,8 +228,8 @@ impl Known {
 
 #[test]
 fn killed_at_random() {
-    for seed in random::seeds(3) {
-        let folder = tempfile::tempdir().unwrap();
+    for (seed, keyed) in random::seeds(3).flat_map(|seed| [(seed, false), (seed, true)]) {
+        let folder = folder_of(keyed);
         let (mut known, mut random) = (Known::default(), Random(seed));
         for life in 0..15 {
             let mut child = start(folder.path(), seed * 1000 + life, None);
@@ -201,8 +261,8 @@ fn killed_at_each_step() {
         "volume rewind: done",
         "volume rewind: one written",
     ];
-    for seed in random::seeds(2) {
-        let folder = tempfile::tempdir().unwrap();
+    for (seed, keyed) in random::seeds(2).zip([false, true].into_iter().cycle()) {
+        let folder = folder_of(keyed);
         let (mut known, mut random) = (Known::default(), Random(seed));
         let mut lives = 0;
         for place in PLACES.iter().cycle().take(PLACES.len() * 4) {
@@ -238,8 +298,8 @@ fn a_rewind_that_a_power_cut_ended_is_whole() {
         ("volume rewind: written", true),
         ("volume rewind: recorded", true),
     ];
-    for (seed, (place, finished)) in (1..).zip(places) {
-        let folder = tempfile::tempdir().unwrap();
+    for (seed, (place, finished)) in (1..).zip(places.into_iter().chain(places)) {
+        let folder = folder_of(seed > 5);
         let mut known = Known::default();
         let mut child = start_with(folder.path(), seed, Some(&format!("3 {place}")), true);
         let end = known.listen(&mut child);
@@ -271,6 +331,7 @@ fn hazard_killed_between_the_boundary_of_an_era_and_the_era() {
     assert!(!end.done, "no era was due");
     drop(window(3600));
     let file = attach(folder.path());
+    let Recorded::File(file) = file else { panic!("it is a file") };
     let write = |byte: u8| {
         let mut change = file.begin().unwrap();
         change.write_at(0, &[byte; 64]).unwrap();
