@@ -215,6 +215,9 @@
 /* flags of dbrewind_volume_options: the content is a new one, as of an engine in memory that has just begun; earlier marks are lost. */
 #define DBREWIND_VOLUME_ANEW 1
 
+/* The length of a record that is not there. */
+#define DBREWIND_ABSENT UINT64_MAX
+
 /* A database that is being recorded. Any thread may use it, until dbrewind_close; a later use is an error (DBR019). */
 typedef struct dbrewind_db dbrewind_db;
 
@@ -550,6 +553,49 @@ typedef struct dbrewind_volume_options {
     uint32_t flags;
 } dbrewind_volume_options;
 
+/*
+ Content that is records of any length, 16 MiB at most, each under a number: rows, entries, buckets. As dbrewind_medium in all that both have; the
+ functions get a key, any number but UINT64_MAX.
+ */
+typedef struct dbrewind_keyed_medium {
+    /* sizeof(dbrewind_keyed_medium) */
+    size_t size;
+    /* Passed to each function. Nullable. */
+    void *user;
+    /*
+     Puts the record at `to`, or as much of it as `room` bytes hold, and its whole length in *length, or DBREWIND_ABSENT if there is none. It is called
+     again with more room if that was too little.
+     */
+    int (*read)(void *user,
+                uint64_t key,
+                void *to,
+                size_t room,
+                uint64_t *length);
+    /* Makes these bytes the record, whether there is one or not. Only a rewind does. */
+    int (*write)(void *user,
+                 uint64_t key,
+                 const void *from,
+                 size_t length);
+    /* Removes the record, if there is one. Only a rewind does. */
+    int (*remove)(void *user,
+                  uint64_t key);
+    /* As in dbrewind_medium. */
+    int (*lock)(void *user,
+                uint64_t timeout_ms);
+    /* As in dbrewind_medium. */
+    void (*unlock)(void *user);
+    /* As in dbrewind_medium. */
+    int (*sync)(void *user);
+    /* As in dbrewind_medium. */
+    int (*stamp)(void *user,
+                 uint8_t *to,
+                 size_t room,
+                 size_t *length);
+    /* As in dbrewind_medium. */
+    void (*after_rewind)(void *user,
+                         uint64_t lsn);
+} dbrewind_keyed_medium;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -835,6 +881,19 @@ int dbrewind_volume_will_write(const struct dbrewind_volume *volume,
                                uint64_t length,
                                struct dbrewind_error **error);
 
+/*
+ The same from an engine that has the present content at hand: `old` is what stands at `offset` and behind it, as far as the content goes. Blocks that it
+ covers are not read: it is believed.
+
+ old: nullable if old_length is 0.
+ */
+int dbrewind_volume_will_write_with(const struct dbrewind_volume *volume,
+                                    uint64_t offset,
+                                    uint64_t length,
+                                    const void *old,
+                                    uint64_t old_length,
+                                    struct dbrewind_error **error);
+
 /* Says that the content is about to get this length, in bytes: as dbrewind_volume_will_write. */
 int dbrewind_volume_will_truncate(const struct dbrewind_volume *volume,
                                   uint64_t length,
@@ -887,6 +946,36 @@ int dbrewind_volume_dirty_since(const struct dbrewind_volume *volume,
                                 struct dbrewind_target to,
                                 int *dirty,
                                 struct dbrewind_error **error);
+
+/*
+ Attaches to the volume of a name, the content of which is records under keys; as dbrewind_volume_attach in all else. One with blocks and the same name
+ is another volume.
+ */
+int dbrewind_volume_attach_keyed(const char *store,
+                                 const char *name,
+                                 const struct dbrewind_keyed_medium *medium,
+                                 const struct dbrewind_volume_options *options,
+                                 struct dbrewind_volume **volume,
+                                 struct dbrewind_error **error);
+
+/*
+ Says that the record under a key is about to be inserted, changed or removed: with the lock held, before it is. Errors as those of
+ dbrewind_volume_will_write.
+ */
+int dbrewind_volume_will_change(const struct dbrewind_volume *volume,
+                                uint64_t key,
+                                struct dbrewind_error **error);
+
+/*
+ The same from an engine that has the present record at hand, which is not read then: it is believed.
+
+ old_length: DBREWIND_ABSENT if there is none. old: nullable if there are no bytes.
+ */
+int dbrewind_volume_will_change_with(const struct dbrewind_volume *volume,
+                                     uint64_t key,
+                                     const void *old,
+                                     uint64_t old_length,
+                                     struct dbrewind_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

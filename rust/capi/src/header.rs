@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// In the order of the header.
-const SOURCES: [&str; 15] = [
+const SOURCES: [&str; 16] = [
     "version",
     "codes",
     "error",
@@ -19,6 +19,7 @@ const SOURCES: [&str; 15] = [
     "interrupt",
     "medium",
     "volume",
+    "keyed",
 ];
 
 fn generated(folder: &Path) -> String {

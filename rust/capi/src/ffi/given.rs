@@ -110,6 +110,21 @@ pub(super) unsafe fn optional_path(given: *const c_char, name: &str) -> Result<O
     if given.is_null() { Ok(None) } else { unsafe { path(given, name) }.map(Some) }
 }
 
+/// Bytes of the caller's; null if there are none.
+///
+/// # Safety
+/// `given` is null or points to so many bytes, which stay as long as the answer is used.
+pub(super) unsafe fn bytes<'a>(given: *const c_void, length: u64, name: &str) -> Result<&'a [u8], Fault> {
+    if length == 0 {
+        return Ok(&[]);
+    }
+    not_null(given, name)?;
+    let length = usize::try_from(length).ok().filter(|length| isize::try_from(*length).is_ok());
+    let length = length.ok_or_else(|| Fault::invalid(format!("{name} is longer than the memory")))?;
+    // SAFETY: by contract; not null, and no longer than a slice can be.
+    Ok(unsafe { std::slice::from_raw_parts(given.cast(), length) })
+}
+
 /// The size that a struct of the caller's says it has.
 ///
 /// # Safety

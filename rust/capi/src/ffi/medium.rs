@@ -3,7 +3,7 @@ use std::ffi::{c_int, c_void};
 use std::io;
 use std::time::Duration;
 
-use dbrewind_volume::{Lsn, Medium};
+use dbrewind_volume::{Lsn, Medium, Storage};
 
 use super::given::CStruct;
 use crate::fault::Fault;
@@ -62,34 +62,72 @@ thread_local! {
 /// Refuses a call from within a function of a medium, which would wait for itself.
 pub(super) fn refuse_inside() -> Result<(), Fault> {
     match INSIDE.try_with(Cell::get) {
-        Ok(true) => Err(Fault::invalid("a function of a dbrewind_medium may not call a volume")),
+        Ok(true) => Err(Fault::invalid("a function of a medium may not call a volume")),
         _ => Ok(()),
+    }
+}
+
+type Lock = unsafe extern "C" fn(*mut c_void, u64) -> c_int;
+type Unlock = unsafe extern "C" fn(*mut c_void);
+type Sync = unsafe extern "C" fn(*mut c_void) -> c_int;
+type Stamp = unsafe extern "C" fn(*mut c_void, *mut u8, usize, *mut usize) -> c_int;
+type AfterRewind = unsafe extern "C" fn(*mut c_void, u64);
+
+/// The functions that media of both kinds have.
+#[derive(Clone, Copy)]
+pub(super) struct StorageFunctions {
+    pub(super) user: *mut c_void,
+    pub(super) lock: Option<Lock>,
+    pub(super) unlock: Option<Unlock>,
+    pub(super) sync: Option<Sync>,
+    pub(super) stamp: Option<Stamp>,
+    pub(super) after_rewind: Option<AfterRewind>,
+}
+
+/// A struct of the caller's functions.
+pub(super) trait GivenMedium: CStruct {
+    /// Those that it must have, by name, and whether it has them.
+    fn required(&self) -> Vec<(&'static str, bool)>;
+    fn storage(&self) -> StorageFunctions;
+}
+
+impl GivenMedium for dbrewind_medium {
+    fn required(&self) -> Vec<(&'static str, bool)> {
+        vec![
+            ("read", self.read.is_some()),
+            ("write", self.write.is_some()),
+            ("truncate", self.truncate.is_some()),
+            ("length", self.length.is_some()),
+        ]
+    }
+
+    fn storage(&self) -> StorageFunctions {
+        let Self { user, lock, unlock, sync, stamp, after_rewind, .. } = *self;
+        StorageFunctions { user, lock, unlock, sync, stamp, after_rewind }
     }
 }
 
 /// The caller's functions, all that are required.
 #[derive(Clone, Copy)]
-pub(super) struct Functions {
-    given: dbrewind_medium,
+pub(super) struct Functions<T> {
+    pub(super) given: T,
+    storage: StorageFunctions,
 }
 
 // SAFETY: the header asks for functions that any thread may call, with `user`, of which we know nothing else.
-unsafe impl Send for Functions {}
+unsafe impl<T: GivenMedium> Send for Functions<T> {}
 // SAFETY: as above.
-unsafe impl Sync for Functions {}
+unsafe impl<T: GivenMedium> std::marker::Sync for Functions<T> {}
 
-impl Functions {
-    pub(super) fn new(given: dbrewind_medium) -> Result<Self, Fault> {
-        let required = [
-            ("read", given.read.is_some()),
-            ("write", given.write.is_some()),
-            ("truncate", given.truncate.is_some()),
-            ("length", given.length.is_some()),
-            ("lock and unlock, or none of them,", given.lock.is_some() == given.unlock.is_some()),
-        ];
+impl<T: GivenMedium> Functions<T> {
+    pub(super) fn new(given: T) -> Result<Self, Fault> {
+        let storage = given.storage();
+        let mut required = given.required();
+        required
+            .push(("lock and unlock, or none of them,", storage.lock.is_some() == storage.unlock.is_some()));
         match required.iter().find(|(_, there)| !there) {
-            Some((name, _)) => Err(Fault::invalid(format!("the dbrewind_medium must have {name}"))),
-            None => Ok(Self { given }),
+            Some((name, _)) => Err(Fault::invalid(format!("the {} must have {name}", T::NAME))),
+            None => Ok(Self { given, storage }),
         }
     }
 }
@@ -110,7 +148,7 @@ impl Drop for Inside {
 }
 
 /// Runs one function of the caller's; without it nothing happens.
-fn call<F>(function: Option<F>, run: impl FnOnce(F) -> c_int) -> io::Result<()> {
+pub(super) fn call<F>(function: Option<F>, run: impl FnOnce(F) -> c_int) -> io::Result<()> {
     let Some(function) = function else { return Ok(()) };
     let _inside = Inside::enter();
     match run(function) {
@@ -119,34 +157,36 @@ fn call<F>(function: Option<F>, run: impl FnOnce(F) -> c_int) -> io::Result<()> 
     }
 }
 
-impl Medium for Functions {
+impl Medium for Functions<dbrewind_medium> {
     fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()> {
-        let Self { given } = self;
+        let Self { given, .. } = self;
         // SAFETY: the caller's function, its argument, and room for what is asked for.
         call(given.read, |read| unsafe { read(given.user, offset, to.as_mut_ptr().cast(), to.len()) })
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let Self { given } = self;
+        let Self { given, .. } = self;
         // SAFETY: the caller's function, its argument, and so many bytes.
         call(given.write, |write| unsafe { write(given.user, offset, bytes.as_ptr().cast(), bytes.len()) })
     }
 
     fn truncate(&self, size: u64) -> io::Result<()> {
-        let Self { given } = self;
+        let Self { given, .. } = self;
         // SAFETY: the caller's function and its argument.
         call(given.truncate, |truncate| unsafe { truncate(given.user, size) })
     }
 
     fn size(&self) -> io::Result<u64> {
-        let (Self { given }, mut found) = (self, 0);
+        let (Self { given, .. }, mut found) = (self, 0);
         // SAFETY: the caller's function, its argument, and a place for the number.
         call(given.length, |length| unsafe { length(given.user, &raw mut found) })?;
         Ok(found)
     }
+}
 
+impl<T: GivenMedium> Storage for Functions<T> {
     fn lock(&self, timeout: Duration) -> io::Result<bool> {
-        let Self { given } = self;
+        let given = &self.storage;
         let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         // SAFETY: the caller's function and its argument.
         match call(given.lock, |lock| unsafe { lock(given.user, timeout) }) {
@@ -161,7 +201,7 @@ impl Medium for Functions {
     }
 
     fn unlock(&self) {
-        let Self { given } = self;
+        let given = &self.storage;
         let _ = call(given.unlock, |unlock| {
             // SAFETY: the caller's function and its argument.
             unsafe { unlock(given.user) };
@@ -170,17 +210,17 @@ impl Medium for Functions {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let Self { given } = self;
+        let given = &self.storage;
         // SAFETY: the caller's function and its argument.
         call(given.sync, |sync| unsafe { sync(given.user) })
     }
 
     fn syncs(&self) -> bool {
-        self.given.sync.is_some()
+        self.storage.sync.is_some()
     }
 
     fn stamp(&self) -> io::Result<Vec<u8>> {
-        let (Self { given }, mut stamp, mut length) = (self, vec![0; STAMP], 0);
+        let (given, mut stamp, mut length) = (&self.storage, vec![0; STAMP], 0);
         // SAFETY: the caller's function, its argument, room for as many bytes as it is told, and a place for their number.
         call(given.stamp, |stamps| unsafe {
             stamps(given.user, stamp.as_mut_ptr(), STAMP, &raw mut length)
@@ -191,7 +231,7 @@ impl Medium for Functions {
     }
 
     fn after_rewind(&self, lsn: Lsn) {
-        let Self { given } = self;
+        let given = &self.storage;
         let _ = call(given.after_rewind, |after_rewind| {
             // SAFETY: the caller's function and its argument.
             unsafe { after_rewind(given.user, lsn.get()) };

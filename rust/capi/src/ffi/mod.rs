@@ -18,6 +18,8 @@ pub mod error;
 mod given;
 /// Ending a wait.
 pub mod interrupt;
+/// The same of records under keys, and recording it.
+pub mod keyed;
 /// Marks.
 pub mod marks;
 /// The content of an engine that is not SQLite.

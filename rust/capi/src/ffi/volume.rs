@@ -1,19 +1,21 @@
-use std::ffi::{CString, c_char, c_int};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::dbrewind_volume::{
-    AttachOptions, Mark, MarkState, StoreSettings, Synchronous, Target, Volume, VolumeStore,
+    AttachOptions, Error, Mark, MarkState, StoreSettings, Synchronous, Target, Volume, VolumeStore,
 };
 use dbrewind_sqlite::Code;
 
 use super::error::dbrewind_error;
-use super::given::{CStruct, Place, entry, entry_to_its_end, not_null, options, path, pointer_place, text};
+use super::given::{
+    CStruct, Place, bytes, entry, entry_to_its_end, not_null, options, path, pointer_place, text,
+};
 use super::marks::{
     DBREWIND_ARCHIVED, DBREWIND_EVICTED, DBREWIND_LOST, DBREWIND_PIN, dbrewind_mark_info, dbrewind_mark_list,
 };
-use super::medium::{Functions, dbrewind_medium, refuse_inside};
+use super::medium::{Functions, GivenMedium, dbrewind_medium, refuse_inside};
 use super::moment::{
     DBREWIND_TO_MARK, DBREWIND_TO_MOMENT, DBREWIND_TO_NOW, dbrewind_moment, dbrewind_target,
 };
@@ -79,7 +81,7 @@ impl dbrewind_volume_options {
 }
 
 /// What a handle stands for.
-fn volume(volume: *const dbrewind_volume) -> Result<Arc<VolumeEntry>, Fault> {
+pub(super) fn volume(volume: *const dbrewind_volume) -> Result<Arc<VolumeEntry>, Fault> {
     refuse_inside()?;
     VOLUMES.get(volume.addr())
 }
@@ -105,6 +107,38 @@ impl dbrewind_target {
     }
 }
 
+/// What attaching does for both kinds of content.
+///
+/// # Safety
+/// As the header says of these pointers.
+pub(super) unsafe fn attach<T: GivenMedium>(
+    store: *const c_char,
+    name: *const c_char,
+    medium: *const T,
+    options: *const dbrewind_volume_options,
+    volume: *mut *mut dbrewind_volume,
+    attach: impl FnOnce(&VolumeStore, &str, Functions<T>, &AttachOptions) -> Result<Volume, Error>,
+) -> Result<(), Fault> {
+    // SAFETY: by contract.
+    unsafe {
+        pointer_place(volume, "volume")?;
+        refuse_inside()?;
+        let (folder, name) = (path(store, "store")?, text(name, "name")?);
+        let (settings, how) = super::given::options(options)?.read()?;
+        not_null(medium, "medium")?;
+        let functions = Functions::new(super::given::options(medium)?)?;
+        if folder == Path::new("") {
+            return Err(Fault::invalid("store is empty; name a folder"));
+        }
+        let store = VolumeStore::open(&folder, &settings)?;
+        let number = database_number(&store.folder().join("volume").join(name));
+        let attached = attach(&store, name, functions, &how)?;
+        let handle = VOLUMES.insert(VolumeEntry { volume: attached, database: number })?;
+        volume.write(std::ptr::without_provenance_mut(handle));
+        Ok(())
+    }
+}
+
 /// Attaches to the volume of a name, with its history in a folder, which is made if there is none. Its content is recorded from now on.
 ///
 /// block_size: a power of two from 16 to 1048576, the same for ever. options: nullable. *volume: the handle; NULL after an error.
@@ -122,21 +156,9 @@ pub unsafe extern "C" fn dbrewind_volume_attach(
     // SAFETY: the caller owes what the header says of these pointers.
     unsafe {
         entry(error, || {
-            pointer_place(volume, "volume")?;
-            refuse_inside()?;
-            let (folder, name) = (path(store, "store")?, text(name, "name")?);
-            let (settings, how) = super::given::options(options)?.read()?;
-            not_null(medium, "medium")?;
-            let functions = Functions::new(super::given::options(medium)?)?;
-            if folder == Path::new("") {
-                return Err(Fault::invalid("store is empty; name a folder"));
-            }
-            let store = VolumeStore::open(&folder, &settings)?;
-            let number = database_number(&store.folder().join("volume").join(name));
-            let attached = Volume::attach(&store, name, block_size, functions, &how)?;
-            let handle = VOLUMES.insert(VolumeEntry { volume: attached, database: number })?;
-            volume.write(std::ptr::without_provenance_mut(handle));
-            Ok(())
+            attach(store, name, medium, options, volume, |store, name, functions, how| {
+                Volume::attach(store, name, block_size, functions, how)
+            })
         })
     }
 }
@@ -185,6 +207,29 @@ pub unsafe extern "C" fn dbrewind_volume_will_write(
 ) -> c_int {
     // SAFETY: the caller owes what the header says of these pointers.
     unsafe { entry(error, || Ok(self::volume(volume)?.volume.will_write(offset, length)?)) }
+}
+
+/// The same from an engine that has the present content at hand: `old` is what stands at `offset` and behind it, as far as the content goes. Blocks that it
+/// covers are not read: it is believed.
+///
+/// old: nullable if old_length is 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dbrewind_volume_will_write_with(
+    volume: *const dbrewind_volume,
+    offset: u64,
+    length: u64,
+    old: *const c_void,
+    old_length: u64,
+    error: *mut *mut dbrewind_error,
+) -> c_int {
+    // SAFETY: the caller owes what the header says of these pointers.
+    unsafe {
+        entry(error, || {
+            let entry = self::volume(volume)?;
+            let old = bytes(old, old_length, "old")?;
+            Ok(entry.volume.will_write_with(offset, length, old)?)
+        })
+    }
 }
 
 /// Says that the content is about to get this length, in bytes: as dbrewind_volume_will_write.
