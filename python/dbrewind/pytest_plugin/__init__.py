@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,6 +58,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The ini key of Django's half."""
     text = "With pytest-django: tests that commit are rewound instead of flushed (true or false)"
     parser.addini("dbrewind_django", text, type="bool", default=False)
+
+
+def pytest_dbrewind_after_rewind() -> None:
+    """Sessions that a test suite gave to `dbrewind.sqlalchemy.bind`."""
+    bound = sys.modules.get("dbrewind.sqlalchemy")
+    if bound is not None:
+        bound.expire_all()
 
 
 @pytest.hookimpl(trylast=True)
