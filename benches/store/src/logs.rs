@@ -9,11 +9,17 @@ use dbrewind_core::{Head, Key, Kind, Lsn, ObjectId, Store, StoreOptions};
 pub trait Log: Sync {
     /// Appends a record of a writer; `number` counts from 0.
     fn append(&self, writer: u32, number: u64, body: &[u8]);
+
+    /// How many records one call appends.
+    fn at_once(&self) -> u64 {
+        1
+    }
 }
 
 /// The names, and whether several processes can append to one.
-pub const LOGS: [(&str, bool); 7] = [
+pub const LOGS: [(&str, bool); 8] = [
     ("dbrewind", true),
+    ("dbrewind, 64 at once", true),
     ("copy", true),
     ("copy, pages present", true),
     ("copy, pages present, in one order", true),
@@ -29,6 +35,9 @@ pub fn open(name: &str, folder: &Path, room: u64, writers: u32) -> Option<Box<dy
         "dbrewind" => {
             Some(Box::new(Store::open(&folder.join("store"), &StoreOptions::default()).expect("a store")))
         }
+        "dbrewind, 64 at once" => Some(Box::new(AtOnce(
+            Store::open(&folder.join("store"), &StoreOptions::default()).expect("a store"),
+        ))),
         "copy" => Some(Box::new(Copy::open(folder, room, writers, false))),
         "copy, pages present" => Some(Box::new(Copy::open(folder, room, writers, true))),
         "copy, pages present, in one order" => {
@@ -49,6 +58,33 @@ impl Log for Store {
         let object = ObjectId::new(writer);
         let head = Head { kind: Kind::After, flags: 0, object, key: Key::new(number), lsn: Lsn::new(number) };
         Store::append(self, head, &[body]).expect("room");
+    }
+}
+
+/// As engines append what belongs to one commit.
+struct AtOnce(Store);
+
+impl AtOnce {
+    const RECORDS: u64 = 64;
+}
+
+impl Log for AtOnce {
+    fn append(&self, writer: u32, number: u64, body: &[u8]) {
+        let object = ObjectId::new(writer);
+        let head = |number| Head {
+            kind: Kind::After,
+            flags: 0,
+            object,
+            key: Key::new(number),
+            lsn: Lsn::new(number),
+        };
+        let records: [_; Self::RECORDS as usize] =
+            std::array::from_fn(|more| (head(number + more as u64), body));
+        self.0.append_batch(&records).expect("room");
+    }
+
+    fn at_once(&self) -> u64 {
+        Self::RECORDS
     }
 }
 

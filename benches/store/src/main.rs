@@ -12,7 +12,7 @@ use std::path::Path;
 use logs::LOGS;
 use worker::{Load, child, processes, threads};
 
-const SIZES: [(&str, usize, u64); 2] = [("100 B", 100, 400_000), ("4 KiB", 4096, 20_000)];
+const SIZES: [(&str, usize, u64); 2] = [("100 B", 100, 409_600), ("4 KiB", 4096, 20_480)];
 const WRITERS: [u32; 3] = [1, 2, 4];
 
 type Cell = (usize, &'static str, u32, &'static str);

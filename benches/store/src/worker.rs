@@ -26,7 +26,7 @@ impl Load {
 fn work(log: &dyn Log, writer: u32, load: Load) -> f64 {
     let body = vec![0x5a; load.size];
     let start = Instant::now();
-    for number in 0..load.records {
+    for number in (0..load.records).step_by(log.at_once() as usize) {
         log.append(writer, number, std::hint::black_box(&body));
     }
     start.elapsed().as_nanos() as f64

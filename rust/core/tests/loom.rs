@@ -104,15 +104,8 @@ fn put(log: &Heap, slot: u16, value: u64) -> Appended {
 /// Appends two such records as one batch.
 fn put_both(log: &Heap, slot: u16, values: [u64; 2]) -> Appended {
     let bodies = values.map(u64::to_le_bytes);
-    let bodies: Vec<&[u8]> = bodies.iter().map(<[u8; 8]>::as_slice).collect();
-    let write = |at: u32, parts: &[&[u8]]| {
-        let bytes = parts.concat();
-        // Between the first body and the second header stands the second word.
-        let word = u64::from_le_bytes(bytes[40..48].try_into().unwrap());
-        log.words[at as usize / 8 + 5].store(word, crate::sync::Ordering::Relaxed);
-        log.write(at, &bytes)
-    };
-    append_batch(log, 0, owner(slot), &bodies, |_| {}, |_, _| [1; 32], write)
+    let bodies = bodies.iter().map(<[u8; 8]>::as_slice);
+    append_batch(log, 0, owner(slot), bodies, |_| {}, |_, _| [1; 32], None::<fn(u32, &[&[u8]]) -> bool>)
 }
 
 /// All committed integers up to the first free or reserved word; gives dead owners' records up.

@@ -3,25 +3,27 @@ use crate::ring::Region;
 use crate::ring::append::{Appended, REST, reserve};
 use crate::ring::settle::commit_as;
 use crate::ring::walk::after;
+use crate::sync::Ordering;
 
 const EIGHT: [u8; 8] = [0; 8];
 
 /// Appends several records to a segment as one: all of them count from the same instant, in this order, or
-/// none does. As [`append`](super::append), but for what `write` does.
+/// none does. As [`append`](super::append), but for how they get there.
 ///
-/// `bodies` is not empty. `write` copies its parts in, one after the other from an offset on. They include the
+/// `bodies` is not empty. `write` copies its parts in, one after the other from an offset on; without it each record is
+/// copied by itself, which takes less as long as they are short. Either way that includes the
 /// words of all records but the first, as committed ones: nobody looks behind a reserved word, and the first
 /// one stays reserved until everything else is there.
-pub(crate) fn append_batch<R: Region>(
+pub(crate) fn append_batch<'a, R: Region>(
     region: &R,
     from: u32,
     owner: Owner,
-    bodies: &[&[u8]],
+    bodies: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
     reserved: impl FnOnce(u32),
     mut seal: impl FnMut(usize, Place) -> [u8; REST],
-    write: impl FnOnce(u32, &[&[u8]]) -> bool,
+    write: Option<impl FnOnce(u32, &[&[u8]]) -> bool>,
 ) -> Appended {
-    let spans = bodies.iter().map(|body| span(u32::try_from(body.len()).unwrap_or(u32::MAX)));
+    let spans = bodies.clone().map(|body| span(length(body)));
     let whole = spans.fold(0_u64, u64::saturating_add).saturating_sub(u64::from(HEADER));
     let whole = u32::try_from(whole).unwrap_or(u32::MAX);
     let at = match reserve(region, from, owner, whole) {
@@ -30,27 +32,54 @@ pub(crate) fn append_batch<R: Region>(
     };
     let Some(next) = after(region, at, whole) else { return Appended::Damaged(at) };
     reserved(next);
-    let segment = region.id();
-    let mut place = Place { segment, offset: at };
-    let mut headers = Vec::with_capacity(bodies.len());
-    for (index, body) in bodies.iter().enumerate() {
-        let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
-        let word = Word::committed(place, len).raw().to_le_bytes();
-        headers.push((word, seal(index, place)));
-        place.offset = after(region, place.offset, len).unwrap_or(next);
+    let place = Place { segment: region.id(), offset: at };
+    let first = bodies.clone().next().map_or(0, length);
+    let mut behind = place;
+    let records = bodies.enumerate().map(|(index, body)| {
+        let place = behind;
+        behind.offset = after(region, place.offset, length(body)).unwrap_or(next);
+        (place, Word::committed(place, length(body)), seal(index, place), body)
+    });
+    let written = match write {
+        Some(write) => in_parts(at, records, write),
+        None => one_by_one(region, at, records),
+    };
+    if !written {
+        return Appended::Damaged(at);
     }
-    let mut parts: Vec<&[u8]> = Vec::with_capacity(4 * bodies.len());
-    for ((word, rest), body) in headers.iter().zip(bodies) {
+    if commit_as(region, place, owner, (whole, first)) { Appended::At(at) } else { Appended::Aborted }
+}
+
+/// A record of a batch: where, its word, the rest of its header, its body.
+type Laid<'a> = (Place, Word, [u8; REST], &'a [u8]);
+
+fn one_by_one<'a, R: Region>(region: &R, at: u32, mut records: impl Iterator<Item = Laid<'a>>) -> bool {
+    records.all(|(place, committed, rest, body)| {
+        let Some(word) = region.word(place.offset) else { return false };
+        // The first word is the one that is swapped last, and that publishes the others: relaxed.
+        if place.offset != at {
+            word.store(committed.raw(), Ordering::Relaxed);
+        }
+        region.write(place.offset + 8, &rest) && region.write(place.offset + HEADER, body)
+    })
+}
+
+fn in_parts<'a>(
+    at: u32,
+    records: impl ExactSizeIterator<Item = Laid<'a>>,
+    write: impl FnOnce(u32, &[&[u8]]) -> bool,
+) -> bool {
+    let records: Vec<_> =
+        records.map(|(_, word, rest, body)| (word.raw().to_le_bytes(), rest, body)).collect();
+    let mut parts: Vec<&[u8]> = Vec::with_capacity(4 * records.len());
+    for (word, rest, body) in &records {
         let padding = EIGHT.get(..body.len().wrapping_neg() % 8).unwrap_or_default();
         let all = [word.as_slice(), rest, body, padding];
         parts.extend(all.into_iter().filter(|part| !part.is_empty()));
     }
-    // The first word is the one that is swapped last.
-    let parts = parts.get(1..).unwrap_or_default();
-    if !write(at + 8, parts) {
-        return Appended::Damaged(at);
-    }
-    let place = Place { segment, offset: at };
-    let first = bodies.first().map_or(0, |body| u32::try_from(body.len()).unwrap_or(u32::MAX));
-    if commit_as(region, place, owner, (whole, first)) { Appended::At(at) } else { Appended::Aborted }
+    write(at + 8, parts.get(1..).unwrap_or_default())
+}
+
+fn length(body: &[u8]) -> u32 {
+    u32::try_from(body.len()).unwrap_or(u32::MAX)
 }

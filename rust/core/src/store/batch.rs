@@ -15,6 +15,8 @@ use crate::sync::Ordering;
 const MOST: usize = 256;
 /// Less than this is copied through the mapping: a system call would take longer.
 const WORTH_A_CALL: u64 = 16 << 10;
+/// Of records that take less, so many go into a page that it has to be present as for single ones.
+const SHORT: u64 = 1 << 10;
 
 /// A descriptor of the segment that batches go to.
 #[derive(Debug, Default)]
@@ -130,14 +132,14 @@ impl Store {
             return Err(AppendError::Damaged { what: format!("segment {id} is not mapped") });
         };
         let from = inner.control.hint(id).unwrap_or(Segment::FIRST);
-        let bodies: Vec<&[u8]> = piece.iter().map(|(_, body)| *body).collect();
         let file = (bytes >= WORTH_A_CALL).then(|| inner.batch_file.of(inner, id)).flatten();
+        let by_call = file.is_some();
         let mut last = Location::default();
         let outcome = ring::append_batch(
             &**segment,
             from,
             inner.owner,
-            &bodies,
+            piece.iter().map(|(_, body)| *body),
             |next| inner.control.raise_hint(id, next),
             |index, place| {
                 last = Location::new(id, place.offset);
@@ -147,14 +149,14 @@ impl Store {
                 record::seal(&mut rest, place, len, record::body_hash(&[body], body.len()));
                 rest
             },
-            |at, parts| {
-                if segment.is_gone() {
-                    // The place is none, and the file may be read by others.
-                    return false;
+            file.map(|file| {
+                move |at, parts: &[&[u8]]| {
+                    // When the segment is gone the place is none, and the file may be read by others.
+                    let gone = segment.is_gone();
+                    !gone
+                        && (map::write_parts(&file, u64::from(at), parts).is_ok() || copy(segment, at, parts))
                 }
-                let written = file.map(|file| map::write_parts(&file, u64::from(at), parts));
-                matches!(written, Some(Ok(()))) || copy(segment, at, parts)
-            },
+            }),
         );
         match outcome {
             Appended::At(at) => {
@@ -166,7 +168,12 @@ impl Store {
                     return Ok(None);
                 }
                 if segment.wants_pages(at, STEP) {
-                    inner.populate.ask(segment, at, Pages::Written);
+                    let pages = if by_call || bytes > SHORT * piece.len() as u64 {
+                        Pages::Written
+                    } else {
+                        inner.pages_of(id)
+                    };
+                    inner.populate.ask(segment, at, pages);
                 }
                 Ok(Some((Location::new(id, at), last)))
             }

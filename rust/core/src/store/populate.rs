@@ -197,6 +197,24 @@ mod tests {
     }
 
     #[test]
+    fn batches_of_short_records_get_the_pages_of_single_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), &StoreOptions::default()).unwrap();
+        let batches = |count: u64, body: &[u8]| {
+            let head = |lsn| Head::new(Kind::Note, ObjectId::new(0), Key::new(1), Lsn::new(lsn));
+            for _ in 0..count {
+                let records: Vec<_> = (1..=64).map(|lsn| (head(lsn), body)).collect();
+                store.append_batch(&records).unwrap();
+            }
+        };
+        batches(300, &[1; 100]);
+        assert!(store.inner.populate.large());
+        batches(10, &[2; 4000]);
+        assert!(!store.inner.populate.large());
+        assert_eq!(store.inner.pages_of(1), Pages::Mapped);
+    }
+
+    #[test]
     fn segments_that_begin_with_a_large_page_are_as_others() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), &StoreOptions::default()).unwrap();
