@@ -50,7 +50,7 @@ demo: package
 
 test: test-rust test-python
 
-# The extension first: a test loads the library that it builds. The models of the lock-free log run under loom.
+# The extension first: a test loads the library that it builds.
 test-rust: capi-test
 	@.ci/prepare build
 	@.ci/prepare shell
@@ -62,7 +62,6 @@ test-rust: capi-test
 	cargo test --package dbrewind-volume --features fault --test killed
 	cargo test --package dbrewind-sqlite --package dbrewind-tests --features dbrewind-tests/fault \
 		--test wal_killed --test window_killed --test faults --test journal_switch
-	RUSTFLAGS='--cfg loom' cargo test --package dbrewind-core --release --test loom --target-dir target/loom
 
 test-python: package
 	@.ci/prepare checks

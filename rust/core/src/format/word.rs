@@ -154,7 +154,7 @@ const fn mix(place: Place, bare: u64) -> u64 {
     mixed >> 31
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -4,7 +4,7 @@
 //! back; the space of a record is never used again. Hence whoever loses a step learns it, and nobody can
 //! damage what somebody else has written. `rust/docs/recovery.md` has the table of what a kill leaves.
 //!
-//! Generic over [`Region`], so that the loom models run this very code on the heap.
+//! Generic over [`Region`], so that the models (`tests/loom.rs`, `tests/shuttle.rs`) run this very code on the heap.
 
 mod append;
 mod batch;

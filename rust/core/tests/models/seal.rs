@@ -3,13 +3,10 @@
 //! As `Segment::let_go` and `Segment::is_gone` do it: the flag first, then zeros in place of the pages, by a system call that stops
 //! every thread which has the old ones. A model has no such call; the zeros come one by one instead, each a release, which is less.
 
-use loom::sync::Arc;
-use loom::sync::atomic::fence;
-use loom::thread;
-
+use crate::explorer::{Arc, explore, fence, thread};
+use crate::heap::{Heap, owner, put};
 use crate::ring::{Appended, Step, step};
 use crate::sync::{AtomicU64, Ordering};
-use crate::{Heap, owner, put};
 
 /// A segment of one record that the log has left, the content of that record apart, and the flag.
 struct Mapped {
@@ -46,7 +43,7 @@ impl Mapped {
 /// As `Store::read_into`: what was copied counts only if the flag is not up afterwards; else the sealed file is asked.
 #[test]
 fn what_is_read_while_the_segment_goes_is_the_record_or_is_read_again() {
-    loom::model(|| {
+    explore(|| {
         let mapped = Mapped::new();
         let sealer = {
             let mapped = Arc::clone(&mapped);
@@ -67,7 +64,7 @@ fn what_is_read_while_the_segment_goes_is_the_record_or_is_read_again() {
 /// As `Inner::walk_raw`: a walk that comes to zeros knows that they are none of the log's.
 #[test]
 fn a_walk_never_takes_the_zeros_for_the_end_of_the_log() {
-    loom::model(|| {
+    explore(|| {
         let mapped = Mapped::new();
         let sealer = {
             let mapped = Arc::clone(&mapped);
@@ -96,7 +93,7 @@ fn a_walk_never_takes_the_zeros_for_the_end_of_the_log() {
 /// it puts there is lost, and it knows.
 #[test]
 fn a_writer_that_was_stopped_meanwhile_learns_that_its_record_is_lost() {
-    loom::model(|| {
+    explore(|| {
         let mapped = Mapped::new();
         let sealer = {
             let mapped = Arc::clone(&mapped);

@@ -1,15 +1,13 @@
 //! The end of a segment, the hint where it is, and the way into the next one.
 
-use loom::sync::Arc;
-use loom::thread;
-
+use crate::explorer::{Arc, explore, thread};
+use crate::heap::{Heap, alive, get, owner, put, put_both};
 use crate::ring::{Appended, Region, Step, append, step};
 use crate::sync::{AtomicU64, Ordering};
-use crate::{Heap, alive, get, owner, put, put_both};
 
 #[test]
 fn a_batch_that_finds_too_little_room_leaves_none_to_others() {
-    loom::model(|| {
+    explore(|| {
         // Room for the batch, or for one record and less than the batch.
         let log = Heap::new(96 + 40);
         let batch = {
@@ -30,7 +28,7 @@ fn a_batch_that_finds_too_little_room_leaves_none_to_others() {
 
 #[test]
 fn the_end_ends_the_segment_even_if_its_writer_is_given_up() {
-    loom::model(|| {
+    explore(|| {
         let log = Heap::new(48 + 40);
         assert_eq!(put(&log, 1, 10), Appended::At(0));
         let writer = {
@@ -49,7 +47,7 @@ fn the_end_ends_the_segment_even_if_its_writer_is_given_up() {
 
 #[test]
 fn a_writer_that_was_given_up_appends_again_once() {
-    loom::model(|| {
+    explore(|| {
         let log = Heap::new(4 * 48);
         let writer = {
             let log = Arc::clone(&log);
@@ -70,7 +68,7 @@ fn a_writer_that_was_given_up_appends_again_once() {
 /// that ends before its hint has lost something.
 #[test]
 fn the_log_never_ends_before_its_hint() {
-    loom::model(|| {
+    explore(|| {
         let log = Heap::new(3 * 48);
         let hint = Arc::new(AtomicU64::new(0));
         let writer = {
@@ -117,7 +115,7 @@ fn the_log_never_ends_before_its_hint() {
 /// sees it announced looks again. Where it then still finds the end of the log, something was lost.
 #[test]
 fn a_segment_that_is_announced_has_a_full_one_before_it() {
-    loom::model(|| {
+    explore(|| {
         let log = Arc::new([Heap::numbered(1, 48 + 40), Heap::numbered(2, 2 * 48)]);
         let current = Arc::new(AtomicU64::new(1));
         let writers: Vec<_> = [1, 2]
