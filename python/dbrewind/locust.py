@@ -1,0 +1,91 @@
+"""Load tests with Locust: every run finds the same database, and the application is not restarted.
+
+In the locustfile:
+
+>>> import dbrewind.locust
+>>> dbrewind.locust.rewind("/srv/app/app.db")
+
+Locust runs beside the database then, on the same machine. The database must be in WAL mode: the application needs
+nothing there, and stays connected.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Literal
+
+from locust import events
+from locust.runners import WorkerRunner
+
+if TYPE_CHECKING:
+    import os
+
+    from dbrewind import Database, Lsn
+
+__all__ = ["rewind"]
+
+_log = logging.getLogger("dbrewind.locust")
+
+
+def rewind(
+    path: str | os.PathLike[str],
+    *,
+    when: Literal["after", "before", "never"] = "after",
+    mark: str = "locust",
+    timeout: float = 30.0,
+    **options: Any,
+) -> None:
+    """Rewind this database around each run of this process (headless, or each start and stop in the browser).
+
+    - `when="after"`: at the end of each run, to the state at its beginning.
+    - `when="before"`: at the beginning of each run, to the mark `mark`. What a run did stays to be looked at. If there
+      is no such mark, the first run sets it.
+    - `when="never"`: nothing is rewound; the beginning of each run is marked: "locust 1", "locust 2".
+
+    `timeout`: seconds that a rewind waits for transactions that the application still has open. `options` are those of
+    `dbrewind.open`. In a distributed test the master rewinds, workers do not.
+    """
+    around = _Around(path, when, mark, timeout, options)
+    events.test_start.add_listener(around.start)  # type: ignore[no-untyped-call]
+    events.test_stop.add_listener(around.stop)  # type: ignore[no-untyped-call]
+    events.quitting.add_listener(around.close)  # type: ignore[no-untyped-call]
+
+
+class _Around:
+    def __init__(self, path: Any, when: str, mark: str, timeout: float, options: dict[str, Any]) -> None:
+        if when not in ("after", "before", "never"):
+            raise ValueError(f'when: expected "after", "before" or "never", not {when!r}')
+        self.path, self.when, self.mark, self.timeout, self.options = path, when, mark, timeout, options
+        self.db: Database | None = None
+        self.begin: Lsn | None = None
+
+    def start(self, environment: Any, **_: object) -> None:
+        if isinstance(environment.runner, WorkerRunner):
+            return
+        if self.db is None:
+            import dbrewind
+
+            self.db = dbrewind.open(self.path, **self.options)
+        names = {mark.name for mark in self.db.marks() if mark.state not in ("lost", "evicted")}
+        if self.when == "before" and self.mark in names:
+            self._go(self.mark)
+        elif self.when == "before":
+            self.db.mark(self.mark, pin=True)
+        elif self.when == "never":
+            number = 1 + sum(name.startswith(f"{self.mark} ") for name in names)
+            self.db.mark(f"{self.mark} {number}")
+        self.begin = self.db.now()
+
+    def stop(self, **_: object) -> None:
+        if self.when == "after" and self.begin is not None:
+            self._go(self.begin)
+        self.begin = None
+
+    def close(self, **_: object) -> None:
+        if self.db is not None:
+            self.db.close()
+
+    def _go(self, to: str | Lsn) -> None:
+        assert self.db is not None
+        done = self.db.rewind(to, timeout=self.timeout)
+        _log.info("rewound %s: %d pages in %.2f ms", self.db.path.name, done.pages, done.seconds * 1e3)
