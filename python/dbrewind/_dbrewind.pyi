@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from os import PathLike
@@ -120,6 +120,9 @@ class Database:
     def store(self) -> Path:
         """The store folder, absolute."""
     @property
+    def url(self) -> str:
+        """For SQLAlchemy, Django and their like: "sqlite:////srv/app.db"."""
+    @property
     def journal(self) -> Literal["wal", "rollback"]:
         """How the database journals now: "wal", or "rollback" for every other mode."""
     @property
@@ -153,14 +156,14 @@ class Database:
         MarkNotFoundError if there is none, or if the name is another moment's by now.
         """
     def rewind(
-        self, to: str | Mark | Lsn | datetime, *, timeout: float | None = None, use_earliest: bool = False
+        self, to: str | Mark | Lsn | datetime | None = None, *, timeout: float | None = None, use_earliest: bool = False
     ) -> Rewound:
         """Make the database what it was at `to`, in place. `to` may be earlier or later than now.
 
         `to`: a mark or its name, a moment (an Lsn), or a time: an aware datetime, "5 minutes ago", "1h 30m ago",
-        "2026-11-22T07:48:00Z". A time means the newest moment at or before it that can be gone to; the result's `time`
-        says when that was. In WAL mode every commit is one; in a rollback mode marks and both ends of rewinds are, and
-        each commit only with `open(moments="commits")`.
+        "2026-11-22T07:48:00Z"; None is the newest mark. A time means the newest moment at or before it that can be gone
+        to; the result's `time` says when that was. In WAL mode every commit is one; in a rollback mode marks and both
+        ends of rewinds are, and each commit only with `open(moments="commits")`.
 
         `timeout`: seconds to wait for others' transactions, instead of that of `open`. `use_earliest`: go to the
         earliest moment that can be reached if `to` lies before it, instead of BeforeWindowError, or MarkLostError for a
@@ -204,12 +207,23 @@ class Database:
         an error or a kill there is none. Takes time for what the database holds, and no lock on it.
         """
     def diff(self, a: str | Mark | Lsn | datetime, b: str | Mark | Lsn | datetime | None = None) -> Diff:
-        """Which rows, and which parts of the schema, differ between two moments; `b` None: the present one.
+        """Which rows, parts of the schema and counters differ between two moments; `b` None: the present one.
 
         Costs what has changed, not what the tables hold, unless long values were overwritten in place (as-of.md). Rows
-        of SQLite's own tables (`sqlite_sequence`) are left out.
+        of SQLite's own tables are left out; `sqlite_sequence` is among the counters.
 
         >>> db.diff("seeded").tables["users"].deleted
+        """
+    def keep(self, path: str | bytes | PathLike[str] | PathLike[bytes]) -> None:
+        """Copy the database as it is now into a new file, to look at it later. See `clone`."""
+    def changes(self, since: str | Mark | Lsn | datetime | None = None) -> Diff:
+        """Which rows, parts of the schema and counters have changed since a moment; None: since the newest mark.
+
+        What is committed counts, whoever wrote it. Costs what has changed.
+
+        >>> db.mark("seeded")
+        >>> print(db.changes())
+        nothing differs
         """
     def dirty_since(self, to: str | Mark | Lsn | datetime) -> bool:
         """Whether anything was committed since `to` (as for `rewind`). Takes the same time for any change.
@@ -235,6 +249,7 @@ class Database:
         was full, were not recorded.
         """
     def _hold(self, marks: list[str] | None, /) -> None: ...
+    def _watch(self, call: Callable[[str], object] | None, /) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self,
@@ -290,6 +305,13 @@ class Diff:
     @property
     def tables(self) -> dict[str, TableDiff]:
         """The tables with rows that differ, by name."""
+    @property
+    def counters(self) -> dict[str, tuple[int | None, int | None]]:
+        """The counters that differ, each with what it was and is: `{"sqlite_sequence.users": (2, 5)}`.
+
+        `sqlite_sequence.users` is the highest id that AUTOINCREMENT gave in the table `users`; the others are
+        `user_version` and `application_id`.
+        """
     @property
     def pages_read(self) -> int:
         """How many pages were read for it."""

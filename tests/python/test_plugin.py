@@ -12,32 +12,9 @@ from pathlib import Path
 import pytest
 
 import dbrewind
+import plugin_scene
 from conftest import create
-
-CONFTEST = """
-import sqlite3
-from contextlib import closing
-
-import pytest
-
-@pytest.fixture(scope="session")
-def dbrewind_setup(dbrewind_db):
-    with closing(sqlite3.connect(dbrewind_db.path)) as db:
-        db.execute("CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT)")
-        db.execute("INSERT INTO users(name) VALUES ('Ann'), ('Bob')")
-        db.commit()
-
-@pytest.fixture
-def app(dbrewind_db):
-    with closing(sqlite3.connect(dbrewind_db.path, isolation_level=None)) as db:
-        yield db
-"""
-
-OVERRIDE = """
-@pytest.fixture(scope="session")
-def dbrewind_db():
-    {body}
-"""
+from plugin_scene import CONFTEST, OVERRIDE
 
 TESTS = """
 import subprocess, sys, threading, sqlite3
@@ -69,7 +46,8 @@ def test_marks_of_a_test_are_dropped(dbrewind, turn):
 
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+    plugins = ("xdist",) if "-n" in arguments else ()
+    return plugin_scene.run(pytester, "-p", "no:cacheprovider", *arguments, plugins=plugins)
 
 
 def test_each_test_starts_from_the_set_up_state(pytester: pytest.Pytester) -> None:
@@ -164,7 +142,7 @@ def test_an_existing_database_is_left_as_it_was_found(pytester: pytest.Pytester,
     with closing(sqlite3.connect(path)) as db:
         before = list(db.iterdump())
     pytester.makeconftest(
-        CONFTEST.replace("CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT)", "DELETE FROM users")
+        CONFTEST.replace("CREATE TABLE users(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT)", "DELETE FROM users")
         + OVERRIDE.format(body="return 'sqlite:///test.db'")
     )
     pytester.makepyfile("""
@@ -181,7 +159,7 @@ def test_an_existing_database_is_left_as_it_was_found(pytester: pytest.Pytester,
 def test_a_killed_session_is_made_up_for_by_the_next(pytester: pytest.Pytester) -> None:
     create(pytester.path / "test.db", "wal")
     pytester.makeconftest(
-        CONFTEST.replace("CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT)", "DELETE FROM users")
+        CONFTEST.replace("CREATE TABLE users(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT)", "DELETE FROM users")
         + OVERRIDE.format(body="return 'sqlite:///test.db'")
     )
     pytester.makepyfile("""
@@ -355,7 +333,9 @@ def test_a_session_that_cannot_rewind_at_its_end_keeps_its_report(pytester: pyte
     path = create(pytester.path / "test.db", "wal")
     with closing(sqlite3.connect(path)) as db:
         before = list(db.iterdump())
-    conftest = CONFTEST.replace("CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT)", "DELETE FROM users")
+    conftest = CONFTEST.replace(
+        "CREATE TABLE users(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT)", "DELETE FROM users"
+    )
     pytester.makeconftest(conftest + OVERRIDE.format(body="return 'test.db'"))
     pytester.makepyfile(LEAKY)
     result = run(pytester, "-x", "-W", "error")

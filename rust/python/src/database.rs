@@ -33,6 +33,8 @@ pub(crate) struct PyDatabase {
     closed: AtomicBool,
     /// While the pytest plugin lends this handle to tests: marks that they must not drop. Nor must they close it then.
     held: Mutex<Option<Vec<String>>>,
+    /// What it wants to be told of: each rewind through this handle that changed something.
+    watcher: Mutex<Option<Py<PyAny>>>,
 }
 
 impl PyDatabase {
@@ -53,6 +55,7 @@ impl PyDatabase {
                 warned: OnceLock::new(),
                 closed: AtomicBool::new(false),
                 held: Mutex::new(None),
+                watcher: Mutex::new(None),
             },
         )?;
         let close = PyCFunction::new_closure(py, None, None, close)?;
@@ -78,6 +81,34 @@ impl PyDatabase {
     /// What a caller calls a moment of this database.
     fn target(&self, to: &Bound<'_, PyAny>) -> PyResult<Target> {
         arguments::target(to, &self.path)
+    }
+
+    /// As for `target`; nothing given: the newest mark, whether it can be reached or not.
+    fn target_or_newest(&self, py: Python<'_>, to: Option<&Bound<'_, PyAny>>) -> PyResult<Target> {
+        if let Some(to) = to {
+            return self.target(to);
+        }
+        let newest = self.run(py, Handle::marks)?.pop();
+        newest.map(|mark| Target::Name(mark.name)).ok_or_else(|| {
+            let text = format!("{} has no mark yet; mark(\"name\") sets one", &*self.path);
+            with_code(py, Code::MarkNotFound, text)
+        })
+    }
+
+    pub(crate) fn go(&self, py: Python<'_>, target: &Target, options: RewindOptions) -> PyResult<PyRewound> {
+        self.warn(py)?;
+        let done = self.run(py, |handle| handle.rewind(target, options))?;
+        Ok(PyRewound::of(&self.path, &done))
+    }
+
+    /// Tells of a rewind to a mark, or (`""`) to another moment.
+    pub(crate) fn tell(&self, py: Python<'_>, done: &PyRewound, mark: &str) -> PyResult<()> {
+        let watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
+        let watcher = watcher.as_ref().map(|watcher| watcher.clone_ref(py));
+        match watcher {
+            Some(watcher) if done.has_changed() => watcher.call1(py, (mark,)).map(|_| ()),
+            _ => Ok(()),
+        }
     }
 
     /// Refuses what would take the handle, or this mark, from whoever lent it.
@@ -139,6 +170,12 @@ impl PyDatabase {
         }
     }
 
+    /// For SQLAlchemy, Django and their like: "sqlite:////srv/app.db".
+    #[getter]
+    fn url(&self) -> String {
+        format!("sqlite:///{}", &*self.path)
+    }
+
     /// Name the present moment, to go there with `rewind` as often as you like. Takes no copy of anything.
     ///
     /// With `pin` everything that the mark needs stays in the store until the mark is dropped, whatever its age.
@@ -192,9 +229,9 @@ impl PyDatabase {
     /// Make the database what it was at `to`, in place. `to` may be earlier or later than now.
     ///
     /// `to`: a mark or its name, a moment (an Lsn), or a time: an aware datetime, "5 minutes ago", "1h 30m ago",
-    /// "2026-11-22T07:48:00Z". A time means the newest moment at or before it that can be gone to; the result's `time`
-    /// says when that was. In WAL mode every commit is one; in a rollback mode marks and both ends of rewinds are, and
-    /// each commit only with `open(moments="commits")`.
+    /// "2026-11-22T07:48:00Z"; None is the newest mark. A time means the newest moment at or before it that can be gone
+    /// to; the result's `time` says when that was. In WAL mode every commit is one; in a rollback mode marks and both
+    /// ends of rewinds are, and each commit only with `open(moments="commits")`.
     ///
     /// `timeout`: seconds to wait for others' transactions, instead of that of `open`. `use_earliest`: go to the
     /// earliest moment that can be reached if `to` lies before it, instead of BeforeWindowError, or MarkLostError for a
@@ -212,20 +249,21 @@ impl PyDatabase {
     /// Errors: MarkNotFoundError, MarkLostError, BeforeWindowError, BusyError, NotAttachedError (somebody wrote
     /// unrecorded), StoreFullError, InvalidArgumentError (no such time, or a moment of another database),
     /// UnsupportedError, StoreDamagedError.
-    #[pyo3(signature = (to, *, timeout=None, use_earliest=false))]
-    pub(crate) fn rewind(
+    #[pyo3(signature = (to=None, *, timeout=None, use_earliest=false))]
+    fn rewind(
         &self,
-        to: &Bound<'_, PyAny>,
+        py: Python<'_>,
+        to: Option<&Bound<'_, PyAny>>,
         timeout: Option<f64>,
         use_earliest: bool,
     ) -> PyResult<PyRewound> {
-        let py = to.py();
-        let target = self.target(to)?;
+        let target = self.target_or_newest(py, to)?;
         let timeout = timeout.map(|given| seconds(py, given)).transpose()?;
-        self.warn(py)?;
-        let options = RewindOptions { timeout, use_earliest };
-        let done = self.run(py, |handle| handle.rewind(&target, options))?;
-        Ok(PyRewound::of(&self.path, &done))
+        let done = self.go(py, &target, RewindOptions { timeout, use_earliest })?;
+        let mark = to.and_then(|to| to.cast::<PyMark>().ok()).map(|mark| mark.get().called().to_owned());
+        let named = if let Target::Name(name) = target { Some(name) } else { mark };
+        self.tell(py, &done, named.as_deref().unwrap_or_default())?;
+        Ok(done)
     }
 
     /// For a `with` block: what is written inside is rewound at its end, whether it succeeds or raises.
@@ -262,10 +300,10 @@ impl PyDatabase {
         self.run(to.py(), |handle| handle.clone_to(&target, &path))
     }
 
-    /// Which rows, and which parts of the schema, differ between two moments; `b` None: the present one.
+    /// Which rows, parts of the schema and counters differ between two moments; `b` None: the present one.
     ///
     /// Costs what has changed, not what the tables hold, unless long values were overwritten in place (as-of.md). Rows
-    /// of SQLite's own tables (`sqlite_sequence`) are left out.
+    /// of SQLite's own tables are left out; `sqlite_sequence` is among the counters.
     ///
     /// >>> db.diff("seeded").tables["users"].deleted
     #[pyo3(signature = (a, b=None))]
@@ -273,6 +311,25 @@ impl PyDatabase {
         let from = self.target(a)?;
         let to = b.map(|b| self.target(b)).transpose()?;
         Ok(PyDiff::of(&self.path, self.run(a.py(), |handle| handle.diff(&from, to.as_ref()))?))
+    }
+
+    /// Copy the database as it is now into a new file, to look at it later. See `clone`.
+    fn keep(&self, py: Python<'_>, path: &Bound<'_, PyAny>) -> PyResult<()> {
+        let path = file_name("path", path)?;
+        self.run(py, |handle| handle.clone_to(&Target::Lsn(handle.now()?), &path))
+    }
+
+    /// Which rows, parts of the schema and counters have changed since a moment; None: since the newest mark.
+    ///
+    /// What is committed counts, whoever wrote it. Costs what has changed.
+    ///
+    /// >>> db.mark("seeded")
+    /// >>> print(db.changes())
+    /// nothing differs
+    #[pyo3(signature = (since=None))]
+    fn changes(&self, py: Python<'_>, since: Option<&Bound<'_, PyAny>>) -> PyResult<PyDiff> {
+        let since = self.target_or_newest(py, since)?;
+        Ok(PyDiff::of(&self.path, self.run(py, |handle| handle.diff(&since, None))?))
     }
 
     /// Whether anything was committed since `to` (as for `rewind`). Takes the same time for any change.
@@ -336,6 +393,12 @@ impl PyDatabase {
     #[pyo3(signature = (marks, /))]
     fn _hold(&self, marks: Option<Vec<String>>) {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = marks;
+    }
+
+    /// For the pytest plugin: what to call after a rewind through this handle, with the mark's name; `None`: nothing.
+    #[pyo3(signature = (call, /))]
+    fn _watch(&self, call: Option<Py<PyAny>>) {
+        *self.watcher.lock().unwrap_or_else(PoisonError::into_inner) = call;
     }
 
     fn __repr__(&self) -> String {

@@ -55,6 +55,16 @@ impl PyDiff {
         Ok(all)
     }
 
+    /// The counters that differ, each with what it was and is: {"sqlite_sequence.users": (2, 5)}.
+    #[getter]
+    fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let all = PyDict::new(py);
+        for (name, counter) in &self.diff.counters {
+            all.set_item(name, (counter.before, counter.after))?;
+        }
+        Ok(all)
+    }
+
     /// How many pages were read for it.
     #[getter]
     fn pages_read(&self) -> u64 {

@@ -32,6 +32,10 @@ impl PyRewound {
             },
         }
     }
+
+    pub(crate) fn has_changed(&self) -> bool {
+        self.method != "nothing"
+    }
 }
 
 #[pymethods]

@@ -1,6 +1,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use dbrewind_sqlite::{RewindOptions, Target};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
@@ -41,9 +42,11 @@ impl PyScope {
         let mark = self.marks.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mark = mark.ok_or_else(|| PyRuntimeError::new_err("left without having been entered"))?;
         let database = self.database.get();
-        database.rewind(mark.bind(py).as_any(), None, false)?;
+        let target = Target::Lsn(mark.get().moment().lsn());
+        let done = database.go(py, &target, RewindOptions::default())?;
         // Only now: after a failed rewind the mark is the way back.
-        database.drop_mark(py, mark.get().called())
+        database.drop_mark(py, mark.get().called())?;
+        database.tell(py, &done, mark.get().called())
     }
 }
 

@@ -38,7 +38,7 @@ mod target;
 mod time_text;
 mod wal;
 
-pub use as_of::{Altered, At, Diff, SchemaChange, TableDiff, Value};
+pub use as_of::{Altered, At, CounterDiff, Diff, SchemaChange, TableDiff, Value};
 pub use database::Database;
 pub use dbrewind_core::{
     Clock, Code, Lsn, ManualClock, Patience, Refused, Timestamp, WindowState, interruptible, lock_patiently,

@@ -21,6 +21,8 @@ struct Differing<'a> {
     /// By kind and name, such as `table users`.
     schema: BTreeMap<String, &'static str>,
     tables: BTreeMap<&'a str, Rows<'a>>,
+    /// What each was and is.
+    counters: BTreeMap<&'a str, [Option<i64>; 2]>,
     pages_read: u64,
 }
 
@@ -103,6 +105,11 @@ pub(crate) fn run(args: &DiffArgs) -> Result<Report, Failure> {
                 .map(|change| (format!("{} {}", change.kind, change.name), word(change.how)))
                 .collect(),
             tables: diff.tables.iter().map(|(name, table)| (name.as_str(), Rows::of(table))).collect(),
+            counters: diff
+                .counters
+                .iter()
+                .map(|(name, counter)| (name.as_str(), [counter.before, counter.after]))
+                .collect(),
             pages_read: diff.pages_read,
         };
         Report::new(&json, if show::on_terminal() { table(&diff) } else { lines(&diff) })
@@ -138,6 +145,15 @@ fn table(diff: &Diff) -> String {
             counted(table.inserted.len(), show::GOOD),
             counted(table.deleted.len(), show::BAD),
             counted(table.updated.len(), show::WARNING),
+        ]);
+    }
+    let shown = |number: Option<i64>| number.map_or_else(|| "none".to_owned(), |number| number.to_string());
+    for (name, counter) in &diff.counters {
+        let change = format!("{} -> {}", shown(counter.before), shown(counter.after));
+        rows.push(vec![
+            Cell::new("counter"),
+            Cell::styled(name, show::STRONG),
+            Cell::styled(change, show::WARNING),
         ]);
     }
     show::table(&["", "NAME", "SCHEMA", "INSERTED", "DELETED", "UPDATED"], &rows)

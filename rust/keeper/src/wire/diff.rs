@@ -1,4 +1,4 @@
-use dbrewind_sqlite::{Altered, Diff, Lsn, SchemaChange, TableDiff, Value};
+use dbrewind_sqlite::{Altered, CounterDiff, Diff, Lsn, SchemaChange, TableDiff, Value};
 
 use super::fields::{put_bytes, put_u32, put_u64};
 use super::{Fields, WireError};
@@ -7,13 +7,15 @@ use super::{Fields, WireError};
 const LEAST_CHANGE: usize = 9;
 /// Bytes of a table with an empty name and no rows.
 const LEAST_TABLE: usize = 16;
+/// Bytes of a counter with an empty name.
+const LEAST_COUNTER: usize = 6;
 /// Bytes of a key without values.
 const LEAST_KEY: usize = 4;
 /// Bytes of a NULL.
 const LEAST_VALUE: usize = 1;
 
 pub(super) fn put_diff(out: &mut Vec<u8>, diff: &Diff) {
-    let Diff { from, to, schema, tables, pages_read } = diff;
+    let Diff { from, to, schema, tables, counters, pages_read } = diff;
     put_u64(out, from.get());
     put_u64(out, to.get());
     put_count(out, schema.len());
@@ -35,6 +37,13 @@ pub(super) fn put_diff(out: &mut Vec<u8>, diff: &Diff) {
                 put_count(out, key.len());
                 key.iter().for_each(|value| put_value(out, value));
             }
+        }
+    }
+    put_count(out, counters.len());
+    for (name, CounterDiff { before, after }) in counters {
+        put_bytes(out, name.as_bytes());
+        for number in [before, after] {
+            put_value(out, &number.map_or(Value::Null, Value::Integer));
         }
     }
     put_u64(out, *pages_read);
@@ -60,7 +69,29 @@ pub(super) fn take_diff(fields: &mut Fields<'_>) -> Result<Diff, WireError> {
     if !tables.is_sorted_by(|(one, _), (next, _)| one < next) {
         return Err(WireError::Order { what: "the tables that differ" });
     }
-    Ok(Diff { from, to, schema, tables: tables.into_iter().collect(), pages_read: fields.u64()? })
+    let counters = fields.list(LEAST_COUNTER, |fields| {
+        let name = fields.text()?;
+        Ok((name, CounterDiff { before: take_number(fields)?, after: take_number(fields)? }))
+    })?;
+    if !counters.is_sorted_by(|(one, _), (next, _)| one < next) {
+        return Err(WireError::Order { what: "the counters that differ" });
+    }
+    Ok(Diff {
+        from,
+        to,
+        schema,
+        tables: tables.into_iter().collect(),
+        counters: counters.into_iter().collect(),
+        pages_read: fields.u64()?,
+    })
+}
+
+fn take_number(fields: &mut Fields<'_>) -> Result<Option<i64>, WireError> {
+    match take_value(fields)? {
+        Value::Null => Ok(None),
+        Value::Integer(number) => Ok(Some(number)),
+        _ => Err(WireError::Value { what: "a counter", found: 0 }),
+    }
 }
 
 fn take_table(fields: &mut Fields<'_>) -> Result<TableDiff, WireError> {
@@ -137,6 +168,11 @@ mod tests {
                 change("c", Altered::Changed),
             ],
             tables: [("a".to_owned(), mixed), ("b".to_owned(), none)].into(),
+            counters: [
+                ("a".to_owned(), CounterDiff { before: None, after: Some(-1) }),
+                ("c".to_owned(), CounterDiff { before: Some(i64::MAX), after: None }),
+            ]
+            .into(),
             pages_read: 5,
         }
     }
@@ -174,13 +210,21 @@ mod tests {
 
     #[test]
     fn the_shortest_parts_are_as_long_as_said() {
-        let empty =
-            Diff { from: Lsn::new(0), to: Lsn::new(0), schema: Vec::new(), tables: [].into(), pages_read: 0 };
+        let empty = Diff {
+            from: Lsn::new(0),
+            to: Lsn::new(0),
+            schema: Vec::new(),
+            tables: [].into(),
+            counters: [].into(),
+            pages_read: 0,
+        };
         let long = written(&empty).len();
         let change = SchemaChange { kind: String::new(), name: String::new(), how: Altered::Created };
         let one = Diff { schema: vec![change], ..empty.clone() };
         assert_eq!(written(&one).len() - long, LEAST_CHANGE);
-        let one = Diff { tables: [(String::new(), TableDiff::default())].into(), ..empty };
+        let one = Diff { tables: [(String::new(), TableDiff::default())].into(), ..empty.clone() };
         assert_eq!(written(&one).len() - long, LEAST_TABLE);
+        let one = Diff { counters: [(String::new(), CounterDiff::default())].into(), ..empty };
+        assert_eq!(written(&one).len() - long, LEAST_COUNTER);
     }
 }

@@ -12,7 +12,7 @@ mod view;
 pub use at::At;
 pub(crate) use clone::clone_to;
 pub(crate) use diff::diff;
-pub use diff::{Altered, Diff, SchemaChange, TableDiff, Value};
+pub use diff::{Altered, CounterDiff, Diff, SchemaChange, TableDiff, Value};
 pub(crate) use origin::Origin;
 pub(crate) use presence::Presence;
 pub(crate) use view::View;

@@ -1,6 +1,7 @@
 //! Which rows differ between two moments: found by the pages that differ, then compared (`as-of.md`, "What differs").
 
 mod btree;
+mod counters;
 mod pages;
 mod record;
 mod schema;
@@ -32,6 +33,9 @@ pub struct Diff {
     /// The tables with rows that differ, by name; of those that are there at one moment only all rows do. Without virtual
     /// tables, whose rows are in tables of their own, and without SQLite's own (`sqlite_...`).
     pub tables: BTreeMap<String, TableDiff>,
+    /// The counters that differ, and what they were and are: `sqlite_sequence.users`, the highest id that `AUTOINCREMENT`
+    /// has given in the table `users`; `user_version` and `application_id`.
+    pub counters: BTreeMap<String, CounterDiff>,
     /// How many pages were read for it, at both moments together.
     pub pages_read: u64,
 }
@@ -58,6 +62,15 @@ pub enum Altered {
     Changed,
 }
 
+/// What a counter was and is; `None`: it is not there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct CounterDiff {
+    /// At the first moment.
+    pub before: Option<i64>,
+    /// At the second moment.
+    pub after: Option<i64>,
+}
+
 /// The rows of one table that differ, by their keys: the rowid, or the primary key of a table without one.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct TableDiff {
@@ -81,7 +94,7 @@ impl Diff {
     /// Whether nothing differs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.schema.is_empty() && self.tables.is_empty()
+        self.schema.is_empty() && self.tables.is_empty() && self.counters.is_empty()
     }
 }
 
@@ -114,6 +127,11 @@ impl std::fmt::Display for Diff {
                 format!("{} {how} ({}{more})", keys.len(), some.join(", "))
             });
             lines.push(format!("{name}: {}", parts.collect::<Vec<_>>().join(", ")));
+        }
+        let shown =
+            |number: Option<i64>| number.map_or_else(|| "none".to_owned(), |number| number.to_string());
+        for (name, CounterDiff { before, after }) in &self.counters {
+            lines.push(format!("{name}: {} -> {}", shown(*before), shown(*after)));
         }
         f.write_str(&lines.join("\n"))
     }
@@ -148,6 +166,8 @@ pub(crate) fn diff(origin: &Arc<Origin>, from: &At, to: &At) -> Result<Diff, Err
         compared.push(Compared::of(name, one, other, &mut both, (from, to), origin)?);
     }
     both.look_for_overflow(&mut compared)?;
+    let counters =
+        counters::compared(&counters::read(&old, &mut both.a)?, &counters::read(&new, &mut both.b)?);
     let tables = compared
         .into_iter()
         .map(|table| (table.name.clone(), table.differences()))
@@ -157,6 +177,7 @@ pub(crate) fn diff(origin: &Arc<Origin>, from: &At, to: &At) -> Result<Diff, Err
         to: to.lsn(),
         schema: old.changes(&new),
         tables: tables.collect(),
+        counters,
         pages_read: both.a.read + both.b.read,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::btree::PageKind;
+use super::btree::{PageKind, TreePage};
 use crate::as_of::View;
 use crate::error::Error;
 use crate::file::{self, Header};
@@ -21,6 +21,10 @@ pub(super) struct Pages {
     pub(super) count: u32,
     /// 1 UTF-8, 2 UTF-16 little-endian, 3 big-endian.
     pub(super) encoding: u32,
+    /// The application's number in page 1, as a pragma sets it.
+    pub(super) user_version: i64,
+    /// Its other one.
+    pub(super) application_id: i64,
     /// Pages that were read for overflow chains.
     pub(super) followed: BTreeSet<u32>,
     /// How many pages were read.
@@ -41,6 +45,8 @@ impl Pages {
                 usable: 0,
                 count: 0,
                 encoding: 1,
+                user_version: 0,
+                application_id: 0,
                 followed: BTreeSet::new(),
                 read: 0,
                 first_trunk: 0,
@@ -56,6 +62,8 @@ impl Pages {
             usable: (size as usize).saturating_sub(usize::from(reserved)),
             count: header.pages.unwrap_or(held).min(held),
             encoding: file::number(&start, 56),
+            user_version: i64::from(file::number(&start, 60).cast_signed()),
+            application_id: i64::from(file::number(&start, 68).cast_signed()),
             followed: BTreeSet::new(),
             read: 1,
             first_trunk: file::number(&start, file::FIRST_TRUNK),
@@ -77,6 +85,23 @@ impl Pages {
         self.view.read(&mut page, u64::from(number - 1) * u64::from(self.size))?;
         self.read += 1;
         Ok(page)
+    }
+
+    /// All records of a small table with rowids.
+    pub(super) fn records(&mut self, root: u32) -> Result<Vec<Vec<u8>>, Error> {
+        let (mut records, mut next, mut visited) = (Vec::new(), vec![root], 0);
+        while let Some(number) = next.pop() {
+            visited += 1;
+            if visited > self.count {
+                return Err(damaged("a table goes in a circle"));
+            }
+            let page = TreePage::read(self, number)?;
+            next.extend(page.children());
+            for cell in page.rows()? {
+                records.push(cell.record(self)?);
+            }
+        }
+        Ok(records)
     }
 
     /// Whether it begins as a page of a tree does. One of an overflow chain does not, in a database of less than 2^25 pages.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::btree::TreePage;
 use super::pages::{Pages, damaged};
 use super::record::{Value, values};
 use super::{Altered, SchemaChange};
@@ -21,26 +20,16 @@ pub(super) struct Schema(BTreeMap<(String, String), Item>);
 impl Schema {
     pub(super) fn read(pages: &mut Pages) -> Result<Self, Error> {
         let mut items = BTreeMap::new();
-        let mut next = if pages.count == 0 { Vec::new() } else { vec![1] };
-        let mut visited = 0;
-        while let Some(number) = next.pop() {
-            visited += 1;
-            if visited > pages.count {
-                return Err(damaged("its schema goes in a circle"));
-            }
-            let page = TreePage::read(pages, number)?;
-            next.extend(page.children());
-            for cell in page.rows()? {
-                let record = cell.record(pages)?;
-                let Some((row, _)) = values(&record, 5, pages.encoding) else {
-                    return Err(damaged("a row of its schema is none"));
-                };
-                if let [Value::Text(kind), Value::Text(name), _, root, sql] = row.as_slice() {
-                    let root =
-                        if let Value::Integer(root) = root { u32::try_from(*root).unwrap_or(0) } else { 0 };
-                    let sql = if let Value::Text(sql) = sql { sql.clone() } else { String::new() };
-                    items.insert((kind.clone(), name.clone()), Item { name: name.clone(), root, sql });
-                }
+        let records = if pages.count == 0 { Vec::new() } else { pages.records(1)? };
+        for record in records {
+            let Some((row, _)) = values(&record, 5, pages.encoding) else {
+                return Err(damaged("a row of its schema is none"));
+            };
+            if let [Value::Text(kind), Value::Text(name), _, root, sql] = row.as_slice() {
+                let root =
+                    if let Value::Integer(root) = root { u32::try_from(*root).unwrap_or(0) } else { 0 };
+                let sql = if let Value::Text(sql) = sql { sql.clone() } else { String::new() };
+                items.insert((kind.clone(), name.clone()), Item { name: name.clone(), root, sql });
             }
         }
         Ok(Self(items))

@@ -1,0 +1,216 @@
+"""The stack of marks: session, module, class, test."""
+
+from __future__ import annotations
+
+import pytest
+
+from plugin_scene import CONFTEST, run
+
+LAYERS = """
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+def write(target, name):
+    with closing(sqlite3.connect(target.path)) as db:
+        db.execute("INSERT INTO users(name) VALUES (?)", (name,))
+        db.commit()
+
+def names(target):
+    with closing(sqlite3.connect(target.path)) as db:
+        return [name for name, in db.execute("SELECT name FROM users WHERE id > 2 ORDER BY id")]
+"""
+
+CONFTEST_LAYERS = (
+    CONFTEST
+    + """
+from layers import write
+
+@pytest.fixture(scope="session")
+def country(dbrewind_session, dbrewind_db):
+    write(dbrewind_db, "session")
+
+@pytest.fixture(scope="module")
+def town(country, dbrewind_module, dbrewind_db):
+    write(dbrewind_db, "module")
+
+@pytest.fixture(scope="class")
+def street(town, dbrewind_class, dbrewind_db):
+    write(dbrewind_db, "class")
+"""
+)
+
+ONE = """
+from layers import names, write
+import pytest
+
+class TestStreet:
+    @pytest.mark.parametrize("turn", range(2))
+    def test_all_layers(self, street, dbrewind, dbrewind_db, turn):
+        assert names(dbrewind_db) == ["session", "module", "class"]
+        write(dbrewind_db, "test")
+
+    def test_a_mark_of_a_layer_is_not_to_be_dropped(self, street, dbrewind):
+        import dbrewind as package
+        for mark in dbrewind.marks():
+            with pytest.raises(package.UnsupportedError):
+                dbrewind.drop(mark)
+
+def test_the_class_is_gone(town, dbrewind, dbrewind_db):
+    assert names(dbrewind_db) == ["session", "module"]
+    write(dbrewind_db, "test")
+
+def test_and_the_test(town, dbrewind, dbrewind_db):
+    assert names(dbrewind_db) == ["session", "module"]
+"""
+
+TWO = """
+from layers import names, write
+
+def test_the_module_is_gone(dbrewind, dbrewind_db):
+    assert names(dbrewind_db) == ["session"]
+
+def test_a_test_that_asks_for_a_layer_writes_into_it(dbrewind_module, dbrewind_db):
+    write(dbrewind_db, "first")
+
+def test_and_the_next_one_finds_it(dbrewind_module, dbrewind_db):
+    assert names(dbrewind_db) == ["session", "first"]
+
+def test_as_one_that_is_rewound(dbrewind, dbrewind_db):
+    assert names(dbrewind_db) == ["session", "first"]
+    assert [mark.name for mark in dbrewind.marks()] == ["base", "pytest: session", "pytest: module"]
+"""
+
+
+def test_layers_hold_as_long_as_their_scope(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(CONFTEST_LAYERS)
+    pytester.makepyfile(layers=LAYERS, test_1=ONE, test_2=TWO)
+    run(pytester, "-W", "error").assert_outcomes(passed=9)
+
+
+def test_a_layer_below_one_that_has_rows_is_refused(pytester: pytest.Pytester) -> None:
+    """What lies between could not be told apart any more, and would outlive the module."""
+    pytester.makeconftest(CONFTEST_LAYERS.replace("def town(country, ", "def town("))
+    pytester.makepyfile(
+        layers=LAYERS,
+        test_it="""
+        from layers import names
+        def test_one(town, dbrewind): pass
+        def test_two(country, dbrewind): pass
+        def test_three(dbrewind, dbrewind_db):
+            assert names(dbrewind_db) == ["module"]
+        """,
+    )
+    result = run(pytester)
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*the fixture country wrote into the layer of the session, while*of the module*"])
+
+
+def test_a_fixture_without_a_layer_is_named(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(CONFTEST_LAYERS.replace("def town(country, dbrewind_module, ", "def town(dbrewind_setup, "))
+    pytester.makepyfile(layers=LAYERS, test_it="def test_it(town, dbrewind): pass")
+    result = run(pytester)
+    result.stdout.fnmatch_lines(["*DBR008*", "*by: the fixture town (scope module); *let it ask for dbrewind_module*"])
+
+
+def test_the_marker_asks_and_is_checked(pytester: pytest.Pytester) -> None:
+    conftest = CONFTEST.replace(
+        "        db.commit()\n",
+        "        db.commit()\n        db.execute('CREATE TABLE orders(id)')\n",
+    )
+    pytester.makeconftest(conftest)
+    pytester.makepyfile("""
+        import pytest
+
+        @pytest.mark.dbrewind
+        @pytest.mark.parametrize("turn", range(2))
+        def test_it_is_rewound(app, turn):
+            assert app.execute("INSERT INTO users(name) VALUES ('Zoe') RETURNING id").fetchone() == (3,)
+
+        @pytest.mark.dbrewind(keep="sometimes")
+        def test_value(): pass
+
+        @pytest.mark.dbrewind(marks="base")
+        def test_name(): pass
+
+        @pytest.mark.dbrewind("base")
+        def test_position(): pass
+
+        @pytest.mark.dbrewind(mark="bse")
+        def test_no_such_mark(): pass
+    """)
+    result = run(pytester, "--strict-markers")
+    result.assert_outcomes(passed=2, errors=4)
+    result.stdout.fnmatch_lines(
+        [
+            "*keep must be one of failed, on-failure, none, all, not 'sometimes'*",
+            "*dbrewind(*mark: *keep: *unexpected keyword argument 'marks'*",
+            "*positional argument*",
+            "*DBR003*bse*base*",
+        ]
+    )
+
+
+def test_a_test_begins_at_a_mark_of_the_set_up(pytester: pytest.Pytester) -> None:
+    """The set-up has no handle: it opens one, and marks what it passes."""
+    body = """
+@pytest.fixture(scope="session")
+def dbrewind_setup(dbrewind_db):
+    import dbrewind
+    with closing(sqlite3.connect(dbrewind_db.path)) as db, dbrewind.open(dbrewind_db.path) as handle:
+        db.execute("CREATE TABLE users(id)")
+        db.commit()
+        handle.mark("empty")
+        db.execute("INSERT INTO users VALUES (1)")
+        db.commit()
+"""
+    pytester.makeconftest(CONFTEST.partition("@pytest")[0] + body)
+    pytester.makepyfile("""
+        import sqlite3, pytest
+        def count(dbrewind):
+            db = sqlite3.connect(dbrewind.path)
+            found = db.execute("SELECT count(*) FROM users").fetchone()[0]
+            db.close()
+            return found
+        @pytest.mark.dbrewind(mark="empty")
+        def test_empty(dbrewind):
+            assert count(dbrewind) == 0
+        def test_seeded(dbrewind):
+            assert count(dbrewind) == 1
+    """)
+    run(pytester).assert_outcomes(passed=2)
+
+
+def test_a_further_database_has_a_fixture_of_its_own(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        CONFTEST
+        + """
+from dbrewind.testing import fixture
+
+def fill(target):
+    with closing(sqlite3.connect(target.path)) as db:
+        db.execute("CREATE TABLE logs(id INTEGER PRIMARY KEY)")
+        db.commit()
+
+logs_db = fixture("logs_db", setup=fill)
+kept_db = fixture("kept_db", url="sqlite:///test_kept.db", setup=fill, scope="module")
+"""
+    )
+    pytester.makepyfile("""
+        import sqlite3, pytest
+        @pytest.mark.parametrize("turn", range(2))
+        def test_it(dbrewind, app, logs_db, turn):
+            db = sqlite3.connect(logs_db.path, isolation_level=None)
+            assert db.execute("SELECT count(*) FROM logs").fetchone() == (0,)
+            db.execute("INSERT INTO logs DEFAULT VALUES")
+            assert app.execute("INSERT INTO users(name) VALUES ('Zoe') RETURNING id").fetchone() == (3,)
+            db.close()
+        @pytest.mark.parametrize("turn", range(2))
+        def test_of_a_module(kept_db, turn):
+            db = sqlite3.connect(kept_db.path, isolation_level=None)
+            assert db.execute("INSERT INTO logs DEFAULT VALUES RETURNING id").fetchone() == (turn + 1,)
+            db.close()
+    """)
+    for _ in range(2):
+        run(pytester, "-W", "error").assert_outcomes(passed=4)
