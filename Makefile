@@ -32,8 +32,10 @@ capi:
 	cargo build --release --package dbrewind-keeper --bin dbrewind-keeper
 	cargo build --release --package dbrewind-cli --bin dbrewind
 	cargo build --release --package dbrewind-conformance
+	cargo build --release --package dbrewind-preload
 	rust/capi/link target/release/libdbrewind_c.a target/capi
-	@cp target/release/dbrewind-keeper target/release/dbrewind target/release/dbrewind-conformance target/capi/
+	@cp target/release/dbrewind-keeper target/release/dbrewind target/release/dbrewind-conformance \
+		target/release/libdbrewind_preload.so target/capi/
 
 # DESTDIR as usual.
 PREFIX ?= /usr/local
@@ -50,13 +52,13 @@ demo: package
 
 test: test-rust test-python
 
-# The extension first: a test loads the library that it builds.
+# The extension and the preloaded library first: tests load what they build.
 test-rust: capi-test
 	@.ci/prepare build
 	@.ci/prepare shell
 	@.ci/prepare zstd
 	@.ci/prepare c
-	cargo build --package dbrewind-extension
+	cargo build --package dbrewind-extension --package dbrewind-preload
 	cargo test --workspace
 	cargo test --package dbrewind-core --features fault --test sealing_killed --test window_killed
 	cargo test --package dbrewind-volume --features fault --test killed

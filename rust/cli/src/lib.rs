@@ -7,6 +7,7 @@ mod command;
 mod exit;
 mod failure;
 mod header;
+mod preload;
 mod processes;
 mod report;
 mod session;

@@ -46,7 +46,7 @@ pub use dbrewind_core::{
 };
 pub use engine::JournalMode;
 pub use error::{Error, SqliteCode};
-pub use ffi::{ApiError, SqliteApi, extension_init};
+pub use ffi::{ApiError, SqliteApi, extension_init, is_opening, join_recording};
 pub use mark::{Mark, MarkState};
 pub use options::{Journal, Moments, OpenOptions, Synchronous};
 pub use rewound::{Method, RewindOptions, Rewound};

@@ -1,16 +1,18 @@
 //! `dbrewind run`: records while a program runs, and rewinds around it.
 
+use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
-use dbrewind_sqlite::{Code, JournalMode, RewindOptions, Target, interruptible};
+use dbrewind_sqlite::{Code, Database, JournalMode, RewindOptions, Rewound, Target, interruptible};
 use serde::Serialize;
 
 use super::rewind::{RewoundFields, told};
 use super::within;
 use crate::arguments::{RunArgs, When, target};
 use crate::failure::Failure;
+use crate::preload::Preload;
 use crate::report::Report;
 use crate::session::Session;
 use crate::show;
@@ -41,52 +43,79 @@ pub(crate) fn run(args: &RunArgs) -> Result<Report, Failure> {
 
 fn around(args: &RunArgs, session: &Session, signals: &PassedOn) -> Result<Report, Failure> {
     let database = &session.database;
-    if database.journal() == JournalMode::Rollback {
-        let text = format!(
-            "{} is in a rollback journal mode, in which a program must record what it writes itself",
-            session.name()
-        );
-        return Err(Failure::own(Code::Unreachable, text)
-            .with_fix("take the database to WAL mode: `dbrewind run --journal wal ...`"));
-    }
-    let rewind = |to: &Target| {
-        let options = RewindOptions { timeout: Some(args.database.timeout), use_earliest: false };
-        Ok::<_, Failure>(database.rewind(to, options)?)
+    let program = args.command.first().map(OsString::as_os_str).unwrap_or_default();
+    // In WAL mode programs need nothing.
+    let preload = match database.journal() {
+        JournalMode::Wal => None,
+        JournalMode::Rollback => Some(Preload::for_program(program)?),
     };
     let given = args.to.as_deref().map(target).transpose()?;
     let mut rewound = None;
-    let before = match (args.rewind, given) {
+    let mut after = None;
+    match (args.rewind, given) {
         (Some(When::Before), to) => {
             let to = to.map_or_else(|| session.newest_mark(), Ok)?;
-            rewound = Some((rewind(&to)?, to));
-            None
+            rewound = Some((rewind(args, session, &to)?, to));
         }
         // It is known that it can be reached before anything is started.
         (Some(When::After), Some(to)) => {
             database.dirty_since(&to)?;
-            Some(to)
+            after = Some((to, None));
         }
-        (Some(When::After), None) => Some(Target::Lsn(database.now()?)),
-        (None, _) => None,
-    };
-    let status = wait(start(args)?, signals)?;
-    if let Some(to) = before {
-        rewound = Some((rewind(&to)?, to));
+        (Some(When::After), None) => after = Some(present(database)?),
+        (None, _) => {}
+    }
+    let done = start(args, preload.as_ref(), database).and_then(|child| wait(child, signals));
+    // What could not be recorded is found out first: a rewind would say no more than that.
+    let recorded = preload.map_or(Ok(()), Preload::finish);
+    let status = done?;
+    if let Some((to, mark)) = after {
+        let done = rewind(args, session, &to);
+        if let Some(mark) = mark {
+            // After a rewind that failed it is the way back.
+            done.as_ref().map_or(Ok(()), |_| database.drop_mark(&mark))?;
+        }
+        recorded?;
+        rewound = Some((done?, to));
+    } else {
+        recorded?;
+        // A write past the recording is told now, not by the next command.
+        database.now()?;
     }
     let exit = exit_of(status);
     let fields = rewound.as_ref().map(|(done, _)| RewoundFields::of(session, done));
     let path = database.path().display().to_string();
     let mut report = Report::new(&Ran { path, exit, rewound: fields }, String::new())?;
     // Standard output is the program's.
-    report.notes.extend(rewound.iter().map(|(done, to)| told(session, to, done).replace('\n', "; ")));
+    let plain = |text: String| anstream::adapter::strip_str(&text).to_string().replace('\n', "; ");
+    report.notes.extend(rewound.iter().map(|(done, to)| plain(told(session, to, done))));
     report.status = exit;
     Ok(report)
 }
 
-fn start(args: &RunArgs) -> Result<Child, Failure> {
+fn rewind(args: &RunArgs, session: &Session, to: &Target) -> Result<Rewound, Failure> {
+    let options = RewindOptions { timeout: Some(args.database.timeout), use_earliest: false };
+    Ok(session.database.rewind(to, options)?)
+}
+
+/// The present moment, to come back to, and the mark that keeps it in a rollback mode, where others would not.
+fn present(database: &Database) -> Result<(Target, Option<String>), Failure> {
+    if database.journal() == JournalMode::Wal {
+        return Ok((Target::Lsn(database.now()?), None));
+    }
+    let name = format!("before dbrewind run, process {}", std::process::id());
+    database.mark_pinned(&name)?;
+    Ok((Target::Name(name.clone()), Some(name)))
+}
+
+fn start(args: &RunArgs, preload: Option<&Preload>, database: &Database) -> Result<Child, Failure> {
     let mut words = args.command.iter();
     let program = words.next().cloned().unwrap_or_default();
-    Command::new(&program).args(words).spawn().map_err(|error| {
+    let mut command = Command::new(&program);
+    if let Some(preload) = preload {
+        preload.put_into(&mut command, database);
+    }
+    command.args(words).spawn().map_err(|error| {
         let text = format!("cannot start {}: {error}", show::plain(&program.to_string_lossy()));
         Failure::own(Code::Io, text).with_fix("check the program behind `--`")
     })

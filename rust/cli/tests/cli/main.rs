@@ -10,6 +10,7 @@
 mod scene;
 
 mod moments;
+mod preloaded;
 mod programs;
 mod recording;
 mod refusals;

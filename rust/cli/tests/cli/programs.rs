@@ -18,7 +18,7 @@ fn what_a_program_did_is_rewound_after_it() {
     let scene = Scene::new("wal");
     let ran = scene.run("run", &[&["--rewind=after", "--"], DELETES].concat());
     assert_eq!((ran.status, ran.out.as_str()), (7, "deleted\n"), "{ran:?}");
-    assert!(ran.err.contains("undo: dbrewind rewind app.db "), "{ran:?}");
+    assert!(ran.err.contains("undo: dbrewind rewind app.db ") && !ran.err.contains("u{1b}"), "{ran:?}");
     assert_eq!(rows(&scene.connect()), 3);
 }
 
@@ -51,10 +51,6 @@ fn a_program_that_cannot_be_started_or_recorded() {
     scene.run("run", &["--rewind", "after", "--to", "none", "--", "true"]).refused("DBR003", 1);
     let killed = scene.run("run", &["--", "sh", "-c", "kill -KILL $$"]);
     assert_eq!(killed.status, 128 + 9, "{killed:?}");
-    let scene = Scene::new("delete");
-    let message = scene.run("run", &["--", "true"]).refused("DBR002", 4);
-    assert!(message.contains("--journal wal"), "{message}");
-    scene.run("run", &["--journal", "wal", "--", "true"]).ok();
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The way into a SQLite whose symbols nobody can look up: it hands its functions to a loaded extension.
 
 use std::ffi::{c_int, c_void};
+use std::path::Path;
 
 use super::api::SqliteApi;
 use super::types::{self, BusyTimeout, Close, Exec, LibVersionNumber, OpenV2, VfsFind, VfsRegister};
@@ -46,6 +47,17 @@ impl SqliteApi {
             })
         }
     }
+}
+
+/// Makes our VFS the default one of a SQLite, and has connections from then on write into the recording that another process has of one
+/// database, in this folder. Again after `sqlite3_shutdown`, which forgets what is the default.
+///
+/// # Errors
+/// SQLite's, in words. Nothing is recorded then.
+pub fn join_recording(api: &SqliteApi, database: &Path, store: &Path) -> Result<(), String> {
+    shim::install(api, true).map_err(|error| format!("its SQLite takes no VFS: {error:?}"))?;
+    crate::rollback::join_recording_of(database, store);
+    Ok(())
 }
 
 /// The body of an extension's entry point: makes our VFS the default one of the SQLite that calls, and has

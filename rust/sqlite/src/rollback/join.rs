@@ -1,7 +1,8 @@
 //! Recording without a handle: a program that has loaded the library as an extension writes to a database which another
 //! process records. Its writes go into the same store, as those of any recorded connection.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use dbrewind_core::{Engine as EraEngine, Store, StoreOptions, Timeline};
 
@@ -15,6 +16,19 @@ use crate::sync::{AtomicBool, Ordering};
 
 /// Whether connections of this process join.
 static ON: AtomicBool = AtomicBool::new(false);
+
+/// The one database whose recording is joined, and its store. `None`: any that has a store beside it.
+static ONLY: Mutex<Option<(PathBuf, PathBuf)>> = Mutex::new(None);
+
+/// From now on a connection through the shim that begins to write to this database joins its recording in this store.
+pub(crate) fn begin_with(database: &Path, store: &Path) {
+    let mut only = ONLY.lock().unwrap_or_else(PoisonError::into_inner);
+    if only.is_none() {
+        *only = Some((database.to_owned(), store.to_owned()));
+        drop(only);
+        begin();
+    }
+}
 
 /// From now on a connection through the shim that begins to write joins the recording beside its database.
 pub(crate) fn begin() {
@@ -34,13 +48,17 @@ pub(super) fn is_on() -> bool {
     ON.load(Ordering::Relaxed)
 }
 
-/// The store beside a database that is recorded in a rollback mode, and what writes to it.
+/// The store of a database that is recorded in a rollback mode, and what writes to it.
 ///
 /// Anything that is not as it should be means that the write goes unrecorded; the recording then finds that out by
 /// the change counter.
 pub(super) fn find(path: &Path, file: FileId) -> Option<Recorder> {
     let path = std::fs::canonicalize(path).ok()?;
-    let folder = beside(&path);
+    let folder = match ONLY.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        Some((only, store)) if *only == path => store.clone(),
+        Some(_) => return None,
+        None => beside(&path),
+    };
     // Not to make one where there is none.
     std::fs::metadata(folder.join("control")).ok()?;
     let store = Store::open(&folder, &StoreOptions::default()).ok()?;

@@ -38,7 +38,7 @@ pub(crate) use engine::Rollback;
 pub(crate) use holders::{Doing, in_the_way, open_by};
 #[cfg(feature = "fuzzing")]
 pub(crate) use intent::Intent as RewindIntent;
-pub(crate) use join::begin as join_recordings;
+pub(crate) use join::{begin as join_recordings, begin_with as join_recording_of};
 pub(crate) use journal::{is_hot, path_for as journal_path, random};
 pub(crate) use lock_wait::{Wait, shared as lock_shared};
 pub(crate) use registry::{give_back, is_unguarded, take_handover};

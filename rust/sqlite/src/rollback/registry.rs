@@ -50,6 +50,10 @@ pub(super) fn add(watched: &Arc<Watched>) {
     let Some(file) = watched.file() else { return };
     let mut files = files();
     let entry = files.get_or_insert_default().entry(file).or_default();
+    if join::is_on() {
+        // A child joins for itself.
+        entry.leave_to_parent();
+    }
     entry.open.push(Arc::clone(watched));
     watched.connect(entry.recorder.clone());
 }

@@ -62,7 +62,7 @@ pub(super) unsafe fn open(
         };
         let mut backing = vec![0_u64; size.div_ceil(8).max(1)].into_boxed_slice();
         let real = backing.as_mut_ptr().cast::<sqlite3_file>();
-        let code = open(real_vfs, name, real, flags, out);
+        let code = super::opening(|| open(real_vfs, name, real, flags, out));
         let Some(real) = NonNull::new(real) else { return types::SQLITE_NOMEM };
         if (*real.as_ptr()).pMethods.is_null() {
             // Nothing to close, so nothing for SQLite to close either.

@@ -7,6 +7,7 @@ mod file;
 mod real_file;
 mod vfs;
 
+use std::cell::Cell;
 use std::ffi::CStr;
 use std::sync::{Mutex, PoisonError};
 
@@ -17,6 +18,24 @@ pub(crate) use real_file::RealFile;
 
 /// The name our VFS is registered under; `file:app.db?vfs=dbrewind` asks for it.
 pub(crate) const NAME: &CStr = c"dbrewind";
+
+thread_local! {
+    static OPENING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is within the shim's opening of a database file: what is opened then is recorded.
+#[must_use]
+pub fn is_opening() -> bool {
+    OPENING.try_with(Cell::get).unwrap_or(false)
+}
+
+fn opening<T>(open: impl FnOnce() -> T) -> T {
+    // A thread that ends opens nothing.
+    let before = OPENING.try_with(|opening| opening.replace(true));
+    let done = open();
+    let _ = OPENING.try_with(|opening| opening.set(before.unwrap_or(false)));
+    done
+}
 
 /// One copy of SQLite and the shim made for it.
 struct Made {
