@@ -109,6 +109,12 @@ impl Driver {
     }
 }
 
+/// Has this process killed when the one that started it ends, however that comes.
+pub(crate) fn end_with_parent() {
+    // SAFETY: two numbers; it cannot fail with these.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+}
+
 fn done(what: &str, answer: c_int) -> Result<(), String> {
     if answer == 0 { Ok(()) } else { Err(format!("{what} answers {answer}")) }
 }

@@ -1,4 +1,4 @@
-//! `dbrewind-conformance DRIVER.so [--seed N] [--rounds N]`: tries an engine that records itself with dbrewind, and prints what it
+//! `dbrewind-conformance DRIVER.so [--seed N] [--rounds N] [--seconds N]`: tries an engine that records itself with dbrewind, and prints what it
 //! breaks. Exit status 0: nothing; 1: something; 2: it could not be tried (`rust/docs/volumes.md`).
 
 mod ffi;
@@ -12,10 +12,17 @@ use std::time::{Duration, Instant};
 use ffi::Driver;
 use trials::TRIALS;
 
-/// How long one trial may take.
-const LONGEST: Duration = Duration::from_secs(180);
+/// What was asked for.
+struct Asked {
+    driver: PathBuf,
+    seed: u64,
+    rounds: u64,
+    /// How long one trial may take.
+    longest: Duration,
+}
 
-const USAGE: &str = "usage: dbrewind-conformance DRIVER.so [--seed N] [--rounds N]
+const USAGE: &str = "usage: dbrewind-conformance DRIVER.so [--seed N] [--rounds N] [--seconds N]
+--seconds: how long one round of a trial may take, 180 unless told.
 The driver is a shared library as dbrewind-driver.h describes it. Each trial runs in a process of its own, in a folder of its own.";
 
 fn main() -> ExitCode {
@@ -25,7 +32,7 @@ fn main() -> ExitCode {
         return run_part(name, Path::new(driver), Path::new(folder), seed.parse().unwrap_or(0));
     }
     match asked(&words) {
-        Some((driver, seed, rounds)) => try_all(&driver, seed, rounds),
+        Some(asked) => try_all(&asked),
         None => {
             eprintln!("{USAGE}");
             ExitCode::from(2)
@@ -33,23 +40,26 @@ fn main() -> ExitCode {
     }
 }
 
-fn asked(words: &[&str]) -> Option<(PathBuf, u64, u64)> {
+fn asked(words: &[&str]) -> Option<Asked> {
     let (driver, mut rest) = words.split_first().filter(|(driver, _)| !driver.starts_with('-'))?;
-    let (mut seed, mut rounds) = (1, 3);
+    let (mut seed, mut rounds, mut seconds) = (1, 3, 180);
     while let [name, value, more @ ..] = rest {
         let value = value.parse().ok()?;
         match *name {
             "--seed" => seed = value,
             "--rounds" => rounds = value,
+            "--seconds" => seconds = value,
             _ => return None,
         }
         rest = more;
     }
-    rest.is_empty().then(|| (PathBuf::from(driver), seed, rounds))
+    let longest = Duration::from_secs(seconds);
+    rest.is_empty().then(|| Asked { driver: PathBuf::from(driver), seed, rounds, longest })
 }
 
 /// A part of a trial, in this process.
 fn run_part(name: &str, path: &Path, folder: &Path, seed: u64) -> ExitCode {
+    ffi::end_with_parent();
     let result = Driver::load(path).and_then(|driver| match name {
         "victim" => trials::victim(&driver, folder, seed),
         "second" => trials::second(&driver, folder, seed),
@@ -67,7 +77,8 @@ fn run_part(name: &str, path: &Path, folder: &Path, seed: u64) -> ExitCode {
     }
 }
 
-fn try_all(path: &Path, seed: u64, rounds: u64) -> ExitCode {
+fn try_all(asked: &Asked) -> ExitCode {
+    let Asked { driver: path, seed, rounds, longest } = asked;
     let driver = match Driver::load(path) {
         Ok(driver) => driver,
         Err(what) => {
@@ -81,8 +92,8 @@ fn try_all(path: &Path, seed: u64, rounds: u64) -> ExitCode {
             println!("skip  {:<10} the driver's flags leave it out", trial.name);
             continue;
         }
-        let found = (seed..seed.saturating_add(rounds)).find_map(|seed| {
-            let result = try_one(trial.name, path, seed);
+        let found = (*seed..seed.saturating_add(*rounds)).find_map(|seed| {
+            let result = try_one(trial.name, path, seed, *longest);
             result.err().map(|what| format!("seed {seed}: {what}"))
         });
         match found {
@@ -97,7 +108,7 @@ fn try_all(path: &Path, seed: u64, rounds: u64) -> ExitCode {
 }
 
 /// Runs a trial in a process of its own, which the driver may take down.
-fn try_one(name: &str, path: &Path, seed: u64) -> Result<(), String> {
+fn try_one(name: &str, path: &Path, seed: u64, longest: Duration) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
     let folder = tempfile::tempdir().map_err(text)?;
     let (said, engine) = (folder.path().join("said"), folder.path().join("engine"));
@@ -111,12 +122,13 @@ fn try_one(name: &str, path: &Path, seed: u64) -> Result<(), String> {
         if let Some(status) = child.try_wait().map_err(text)? {
             break status;
         }
-        if started.elapsed() > LONGEST {
+        if started.elapsed() > longest {
+            // What it has started ends with it.
             child.kill().map_err(text)?;
             child.wait().map_err(text)?;
             return Err(format!(
                 "it was not done after {} s: a lock that is never given back?",
-                LONGEST.as_secs()
+                longest.as_secs()
             ));
         }
         std::thread::sleep(Duration::from_millis(10));

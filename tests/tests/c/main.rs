@@ -16,7 +16,7 @@ use std::process::Command;
 
 use toolchain::{built, compiler, has, here, in_both_modes, libraries, program, root, run, source};
 
-const PROGRAMS: [&str; 6] = ["story", "hostile", "keeper", "extension", "alone", "volume"];
+const PROGRAMS: [&str; 7] = ["story", "hostile", "keeper", "extension", "alone", "volume", "keyed"];
 
 #[test]
 fn no_compiler_warns() {
@@ -80,21 +80,23 @@ fn a_program_with_an_engine_of_its_own() {
         let out = run(command.arg(folder.path()));
         assert_eq!(String::from_utf8_lossy(&out.stdout), "right\n");
     };
-    let volume = program(folder.path(), &libraries, "volume", &[]);
-    right(Command::new(&volume));
-    if has("valgrind") {
-        let mut command = Command::new("valgrind");
-        command.args([
-            "--quiet",
-            "--error-exitcode=9",
-            "--leak-check=full",
-            "--errors-for-leak-kinds=definite",
-        ]);
-        command.arg("--fair-sched=yes").arg(&volume);
-        right(command);
+    for name in ["volume", "keyed"] {
+        let volume = program(folder.path(), &libraries, name, &[]);
+        right(Command::new(&volume));
+        if has("valgrind") {
+            let mut command = Command::new("valgrind");
+            command.args([
+                "--quiet",
+                "--error-exitcode=9",
+                "--leak-check=full",
+                "--errors-for-leak-kinds=definite",
+            ]);
+            command.arg("--fair-sched=yes").arg(&volume);
+            right(command);
+        }
+        let flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+        right(Command::new(program(folder.path(), &libraries, name, &flags)));
     }
-    let flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
-    right(Command::new(program(folder.path(), &libraries, "volume", &flags)));
 }
 
 /// Berkeley DB, an embedded store that is not ours, hooked where it writes.
@@ -115,22 +117,31 @@ fn a_store_that_knows_nothing_of_us() {
     assert_eq!(String::from_utf8_lossy(&out.stdout), "right\n");
 }
 
-/// The table of the examples, with the static library alone.
+/// The engines of the examples, with the static library alone.
 #[test]
-fn the_example_of_an_engine_in_memory() {
+fn the_examples_of_engines_in_memory() {
     let Some(libraries) = libraries() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let table = folder.path().join("table");
-    for language in ["c99", "c++17"] {
-        let mut command = compiler(language);
-        command.arg(root().join("bindings/examples/table.c")).args(["-x", "none", "-o"]).arg(&table);
-        command.arg(libraries.join("libdbrewind.a")).args(["-lpthread", "-ldl", "-lm", "-lgcc_s"]);
-        run(&mut command);
-        for _ in 0..2 {
-            let out = run(Command::new(&table).arg(folder.path().join("history")));
-            let said = String::from_utf8_lossy(&out.stdout).into_owned();
-            let expected = "seeded: 3 apples, 5 pears, 0 quinces\nundone: 103 apples, 5 pears, 1 quinces\n";
-            assert_eq!(said, expected);
+    let examples = [
+        ("table", "seeded: 3 apples, 5 pears, 0 quinces\nundone: 103 apples, 5 pears, 1 quinces\n"),
+        (
+            "words",
+            "changed: 0 apple, 2 orange, 6 pear, 9 date\nseeded: 3 apple, 2 orange, 5 pear, 0 date\n\
+             undone: 0 apple, 2 orange, 6 pear, 9 date\n",
+        ),
+    ];
+    for (name, expected) in examples {
+        let program = folder.path().join(name);
+        let source = root().join("bindings/examples").join(name).with_extension("c");
+        for language in ["c99", "c++17"] {
+            let mut command = compiler(language);
+            command.arg(&source).args(["-x", "none", "-o"]).arg(&program);
+            command.arg(libraries.join("libdbrewind.a")).args(["-lpthread", "-ldl", "-lm", "-lgcc_s"]);
+            run(&mut command);
+            for _ in 0..2 {
+                let out = run(Command::new(&program).arg(folder.path().join("history")));
+                assert_eq!(String::from_utf8_lossy(&out.stdout), expected);
+            }
         }
     }
 }
