@@ -94,6 +94,26 @@ struct Rewound {
     Method method;
 };
 
+namespace detail {
+
+/// Takes the list.
+inline std::vector<Mark> marks_of(dbrewind_mark_list *list) {
+    Owned<dbrewind_mark_list> owned(list, dbrewind_mark_list_free);
+    std::vector<Mark> marks;
+    dbrewind_mark_info info = DBREWIND_INIT(info);
+    for (size_t place = 0; dbrewind_mark_list_get(list, place, &info) == DBREWIND_OK; place++) {
+        marks.emplace_back(info);
+    }
+    return marks;
+}
+
+inline Rewound rewound_of(const dbrewind_rewound &done) {
+    auto took = std::chrono::duration<double>(done.seconds);
+    return Rewound{done.to, done.undo, time_of(done.time), done.pages, took, static_cast<Method>(done.method)};
+}
+
+} // namespace detail
+
 /// Where to. A string is what people write: "5 minutes ago", or a mark's name.
 class Target {
 public:
@@ -223,15 +243,7 @@ public:
     Returned<std::vector<Mark>> marks() const {
         dbrewind_mark_list *list = nullptr;
         auto call = [&](dbrewind_error **error) { return dbrewind_marks(db_, &list, error); };
-        return detail::checked(call, [&] {
-            detail::Owned<dbrewind_mark_list> owned(list, dbrewind_mark_list_free);
-            std::vector<Mark> marks;
-            dbrewind_mark_info info = DBREWIND_INIT(info);
-            for (size_t place = 0; dbrewind_mark_list_get(list, place, &info) == DBREWIND_OK; place++) {
-                marks.emplace_back(info);
-            }
-            return marks;
-        });
+        return detail::checked(call, [&] { return detail::marks_of(list); });
     }
 
     /// Makes the database what it was at a moment, in place. `timeout`: 0 for that of the options, negative for none.
@@ -241,10 +253,7 @@ public:
         how.flags = use_earliest ? DBREWIND_USE_EARLIEST : 0;
         dbrewind_rewound done = DBREWIND_INIT(done);
         auto call = [&](dbrewind_error **error) { return dbrewind_rewind(db_, to.raw(), &how, &done, error); };
-        return detail::checked(call, [&] {
-            auto took = std::chrono::duration<double>(done.seconds);
-            return Rewound{done.to, done.undo, time_of(done.time), done.pages, took, static_cast<Method>(done.method)};
-        });
+        return detail::checked(call, [&] { return detail::rewound_of(done); });
     }
 
     Returned<Past> at(const Target &to) const {

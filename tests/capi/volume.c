@@ -156,6 +156,10 @@ static void story(const char *store) {
     CHECK(table.length == later.length && memcmp(table.bytes, later.bytes, later.length) == 0);
     OK(dbrewind_volume_rewind(volume, dbrewind_to_now(), NULL, &rewound, &error));
     CHECK(rewound.method == DBREWIND_NOTHING);
+    OK(dbrewind_volume_rewind(volume, dbrewind_to_time(mark.time), NULL, &rewound, &error));
+    CHECK(rewound.to.lsn == mark.moment.lsn && rewound.time <= mark.time && table.length == then.length);
+    OK(dbrewind_volume_rewind(volume, dbrewind_to_text("0 s ago"), NULL, &rewound, &error));
+    CHECK(rewound.method == DBREWIND_NOTHING && table.length == then.length);
 
     OK(dbrewind_volume_now(volume, &now, &error));
     CHECK(now.lsn > mark.moment.lsn && now.database == mark.moment.database);
@@ -227,7 +231,11 @@ static void hostile(const char *store) {
     FAILS(DBREWIND_MARK_EXISTS, dbrewind_volume_mark(volume, "m", 0, NULL, &error));
     FAILS(DBREWIND_INVALID_ARGUMENT,
           dbrewind_volume_rewind(other, dbrewind_to_moment(mark.moment), NULL, NULL, &error));
-    FAILS(DBREWIND_UNSUPPORTED, dbrewind_volume_rewind(volume, dbrewind_to_time(1), NULL, NULL, &error));
+    FAILS(DBREWIND_BEFORE_WINDOW, dbrewind_volume_rewind(volume, dbrewind_to_time(1), NULL, NULL, &error));
+    FAILS(DBREWIND_BEFORE_WINDOW, dbrewind_volume_rewind(volume, dbrewind_to_text("1 h ago"), NULL, NULL, &error));
+    FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_volume_rewind(volume, dbrewind_to_text("1 hou ago"), NULL, NULL, &error));
+    FAILS(DBREWIND_MARK_NOT_FOUND, dbrewind_volume_rewind(volume, dbrewind_to_text("n"), NULL, NULL, &error));
+    FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_volume_rewind(volume, dbrewind_target_of(7, 0, 0, NULL), NULL, NULL, &error));
     how.flags = DBREWIND_USE_EARLIEST;
     FAILS(DBREWIND_INVALID_ARGUMENT,
           dbrewind_volume_rewind(volume, dbrewind_to_mark("m"), &how, NULL, &error));

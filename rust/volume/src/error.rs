@@ -3,8 +3,10 @@ use std::time::Duration;
 
 use dbrewind_core::{
     AppendError, Code, LockError, MarkNameError, OpenError, PlanError, ReadError, SyncError, TimelineError,
-    Unreachable,
+    Timestamp, Unreachable,
 };
+
+use crate::options::written;
 
 /// Why a call failed. The content is as it was before, unless it says otherwise.
 #[derive(Debug, thiserror::Error)]
@@ -98,15 +100,19 @@ pub enum Error {
     },
     /// The history does not go back so far.
     #[error(
-        "{what} was evicted: the store keeps no more than its window and its limit; pin marks that must stay"
+        "{what} is before {}, the earliest moment that can be reached; give that time or a later one; to keep more from now \
+         on, open the store with a larger window or limit, or pin marks that must stay",
+        written(*earliest)
     )]
     BeforeWindow {
-        /// The mark or LSN.
+        /// What was asked for.
         what: String,
+        /// The time of the earliest moment.
+        earliest: Timestamp,
     },
     /// The moment cannot be reached.
     #[error(transparent)]
-    Unreachable(#[from] Unreachable),
+    Unreachable(Unreachable),
     /// The store could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -172,10 +178,21 @@ impl Error {
     }
 }
 
+impl From<Unreachable> for Error {
+    fn from(why: Unreachable) -> Self {
+        match why {
+            Unreachable::Evicted { lsn, time, .. } => {
+                Self::BeforeWindow { what: format!("LSN {lsn}"), earliest: time }
+            }
+            other => Self::Unreachable(other),
+        }
+    }
+}
+
 impl From<PlanError> for Error {
     fn from(error: PlanError) -> Self {
         match error {
-            PlanError::Unreachable(why) => Self::Unreachable(why),
+            PlanError::Unreachable(why) => why.into(),
             other => Self::Plan(other),
         }
     }

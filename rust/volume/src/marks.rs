@@ -167,7 +167,7 @@ impl Volume {
     pub fn dirty_since(&self, to: impl Into<Target>) -> Result<bool, Error> {
         self.check()?;
         self.check_recording()?;
-        let (_, target) = self.resolve(&to.into())?;
+        let (_, target) = self.resolve(&to.into(), self.timeout)?;
         if self.is_newest(target, self.timeout)? {
             return Ok(false);
         }
@@ -186,14 +186,32 @@ impl Volume {
     }
 
     /// The moment that a target means, and the one through which it is reached.
-    pub(crate) fn resolve(&self, to: &Target) -> Result<(Lsn, Lsn), Error> {
+    pub(crate) fn resolve(&self, to: &Target, timeout: Duration) -> Result<(Lsn, Lsn), Error> {
+        let time = match to {
+            Target::Time(time) => Some(*time),
+            Target::Ago(ago) => {
+                let ago = u64::try_from(ago.as_nanos()).unwrap_or(u64::MAX);
+                Some(Timestamp::new(self.store.clock().now().get().saturating_sub(ago)))
+            }
+            Target::Name(_) | Target::Lsn(_) => None,
+        };
         let mut history = self.history();
-        history.catch_up(&self.store)?;
+        self.catch_up(&mut history, timeout)?;
+        if let Some(time) = time {
+            history.read_back_to(&self.store, time)?;
+            self.catch_up(&mut history, timeout)?;
+        }
         let (reached, named) = match to {
+            Target::Time(_) | Target::Ago(_) => {
+                let earliest = history.earliest().map_or(Timestamp::new(0), |(_, time)| time);
+                let found = time.and_then(|time| history.at_time(time));
+                let lsn = found.ok_or_else(|| Error::BeforeWindow { what: to.to_string(), earliest })?;
+                (lsn, lsn)
+            }
             Target::Lsn(lsn) => (history.reached_by(*lsn), *lsn),
             Target::Name(name) => history.named(name).map_err(|why| match why {
                 Unnamed::NotFound { nearest } => Error::MarkNotFound { name: name.clone(), nearest },
-                Unnamed::Evicted { .. } => Error::BeforeWindow { what: to.to_string() },
+                Unnamed::Evicted { earliest } => Error::BeforeWindow { what: to.to_string(), earliest },
                 Unnamed::Lost { .. } => Error::MarkLost { what: to.to_string() },
             })?,
         };

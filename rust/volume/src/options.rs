@@ -1,7 +1,7 @@
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use dbrewind_core::Lsn;
+use dbrewind_core::{Lsn, Timestamp};
 
 /// How a volume is attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,11 @@ pub enum Synchronous {
 pub enum Target {
     /// The mark of this name.
     Name(String),
+    /// The newest moment at or before this time that can be reached: the state that the content had then, or, since only marks and both ends of rewinds can
+    /// be reached, before then. If nothing has happened since, the present.
+    Time(Timestamp),
+    /// The same for the time so long before the call.
+    Ago(Duration),
     /// A moment, as [`Mark::lsn`](crate::Mark) or [`Rewound::undo`](crate::Rewound) gave it; or [`now`](crate::Volume::now), for as long as it is
     /// the newest one.
     Lsn(Lsn),
@@ -60,11 +65,31 @@ impl From<Lsn> for Target {
     }
 }
 
+impl From<Timestamp> for Target {
+    fn from(time: Timestamp) -> Self {
+        Self::Time(time)
+    }
+}
+
+impl From<SystemTime> for Target {
+    fn from(time: SystemTime) -> Self {
+        Self::Time(time.into())
+    }
+}
+
+/// A time for people.
+pub(crate) fn written(time: Timestamp) -> String {
+    let nanoseconds = i128::from(time.get());
+    jiff::Timestamp::from_nanosecond(nanoseconds).map_or_else(|_| time.to_string(), |time| time.to_string())
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(name) => write!(f, "mark {name:?}"),
             Self::Lsn(lsn) => write!(f, "LSN {lsn}"),
+            Self::Time(time) => f.write_str(&written(*time)),
+            Self::Ago(ago) => write!(f, "{ago:?} ago"),
         }
     }
 }

@@ -49,7 +49,7 @@ impl Volume {
         let mut state = self.state();
         self.settle(&mut state)?;
         state.writing = false;
-        let (named, target) = self.resolve(&to)?;
+        let (named, target) = self.resolve(&to, timeout)?;
         let size = self.size()?;
         if self.is_newest(target, timeout)? {
             self.check_length(size)?;

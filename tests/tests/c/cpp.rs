@@ -43,6 +43,23 @@ fn a_program_in_cpp_without_exceptions() {
     in_both_modes(|| Command::new(&results), &[]);
 }
 
+/// An engine of its own: no SQLite is asked for anything.
+#[test]
+fn volumes_in_cpp() {
+    let Some(libraries) = libraries() else { return };
+    if !has("c++") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for flags in [&[][..], &["-fno-exceptions"]] {
+        let flags = [flags, &SANITIZED].concat();
+        let program = cpp_program(folder.path(), &libraries, "volumes", &flags);
+        let folder = tempfile::tempdir().unwrap();
+        let out = run(Command::new(program).arg(folder.path()));
+        assert_eq!(String::from_utf8_lossy(&out.stdout), "right\n");
+    }
+}
+
 /// A file with exceptions and one without, in one program: each calls its own.
 #[test]
 fn both_kinds_of_files_in_one_program() {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use ::dbrewind_volume::{
     AttachOptions, Error, Mark, MarkState, StoreSettings, Synchronous, Target, Volume, VolumeStore,
 };
-use dbrewind_sqlite::Code;
 
 use super::error::dbrewind_error;
 use super::given::{
@@ -17,7 +16,8 @@ use super::marks::{
 };
 use super::medium::{Functions, GivenMedium, dbrewind_medium, refuse_inside};
 use super::moment::{
-    DBREWIND_TO_MARK, DBREWIND_TO_MOMENT, DBREWIND_TO_NOW, dbrewind_moment, dbrewind_target,
+    DBREWIND_TO_AGO, DBREWIND_TO_MARK, DBREWIND_TO_MOMENT, DBREWIND_TO_NOW, DBREWIND_TO_TEXT,
+    DBREWIND_TO_TIME, dbrewind_moment, dbrewind_target,
 };
 use super::options::{
     DBREWIND_SYNCHRONOUS_NORMAL, DBREWIND_SYNCHRONOUS_OFF, dbrewind_rewind_options, int, only, timeout,
@@ -99,10 +99,18 @@ impl dbrewind_target {
             ),
             DBREWIND_TO_MOMENT => Ok(::dbrewind_volume::Lsn::new(self.number).into()),
             DBREWIND_TO_NOW => Ok(entry.volume.now()?.into()),
-            _ => {
-                let text = "a volume goes to marks and moments, not to times";
-                Err(Fault::new(Code::Unsupported, text))
-            }
+            // SAFETY: by contract.
+            DBREWIND_TO_TEXT => match unsafe { text(self.text, "the target's text") }?.parse()? {
+                dbrewind_sqlite::Target::Name(name) => Ok(Target::Name(name)),
+                dbrewind_sqlite::Target::Lsn(lsn) => Ok(Target::Lsn(lsn)),
+                dbrewind_sqlite::Target::Time(time) => Ok(Target::Time(time)),
+                dbrewind_sqlite::Target::Ago(ago) => Ok(Target::Ago(ago)),
+            },
+            DBREWIND_TO_TIME => Ok(Target::Time(::dbrewind_volume::Timestamp::new(self.number))),
+            DBREWIND_TO_AGO => Ok(Target::Ago(Duration::from_nanos(self.number))),
+            other => Err(Fault::invalid(format!(
+                "{other} is no kind of target; make one with dbrewind_to_mark() or its like"
+            ))),
         }
     }
 }
