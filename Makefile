@@ -4,12 +4,13 @@ BIN := .venv/bin
 PYTHON := $(BIN)/python
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-rust test-python lint bench bench-store bench-history crash fuzz race format header capi capi-test install package clean
+.PHONY: help demo test test-rust test-python lint docs bench bench-store bench-history crash fuzz race format header capi capi-test install package clean
 
 help:
 	@echo 'make demo    the story of README.md on a real file of 200 MB, with proof and milliseconds'
 	@echo 'make test    all tests: Rust, Python, documentation'
 	@echo 'make lint    formatting, clippy, ruff, mypy, stubs'
+	@echo 'make docs    the documentation site, in target/site'
 	@echo 'make bench   measures the table of README.md'
 	@echo 'make crash   kills writers and rewinds at random instructions and at each step, cuts the power, checks what is left'
 	@echo 'make fuzz    random operations against a model, then libFuzzer for TIME seconds a target (nightly compiler)'
@@ -80,6 +81,10 @@ lint: package
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	LOCUST_SKIP_MONKEY_PATCH=1 $(PYTHON) -m mypy.stubtest dbrewind --mypy-config-file pyproject.toml
+
+docs:
+	@.ci/prepare checks
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file python/docs/mkdocs.yml
 
 # QUICK=1 shows in a minute that everything runs; BENCH_ARGS selects a part (benches/README.md). Of themselves
 # only whole runs change the table of README.md.
