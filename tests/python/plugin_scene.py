@@ -41,7 +41,17 @@ def test_it(dbrewind, app, turn):
 """
 
 # Plugins that only cost time; named ones are loaded.
-_OTHERS = ("xdist", "rerunfailures", "random_order", "asyncio", "anyio", "hypothesispytest", "benchmark")
+_OTHERS = (
+    "xdist",
+    "rerunfailures",
+    "random_order",
+    "asyncio",
+    "anyio",
+    "hypothesispytest",
+    "benchmark",
+    "django",
+    "locust",
+)
 
 
 def run(

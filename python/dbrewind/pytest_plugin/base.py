@@ -108,7 +108,9 @@ def _recipe(request: pytest.FixtureRequest, options: Options) -> cache.Recipe | 
     """What the set-up is made of; None if it must run in each session."""
     root = request.config.rootpath
     definitions = request.session._fixturemanager
-    found = definitions.getfixturedefs(_SETUP, request.node)
+    # The session itself sees only what a conftest.py in the root folder overrides.
+    node = request._pyfuncitem
+    found = definitions.getfixturedefs(_SETUP, node)
     if not found:
         return None
     setup = found[-1]
@@ -124,7 +126,7 @@ def _recipe(request: pytest.FixtureRequest, options: Options) -> cache.Recipe | 
         if name in known or name == "request":
             continue
         known.add(name)
-        for one in definitions.getfixturedefs(name, request.node) or ():
+        for one in definitions.getfixturedefs(name, node) or ():
             names.extend(one.argnames)
             source = inspect.getsourcefile(inspect.unwrap(one.func))
             if source and Path(source).is_relative_to(root):
@@ -187,8 +189,10 @@ def tell(config: pytest.Config, stack: Stack, name: str, cached: bool, begun: fl
     here.building += took
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if name and reporter is not None and not worker_of(config) and config.get_verbosity() >= 0:
-        reporter.ensure_newline()
-        reporter.write_line(f"dbrewind: {base}")
+        capture = config.pluginmanager.get_plugin("capturemanager")
+        with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
+            reporter.ensure_newline()
+            reporter.write_line(f"dbrewind: {base}")
 
 
 def _create(path: Path) -> None:
