@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,7 @@ def test_a_mixed_suite_in_any_order(shop: Path) -> None:
     assert said.startswith("exit 0\n")
     assert "45 passed" in said
     assert "serialized_rollback was ignored in 8 tests" in said
+    assert re.search(r"dbrewind: \d+ rewinds, median [\d.]+ ms, p99 [\d.]+ ms", said)
     assert not list(shop.glob("*.sqlite3*"))
 
 
@@ -66,3 +68,56 @@ def test_a_kept_database_is_as_migrations_left_it(shop: Path) -> None:
         said = run(shop, "-m", "pytest", "--reuse-db", "test_shop_mixed.py", "-k", "test_commits")
         assert said.startswith("exit 0\n")
     assert (shop / "kept.sqlite3").exists()
+
+
+LATE = """
+import sqlite3
+
+import pytest
+from django.contrib.sites.models import Site
+from django.db import connection
+from shop.models import Product
+
+told = []
+
+@pytest.mark.parametrize("turn", range(2))
+def test_starts_from_the_base(transactional_db, turn):
+    assert Product.objects.count() == 3
+
+def test_caches_go_with_a_rewind_within_a_test(dbrewind):
+    dbrewind.mark("here")
+    Site.objects.update(domain="example.org")
+    Site.objects.clear_cache()
+    assert Site.objects.get_current().domain == "example.org"
+    dbrewind.rewind("here")
+    assert Site.objects.get_current().domain == "example.com"
+    assert "here" in told
+"""
+LATE_CONFTEST = """
+import sqlite3
+import sys
+
+import pytest
+from django.db import connection
+
+def pytest_dbrewind_after_rewind(db, mark):
+    sys.modules["test_late"].told.append(mark)
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_logfinish(nodeid):  # after the test's rewind: as a task that was still running would
+    if "base[0]" in nodeid:
+        other = sqlite3.connect(connection.settings_dict["NAME"])
+        other.execute("DELETE FROM shop_product")
+        other.commit()
+        other.close()
+    return (yield)
+"""
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_is_written_between_two_tests_is_named_and_taken_back(shop: Path, strict: bool) -> None:
+    (shop / "test_late.py").write_text(LATE)
+    (shop / "conftest.py").write_text(LATE_CONFTEST)
+    said = run(shop, "-m", "pytest", "test_late.py", *(["--dbrewind-strict"] if strict else []))
+    assert "[DBR008] something wrote to default between test_late.py::" in said
+    assert ("2 passed, 1 error" if strict else "3 passed, 1 warning") in said

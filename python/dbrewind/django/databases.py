@@ -31,6 +31,7 @@ class Recorded:
 
 _recorded: dict[str, Recorded] = {}
 _receivers: list[Callable[[Database, str], object]] = []
+seconds: list[float] = []  # of each rewind between tests
 # Files that `place_in` chose. Nobody needs them after a power cut.
 _ours: set[str] = set()
 
@@ -74,6 +75,7 @@ def _record(connection: BaseDatabaseWrapper, name: str) -> Recorded:
     handle = dbrewind.open(name, journal="wal", synchronous="off" if name in _ours else "normal", seal=False)
     if any(mark.name == BASE for mark in handle.marks()):
         handle.drop(BASE)
+    handle._watch(lambda mark: _tell(handle, mark))
     return Recorded(handle, [handle.mark(BASE, pin=True)])
 
 
@@ -81,6 +83,7 @@ def detach(*, keep: bool = False) -> None:
     """Record no more. The databases are as at `base`; their stores are deleted, unless with `keep`."""
     unwind({})
     for one in _each():
+        one.handle._watch(None)
         if keep:
             one.handle.drop(BASE)
         one.handle.close()
@@ -116,12 +119,7 @@ def rewind() -> list[str]:
     """Rewind every recorded database that anybody has changed to its innermost layer; answers their aliases."""
     changed = [one for one in _each() if one.handle.dirty_since(one.layers[-1])]
     for one in changed:
-        one.handle.rewind(one.layers[-1])
-    if changed:
-        _forget_what_was_cached()
-    for one in changed:
-        for receiver in _receivers:
-            receiver(one.handle, BASE if len(one.layers) == 1 else "")
+        seconds.append(one.handle.rewind(one.layers[-1]).seconds)
     return [alias for alias, one in _recorded.items() if one in changed]
 
 
@@ -146,14 +144,28 @@ def unwind(to: dict[str, int]) -> None:
 
 
 def after_rewind(receiver: Callable[[Database, str], object]) -> Callable[[], None]:
-    """Have this called after each rewind, with the mark's name, empty for a layer; answers what ends that."""
+    """Have this called after each rewind, also one that a test made, with the mark's name, empty for a moment.
+
+    Answers what ends that.
+    """
     _receivers.append(receiver)
     return lambda: _receivers.remove(receiver)
+
+
+def handles() -> list[Database]:
+    """All recordings."""
+    return [one.handle for one in _each()]
 
 
 def _each() -> list[Recorded]:
     """Two aliases may be one file."""
     return list({id(one): one for one in _recorded.values()}.values())
+
+
+def _tell(handle: Database, mark: str) -> None:
+    _forget_what_was_cached()
+    for receiver in _receivers:
+        receiver(handle, mark)
 
 
 def _forget_what_was_cached() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,14 +32,20 @@ def django_db_setup(
 ) -> Generator[None, None, None]:
     """Migrated as pytest-django does it, then recorded; what is there now is the mark `base`."""
     from dbrewind.django import databases
+    from dbrewind.pytest_plugin.report import Base, numbers
 
     def tell(db: Database, mark: str) -> None:
         request.config.hook.pytest_dbrewind_after_rewind(db=db, mark=mark)
 
+    begun = perf_counter()
     databases.attach()
+    took = perf_counter() - begun
+    here = numbers(request.config)
+    here.bases += [Base(db.path.name, "", False, took, db.path.stat().st_size) for db in databases.handles()]
     untell = databases.after_rewind(tell)
     yield
     untell()
+    here.rewinds += databases.seconds
     databases.detach(keep=django_db_keepdb)
 
 
@@ -130,10 +137,18 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     from dbrewind.django import databases
 
     found = databases.rewind()
+    result = yield
     if found:
-        text = f"dbrewind: something had written to {', '.join(found)} before {item.nodeid}; rewound"
-        item.warn(pytest.PytestWarning(text))
-    return (yield)
+        from dbrewind.pytest_plugin.report import numbers
+        from dbrewind.pytest_plugin.session import options
+        from dbrewind.testing import DbrewindPollutionWarning, PollutedError
+
+        text = f"[DBR008] something wrote to {', '.join(found)} between {item.nodeid} and the test before it; rewound"
+        numbers(item.config).polluted.append(f"before {item.nodeid}: {', '.join(found)}")
+        if options(item.config).strict:
+            raise PollutedError(text)
+        item.warn(DbrewindPollutionWarning(text))
+    return result
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
