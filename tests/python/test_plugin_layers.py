@@ -77,16 +77,24 @@ def test_a_test_that_asks_for_a_layer_writes_into_it(dbrewind_module, dbrewind_d
 def test_and_the_next_one_finds_it(dbrewind_module, dbrewind_db):
     assert names(dbrewind_db) == ["session", "first"]
 
+def test_marks_of_a_test_beside_layers(dbrewind, dbrewind_db):
+    write(dbrewind_db, "test")
+    dbrewind.mark("mine")
+
 def test_as_one_that_is_rewound(dbrewind, dbrewind_db):
     assert names(dbrewind_db) == ["session", "first"]
     assert [mark.name for mark in dbrewind.marks()] == ["base", "pytest: session", "pytest: module"]
+    write(dbrewind_db, "test")
+
+def test_the_session_ends_with_a_layer_that_a_test_wrote_into(dbrewind_module, dbrewind_db):
+    write(dbrewind_db, "last")
 """
 
 
 def test_layers_hold_as_long_as_their_scope(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(CONFTEST_LAYERS)
     pytester.makepyfile(layers=LAYERS, test_1=ONE, test_2=TWO)
-    run(pytester, "-W", "error").assert_outcomes(passed=9)
+    run(pytester, "-W", "error").assert_outcomes(passed=11)
 
 
 def test_a_layer_below_one_that_has_rows_is_refused(pytester: pytest.Pytester) -> None:

@@ -41,8 +41,9 @@ def opened(target: DatabaseUnderTest, lasting: bool) -> Generator[Database, None
         return
     if not target.path.exists():
         _create(target.path)
-    with dbrewind.open(target.path) as db:
-        lasting = lasting and not target._temporary
+    lasting = lasting and not target._temporary
+    # Of a temporary file nothing need outlast a power cut.
+    with dbrewind.open(target.path, synchronous="normal" if lasting else "off") as db:
         if lasting:
             _return_to_found(db)
         yield db

@@ -79,6 +79,7 @@ class Stack:
         __tracebackhide__ = True
         if self.owed:
             self._take_back(nodeid)
+            self._drop_marks()
         elif self._is_dirty():
             self.pollution(f"{self.last}, or something between it and {nodeid}")
         self.running = nodeid
@@ -95,6 +96,7 @@ class Stack:
         if keep and self._is_dirty():
             self._keep(nodeid)
         self._take_back(nodeid)
+        self._drop_marks()
 
     def notice(self, names: Container[str], asked: Container[str]) -> None:
         """A test is over, its fixtures are not: a layer that ends with it would take along what the test left."""
@@ -228,7 +230,6 @@ class Stack:
         self.owed = False
         if done.method == "nothing":
             self.numbers.clean += 1
-            self._drop_marks()
             return
         self.numbers.rewinds.append(took)
         if changed is not None:
@@ -236,19 +237,14 @@ class Stack:
             self.numbers.changed.append(Changed(who, rows, what, 1e3 * took))
         if self.options.mode == "verify":
             self._verify()
-        self._drop_marks()
 
     def _tell(self, mark: str) -> None:
         self.config.hook.pytest_dbrewind_after_rewind(db=self.db, mark=mark)
 
     def _drop_marks(self) -> None:
         """Those that the test made."""
-        known = self.db.marks()
-        if len(known) == len(self.marks) or not self.marks:
-            return
-        own = self.marks | {layer.mark.name for layer in self.layers}
-        for mark in known:
-            if mark.name not in own:
+        for mark in self.db.marks():
+            if mark.name not in self.marks:
                 self.db.drop(mark)
 
     def _keep(self, nodeid: str) -> None:
