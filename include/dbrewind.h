@@ -744,8 +744,8 @@ void dbrewind_pin_list_free(struct dbrewind_pin_list *pins);
  The database as it was at a moment, beside the live one: nothing is copied, nothing moves, nobody waits.
 
  Open dbrewind_past_uri() with sqlite3_open_v2 and SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, through the SQLite that the handle
- was opened with. Such a connection reads the same until the handle is closed, then its reads fail. *past: to be freed with
- dbrewind_past_free; NULL after an error. DBR021 where recording runs in the keeper.
+ was opened with. Such a connection reads the same until the handle is closed, then its reads fail; dbrewind_past_failure() says
+ why. *past: to be freed with dbrewind_past_free; NULL after an error. DBR021 where recording runs in the keeper.
  */
 int dbrewind_at(const struct dbrewind_db *db,
                 struct dbrewind_target to,
@@ -760,6 +760,12 @@ struct dbrewind_moment dbrewind_past_moment(const struct dbrewind_past *past);
 
 /* When it was; 0 for NULL. */
 uint64_t dbrewind_past_time(const struct dbrewind_past *past);
+
+/*
+ Why the newest read of the moment that failed did so: SQLite says no more than SQLITE_IOERR or SQLITE_CANTOPEN. Until it is
+ freed. NULL when none has failed, and for NULL.
+ */
+const char *dbrewind_past_failure(const struct dbrewind_past *past);
 
 /* Keeps the moment no longer. Connections that are open go on. NULL is allowed. */
 void dbrewind_past_free(struct dbrewind_past *past);

@@ -177,6 +177,11 @@ public:
     std::string uri() const { return dbrewind_past_uri(past_.get()); }
     Moment moment() const { return dbrewind_past_moment(past_.get()); }
     Time time() const { return time_of(dbrewind_past_time(past_.get())); }
+    /// Why the newest read that failed did so; SQLite says no more than SQLITE_IOERR. Empty when none has failed.
+    std::string failure() const {
+        const char *why = dbrewind_past_failure(past_.get());
+        return why ? why : "";
+    }
 
 private:
     detail::Owned<dbrewind_past> past_;

@@ -135,6 +135,7 @@ static void nulls(dbrewind_db *db) {
     CHECK(dbrewind_mark_list_count(NULL) == 0 && dbrewind_mark_list_get(NULL, 0, &mark) != DBREWIND_OK);
     CHECK(dbrewind_pin_list_count(NULL) == 0 && dbrewind_pin_list_get(NULL, 0, NULL) != DBREWIND_OK);
     CHECK(*dbrewind_past_uri(NULL) == 0 && dbrewind_past_moment(NULL).lsn == 0 && dbrewind_past_time(NULL) == 0);
+    CHECK(dbrewind_past_failure(NULL) == NULL);
     CHECK(dbrewind_difference_table_count(NULL) == 0 && dbrewind_difference_table_name(NULL, 0) == NULL);
     CHECK(dbrewind_difference_row(NULL, 0, 1, 0, NULL) == NULL && dbrewind_difference_row_count(NULL, 0, 1) == 0);
     CHECK(dbrewind_difference_schema_count(NULL) == 0 && *dbrewind_difference_text(NULL) == 0);

@@ -140,6 +140,23 @@ static void past(dbrewind_db *db, sqlite3 *app, const char *folder) {
     OK(dbrewind_rewind(db, dbrewind_to_mark("seeded"), NULL, NULL, &error));
 }
 
+/* SQLite says only that a read failed; the moment says why. */
+static void closed(dbrewind_db *db) {
+    dbrewind_past *at = NULL;
+    const char *why;
+    sqlite3 *other;
+
+    OK(dbrewind_at(db, dbrewind_to_mark("seeded"), &at, &error));
+    other = connected(dbrewind_past_uri(at), READ_URI);
+    CHECK(dbrewind_past_failure(at) == NULL);
+    OK(dbrewind_close(db, &error));
+    CHECK(sqlite3_exec(other, "SELECT * FROM users", NULL, NULL, NULL) == SQLITE_IOERR);
+    why = dbrewind_past_failure(at);
+    CHECK(why != NULL && strstr(why, "this recording is closed") != NULL && dbrewind_past_failure(at) == why);
+    sqlite3_close(other);
+    dbrewind_past_free(at);
+}
+
 static void differences(dbrewind_db *db, sqlite3 *app) {
     dbrewind_difference *diff = NULL;
     dbrewind_schema_change change = DBREWIND_INIT(change);
@@ -211,7 +228,7 @@ int main(int argc, char **argv) {
     states(db, path);
     past(db, app, argv[1]);
     differences(db, app);
-    OK(dbrewind_close(db, &error));
+    closed(db);
 
     /* Marks are kept from one recording to the next. */
     OK(dbrewind_open(path, &options, &db, &error));

@@ -1,4 +1,6 @@
 use std::ffi::{CString, c_char, c_int};
+use std::ptr;
+use std::sync::{Mutex, PoisonError};
 
 use dbrewind_sqlite::At;
 
@@ -15,14 +17,16 @@ pub struct dbrewind_past {
     moment: dbrewind_moment,
     time: u64,
     /// Keeps what it needs.
-    _at: At,
+    at: At,
+    /// What was told of reads that failed.
+    told: Mutex<Vec<CString>>,
 }
 
 /// The database as it was at a moment, beside the live one: nothing is copied, nothing moves, nobody waits.
 ///
 /// Open dbrewind_past_uri() with sqlite3_open_v2 and SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, through the SQLite that the handle
-/// was opened with. Such a connection reads the same until the handle is closed, then its reads fail. *past: to be freed with
-/// dbrewind_past_free; NULL after an error. DBR021 where recording runs in the keeper.
+/// was opened with. Such a connection reads the same until the handle is closed, then its reads fail; dbrewind_past_failure() says
+/// why. *past: to be freed with dbrewind_past_free; NULL after an error. DBR021 where recording runs in the keeper.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dbrewind_at(
     db: *const dbrewind_db,
@@ -40,7 +44,8 @@ pub unsafe extern "C" fn dbrewind_at(
                 uri: c_string(at.uri()),
                 moment: dbrewind_moment::new(&entry, at.lsn()),
                 time: at.time().get(),
-                _at: at,
+                at,
+                told: Mutex::default(),
             };
             past.write(Box::into_raw(Box::new(found)));
             Ok(())
@@ -67,6 +72,21 @@ pub unsafe extern "C" fn dbrewind_past_moment(past: *const dbrewind_past) -> dbr
 pub unsafe extern "C" fn dbrewind_past_time(past: *const dbrewind_past) -> u64 {
     // SAFETY: null or one that was not freed, as its comment asks.
     unsafe { past.as_ref() }.map_or(0, |past| past.time)
+}
+
+/// Why the newest read of the moment that failed did so: SQLite says no more than SQLITE_IOERR or SQLITE_CANTOPEN. Until it is
+/// freed. NULL when none has failed, and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dbrewind_past_failure(past: *const dbrewind_past) -> *const c_char {
+    // SAFETY: null or one that was not freed, as its comment asks.
+    let Some(past) = (unsafe { past.as_ref() }) else { return ptr::null() };
+    let Some(failure) = past.at.failure().map(|text| c_string(&text)) else { return ptr::null() };
+    let mut told = past.told.lock().unwrap_or_else(PoisonError::into_inner);
+    // Those told before stay: their bytes do not move with the list.
+    if !told.contains(&failure) {
+        told.push(failure.clone());
+    }
+    told.iter().find(|text| **text == failure).map_or(ptr::null(), |text| text.as_ptr())
 }
 
 /// Keeps the moment no longer. Connections that are open go on. NULL is allowed.
