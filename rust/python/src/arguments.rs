@@ -81,7 +81,12 @@ pub(crate) fn file_name(argument: &str, given: &Bound<'_, PyAny>) -> PyResult<Pa
         let kind = given.get_type().name().map_or_else(|_| "that".to_owned(), |kind| kind.to_string());
         PyTypeError::new_err(format!("{argument} must be a str, bytes or os.PathLike object, not {kind}"))
     });
-    name?.extract()
+    let name: PathBuf = name?.extract()?;
+    if name.as_os_str().as_encoded_bytes().contains(&0) {
+        let text = format!("{argument} must be the name of a file, and {name:?} has a zero in it");
+        return Err(with_code(given.py(), Code::InvalidArgument, text));
+    }
+    Ok(name)
 }
 
 /// A timeout as Python gives it.

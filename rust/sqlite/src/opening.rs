@@ -72,12 +72,16 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions, hook: Hoo
     if let Some(window) = options.window.filter(|window| *window < Duration::from_secs(1)) {
         return Err(Error::Invalid { what: format!("window must be 1 second or more, not {window:?}") });
     }
+    if options.store.as_ref().is_some_and(|store| store.as_os_str().is_empty()) {
+        return Err(Error::Invalid { what: "store must name a folder, and is empty".to_owned() });
+    }
     let path = std::fs::canonicalize(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => Error::FileMissing { path: path.to_owned() },
         _ => Error::Io { action: "look at", path: path.to_owned(), source },
     })?;
-    if path.is_dir() {
-        return Err(Error::NotADatabase { path, what: "it is a folder".to_owned() });
+    if !path.is_file() {
+        let what = if path.is_dir() { "it is a folder" } else { "it is a device, a pipe or a socket" };
+        return Err(Error::NotADatabase { path, what: what.to_owned() });
     }
     // SQLite would only say that it cannot open it. Whatever else there is shows when it does.
     if let Err(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) =

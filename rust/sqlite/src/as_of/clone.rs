@@ -19,6 +19,9 @@ const PIECE: usize = 1 << 20;
 
 /// Copies the state at a moment into a new file at `path`. It gets its name when it is complete and on disk.
 pub(crate) fn clone_to(origin: &Arc<Origin>, lsn: Lsn, path: &Path) -> Result<(), Error> {
+    if path.as_os_str().is_empty() {
+        return Err(Error::Invalid { what: "the copy must have a name, and it is empty".to_owned() });
+    }
     let path = std::path::absolute(path).map_err(failed("find the folder of", path))?;
     refuse_existing(&path)?;
     let mut view = View::open(origin, lsn)?;
