@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -70,6 +72,29 @@ def test_leaving_wal_needs_the_database_alone(wal_db: Path, connect: Connect) ->
     with pytest.raises(dbrewind.BusyError, match="all must be closed"):
         dbrewind.open(wal_db, journal="delete", timeout=0.05)
     assert app.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+@pytest.mark.parametrize("where", ["here", "there"])
+def test_leaving_wal_beside_another_recording_names_it(wal_db: Path, where: str) -> None:
+    recording = "import dbrewind, sys; db = dbrewind.open(sys.argv[1]); print(flush=True); input()"
+    with ExitStack() as stack:
+        if where == "here":
+            stack.enter_context(dbrewind.open(wal_db))
+            name = "this process"
+        else:
+            run = [sys.executable, "-c", recording, str(wal_db)]
+            child = stack.enter_context(subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+            assert child.stdin
+            assert child.stdout
+            child.stdout.readline()
+            name = rf"process {child.pid} \(.*\)"
+        with pytest.raises(dbrewind.BusyError, match=f"another recording .*: it is open in {name}; close it") as caught:
+            dbrewind.open(wal_db, journal="delete", timeout=0.05)
+        assert "transaction" not in str(caught.value)
+        if where == "there":
+            child.communicate(b"\n")
+    with dbrewind.open(wal_db, journal="delete") as db:
+        assert db.journal == "rollback"
 
 
 def make_history(path: Path) -> None:

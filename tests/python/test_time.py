@@ -121,7 +121,7 @@ def test_before_the_window(app_db: Path, connect: Callable[[Path], sqlite3.Conne
         app.execute("DELETE FROM users")
         for early in ("1 week ago", datetime(1969, 7, 20, tzinfo=timezone.utc), "2001-01-01T00:00:00Z"):
             with pytest.raises(
-                dbrewind.BeforeWindowError, match=r"\d{4}-\d\d-\d\dT.*Z, the earliest.*use_earliest"
+                dbrewind.BeforeWindowError, match=r"\d{4}-\d\d-\d\dT.*Z, when recording began; .*use_earliest$"
             ) as caught:
                 db.rewind(early)
             assert caught.value.code == "DBR027"

@@ -11,7 +11,10 @@ use dbrewind_core::{
     SyncError, TimelineError, Timestamp, Unreachable,
 };
 
-use wording::{after, did_you_mean, free_the_name, full, held_by, how_to_name, or_wait};
+use wording::{
+    after, did_you_mean, earliest_is, free_some, free_the_name, full, held_by, how_to_name, keep_more,
+    or_go_there, or_wait,
+};
 
 use crate::ffi::VfsError;
 use crate::store_folder::beside;
@@ -78,15 +81,36 @@ pub enum Error {
     },
     /// The history does not go back so far.
     #[error(
-        "{what} is before {}, the earliest moment that can be reached; give that time or a later one, or go there with \
-         use_earliest; to keep more from now on, open with a larger window or limit, or pin marks that must stay",
-        written(*earliest)
+        "{what} is before {}, {}; give that time or a later one{}{}",
+        written(*earliest),
+        earliest_is(*begins),
+        or_go_there(*rewinding),
+        keep_more(*begins)
     )]
     BeforeWindow {
         /// What was asked for.
         what: String,
         /// The time of the earliest moment.
         earliest: Timestamp,
+        /// Nothing was evicted: that is when recording began, or began anew.
+        begins: bool,
+        /// It was asked for in order to go there, which [`RewindOptions`](crate::RewindOptions) can do.
+        rewinding: bool,
+    },
+    /// The database is open elsewhere, and must not be.
+    #[error(
+        "{what}; all must be closed for this{}{}; close it there{}",
+        held_by(holder.as_deref()),
+        after(*waited),
+        or_wait(*waited)
+    )]
+    InUse {
+        /// What cannot be done, and what is in the way.
+        what: String,
+        /// Who has it open, where the system tells.
+        holder: Option<Box<str>>,
+        /// How long was waited. Zero: not at all.
+        waited: Duration,
     },
     /// Somebody else holds a lock.
     #[error(
@@ -194,7 +218,7 @@ pub enum Error {
         source: SqliteCode,
     },
     /// The operating system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}{}", path.display(), free_some(source))]
     Io {
         /// What was tried, a verb.
         action: &'static str,
@@ -264,7 +288,7 @@ impl Error {
             Self::MarkName(_) | Self::Invalid { .. } => Code::InvalidArgument,
             Self::MarkLost { .. } => Code::MarkLost,
             Self::BeforeWindow { .. } => Code::BeforeWindow,
-            Self::Busy { .. } => Code::Busy,
+            Self::Busy { .. } | Self::InUse { .. } => Code::Busy,
             Self::Interrupted => Code::Interrupted,
             Self::FileMissing { .. } | Self::StoreLeftBehind { .. } => Code::FileMissing,
             Self::NotADatabase { .. } => Code::NotADatabase,
@@ -321,6 +345,14 @@ impl Error {
         Self::Busy { what, holder: None, waited: Duration::ZERO }
     }
 
+    /// For `map_err`: a rewind was asked for, which can go to the earliest moment instead.
+    pub(crate) fn of_rewind(mut self) -> Self {
+        if let Self::BeforeWindow { rewinding, .. } = &mut self {
+            *rewinding = true;
+        }
+        self
+    }
+
     /// For `map_err`: what failed after a rewind that took effect.
     pub(crate) fn at_target(self) -> Self {
         Self::Late {
@@ -371,7 +403,8 @@ impl From<Unreachable> for Error {
             Unreachable::Lost { lsn, time, .. } => Self::MarkLost { what: format!("LSN {lsn}"), since: time },
             Unreachable::Unknown { lsn, .. } | Unreachable::NotAMoment { lsn } => Self::NoSuchMoment { lsn },
             Unreachable::Evicted { lsn, time, .. } => {
-                Self::BeforeWindow { what: format!("LSN {lsn}"), earliest: time }
+                let what = format!("LSN {lsn}");
+                Self::BeforeWindow { what, earliest: time, begins: false, rewinding: false }
             }
             other => Self::internal(other.to_string()),
         }

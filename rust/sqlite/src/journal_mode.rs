@@ -9,7 +9,7 @@ use crate::ffi::types::SQLITE_BUSY;
 use crate::ffi::{Connection, HostFile, SqliteApi, VfsError, shim};
 use crate::file::{FileId, Header};
 use crate::options::OpenOptions;
-use crate::rollback::{Doing, Wait, in_the_way, is_hot, journal_path, lock_shared, open_by};
+use crate::rollback::{Doing, Wait, in_the_way, is_hot, is_open_here, journal_path, lock_shared, open_by};
 
 /// Lets SQLite finish a transaction or a rewind of a process that died: page 1 tells the journal mode only then.
 pub(crate) fn heal(api: SqliteApi, path: &Path, options: &OpenOptions) -> Result<(), Error> {
@@ -96,8 +96,9 @@ pub(crate) fn set_journal(
 fn not_alone(api: &SqliteApi, path: &Path, waited: Duration) -> Error {
     let at_once = OpenOptions { timeout: Duration::ZERO, ..OpenOptions::default() };
     if matches!(look(api, path, &at_once), Ok(Some(header)) if header.versions == [2, 2]) {
-        let what = "cannot leave WAL mode, since another connection has the database open; all must be closed for this";
-        return Error::Busy { what: what.to_owned(), holder: open_by(path, true), waited };
+        let what = "cannot leave WAL mode, since another connection has the database open".to_owned();
+        let holder = open_by(path, is_open_here(path)).map(String::into_boxed_str);
+        return Error::InUse { what, holder, waited };
     }
     let writing = shim::real_vfs(api)
         .and_then(|vfs| HostFile::open(vfs, path).ok())

@@ -52,7 +52,9 @@ fn marked(history: &SharedHistory, name: &str, target: &Target) -> Result<(Lsn, 
     history.catch_up()?;
     history.timeline.named(name).map_err(|why| match why {
         Unnamed::NotFound { nearest } => Error::MarkNotFound { name: name.to_owned(), nearest },
-        Unnamed::Evicted { earliest } => Error::BeforeWindow { what: target.to_string(), earliest },
+        Unnamed::Evicted { earliest } => {
+            Error::BeforeWindow { what: target.to_string(), earliest, begins: false, rewinding: false }
+        }
         Unnamed::Lost { since } => Error::MarkLost { what: target.to_string(), since },
     })
 }
@@ -85,7 +87,10 @@ fn at(
             history.know(lsn)?;
             Ok(Found { lsn, named: lsn, present })
         }
-        None => Err(Error::BeforeWindow { what: target.to_string(), earliest }),
+        None => {
+            let (what, begins) = (target.to_string(), timeline.begins_with_the_recording());
+            Err(Error::BeforeWindow { what, earliest, begins, rewinding: false })
+        }
     }
 }
 

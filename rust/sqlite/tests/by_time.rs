@@ -202,10 +202,24 @@ fn before_the_window_is_refused_and_says_what_can_be_reached() {
         assert_eq!(refused.code(), Code::BeforeWindow);
         let text = refused.to_string();
         assert!(
-            text.contains("2026-11-22T07:48:00Z, the earliest") && text.contains("use_earliest"),
-            "{text}"
+            text.contains("2026-11-22T07:48:00Z, when recording began")
+                && text.ends_with("with use_earliest"),
+            "nothing was evicted, which a larger window would keep: {text}"
         );
-        assert_eq!(scene.db.dirty_since(&early).unwrap_err().code(), Code::BeforeWindow);
+        let others = [
+            scene.db.dirty_since(&early).unwrap_err(),
+            scene.db.at(&early).unwrap_err(),
+            scene.db.diff(&early, None).unwrap_err(),
+            scene.db.clone_to(&early, &scene.world.path().with_extension("copy")).unwrap_err(),
+        ];
+        for other in others {
+            assert_eq!(other.code(), Code::BeforeWindow, "{other}");
+            let text = other.to_string();
+            assert!(
+                text.ends_with("give that time or a later one"),
+                "only a rewind has use_earliest: {text}"
+            );
+        }
         assert_eq!(scene.rows(), ["one"]);
         let Error::BeforeWindow { earliest, .. } = refused else { panic!("{refused}") };
         let options = RewindOptions { use_earliest: true, ..RewindOptions::default() };

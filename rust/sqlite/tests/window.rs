@@ -199,7 +199,17 @@ fn a_target_of_a_day_evicts_what_is_older_though_there_is_room() {
         };
         assert_eq!(evicted.state, WindowState::Ok, "{mode}: {evicted:?}");
         assert!(evicted.window >= 2 * HOUR, "{mode}: {evicted:?}");
-        assert_eq!(db.rewind(&Target::from("first"), None).unwrap_err().code(), Code::BeforeWindow);
+        let first = Target::from("first");
+        let errors = [db.rewind(&first, None).unwrap_err(), db.dirty_since(&first).unwrap_err()];
+        for (error, offers) in errors.iter().zip([true, false]) {
+            let text = error.to_string();
+            assert_eq!(error.code(), Code::BeforeWindow, "{text}");
+            assert_eq!(text.contains("use_earliest"), offers, "{text}");
+            assert!(
+                text.contains("the earliest moment that can be reached") && text.contains("larger window"),
+                "{text}"
+            );
+        }
     }
 }
 

@@ -71,7 +71,7 @@ codes! {
         "The disk is full, or the store has reached its limit. Writes of the application go on, unrecorded. \
          Free space, or raise the limit (limit=), then open the recording again.";
     11 "DBR011" MarkLost: "The mark can no longer be reached",
-        "Recording began anew after this mark: it had been closed, killed or stopped, and something may have been written \
+        "Recording began anew after this mark: it had been closed, killed, stopped or bypassed, and something may have been written \
          unrecorded, so what lies between is not known. Set a new mark.";
     12 "DBR012" FileMissing: "A file is missing",
         "The database or its store is not where it should be. Check the path.";
@@ -88,7 +88,7 @@ codes! {
         "Two copies of SQLite in one process destroy each other's file locks. Open the database through \
          one of them only, or record it through the keeper.";
     18 "DBR018" FileReplaced: "The database file was replaced",
-        "At this path is now a different file than the one recorded. Open the recording again.";
+        "At this path is now a different file than the one recorded, or none. Open the recording again.";
     19 "DBR019" Closed: "Already closed",
         "The handle was closed before this call. Open a new one.";
     20 "DBR020" Forked: "The process was forked",
@@ -107,7 +107,7 @@ codes! {
         "The caller asked to end it while it waited for somebody else. Nothing was changed.";
     27 "DBR027" BeforeWindow: "Before the earliest moment that can be reached",
         "The history does not go back so far: recording began later or was interrupted, or what was older left the window. The \
-         text names the earliest time; use that one or a later one, or ask for the earliest moment (use_earliest). To keep more, \
+         text names the earliest time; use that one or a later one, or have a rewind go to the earliest moment (use_earliest). To keep more, \
          raise the target (window=) or the limit (limit=), or pin the marks that must stay (pin=True).";
     99 "DBR099" Internal: "A defect in dbrewind",
         "This should not happen. Please report it with the text.";

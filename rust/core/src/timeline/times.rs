@@ -16,6 +16,13 @@ impl Timeline {
         self.eras.first().map(|log| (log.era.first, log.era.time))
     }
 
+    /// Whether [`earliest`](Self::earliest) is when recording began, or began anew after an interruption: nothing that came
+    /// before it was evicted.
+    #[must_use]
+    pub fn begins_with_the_recording(&self) -> bool {
+        !self.is_cut() || self.eras.first().is_some_and(|log| log.era.broken)
+    }
+
     /// The newest moment at or before a time that can be reached: the state that the object was in then, or, in an era in
     /// which few moments can be reached, before then. If nothing has happened since, [`last`](Self::last), whether it can be
     /// reached or not: the object is in that state. `None`: the time is before [`earliest`](Self::earliest), or not

@@ -1,5 +1,6 @@
 //! Parts of the texts: what helps depends on what is there.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -87,6 +88,37 @@ pub(super) fn after(waited: Duration) -> String {
 
 pub(super) fn or_wait(waited: Duration) -> &'static str {
     if waited.is_zero() { "" } else { ", or raise the timeout" }
+}
+
+pub(super) fn free_some(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; free some of that disk, and try again"
+        }
+        _ => "",
+    }
+}
+
+/// What the earliest moment is.
+pub(super) fn earliest_is(begins: bool) -> &'static str {
+    match begins {
+        true => "when recording began; what was before that is not known",
+        false => "the earliest moment that can be reached",
+    }
+}
+
+pub(super) fn or_go_there(rewinding: bool) -> &'static str {
+    if rewinding { ", or go there with use_earliest" } else { "" }
+}
+
+/// No window reaches back to before the beginning.
+pub(super) fn keep_more(begins: bool) -> &'static str {
+    match begins {
+        true => "",
+        false => {
+            "; to keep more from now on, open with a larger window or limit, or pin marks that must stay"
+        }
+    }
 }
 
 pub(super) fn how_to_name(path: &Path) -> &'static str {

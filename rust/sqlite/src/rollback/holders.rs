@@ -77,7 +77,9 @@ pub(crate) fn describe(file: FileId, here: HeldHere, wanted: Option<Doing>) -> O
         most = most.max(Some(doing));
         holders.push(format!("process {pid}{} {}", kernel_locks::program(pid), doing.words()));
     }
-    if let Some(wanted) = wanted.filter(|wanted| most.is_none_or(|most| most < *wanted))
+    // Who has an open write transaction may hold PENDING since a commit of it that met readers, which the shim is not told.
+    let enough = |wanted: Doing| wanted.min(Doing::InATransaction);
+    if let Some(wanted) = wanted.filter(|wanted| most.is_none_or(|most| most < enough(*wanted)))
         && has_unknown(file, here)
     {
         holders.push(format!("a connection of this process from before the recording {}", wanted.words()));
@@ -91,10 +93,15 @@ pub(crate) fn in_the_way(path: &Path, wanted: Doing) -> Option<String> {
     describe(file, registry::held_here(file), Some(wanted))
 }
 
-/// Who has the file at a path open, in words. `here`: whether this process counts; not when it has a handle of ours.
+/// Whether this process has the file at a path open.
+pub(crate) fn is_open_here(path: &Path) -> bool {
+    FileId::of(path).is_ok_and(|file| open_here(file) > 0)
+}
+
+/// Who has the file at a path open, in words. `here`: whether this process is to be named.
 pub(crate) fn open_by(path: &Path, here: bool) -> Option<String> {
     let file = FileId::of(path).ok()?;
-    let here = (here && open_here(file) > 0).then(|| "this process".to_owned());
+    let here = here.then(|| "this process".to_owned());
     let found: Vec<String> = here.into_iter().chain(open_elsewhere(file)).collect();
     (!found.is_empty()).then(|| format!("it is open in {}", found.join(", ")))
 }

@@ -35,7 +35,7 @@ mod watched;
 pub(crate) use attach::refuse_two_copies;
 pub(crate) use bystander::{Bystander, Seen};
 pub(crate) use engine::Rollback;
-pub(crate) use holders::{Doing, in_the_way, open_by};
+pub(crate) use holders::{Doing, in_the_way, is_open_here, open_by};
 #[cfg(feature = "fuzzing")]
 pub(crate) use intent::Intent as RewindIntent;
 pub(crate) use join::{begin as join_recordings, begin_with as join_recording_of};

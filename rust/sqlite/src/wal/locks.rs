@@ -72,7 +72,9 @@ pub(super) fn holder_of(database: &Path, lock: u8) -> Option<String> {
     let found = kernel_locks::on(file, |found| found.iter().any(|lock| is_it(&lock)));
     let pid = found.iter().find(is_it)?.pid;
     if pid == std::process::id() {
-        return Some("a connection in this process".to_owned());
+        // Which thread's, nothing tells.
+        let who = "a connection in this process (this thread's own cannot end while the call waits)";
+        return Some(who.to_owned());
     }
     Some(format!("process {pid}{}", kernel_locks::program(pid)))
 }
