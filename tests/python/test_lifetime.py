@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import dbrewind
+from conftest import create
 
 
 def checkpoint_is_refused(path: Path) -> bool:
@@ -27,6 +29,72 @@ def test_a_closed_recording_lets_go(wal_db: Path) -> None:
     assert checkpoint_is_refused(wal_db)
     db.close()
     assert not checkpoint_is_refused(wal_db)
+
+
+def files_of(store: Path) -> list[str]:
+    """What this process has open, or mapped, of a store."""
+    mapped = Path("/proc/self/maps").read_text().splitlines()
+    open_ones = [str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
+    return [line for line in [*mapped, *open_ones] if str(store) in line]
+
+
+def test_a_closed_handle_has_nothing_open(app_db: Path) -> None:
+    """Who has the store open counts as a recording: the command line says so of every process that has."""
+    db = dbrewind.open(app_db)
+    app = sqlite3.connect(app_db, isolation_level=None)
+    db.mark("seeded")
+    at = db.at("seeded")
+    then = sqlite3.connect(at.uri, uri=True)
+    assert then.execute("SELECT count(*) FROM users").fetchone() == (100,)
+    app.execute("DELETE FROM users")
+    assert files_of(db.store)
+    db.close()
+    assert files_of(db.store) == []
+    assert (db.path, db.store.name, at.lsn.number > 0) == (app_db, "app.db-rewind", True)
+    status = subprocess.run(
+        [sys.executable, "-m", "dbrewind", "status", app_db, "--json"], capture_output=True, text=True, check=True
+    )
+    assert json.loads(status.stdout)["recorders"] == []
+    then.close()
+    app.close()
+
+
+@pytest.mark.parametrize("connected", [False, True])
+def test_a_database_that_was_deleted_can_be_closed(app_db: Path, connected: bool) -> None:
+    db = dbrewind.open(app_db)
+    app = sqlite3.connect(app_db, isolation_level=None)
+    db.mark("seeded")
+    app.execute("DELETE FROM users")
+    if not connected:
+        app.close()
+    for path in app_db.parent.glob("app.db*"):
+        if path.is_file():
+            path.unlink()
+    db.close()
+    app.close()
+
+
+def test_a_database_that_was_moved_away_says_so_when_it_is_closed(app_db: Path) -> None:
+    db = dbrewind.open(app_db)
+    db.mark("seeded")
+    app_db.rename(app_db.with_name("elsewhere.db"))
+    with pytest.raises(dbrewind.FileReplacedError):
+        db.close()
+    db.close()
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_a_handle_whose_file_is_gone_says_so(app_db: Path, tmp_path: Path, how: str) -> None:
+    db = dbrewind.open(app_db)
+    db.mark("seeded")
+    if how == "removed":
+        app_db.unlink()
+    else:
+        create(tmp_path / "other.db", "delete").replace(app_db)
+    for call in (db.marks, db.status, db.now, db.digest, lambda: db.diff("seeded"), lambda: db.drop("seeded")):
+        with pytest.raises(dbrewind.FileReplacedError, match=r"\[DBR018\] .*app.db is not the file"):
+            call()
+    db.close()
 
 
 def test_a_collected_recording_lets_go(wal_db: Path) -> None:

@@ -1,15 +1,15 @@
 //! One recorded database: the facade over both engines.
 
+mod past;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{
-    Code, DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, PINNED, Timestamp, Unreachable,
-};
+use dbrewind_core::{Code, DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, PINNED};
 
-use crate::as_of::{self, At, Diff, Origin};
+use crate::as_of::Origin;
 use crate::engine::{Change, Engine, JournalMode, SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::SqliteApi;
@@ -18,7 +18,7 @@ use crate::mark::{Mark, MarkState};
 use crate::naming::is_there;
 use crate::opening;
 use crate::options::OpenOptions;
-use crate::resolve::{Found, or_earliest, resolve};
+use crate::resolve::{or_earliest, resolve};
 use crate::rewound::{Method, RewindOptions, Rewound};
 use crate::rollback::is_unguarded;
 use crate::slot::Slot;
@@ -34,7 +34,6 @@ pub struct Database {
     path: PathBuf,
     store_path: PathBuf,
     timeout: Duration,
-    history: SharedHistory,
     slot: Arc<Slot>,
     origin: Arc<Origin>,
     /// A call has said that recording has stopped.
@@ -61,13 +60,12 @@ impl Database {
         let (path, history) = (opened.path, opened.history);
         let context =
             Context { api, path: path.clone(), options: options.clone(), history: Arc::clone(&history) };
-        let origin = Origin::new(api, &path, options.timeout, Arc::clone(&history))?;
+        let origin = Origin::new(api, &path, options.timeout, history)?;
         slot.fill(opened.engine, context);
         Ok(Self {
             path,
             store_path: opened.store_path,
             timeout: options.timeout,
-            history,
             slot,
             origin,
             told_of_stop: AtomicBool::new(false),
@@ -79,14 +77,29 @@ impl Database {
     fn with<T>(&self, mut run: impl FnMut(&mut dyn Engine) -> Result<T, Error>) -> Result<T, Error> {
         self.check_process()?;
         let result = self.slot.with(&mut run);
-        if let Err(error) = &result {
-            let history = locked(&self.history);
+        if let Err(error) = &result
+            && let Ok(history) = self.history()
+        {
+            let history = locked(&history);
             if history.store.broken(history.object) == Some(error.code()) {
                 // Relaxed: nothing else is told by it.
                 self.told_of_stop.store(true, Ordering::Relaxed);
             }
         }
         result
+    }
+
+    /// What is recorded, until the handle is closed.
+    fn history(&self) -> Result<SharedHistory, Error> {
+        self.origin.history()
+    }
+
+    /// The same, if file and store are where they were: what is told of a history that nobody will find again would mislead.
+    fn history_in_place(&self, engine: &mut dyn Engine) -> Result<SharedHistory, Error> {
+        engine.check_in_place()?;
+        let history = self.history()?;
+        locked(&history).store.check_in_place()?;
+        Ok(history)
     }
 
     fn check_process(&self) -> Result<(), Error> {
@@ -147,8 +160,9 @@ impl Database {
             return Err(Error::Invalid { what });
         }
         self.with(|engine| {
+            let history = self.history()?;
             {
-                let mut history = locked(&self.history);
+                let mut history = locked(&history);
                 // In WAL mode nothing else of a mark would notice.
                 history.store.check_in_place()?;
                 history.catch_up()?;
@@ -157,16 +171,16 @@ impl Database {
                     return Err(Error::MarkExists { name: name.to_string(), lost });
                 }
             }
-            let moment = engine.moment()?;
-            let time = { locked(&self.history).time() };
+            let moment = engine.moment(true)?;
+            let time = { locked(&history).time() };
             let body = MarkBody { time, extent: moment.extent, name: name.clone(), note: &moment.note };
             let at = {
-                let history = locked(&self.history);
+                let history = locked(&history);
                 let flags = if pinned { PINNED } else { 0 };
                 let head = Head { flags, ..Head::new(Kind::Mark, history.object, Key::new(0), moment.lsn) };
                 history.store.append(head, &[&body.encode()])?
             };
-            if self.read_up_to(at)? {
+            if self.read_up_to(&history, at)? {
                 return Err(Error::MarkExists { name: name.to_string(), lost: false });
             }
             engine.marked(moment.lsn);
@@ -178,10 +192,10 @@ impl Database {
 
     /// Reads the log up to a mark that was just appended; answers whether another one of its name came before it. The
     /// look before the append cannot see what other threads and processes append at the same time.
-    fn read_up_to(&self, at: Location) -> Result<bool, Error> {
+    fn read_up_to(&self, history: &SharedHistory, at: Location) -> Result<bool, Error> {
         let started = Instant::now();
         loop {
-            let mut history = locked(&self.history);
+            let mut history = locked(history);
             history.catch_up()?;
             if history.timeline.has_read(at) {
                 return Ok(history.timeline.was_refused(at));
@@ -203,12 +217,14 @@ impl Database {
     /// begins anew.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// When the store cannot be read. `DBR018` when another file is at the path by now, or none; `DBR015` when the store is no longer
+    /// in its place.
     pub fn marks(&self) -> Result<Vec<Mark>, Error> {
         self.with(|engine| {
+            let history = self.history_in_place(engine)?;
             let bypassed = engine.bypassed();
             let marks: Vec<(Mark, Option<Lsn>)> = {
-                let mut history = locked(&self.history);
+                let mut history = locked(&history);
                 history.catch_up()?;
                 let stopped = history.store.broken(history.object).is_some();
                 let timeline = &history.timeline;
@@ -236,11 +252,12 @@ impl Database {
     /// How far back the history reaches, what the store takes, and how its marks do.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// As [`marks`](Self::marks).
     pub fn status(&self) -> Result<Status, Error> {
         let marks = self.marks()?;
         let (store, object) = {
-            let history = locked(&self.history);
+            let history = self.history()?;
+            let history = locked(&history);
             (history.store.clone(), history.object)
         };
         let window = store.window(object, &|name| is_there(&self.store_path, name))?;
@@ -250,10 +267,11 @@ impl Database {
     /// Forgets a mark's name.
     ///
     /// # Errors
-    /// `DBR003` when there is none of that name.
+    /// `DBR003` when there is none of that name, `DBR018` when another file is at the path by now, or none.
     pub fn drop_mark(&self, name: &str) -> Result<(), Error> {
-        self.with(|_| {
-            let mut history = locked(&self.history);
+        self.with(|engine| {
+            let history = self.history_in_place(engine)?;
+            let mut history = locked(&history);
             let _names = history.store.lock_names()?;
             history.catch_up()?;
             let Some(mark) = history.timeline.mark(name) else {
@@ -279,15 +297,16 @@ impl Database {
     pub fn rewind(&self, to: &Target, options: impl Into<RewindOptions>) -> Result<Rewound, Error> {
         let started = Instant::now();
         let options = options.into();
-        self.following(to, || self.rewind_once(to, options, started))
+        self.following(to, || self.rewind_once(to, options, started)).map_err(Error::of_rewind)
     }
 
     /// Runs `work`. Once more, when what the target was reached through has been evicted meanwhile, and it is reached through
     /// another moment now.
     fn following<T>(&self, to: &Target, mut work: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
         self.check_process()?;
+        let shared = self.history()?;
         let reached = || {
-            let history = locked(&self.history);
+            let history = locked(&shared);
             let timeline = &history.timeline;
             match to {
                 Target::Name(name) => timeline.mark(name).map(|mark| timeline.reached_by(mark.lsn)),
@@ -299,7 +318,7 @@ impl Database {
             let before = reached();
             match work() {
                 Err(error) if matches!(error.code(), Code::BeforeWindow | Code::MarkNotFound) => {
-                    locked(&self.history).catch_up()?;
+                    locked(&shared).catch_up()?;
                     if reached() == before {
                         return Err(error);
                     }
@@ -311,15 +330,16 @@ impl Database {
 
     fn rewind_once(&self, to: &Target, options: RewindOptions, started: Instant) -> Result<Rewound, Error> {
         self.with(|engine| {
-            let found = resolve(&self.history, engine, to, self.timeout);
-            let found = if options.use_earliest { or_earliest(&self.history, found)? } else { found? };
+            let history = self.history()?;
+            let found = resolve(&history, engine, to, self.timeout);
+            let found = if options.use_earliest { or_earliest(&history, found)? } else { found? };
             let change = if found.present {
                 Change { undo: found.lsn, pages: 0, method: Method::Nothing }
             } else {
                 engine.rewind(found.lsn, options.timeout.unwrap_or(self.timeout))?
             };
             let time = {
-                let mut history = locked(&self.history);
+                let mut history = locked(&history);
                 history.catch_up().map_err(|error| Error::from(error).at_target())?;
                 history.time_of(found.named).unwrap_or_else(|| history.time())
             };
@@ -329,107 +349,24 @@ impl Database {
         })
     }
 
-    /// The moment that a target means, kept for reading from now on, and its time.
-    fn moment_to_read(&self, to: &Target) -> Result<(Lsn, Timestamp), Error> {
-        self.with(|engine| {
-            let Found { lsn, named, .. } = resolve(&self.history, engine, to, self.timeout)?;
-            locked(&self.history).catch_up()?;
-            if lsn > locked(&self.history).timeline.last() {
-                // Its commit may not have been copied out of the WAL yet.
-                engine.drain(self.timeout)?;
-                locked(&self.history).catch_up()?;
-            }
-            let reachable = locked(&self.history).timeline.reachable(lsn);
-            // In a rollback mode the newest commit is not kept by itself, unless it is asked for, as by a mark.
-            let kept = match reachable {
-                Err(Unreachable::NotAMoment { .. }) => engine.moment()?.lsn == lsn,
-                other => other.map(|()| true)?,
-            };
-            let mut history = locked(&self.history);
-            history.catch_up()?;
-            if !kept {
-                // An era may have begun with it, which keeps it as well.
-                history.timeline.reachable(lsn)?;
-            }
-            let time = history.time_of(named).ok_or(Error::NoSuchMoment { lsn })?;
-            Ok((lsn, time))
-        })
-    }
-
-    /// The database as it was at the target, to be read by any SQLite connection of this process, beside the live one.
-    /// Nothing is copied, nothing moves, and nobody waits: see [`At`].
-    ///
-    /// # Errors
-    /// As [`rewind`](Self::rewind) for the target.
-    pub fn at(&self, to: &Target) -> Result<At, Error> {
-        self.following(to, || {
-            let (lsn, time) = self.moment_to_read(to)?;
-            At::new(&self.origin, lsn, time)
-        })
-    }
-
-    /// Which rows, and which parts of the schema, differ between two moments; `to`: `None` for the present one. Reads the
-    /// pages that differ, the inner pages of the tables, and nothing else, unless long values were overwritten in place:
-    /// see `rust/docs/as-of.md`, "What differs".
-    ///
-    /// # Errors
-    /// As [`rewind`](Self::rewind) for both moments.
-    pub fn diff(&self, from: &Target, to: Option<&Target>) -> Result<Diff, Error> {
-        let from = self.at(from)?;
-        let to = match to {
-            Some(to) => self.at(to)?,
-            None => {
-                let (lsn, time) = self.present_to_read()?;
-                At::new(&self.origin, lsn, time)?
-            }
-        };
-        as_of::diff(&self.origin, &from, &to)
-    }
-
-    /// The present moment, kept for reading from now on, and its time.
-    fn present_to_read(&self) -> Result<(Lsn, Timestamp), Error> {
-        self.with(|engine| {
-            let lsn = engine.moment()?.lsn;
-            engine.drain(self.timeout)?;
-            let mut history = locked(&self.history);
-            history.catch_up()?;
-            let time = history.timeline.time_of(lsn).ok_or(Error::NoSuchMoment { lsn })?;
-            Ok((lsn, time))
-        })
-    }
-
-    /// Copies the database as it was at the target into a new file, a plain SQLite database, while others read and write.
-    /// Takes no lock in any journal mode, and time for what the database holds. The file gets its name when it is complete
-    /// and on disk.
-    ///
-    /// # Errors
-    /// `DBR022` when there is a file at the path, or a journal or WAL that would be taken for its own; as
-    /// [`rewind`](Self::rewind) for the target; `DBR014`, `DBR010`, `DBR025` when it cannot be written. After any error
-    /// nothing is left at the path.
-    pub fn clone_to(&self, to: &Target, path: &Path) -> Result<(), Error> {
-        self.following(to, || {
-            let (lsn, _) = self.moment_to_read(to)?;
-            as_of::clone_to(&self.origin, lsn, path)
-        })
-    }
-
     /// Whether anything was committed since the target's state. Takes the same time for any change.
     ///
     /// # Errors
     /// `DBR003` no such target, `DBR027` a time before everything that can be reached.
     pub fn dirty_since(&self, to: &Target) -> Result<bool, Error> {
         self.with(|engine| {
+            let shared = self.history_in_place(engine)?;
             let now = engine.now()?;
-            let found = resolve(&self.history, engine, to, self.timeout)?;
+            let found = resolve(&shared, engine, to, self.timeout)?;
             if found.present {
                 return Ok(false);
             }
-            let newest = locked(&self.history).timeline.last();
+            let newest = locked(&shared).timeline.last();
             if newest < found.lsn && found.lsn <= now {
                 // Its commit may not have been copied out of the WAL yet.
                 engine.drain(self.timeout)?;
             }
-            let history = locked(&self.history);
+            let history = locked(&shared);
             history.timeline.reachable(found.lsn)?;
             Ok(history.timeline.canonical(now) != history.timeline.canonical(found.lsn))
         })
@@ -449,7 +386,10 @@ impl Database {
     /// # Errors
     /// When the database cannot be read.
     pub fn digest(&self) -> Result<[u8; 16], Error> {
-        self.with(|engine| engine.digest(self.timeout))
+        self.with(|engine| {
+            engine.check_in_place()?;
+            engine.digest(self.timeout)
+        })
     }
 
     /// Waits until every commit up to now is in the store.
@@ -464,16 +404,17 @@ impl Database {
     /// again does nothing.
     ///
     /// # Errors
-    /// When the last commits could not be recorded, unless a call before has said that recording has stopped, or another file
-    /// is in the database's place. The handle is closed even so.
+    /// When the last commits could not be recorded, unless a call before has said that recording has stopped, or the database
+    /// was removed, or another file is in its place. The handle is closed even so.
     pub fn close(&self) -> Result<(), Error> {
         self.check_process()?;
-        self.origin.close();
-        match self.slot.close() {
+        // While the recording has it open the system tells whether it was only moved away.
+        let is_gone = self.path.exists() || self.origin.file.is_removed();
+        match self.slot.close(|| self.origin.close(), || self.origin.forget()) {
             // Relaxed: as where it is set.
             Err(Error::Stopped { .. }) if self.told_of_stop.load(Ordering::Relaxed) => Ok(()),
             // Of the file that was recorded there is nothing left to rewind.
-            Err(Error::FileReplaced { path }) if path.exists() => Ok(()),
+            Err(Error::FileReplaced { .. }) if is_gone => Ok(()),
             other => other,
         }
     }

@@ -212,9 +212,13 @@ pub(crate) trait Engine: Send {
         false
     }
 
+    /// An error when another file is at the path by now, or none.
+    fn check_in_place(&mut self) -> Result<(), Error>;
+
     /// The present moment. A MARK record for it may be appended right after: from the record on, and for as
-    /// long as no era breaks, the moment is reachable.
-    fn moment(&mut self) -> Result<Moment, Error>;
+    /// long as no era breaks, the moment is reachable. `anew`: where somebody wrote unrecorded it is the first one of a new history;
+    /// else `DBR001` then.
+    fn moment(&mut self, anew: bool) -> Result<Moment, Error>;
 
     /// The LSN of the newest commit or rewind.
     fn now(&mut self) -> Result<Lsn, Error>;

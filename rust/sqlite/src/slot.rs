@@ -70,12 +70,15 @@ impl Slot {
         run(filled.engine.as_mut())
     }
 
-    /// Ends the recording. Again: nothing.
-    pub(crate) fn close(&self) -> Result<(), Error> {
+    /// Ends the recording, and does this before and after it. Again, or when it does not come to the end at all: nothing.
+    pub(crate) fn close(&self, before: impl FnOnce(), after: impl FnOnce()) -> Result<(), Error> {
         let Some(mut filled) = lock_patiently(&self.filled)?.take() else { return Ok(()) };
+        before();
         let followed = filled.follow();
         self.note_journal(&filled);
         let closed = filled.engine.close();
+        drop(filled);
+        after();
         followed.and(closed)
     }
 

@@ -166,4 +166,6 @@ fn a_call_inside_the_question_is_refused() {
     assert_eq!(error.code(), Code::Interrupted);
     shell.run("rollback;");
     db.rewind(&Target::from("m"), None).unwrap();
+    // Nothing of it is closed.
+    db.at(&"m".into()).unwrap().digest().unwrap();
 }

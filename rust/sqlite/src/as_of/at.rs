@@ -1,9 +1,9 @@
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
-use dbrewind_core::{Lsn, Timestamp, WindowHold};
+use dbrewind_core::{Lsn, Timestamp};
 
-use super::{Origin, View};
+use super::{Hold, Origin, View};
 use crate::engine::locked;
 use crate::error::Error;
 use crate::ffi::past_vfs;
@@ -20,7 +20,7 @@ pub struct At {
     time: Timestamp,
     uri: String,
     /// What was there when it was asked for stays as long as this is there.
-    _hold: WindowHold,
+    _hold: Hold,
 }
 
 impl At {
@@ -28,7 +28,8 @@ impl At {
     pub(crate) fn new(origin: &Arc<Origin>, lsn: Lsn, time: Timestamp) -> Result<Self, Error> {
         let hold = origin.hold()?;
         {
-            let mut history = locked(&origin.history);
+            let history = origin.history()?;
+            let mut history = locked(&history);
             history.see(lsn)?;
             // It may have been evicted since it was found.
             history.timeline.vantage(lsn).ok_or(Error::NoSuchMoment { lsn })?;

@@ -13,6 +13,6 @@ pub use at::At;
 pub(crate) use clone::clone_to;
 pub(crate) use diff::diff;
 pub use diff::{Altered, CounterDiff, Diff, SchemaChange, TableDiff, Value};
-pub(crate) use origin::Origin;
+pub(crate) use origin::{Hold, Origin};
 pub(crate) use presence::Presence;
 pub(crate) use view::View;

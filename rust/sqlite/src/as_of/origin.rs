@@ -21,7 +21,8 @@ pub(crate) struct Origin {
     /// The file that was there when the handle was opened.
     pub(crate) file: FileId,
     pub(crate) timeout: Duration,
-    pub(crate) history: SharedHistory,
+    /// `None` once the recording has ended: whatever has the store open counts as a recording.
+    history: Mutex<Option<SharedHistory>>,
     number: u64,
     /// The moments that [`Database::at`](crate::Database::at) was asked for: only these are served.
     granted: Mutex<HashSet<Lsn>>,
@@ -29,6 +30,27 @@ pub(crate) struct Origin {
     process: u32,
     /// The newest read that failed, of which SQLite tells no more than an I/O error.
     failed: Mutex<Option<(Lsn, String)>>,
+    holds: Mutex<HashMap<u64, WindowHold>>,
+}
+
+/// While it is there, and the recording lasts, nothing is evicted.
+#[derive(Debug)]
+#[must_use = "dropping it lets records be evicted again"]
+pub(crate) struct Hold {
+    origin: Arc<Origin>,
+    number: u64,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.origin.holds.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
+    }
+}
+
+/// Of origins and of holds. Relaxed: only that the numbers differ matters.
+fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Those with a granted moment, by number.
@@ -46,7 +68,6 @@ impl Origin {
         timeout: Duration,
         history: SharedHistory,
     ) -> Result<Arc<Self>, Error> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
         let file = FileId::of(path).map_err(|source| Error::Io {
             action: "look at",
             path: path.to_owned(),
@@ -57,14 +78,26 @@ impl Origin {
             path: path.to_owned(),
             file,
             timeout,
-            history,
-            // Relaxed: only that the numbers differ matters.
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            history: Mutex::new(Some(history)),
+            number: next_number(),
             granted: Mutex::default(),
             closed: AtomicBool::new(false),
             process: std::process::id(),
             failed: Mutex::default(),
+            holds: Mutex::default(),
         }))
+    }
+
+    /// What is recorded.
+    ///
+    /// # Errors
+    /// When the recording has ended, or is the parent process's.
+    pub(crate) fn history(&self) -> Result<SharedHistory, Error> {
+        if self.process != std::process::id() {
+            return Err(Error::Forked);
+        }
+        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        history.as_ref().map(Arc::clone).ok_or(Error::Closed)
     }
 
     /// Serves a moment from now on, for as long as the handle records. Answers the number under which it is found.
@@ -93,9 +126,12 @@ impl Origin {
     }
 
     /// Keeps the store from evicting anything.
-    pub(crate) fn hold(&self) -> Result<WindowHold, Error> {
-        let store = locked(&self.history).store.clone();
-        Ok(store.hold_window()?)
+    pub(crate) fn hold(self: &Arc<Self>) -> Result<Hold, Error> {
+        let store = locked(&self.history()?).store.clone();
+        let held = store.hold_window()?;
+        let number = next_number();
+        self.holds.lock().unwrap_or_else(PoisonError::into_inner).insert(number, held);
+        Ok(Hold { origin: Arc::clone(self), number })
     }
 
     /// The recording is about to end: nobody will save what is overwritten.
@@ -105,6 +141,13 @@ impl Origin {
         if let Some(all) = origins().as_mut() {
             all.remove(&self.number);
         }
+    }
+
+    /// The recording has ended: lets go of the store, whoever still has a moment of it. Who has it open shows as a recording to others.
+    pub(crate) fn forget(&self) {
+        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let holds = std::mem::take(&mut *self.holds.lock().unwrap_or_else(PoisonError::into_inner));
+        drop((history, holds));
     }
 
     /// An error when the recording has ended. To be asked after a read of the database file.

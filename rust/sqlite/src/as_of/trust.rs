@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dbrewind_core::{Engine, ObjectId, Store};
+use dbrewind_core::Engine;
 
 use super::Origin;
 use crate::engine::locked;
@@ -26,7 +26,7 @@ impl Trust {
         origin: &Arc<Origin>,
         file: &mut HostFile,
     ) -> Result<(), Error> {
-        let presence = Arc::clone(&locked(&origin.history).presence);
+        let presence = Arc::clone(&locked(&origin.history()?).presence);
         if engine != Some(Engine::Wal) || presence.is_frozen() {
             return Ok(());
         }
@@ -47,24 +47,27 @@ impl Trust {
         &mut self,
         engine: Option<Engine>,
         origin: &Arc<Origin>,
-        (store, object): (&Store, ObjectId),
         file: &mut HostFile,
     ) -> Result<bool, Error> {
-        let presence = Arc::clone(&locked(&origin.history).presence);
+        let shared = origin.history()?;
+        let (store, object, presence) = {
+            let history = locked(&shared);
+            (history.store.clone(), history.object, Arc::clone(&history.presence))
+        };
         match engine {
             Some(Engine::Wal) => {
                 let frozen = presence.is_frozen();
                 match &mut self.beside {
-                    Some(beside) => Ok(beside.unlock(file, &origin.history)? || frozen),
+                    Some(beside) => Ok(beside.unlock(file, &shared)? || frozen),
                     None => Ok(frozen),
                 }
             }
             Some(Engine::Rollback) => {
                 let path = origin.path.as_path();
-                let by = Bystander { store, object, id: origin.file, path, presence: &presence };
+                let by = Bystander { store: &store, object, id: origin.file, path, presence: &presence };
                 let seen = by.look(file)?;
                 if let Some(code) = store.broken(object) {
-                    return Err(Error::stopped(store, code));
+                    return Err(Error::stopped(&store, code));
                 }
                 match seen {
                     Seen::Recorded => Ok(true),

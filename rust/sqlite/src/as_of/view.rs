@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{Engine, Key, Location, Lsn, ObjectId, Source, Store, WindowHold};
+use dbrewind_core::{Engine, Key, Location, Lsn, ObjectId, Source};
 
-use super::Origin;
 use super::trust::Trust;
+use super::{Hold, Origin};
 use crate::digest::Digester;
 use crate::engine::{History, locked};
 use crate::error::Error;
@@ -21,7 +21,6 @@ const AT_ONCE: u64 = 64 * 1024;
 pub(crate) struct View {
     origin: Arc<Origin>,
     lsn: Lsn,
-    store: Store,
     object: ObjectId,
     /// Bytes of a key.
     block: u64,
@@ -33,7 +32,7 @@ pub(crate) struct View {
     file: HostFile,
     trust: Trust,
     /// Nothing is evicted as long as it is read.
-    _hold: WindowHold,
+    _hold: Hold,
     image: Vec<u8>,
     again: Vec<u8>,
 }
@@ -49,16 +48,16 @@ impl View {
         }
         let file = HostFile::open(vfs, &origin.path).map_err(Error::vfs("open the database"))?;
         let hold = origin.hold()?;
-        let (store, object, block, extent) = {
-            let mut history = locked(&origin.history);
+        let (object, block, extent) = {
+            let history = origin.history()?;
+            let mut history = locked(&history);
             history.see(lsn)?;
             let extent = history.timeline.vantage(lsn).ok_or(Error::NoSuchMoment { lsn })?.extent();
-            (history.store.clone(), history.object, u64::from(history.block), extent.get())
+            (history.object, u64::from(history.block), extent.get())
         };
         let mut view = Self {
             origin: Arc::clone(origin),
             lsn,
-            store,
             object,
             block,
             extent,
@@ -127,7 +126,7 @@ impl View {
 
     fn read_stretch(&mut self, first: u64, out: &mut [u8]) -> Result<(), Error> {
         let count = out.len() as u64 / self.block;
-        let mut sources = self.sources(&locked(&self.origin.history), first, count)?;
+        let mut sources = self.sources(&locked(&self.origin.history()?), first, count)?;
         if sources.iter().any(|source| is_in_file(*source)) {
             sources = self.read_file(first, out)?;
         } else {
@@ -166,7 +165,7 @@ impl View {
         let started = Instant::now();
         let mut pause = Duration::from_micros(20);
         loop {
-            let engine = engine_of(&origin);
+            let engine = engine_of(&origin)?;
             let trusted = self.read_trusted(engine, out, offset);
             origin.check()?;
             let (trusted, refused) = match trusted {
@@ -175,7 +174,8 @@ impl View {
                 Err(refused) => return Err(refused),
             };
             if trusted && self.is_same(engine, out, offset)? {
-                let mut history = locked(&origin.history);
+                let history = origin.history()?;
+                let mut history = locked(&history);
                 let whole = history.timeline_whole()?;
                 let same = history.timeline.era().map(|era| era.engine) == engine;
                 if whole && same {
@@ -202,14 +202,14 @@ impl View {
         let read = read_padded(&mut self.file, out, offset).map_err(Error::vfs("read the database"));
         // Pairs with the barrier between a writer's append of what it is about to overwrite and its write.
         full_barrier();
-        read.and_then(|()| self.trust.end(engine, &origin, (&self.store, self.object), &mut self.file))
+        read.and_then(|()| self.trust.end(engine, &origin, &mut self.file))
     }
 
     /// Whether the database is between the engine that was asked and another one: then what that one said of the file
     /// was said of what the other does there.
     fn is_switching(&mut self, engine: Option<Engine>) -> Result<bool, Error> {
-        locked(&self.origin.history).catch_up()?;
-        if engine_of(&self.origin) != engine {
+        locked(&self.origin.history()?).catch_up()?;
+        if engine_of(&self.origin)? != engine {
             return Ok(true);
         }
         let mut start = [0; Header::LEN];
@@ -230,7 +230,8 @@ impl View {
     }
 
     fn load(&mut self, at: Location, out: &mut [u8]) -> Result<(), Error> {
-        self.store.read_into(at, &mut self.image)?;
+        let store = locked(&self.origin.history()?).store.clone();
+        store.read_into(at, &mut self.image)?;
         if self.image.len() != out.len() {
             return Err(Error::internal("an image in the store is not a block long"));
         }
@@ -256,8 +257,8 @@ impl View {
 }
 
 /// The engine of the newest era, for what is read of the log so far.
-fn engine_of(origin: &Origin) -> Option<Engine> {
-    locked(&origin.history).timeline.era().map(|era| era.engine)
+fn engine_of(origin: &Origin) -> Result<Option<Engine>, Error> {
+    Ok(locked(&origin.history()?).timeline.era().map(|era| era.engine))
 }
 
 fn is_in_file(source: Source) -> bool {

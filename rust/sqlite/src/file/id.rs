@@ -18,6 +18,14 @@ impl FileId {
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         std::fs::metadata(path).map(|found| Self::from(&found))
     }
+
+    /// Whether a file that this process has open was removed, and has no other name, as far as the system tells.
+    pub(crate) fn is_removed(self) -> bool {
+        let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return false };
+        // `stat` through the link, see above.
+        let found = open.flatten().filter_map(|entry| std::fs::metadata(entry.path()).ok());
+        found.filter(|found| Self::from(found) == self).any(|found| found.nlink() == 0)
+    }
 }
 
 /// When the file at a path was created, in nanoseconds since 1970; 0 where the file system does not say.

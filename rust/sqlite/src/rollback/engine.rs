@@ -64,14 +64,16 @@ impl Rollback {
         Ok(())
     }
 
-    fn moment_of(&mut self, present: &Present) -> Result<Moment, Error> {
+    fn moment_of(&mut self, present: &Present, anew: bool) -> Result<Moment, Error> {
         self.check_journal_mode(present)?;
         if let Some(code) = self.store.broken(self.object) {
             // What stopped it would stop it again; who opens the recording anew has seen to that.
             return Err(Error::stopped(&self.store, code));
         }
-        if self.settle(present)?.is_none() {
-            self.begin_era(present, true)?;
+        match self.settle(present)? {
+            Some(()) => {}
+            None if anew => drop(self.begin_era(present, true)?),
+            None => return Err(self.not_attached(present)),
         }
         self.begin_era_if_due(present)?;
         let lsn = self.store.last_lsn(self.object);
@@ -107,12 +109,16 @@ impl Engine for Rollback {
         seen.unwrap_or(false)
     }
 
-    fn moment(&mut self) -> Result<Moment, Error> {
+    fn check_in_place(&mut self) -> Result<(), Error> {
+        self.check_same_file().map(drop)
+    }
+
+    fn moment(&mut self, anew: bool) -> Result<Moment, Error> {
         let timeout = self.timeout;
         for _ in 0..3 {
             let lock = self.store.lock_object(self.object, timeout)?;
             let moment = self.under_shared(timeout, |engine, present| match present.header {
-                Some(_) => engine.moment_of(&present).map(Some),
+                Some(_) => engine.moment_of(&present, anew).map(Some),
                 None => Ok(None),
             })?;
             drop(lock);

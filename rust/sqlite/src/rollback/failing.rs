@@ -48,9 +48,9 @@ fn failed_rewind_leaves_no_spare_file_certain() {
         Connection::open(&path).unwrap().execute_batch("CREATE TABLE t(x)").unwrap();
         let (mut ours, mut theirs) = (record(&path, synchronous), record(&path, synchronous));
         let app = Connection::open_with_flags_and_vfs(&path, OpenFlags::default(), "dbrewind").unwrap();
-        let first = ours.moment().unwrap().lsn;
+        let first = ours.moment(true).unwrap().lsn;
         app.execute_batch("INSERT INTO t VALUES(1)").unwrap();
-        let second = ours.moment().unwrap().lsn;
+        let second = ours.moment(true).unwrap().lsn;
         let go = |engine: &mut Rollback, to: Lsn, count: u32| {
             engine.rewind(to, TIMEOUT).map(drop).unwrap();
             assert_eq!((rows(&app), journal.exists()), (count, false));

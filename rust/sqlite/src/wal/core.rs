@@ -191,11 +191,17 @@ impl Core {
             .find(|frame| *frame >= 1 && *frame >= back_filled)
     }
 
-    /// Refuses to go on when recording has stopped, or when the file at the path is another one by now.
-    pub(crate) fn check_recording(&mut self) -> Result<(), Error> {
-        if self.file.has_moved().map_err(Error::vfs("look whether the database was moved"))? {
-            return Err(Error::FileReplaced { path: self.path.clone() });
+    /// Refuses to go on when the file at the path is another one by now.
+    pub(crate) fn check_in_place(&mut self) -> Result<(), Error> {
+        match self.file.has_moved().map_err(Error::vfs("look whether the database was moved"))? {
+            true => Err(Error::FileReplaced { path: self.path.clone() }),
+            false => Ok(()),
         }
+    }
+
+    /// The same, and when recording has stopped.
+    pub(crate) fn check_recording(&mut self) -> Result<(), Error> {
+        self.check_in_place()?;
         self.store.broken(self.object).map_or(Ok(()), |code| Err(Error::stopped(&self.store, code)))
     }
 

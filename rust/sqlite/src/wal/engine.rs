@@ -155,7 +155,12 @@ impl Engine for WalEngine {
         JournalMode::Wal
     }
 
-    fn moment(&mut self) -> Result<Moment, Error> {
+    fn check_in_place(&mut self) -> Result<(), Error> {
+        locked_core(&self.core).check_in_place()
+    }
+
+    // Nobody writes unrecorded here while it lasts.
+    fn moment(&mut self, _anew: bool) -> Result<Moment, Error> {
         locked_core(&self.core).moment()
     }
 

@@ -62,7 +62,12 @@ impl Store {
             return Err(LockError::Forked);
         }
         let io = |source| LockError::Io { action: "hold the window", source };
-        let held = Held::share(&inner.lock_path(), locks::WINDOW_HELD, PATIENCE).map_err(io)?;
+        let held = Held::share(&inner.lock_path(), locks::WINDOW_HELD, PATIENCE).map_err(|source| {
+            match source.kind() {
+                std::io::ErrorKind::NotFound => LockError::Gone { path: self.dir().to_owned() },
+                _ => io(source),
+            }
+        })?;
         let held = held.ok_or_else(|| io(std::io::ErrorKind::TimedOut.into()))?;
         Ok(WindowHold { _held: held })
     }

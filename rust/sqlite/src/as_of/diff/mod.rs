@@ -184,7 +184,8 @@ pub(crate) fn diff(origin: &Arc<Origin>, from: &At, to: &At) -> Result<Diff, Err
 
 /// The pages that may differ, of those that both moments have. `None`: any may.
 fn changed(origin: &Arc<Origin>, from: Lsn, to: Lsn) -> Result<Option<BTreeSet<u32>>, Error> {
-    let mut history = locked(&origin.history);
+    let history = origin.history()?;
+    let mut history = locked(&history);
     history.catch_up()?;
     // The present of a rollback mode is no moment to go to.
     let plan = history.plan(to, from).or_else(|_| history.plan(from, to));
