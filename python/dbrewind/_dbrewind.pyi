@@ -195,8 +195,9 @@ class Database:
         """The database as it was at `to`, beside the live one: `sqlite3.connect(db.at("seeded").uri, uri=True)`.
 
         Nothing is copied, nothing moves, nobody waits. What such a connection reads stays the same whatever is written
-        or rewound meanwhile, until this recording is closed: then its reads fail. A live connection can attach it,
-        too: `ATTACH ? AS past`, if it was opened with `uri=True`.
+        or rewound meanwhile, until this recording is closed: then its reads fail. SQLite calls that "disk I/O error";
+        the result's `failure` says why. A live connection can attach it, too: `ATTACH ? AS past`, if it was opened with
+        `uri=True`.
 
         `to`: as for `rewind`. UnsupportedError where recording runs in the keeper: `clone` works there.
         """
