@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,3 +67,21 @@ def test_a_past_moment_that_is_open_stays_or_fails(tmp_path: Path, second: Calla
         assert at.failure is not None
         assert "without being recorded" in at.failure
         then.close()
+
+
+def test_who_begins_anew_has_the_marks_be_lost(tmp_path: Path, second: Callable[[Path], SecondProcess]) -> None:
+    """Each command opens the database for recording, and finds that its history was interrupted."""
+    path = create(tmp_path / "app.db", "delete")
+    stranger = second(path)
+    with dbrewind.open(path) as db:
+        db.mark("base")
+        stranger("DELETE FROM users WHERE id = 3")
+        run = [sys.executable, "-m", "dbrewind", "list", str(path)]
+        listed = subprocess.run(run, check=True, capture_output=True, text=True)
+        assert listed.stdout.startswith("base\tlost\t")
+        for call in (lambda: db.rewind("base"), lambda: db.diff("base"), lambda: db.at("base")):
+            with pytest.raises(dbrewind.MarkLostError):
+                call()
+        stranger("DELETE FROM users WHERE id = 4")
+        with pytest.raises(dbrewind.NotAttachedError):
+            db.now()

@@ -215,6 +215,9 @@ pub(crate) trait Engine: Send {
     /// An error when another file is at the path by now, or none.
     fn check_in_place(&mut self) -> Result<(), Error>;
 
+    /// An error when recording has stopped, or somebody wrote unrecorded, as far as that shows without a lock.
+    fn check_recorded(&mut self) -> Result<(), Error>;
+
     /// The present moment. A MARK record for it may be appended right after: from the record on, and for as
     /// long as no era breaks, the moment is reachable. `anew`: where somebody wrote unrecorded it is the first one of a new history;
     /// else `DBR001` then.

@@ -16,8 +16,8 @@ impl Database {
     fn moment_to_read(&self, to: &Target) -> Result<(Lsn, Timestamp), Error> {
         self.with(|engine| {
             let shared = self.history_in_place(engine)?;
-            // Of what somebody wrote unrecorded nothing could be told.
-            engine.now()?;
+            // Else only the first read would say so.
+            engine.check_recorded()?;
             let Found { lsn, named, .. } = resolve(&shared, engine, to, self.timeout)?;
             locked(&shared).catch_up()?;
             if lsn > locked(&shared).timeline.last() {

@@ -1,17 +1,19 @@
 //! The engine's state and its calls; what they do is in `under_lock`, `era` and `rewind`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dbrewind_core::{Code, Extent, Head, Key, Kind, Lsn, ObjectId, Store, SyncError};
 
 use super::buffers::Buffers;
+use super::bystander::{Bystander, Seen};
 use super::present::Present;
 use super::registry::{self, Attachment};
 use super::settle;
 use super::spare::Turns;
 use crate::digest::Digester;
-use crate::engine::{Change, Engine, JournalMode, Moment, SharedHistory};
+use crate::engine::{Change, Engine, JournalMode, Moment, SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::{Connection, HostFile, HostVfs, SqliteApi, WriteBack, shim};
 use crate::file::FileId;
@@ -111,6 +113,20 @@ impl Engine for Rollback {
 
     fn check_in_place(&mut self) -> Result<(), Error> {
         self.check_same_file().map(drop)
+    }
+
+    fn check_recorded(&mut self) -> Result<(), Error> {
+        if let Some(code) = self.store.broken(self.object) {
+            return Err(Error::stopped(&self.store, code));
+        }
+        let presence = Arc::clone(&locked(&self.history).presence);
+        let (store, object, id, path) = (&self.store, self.object, self.id, self.path.as_path());
+        let by = Bystander { store, object, id, path, presence: &presence };
+        if by.look(&mut self.file)? == Seen::Unrecorded {
+            let present = self.present()?;
+            return Err(self.not_attached(&present));
+        }
+        Ok(())
     }
 
     fn moment(&mut self, anew: bool) -> Result<Moment, Error> {

@@ -159,6 +159,10 @@ impl Engine for WalEngine {
         locked_core(&self.core).check_in_place()
     }
 
+    fn check_recorded(&mut self) -> Result<(), Error> {
+        locked_core(&self.core).check_recording()
+    }
+
     // Nobody writes unrecorded here while it lasts.
     fn moment(&mut self, _anew: bool) -> Result<Moment, Error> {
         locked_core(&self.core).moment()
