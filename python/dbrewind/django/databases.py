@@ -111,7 +111,8 @@ def recorded(alias: str) -> Recorded:
         )
     raise ImproperlyConfigured(
         f'the test database "{alias}" is not recorded, so nothing could be rewound. Under pytest set '
-        'dbrewind_django = true in the ini file; with Django\'s runner TEST_RUNNER = "dbrewind.django.RewindRunner".'
+        "dbrewind_django = true in the ini file, and have a conftest's own django_db_setup ask for the fixture of that "
+        'name; with Django\'s runner set TEST_RUNNER = "dbrewind.django.RewindRunner".'
     )
 
 

@@ -31,8 +31,14 @@ def django_db_setup(
     request: pytest.FixtureRequest, django_db_setup: None, django_db_keepdb: bool
 ) -> Generator[None, None, None]:
     """Migrated as pytest-django does it, then recorded; what is there now is the mark `base`."""
+    import pytest_django.fixtures
+
     from dbrewind.django import databases
     from dbrewind.pytest_plugin.report import Base, numbers
+
+    # Else ours would take the place of nothing, and tests would flush.
+    if not hasattr(pytest_django.fixtures, "_django_db_helper"):
+        raise pytest.UsageError("dbrewind does not know this version of pytest-django; take an older one")
 
     def tell(db: Database, mark: str) -> None:
         request.config.hook.pytest_dbrewind_after_rewind(db=db, mark=mark)
@@ -127,7 +133,19 @@ def pytest_fixture_setup(
     before = databases.depth()
     result = yield
     if databases.settle():
-        request.addfinalizer(lambda: databases.unwind(before))
+        after = databases.depth()
+
+        def end() -> None:
+            later = any(deep > after.get(alias, 1) for alias, deep in databases.depth().items())
+            databases.unwind(before)
+            if later:
+                from dbrewind.testing import DbrewindPollutionWarning
+
+                name = fixturedef.argname
+                text = f"[DBR008] a fixture that outlives {name} wrote after it, and its rows went with {name}'s: "
+                request.node.warn(DbrewindPollutionWarning(f"{text}let {name} ask for it, so that it comes first"))
+
+        request.addfinalizer(end)
     return result
 
 

@@ -43,10 +43,11 @@ class RewindTestCase(TransactionTestCase):
     def setUpClass(cls) -> None:
         """Fill the databases once."""
         super().setUpClass()
-        cls.addClassCleanup(databases.unwind, databases.depth())
+        before = databases.depth()
         super()._fixture_setup()  # type: ignore[misc]
         cls.setUpTestData()
-        databases.settle()
+        if databases.settle():
+            cls.addClassCleanup(databases.unwind, before)
 
     @classmethod
     def _fixture_setup(cls) -> None:
