@@ -5,6 +5,7 @@
 //! `make capi-test` makes the libraries first.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod abi;
 mod cpp;
 mod installed;
 mod suites;
