@@ -29,6 +29,18 @@ impl Failure {
         self
     }
 
+    /// Of a rewind, which has two ways out that other commands have not. `named`: what it goes to was given as the name of a mark.
+    pub(crate) fn of_rewind(mut self, named: bool) -> Self {
+        let more = match self.code {
+            Code::MarkLost | Code::BeforeWindow => "; --use-earliest goes back as far as is known",
+            Code::MarkNotFound if !named => "; --mark TO is the mark of that name, whatever it reads as",
+            _ => return self,
+        };
+        let fix = self.fix.take().or_else(|| fix_for(self.code).map(str::to_owned)).unwrap_or_default();
+        self.fix = Some(format!("{fix}{more}"));
+        self
+    }
+
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
@@ -96,10 +108,8 @@ fn fix_for(code: Code) -> Option<&'static str> {
         }
         Code::MarkNotFound => "`dbrewind list DATABASE` shows the marks",
         Code::Busy => "end that transaction, or wait longer: --timeout SECONDS",
-        Code::MarkLost => {
-            "`dbrewind mark DATABASE NAME` sets a new mark; --use-earliest goes back as far as is known"
-        }
-        Code::BeforeWindow => "give a later time, or --use-earliest",
+        Code::MarkLost => "`dbrewind mark DATABASE NAME` sets a new mark",
+        Code::BeforeWindow => "give a later time",
         Code::MarkExists => "`dbrewind drop DATABASE NAME` frees the name",
         Code::StoreFull => "free space, or raise the limit: `dbrewind mark DATABASE NAME --limit BYTES`",
         _ => return None,

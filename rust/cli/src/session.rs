@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use dbrewind_sqlite::{Code, Database, MarkState, OpenOptions, SqliteApi, Target, store_beside};
+use dbrewind_sqlite::{
+    Code, Database, Error, MarkState, OpenOptions, SqliteApi, Target, store_beside, store_left_behind,
+};
 
 use crate::arguments::{DatabaseArgs, target};
 use crate::failure::Failure;
@@ -32,13 +34,22 @@ pub(crate) fn store_at(path: &Path, given: Option<&Path>) -> PathBuf {
     given.map_or_else(beside, Path::to_owned)
 }
 
-/// Whether a database is there that has no history. Refuses a file that is none: that matters more.
+/// Whether a database is there that has no history. Refuses a file that is none, and one that was renamed without its history: that
+/// matters more.
 pub(crate) fn is_without_history(args: &DatabaseArgs) -> Result<bool, Failure> {
     let is_file = std::fs::metadata(&args.path).is_ok_and(|found| found.is_file());
     if !is_file || std::fs::symlink_metadata(store_of(args).join("locks")).is_ok() {
         return Ok(false);
     }
-    Header::read(&args.path).map(|_| true)
+    Header::read(&args.path)?;
+    // Renamed without its history, which is still beside it under the old name.
+    if args.store.is_none()
+        && let Ok(path) = std::fs::canonicalize(&args.path)
+        && let Some(store) = store_left_behind(&path)?
+    {
+        return Err(Error::StoreLeftBehind { path, store }.into());
+    }
+    Ok(true)
 }
 
 impl Session {

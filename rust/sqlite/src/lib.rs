@@ -48,6 +48,7 @@ pub use engine::JournalMode;
 pub use error::{Error, SqliteCode};
 pub use ffi::{ApiError, SqliteApi, extension_init, is_opening, join_recording};
 pub use mark::{Mark, MarkState};
+pub use naming::left_behind as store_left_behind;
 pub use options::{Journal, Moments, OpenOptions, Synchronous};
 pub use rewound::{Method, RewindOptions, Rewound};
 pub use status::{MarkCounts, Pin, Status};

@@ -12,6 +12,7 @@ use crate::store_folder::{beside, database_of};
 
 /// The name of the database that the store's folder is named after, whatever that is.
 const BESIDE: &str = ".";
+
 /// The folder beside a database that was renamed without it: it holds the history of this very file, and there is no
 /// database any more whose store it would be.
 ///
@@ -22,7 +23,7 @@ const BESIDE: &str = ".";
 /// # Errors
 /// `DBR026` when a wait for somebody who opens that store is interrupted. Anything else that fails there is no reason not
 /// to begin here.
-pub(crate) fn left_behind(path: &Path) -> Result<Option<PathBuf>, Error> {
+pub fn left_behind(path: &Path) -> Result<Option<PathBuf>, Error> {
     let (Some(folder), Ok(file), Some(birth)) = (path.parent(), FileId::of(path), birth(path)) else {
         return Ok(None);
     };

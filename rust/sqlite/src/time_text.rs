@@ -52,7 +52,9 @@ pub(crate) fn parse(text: &str) -> Option<Result<When, String>> {
 }
 
 fn at(text: &str) -> Result<When, String> {
-    let time: jiff::Timestamp = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+    // What the reader says of it is about its own workings.
+    let wrong = |_| "no such day or hour, or nothing behind it that says in which zone".to_owned();
+    let time: jiff::Timestamp = text.parse().map_err(wrong)?;
     // What is before 1970 is before every window.
     Ok(When::At(Timestamp::new(u64::try_from(time.as_nanosecond()).unwrap_or(0))))
 }
@@ -62,7 +64,8 @@ fn ago(text: &str) -> Result<When, String> {
         let span = SpanParser::new().parse_span(text.to_ascii_lowercase())?;
         span.to_duration(SpanRelativeTo::days_are_24_hours())
     };
-    Ok(When::Ago(read().map_err(|error| error.to_string())?.unsigned_abs()))
+    let wrong = |_: jiff::Error| "what stands before \"ago\" is no length of time".to_owned();
+    Ok(When::Ago(read().map_err(wrong)?.unsigned_abs()))
 }
 
 /// A time, exactly, in a form that [`parse`] reads.

@@ -42,12 +42,13 @@ impl RewoundFields {
 
 pub(crate) fn run(args: &RewindArgs) -> Result<Report, Failure> {
     within(Session::open(&args.database)?, |session| {
+        let of_rewind = |failure: Failure| failure.of_rewind(args.mark || args.to.is_empty());
         let to = match args.mark {
             true => Target::Name(args.to.join(" ")),
-            false => session.target(&args.to)?,
+            false => session.target(&args.to).map_err(of_rewind)?,
         };
         let options = RewindOptions { timeout: Some(args.database.timeout), use_earliest: args.use_earliest };
-        let done = session.database.rewind(&to, options)?;
+        let done = session.database.rewind(&to, options).map_err(|error| of_rewind(error.into()))?;
         Report::new(&RewoundFields::of(session, &done), told(session, &to, &done))
     })
 }

@@ -161,8 +161,13 @@ fn text(session: &Session, status: &Status) -> String {
         format!("; at the present rate the limit holds {}", show::span(span.min(status.target)))
     });
     let MarkCounts { hot, archived, evicted, lost } = status.marks;
+    let now = match database.now() {
+        Ok(lsn) => show::lsn(lsn),
+        Err(_) => "not known: something was written past the recording".to_owned(),
+    };
     let mut lines = vec![
         format!("{strong}{path}{strong:#}, with {mode}"),
+        format!("now       {now}"),
         format!("state     {style}{}{style:#}{}", word(status.state), meaning(status.state)),
         format!("reaches   back {reaches}{forecast}"),
         format!(
@@ -187,8 +192,8 @@ fn text(session: &Session, status: &Status) -> String {
         };
         let name = show::plain(&process.shown());
         lines.push(format!(
-            "waits     {bad}for {name}{bad:#}, which was stopped{holds}. Nothing may be sealed or evicted until it goes on \
-             (kill -CONT {0}) or ends",
+            "waits     {bad}for {name}{bad:#}, which was stopped{holds}. Until it goes on (kill -CONT {0}) or ends, the history may grow: \
+             what is old may be neither compressed nor removed",
             process.pid
         ));
     }

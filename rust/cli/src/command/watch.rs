@@ -71,16 +71,17 @@ fn watch(session: &Session, ending: &Ending, json: bool) -> Result<(), Failure> 
     let mut listening = tell(&begun, &session.name(), json)?;
     while listening && !ending.is_asked_for() {
         let next = Instant::now() + EVERY;
-        let mut events = Vec::new();
         let now = database.now()?;
+        let after = marks_of(session)?;
+        let mut events = differing(&marks, &after);
         if now != newest {
-            events.push(moment(now));
+            events.push((now.get(), moment(now)));
             newest = now;
         }
-        let after = marks_of(session)?;
-        events.extend(differing(&marks, &after));
+        // As they came: a mark names what was there when it was set.
+        events.sort_by_key(|(lsn, event)| (*lsn, matches!(event, Event::Mark(_))));
         marks = after;
-        for event in &events {
+        for (_, event) in &events {
             listening = listening && tell(event, &session.name(), json)?;
         }
         // A signal ends the sleep early, or is seen after it.
@@ -97,15 +98,19 @@ fn marks_of(session: &Session) -> Result<BTreeMap<String, Mark>, Failure> {
     Ok(session.database.marks()?.into_iter().map(|mark| (mark.name.clone(), mark)).collect())
 }
 
-fn differing(before: &BTreeMap<String, Mark>, after: &BTreeMap<String, Mark>) -> Vec<Event> {
+/// What happened to marks, each with the LSN by which it is told.
+fn differing(before: &BTreeMap<String, Mark>, after: &BTreeMap<String, Mark>) -> Vec<(u64, Event)> {
     let gone = |mark: &Mark| matches!(mark.state, MarkState::Evicted | MarkState::Lost);
     let dropped = before.keys().filter(|name| !after.contains_key(*name));
-    let dropped = dropped.map(|name| Event::Drop { name: name.clone() });
-    let set = after.values().filter(|mark| match before.get(&mark.name) {
+    let dropped = dropped.map(|name| (0, Event::Drop { name: name.clone() }));
+    let mut set: Vec<&Mark> = after.values().collect();
+    set.retain(|mark| match before.get(&mark.name) {
         None => true,
         Some(old) => old.time != mark.time || gone(old) != gone(mark),
     });
-    dropped.chain(set.map(|mark| Event::Mark(MarkFields::of(mark)))).collect()
+    set.sort_by_key(|mark| (mark.lsn, mark.time));
+    let set = set.into_iter().map(|mark| (mark.lsn.get(), Event::Mark(MarkFields::of(mark))));
+    dropped.chain(set).collect()
 }
 
 /// Answers whether somebody listens.
@@ -138,4 +143,34 @@ fn text(event: &Event, database: &str) -> String {
     let now = show::time(Timestamp::now());
     let (dim, clock) = (show::DIM, now.get(11..19).unwrap_or(&now));
     format!("{dim}{clock}Z{dim:#} {what}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_told_in_the_order_in_which_they_were_set() {
+        let mark = |name: &str, lsn: u64, time: u64, state: MarkState| {
+            let (lsn, time) = (Lsn::new(lsn), Timestamp::new(time));
+            (name.to_owned(), Mark { name: name.to_owned(), lsn, time, pages: 1, state, pinned: false })
+        };
+        let before =
+            BTreeMap::from([mark("gone", 1, 1, MarkState::Hot), mark("stays", 1, 2, MarkState::Hot)]);
+        let after = BTreeMap::from([
+            mark("stays", 1, 2, MarkState::Archived),
+            mark("a", 4, 40, MarkState::Hot),
+            mark("b", 3, 30, MarkState::Hot),
+            mark("c", 3, 20, MarkState::Hot),
+        ]);
+        let told = differing(&before, &after);
+        let told: Vec<(u64, &str)> = told
+            .iter()
+            .map(|(lsn, event)| match event {
+                Event::Drop { name } | Event::Mark(MarkFields { name, .. }) => (*lsn, name.as_str()),
+                other => panic!("{}", text(other, "app.db")),
+            })
+            .collect();
+        assert_eq!(told, [(0, "gone"), (3, "c"), (3, "b"), (4, "a")]);
+    }
 }

@@ -66,6 +66,15 @@ fn names() {
     let message = scene.run("rewind", &["sedeed"]).refused("DBR003", 1);
     assert!(message.contains("did you mean \"seeded\"?"), "{message}");
     assert!(message.contains("\n  fix: "), "{message}");
+    assert!(message.contains("--mark"), "{message}");
+    // What a mark may be called, too.
+    let message = scene.run("rewind", &["42"]).refused("DBR003", 1);
+    assert!(message.contains("--mark"), "{message}");
+    let message = scene.run("rewind", &["--mark", "42"]).refused("DBR003", 1);
+    assert!(!message.contains("--mark"), "{message}");
+    let message = scene.run("rewind", &["5", "minuts", "ago"]).refused("DBR022", 2);
+    assert!(message.contains("\"5 minutes ago\""), "{message}");
+    assert!(!message.contains("friendly") && !message.contains("PT5M"), "the reader's insides: {message}");
     let failed = scene.run("rewind", &["sedeed", "--json"]);
     let error = failed.json();
     assert_eq!((failed.status, failed.err.as_str()), (1, ""), "{error}");
@@ -74,6 +83,43 @@ fn names() {
     let message = scene.run("mark", &["seeded"]).refused("DBR023", 3);
     assert!(message.contains("dbrewind drop"), "{message}");
     scene.run("mark", &["5 minutes ago"]).refused("DBR022", 2);
+}
+
+/// Going to the earliest moment is what only a rewind does.
+#[test]
+fn use_earliest_is_offered_by_rewind_alone() {
+    let scene = Scene::new("wal");
+    scene.run("mark", &["seeded"]).ok();
+    let fix = |ran: Ran| ran.refused("DBR027", 3).split_once("\n  fix: ").expect("a fix").1.to_owned();
+    let ago = "3 days ago";
+    assert!(fix(scene.run("rewind", &[ago])).contains("--use-earliest"));
+    for other in [["diff", ago].as_slice(), &["clone", "new.db", ago]] {
+        let fix = fix(scene.run(other[0], &other[1..]));
+        assert!(fix.contains("a later time") && !fix.contains("--use-earliest"), "{fix}");
+    }
+    // Lost marks: written unrecorded, and brought into the file by the program that closes last.
+    scene.connect().execute_batch("DELETE FROM t").unwrap();
+    let refused = |ran: Ran| ran.refused("DBR011", 3);
+    assert!(refused(scene.run("rewind", &["seeded"])).contains("; --use-earliest goes back"));
+    assert!(!refused(scene.run("diff", &["seeded"])).contains("; --use-earliest goes back"));
+}
+
+#[test]
+fn a_database_that_was_renamed_without_its_history_is_not_called_one_without() {
+    let scene = Scene::new("wal");
+    // Older than its history, by the file system's clock.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    scene.run("mark", &["seeded"]).ok();
+    std::fs::rename(scene.path(), scene.folder().join("moved.db")).unwrap();
+    for verb in ["status", "list", "rewind", "diff"] {
+        let ran = Command::new(BINARY).args([verb, "moved.db"]).current_dir(scene.folder()).output().unwrap();
+        let message = Ran::of(ran).refused("DBR012", 1);
+        assert!(
+            message.contains("app.db-rewind") && message.contains("rename that folder"),
+            "{verb}: {message}"
+        );
+    }
+    assert!(!scene.folder().join("moved.db-rewind").exists());
 }
 
 #[test]
