@@ -68,6 +68,8 @@ pub(crate) enum Command {
     Clone(CloneArgs),
     /// Who has the database open, and whether all that is written can be recorded. Touches nothing.
     Doctor(DoctorArgs),
+    /// What a reset costs by a rewind, by a copy and by emptying the tables, on a copy of the database.
+    Bench(BenchArgs),
     /// Record while a program runs, and rewind around it.
     Run(RunArgs),
     /// Record for as long as this runs, and tell what happens; Ctrl-C ends it.
@@ -196,6 +198,22 @@ pub(crate) struct DoctorArgs {
     /// The folder of the history, if it is not DATABASE-rewind.
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub(crate) store: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BenchArgs {
+    /// The database file. It is read once, and not changed.
+    #[arg(value_name = "DATABASE", value_hint = ValueHint::FilePath)]
+    pub(crate) path: PathBuf,
+    /// How many times each way is measured.
+    #[arg(long, value_name = "COUNT", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) rounds: u32,
+    /// How many rows are inserted before each reset.
+    #[arg(long, value_name = "COUNT", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub(crate) rows: u32,
+    /// The folder for the copies, on the disk that is meant. By default that for temporary files.
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) r#in: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

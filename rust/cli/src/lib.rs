@@ -9,6 +9,7 @@ mod failure;
 mod header;
 mod preload;
 mod processes;
+mod progress;
 mod report;
 mod session;
 mod show;

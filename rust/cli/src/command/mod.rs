@@ -1,5 +1,6 @@
 //! One file for each command: what it does, and how it tells.
 
+mod bench;
 mod clone;
 mod diff;
 mod doctor;
@@ -14,8 +15,9 @@ mod watch;
 
 use dbrewind_sqlite::interruptible;
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, DatabaseArgs};
 use crate::failure::Failure;
+use crate::progress::Progress;
 use crate::report::Report;
 use crate::session::Session;
 use crate::signals::Ending;
@@ -25,12 +27,19 @@ pub(crate) fn run(arguments: Arguments) -> Result<Report, Failure> {
     match arguments.command {
         Command::Status(args) => status::run(&args),
         Command::List(args) => list::run(&args),
-        Command::Mark(args) => patiently(|| mark::run(&args)),
-        Command::Rewind(args) => patiently(|| rewind::run(&args)),
-        Command::Drop(args) => patiently(|| drop::run(&args)),
-        Command::Diff(args) => diff::run(&args),
-        Command::Clone(args) => clone::run(&args),
+        Command::Mark(args) => patiently("marking", &args.database, || mark::run(&args)),
+        Command::Rewind(args) => patiently("rewinding", &args.database, || rewind::run(&args)),
+        Command::Drop(args) => patiently("dropping a mark of", &args.database, || drop::run(&args)),
+        Command::Diff(args) => {
+            let _progress = progress("comparing", &args.database);
+            diff::run(&args)
+        }
+        Command::Clone(args) => {
+            let _progress = progress("cloning", &args.database);
+            clone::run(&args)
+        }
         Command::Doctor(args) => doctor::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Completions { shell } => shell::completions(shell),
         Command::Man { folder } => shell::man(&folder),
@@ -38,9 +47,19 @@ pub(crate) fn run(arguments: Arguments) -> Result<Report, Failure> {
     }
 }
 
+/// That it goes on, for who looks at it for more than a second.
+fn progress(verb: &str, database: &DatabaseArgs) -> Progress {
+    Progress::begin(&format!("{verb} {}", database.path.display()))
+}
+
 /// Runs what changes something: Ctrl-C ends its waits, not what it does.
-fn patiently(run: impl FnOnce() -> Result<Report, Failure>) -> Result<Report, Failure> {
+fn patiently(
+    verb: &str,
+    database: &DatabaseArgs,
+    run: impl FnOnce() -> Result<Report, Failure>,
+) -> Result<Report, Failure> {
     let ending = Ending::watch()?;
+    let _progress = progress(verb, database);
     interruptible(move || ending.is_asked_for(), run)
 }
 

@@ -119,7 +119,9 @@ fn completions_and_pages_know_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let bash = Ran::of(Command::new(BINARY).args(["completions", "bash"]).output().unwrap()).ok().out;
     let pages = Ran::of(Command::new(BINARY).arg("man").arg(folder.path()).output().unwrap()).ok().out;
-    for verb in ["status", "list", "mark", "rewind", "drop", "diff", "clone", "doctor", "run", "watch"] {
+    for verb in
+        ["status", "list", "mark", "rewind", "drop", "diff", "clone", "doctor", "bench", "run", "watch"]
+    {
         assert!(bash.contains(verb), "{verb}");
         assert!(pages.lines().any(|page| page == format!("dbrewind-{verb}.1")), "{verb}: {pages}");
     }
@@ -130,4 +132,38 @@ fn completions_and_pages_know_every_command() {
     let message =
         Ran::of(Command::new(BINARY).args(["man", "/no/such/folder"]).output().unwrap()).refused("DBR025", 1);
     assert!(message.contains("/no/such/folder"), "{message}");
+}
+
+#[test]
+fn a_bench_measures_a_copy_and_leaves_the_database_alone() {
+    for mode in ["wal", "delete"] {
+        let scene = Scene::new(mode);
+        let app = scene.connect();
+        // What others have open, and a table that no row may be inserted into a second time, as its trigger says.
+        app.execute_batch("CREATE TABLE once(x UNIQUE); INSERT INTO once VALUES (1); CREATE TRIGGER no BEFORE INSERT ON once BEGIN SELECT RAISE(ABORT, 'no'); END").unwrap();
+        let content = || std::fs::read(scene.path()).unwrap();
+        let names = || {
+            let mut names: Vec<_> =
+                std::fs::read_dir(scene.folder()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let before = (content(), names());
+        let measured = scene.json("bench", &["--rounds", "3", "--rows", "10"]);
+        assert_eq!((content(), names()), before, "{mode}");
+        assert_eq!((&measured["rounds"], &measured["rows"]), (&json!(3), &json!(10)));
+        let ways = measured["ways"].as_array().unwrap();
+        let names: Vec<_> = ways.iter().map(|way| way["way"].as_str().unwrap()).collect();
+        assert_eq!(names, ["rewind", "copy", "truncate"]);
+        for way in ways {
+            assert!(
+                way["median"].as_f64() >= way["least"].as_f64() && way["least"].as_f64() > Some(0.0),
+                "{way}"
+            );
+        }
+        let told = scene.run("bench", &["--rounds", "2", "--in", "."]).ok().out;
+        assert!(told.contains("RESET BY") && told.contains("truncate"), "{told}");
+        assert_eq!(std::fs::read_dir(scene.folder()).unwrap().count(), before.1.len(), "nothing is left");
+        scene.run("bench", &["--in", "/no/such/folder"]).refused("DBR025", 1);
+    }
 }

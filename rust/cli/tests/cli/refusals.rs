@@ -10,7 +10,7 @@ use crate::scene::{BINARY, Ran, Scene, rows};
 fn a_missing_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("none.db");
-    for verb in ["status", "list", "mark", "rewind", "drop", "diff", "clone", "doctor", "watch"] {
+    for verb in ["status", "list", "mark", "rewind", "drop", "diff", "clone", "doctor", "watch", "bench"] {
         let mut command = Command::new(BINARY);
         command.arg(verb).arg(&path);
         match verb {

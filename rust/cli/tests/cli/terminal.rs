@@ -1,6 +1,7 @@
 //! Colours and tables are for people: on a terminal, and nowhere else.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::scene::{BINARY, Ran, Scene, rows};
 
@@ -33,6 +34,31 @@ fn on_a_terminal_there_are_tables_and_colours() {
     );
     let status = in_terminal(&scene, None, &["status", "app.db"]);
     assert!(status.contains("\u{1b}[32mok"), "{status:?}");
+}
+
+/// Work that takes longer than a second says so, until it is done: here a rewind that waits for a transaction.
+#[test]
+fn on_a_terminal_long_work_tells_that_it_goes_on() {
+    const PTY: &str = "import os, pty, sys\n\
+        def read(fd):\n    data = os.read(fd, 1024)\n    if b'rewinding app.db, ' in data: open('seen', 'w').close()\n    return data\n\
+        sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:], read)))";
+    let scene = Scene::new("wal");
+    let app = scene.connect();
+    assert_eq!(rows(&app), 3);
+    scene.run("mark", &["seeded"]).ok();
+    app.execute_batch("BEGIN IMMEDIATE; DELETE FROM t").unwrap();
+    let mut command = Command::new("python3");
+    command.args(["-c", PTY, BINARY, "rewind", "app.db", "--timeout", "600"]).current_dir(scene.folder());
+    let mut rewind =
+        command.env("TERM", "xterm").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while !scene.folder().join("seen").exists() && rewind.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    app.execute_batch("COMMIT").unwrap();
+    let ran = Ran::of(rewind.wait_with_output().unwrap()).ok();
+    let (_, after) = ran.out.rsplit_once("rewinding app.db, ").expect("it told");
+    assert!(after.contains(" s\r\u{1b}[K") && after.contains("app.db is at mark"), "it is erased: {after:?}");
+    assert_eq!(rows(&app), 3);
 }
 
 #[test]
