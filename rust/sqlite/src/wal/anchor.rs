@@ -35,14 +35,13 @@ pub(crate) fn observe(path: &Path) -> Result<(FileState, bool), Error> {
 /// the file.
 ///
 /// A file system's clock does not go back: whatever is written later gets a time that is not below the present one, hence
-/// never the one a nanosecond before it.
+/// never the one a grain before it.
 fn observe_settled(path: &Path) -> Result<(FileState, bool), Error> {
     let (state, settled) = observe(path)?;
-    // Whole microseconds: a file system that does not keep nanoseconds.
-    if settled || state.modified.is_multiple_of(1000) {
-        return Ok((state, settled));
+    if settled {
+        return Ok((state, true));
     }
-    let earlier = state.modified - 1;
+    let earlier = state.modified.saturating_sub(grain_of(state.modified));
     if ffi::set_modified(path, earlier).is_err() {
         // Only the owner of a file may; then it takes its time.
         return Ok((state, false));
@@ -50,6 +49,12 @@ fn observe_settled(path: &Path) -> Result<(FileState, bool), Error> {
     let (after, settled) = observe(path)?;
     let same = (after.id, after.size) == (state.id, state.size);
     Ok((after, settled || (same && after.modified == earlier)))
+}
+
+/// A step of time that a file system which shows this time keeps, whether the zeros at its end are chance or all that it has.
+fn grain_of(time: u64) -> u64 {
+    let grains = [2_000_000_000, 1_000_000_000, 10_000_000, 1_000_000, 1_000, 100];
+    grains.into_iter().find(|grain| time.is_multiple_of(*grain)).unwrap_or(1)
 }
 
 /// What an anchor says about the WAL that is there now.
@@ -240,5 +245,28 @@ impl Core {
             self.drop_anchor(frame)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By chance a time ends in zeros, once in a thousand; on some file systems each does.
+    #[test]
+    fn hazard_a_kill_comes_right_after_an_anchor_whose_file_has_a_round_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.db");
+        for grain in [1, 100, 1_000, 1_000_000, 1_000_000_000] {
+            std::fs::write(&path, "SQLite").unwrap();
+            let now = Timestamp::now().get();
+            let round = now - now % grain;
+            ffi::set_modified(&path, round).unwrap();
+            let (state, settled) = observe_settled(&path).unwrap();
+            assert!(settled && state.modified < round, "{grain}: {state:?}");
+            // And it tells what is written next.
+            std::fs::write(&path, "sqlite").unwrap();
+            assert_ne!(observe(&path).unwrap().0, state, "{grain}");
+        }
     }
 }
