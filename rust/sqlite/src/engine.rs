@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dbrewind_core::{
-    AppendError, Engine as EraEngine, Extent, Lsn, ObjectId, Plan, Store, Timeline, TimelineError, Timestamp,
+    AppendError, Engine as EraEngine, Extent, Key, Lsn, ObjectId, Plan, Store, Timeline, TimelineError,
+    Timestamp,
 };
 
 use crate::as_of::Presence;
@@ -142,14 +143,16 @@ impl History {
     }
 }
 
-/// Begins an era without an interruption, together with the notes without which it could not go on. The LSN is announced.
+/// Begins an era without an interruption, together with the notes without which it could not go on. The LSN is announced. `bases`: see
+/// [`Store::append_era_on`].
 pub(crate) fn append_boundary(
     store: &Store,
     object: ObjectId,
     (engine, lsn, extent): (EraEngine, Lsn, Extent),
+    bases: &[(Key, Vec<u8>)],
     notes: &[(u64, Vec<u8>)],
 ) -> Result<(), AppendError> {
-    store.append_era(object, (engine, lsn), (extent, false), notes)
+    store.append_era_on(object, (engine, lsn), (extent, false), bases, notes)
 }
 
 /// The LSN after this one.

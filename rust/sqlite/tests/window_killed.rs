@@ -161,6 +161,41 @@ fn hazard_killed_in_a_rewind_right_after_an_era_boundary_beside_a_reader() {
     }
 }
 
+/// A rewind finds that an era is due, and begins it above frames that are not in the database file.
+#[test]
+#[ignore = "run by the other tests, in a process of its own"]
+fn child_begins_an_era_in_a_rewind() {
+    let Ok(path) = std::env::var(PATH) else { return };
+    let path = Path::new(&path);
+    let db = record(path, Duration::from_secs(3600));
+    let app = connect(path);
+    app.execute("INSERT INTO t(x) VALUES('four')", []).unwrap();
+    db.mark("another").unwrap();
+    db.rewind(&Target::from("seeded"), None).unwrap();
+    let store = Store::open(&path.with_file_name("app.db-rewind"), &StoreOptions::default()).unwrap();
+    let mut timeline = Timeline::new(store.objects().unwrap()[0].0);
+    timeline.catch_up(&store).unwrap();
+    let begun = timeline.era().unwrap().time.get();
+    let lasted = |now: dbrewind_core::Timestamp| Duration::from_nanos(now.get().saturating_sub(begun));
+    // Due, and not so long that the tail would begin it.
+    while lasted(dbrewind_core::Timestamp::now()) < Duration::from_millis(400) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    app.execute("INSERT INTO t(x) VALUES('five')", []).unwrap();
+    db.rewind(&Target::from("another"), None).unwrap();
+    store.set_window(lasted(dbrewind_core::Timestamp::now()) * 12);
+    db.rewind(&Target::from("seeded"), None).unwrap();
+    db.rewind(&Target::from("another"), None).unwrap();
+}
+
+#[test]
+fn hazard_killed_in_a_rewind_that_begins_an_era() {
+    let places = ["bases saved", "numbered", "announced", "recorded"];
+    for place in places.map(|place| format!("wal boundary: {place}")) {
+        killed("wal", "child_begins_an_era_in_a_rewind", &place);
+    }
+}
+
 /// Somebody else holds the recording, tells so by a file, and dies at an era boundary once one is due.
 #[test]
 #[ignore = "run by the other tests, in a process of its own"]

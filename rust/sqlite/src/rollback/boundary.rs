@@ -17,7 +17,8 @@ pub(super) fn begin(
     // First of all: once the era is there, its beginning must stay what it is.
     Registers::new(store, object).set_boundary(lsn, extent.get());
     fault::place("rollback boundary: moved");
-    append_boundary(store, object, (EraEngine::Rollback, lsn, extent), &[(tag::ANCHOR, anchor.encode())])?;
+    let notes = [(tag::ANCHOR, anchor.encode())];
+    append_boundary(store, object, (EraEngine::Rollback, lsn, extent), &[], &notes)?;
     fault::place("rollback boundary: recorded");
     Ok(())
 }

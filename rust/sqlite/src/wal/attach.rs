@@ -95,6 +95,7 @@ impl Core {
             found_bare: None,
             beyond: Beyond::default(),
             adrift: false,
+            rewound: None,
             writing: false,
             buffer: Vec::new(),
         })

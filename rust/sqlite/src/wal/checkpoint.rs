@@ -104,7 +104,7 @@ impl Core {
 
     /// Pages whose content in the database file changes: those with frames, and those that were cut off and are
     /// back.
-    fn pages_to_write(&self, content: &super::content::Content) -> Result<Vec<u32>, Error> {
+    pub(super) fn pages_to_write(&self, content: &super::content::Content) -> Result<Vec<u32>, Error> {
         let mut pages: Vec<u32> =
             content.frames.keys().copied().filter(|page| *page <= content.pages).collect();
         let back = content.kept.saturating_add(1)..=content.pages;
@@ -113,11 +113,15 @@ impl Core {
         Ok(pages)
     }
 
+    /// Length of the database file.
+    pub(super) fn pages_in_file(&mut self) -> Result<u32, Error> {
+        let bytes = self.file.size().map_err(Error::vfs("ask for the database's size"))?;
+        Ok(u32::try_from(bytes / u64::from(self.page_size)).unwrap_or(u32::MAX))
+    }
+
     /// Saves what is about to be overwritten, or cut off past `length`.
-    fn save_bases(&mut self, pages: &[u32], length: Option<u32>) -> Result<(), Error> {
-        let file_pages =
-            self.file.size().map_err(Error::vfs("ask for the database's size"))? / u64::from(self.page_size);
-        let file_pages = u32::try_from(file_pages).unwrap_or(u32::MAX);
+    pub(super) fn save_bases(&mut self, pages: &[u32], length: Option<u32>) -> Result<(), Error> {
+        let file_pages = self.pages_in_file()?;
         let cut = length.map(|length| length.saturating_add(1)..=file_pages).into_iter().flatten();
         let (first, missing) = {
             let mut history = locked(&self.history);
@@ -205,7 +209,7 @@ impl Core {
         }
     }
 
-    fn restart_under_write(&mut self) -> Result<bool, Error> {
+    pub(super) fn restart_under_write(&mut self) -> Result<bool, Error> {
         let Some(header) = self.index.watch().header() else { return Ok(false) };
         let due = self.store.era_is_due(self.object);
         if due && !self.takes_the_rest(&header) {
@@ -218,7 +222,7 @@ impl Core {
         if self.lsn_now(&header)? != self.tailed {
             return Ok(false);
         }
-        if due && self.begin_boundary(&header).is_err() {
+        if due && self.begin_boundary(&header, &[]).is_err() {
             // The store is full, perhaps; the next commit reports it.
             return Ok(false);
         }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dbrewind_core::{Head, HolderLock, Key, Kind, Lsn, ObjectId, ObjectLock, Store};
 
@@ -78,6 +78,8 @@ pub(crate) struct Core {
     pub(crate) beyond: Beyond,
     /// A failure left the WAL or our locks as a kill would have: at the end of the call the holder role is given back.
     pub(crate) adrift: bool,
+    /// When the last rewind of this handle was done.
+    pub(super) rewound: Option<Instant>,
     /// WRITE is held.
     pub(crate) writing: bool,
     /// Reused by reads of frames.

@@ -38,7 +38,11 @@ impl Core {
         loop {
             let left = timeout.saturating_sub(started.elapsed());
             let done = self.with_exclusive(WRITE, left, what, |core| match core.index.watch().header() {
-                Some(header) if core.holder.is_some() => core.rewind_under_write(&header, to).map(Some),
+                Some(header) if core.holder.is_some() => {
+                    let done = core.rewind_under_write(&header, to)?;
+                    core.begin_era_after_rewind();
+                    Ok(Some(done))
+                }
                 Some(header) => core.rewind_beside_the_holder(&header, to).map(Some),
                 // Its writer died; SQLite can recover it only without our WRITE.
                 None => Ok(None),

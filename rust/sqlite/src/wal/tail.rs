@@ -165,10 +165,17 @@ impl Core {
         let used = u64::from(header.max_frame) * self.wal.frame_len() as u64;
         // An era can begin only when the database file holds everything.
         let due = self.store.era_is_due(self.object);
+        // A rewind begins it where few frames are above the file: below the mark that it goes to.
+        let left = due && self.leaves_era_to_rewind();
+        let due = due && !left;
         let over = due || used > self.wal_limit;
         let goal = if over { header.max_frame } else { self.oldest_hot_mark(header.max_frame)? };
         let behind = goal.saturating_sub(frozen.back_filled);
-        let worth = over || (idle && behind > WORTH_A_CHECKPOINT);
+        let worth =
+            over || (idle && behind > WORTH_A_CHECKPOINT) || (left && behind > Self::frames_for_an_era());
+        if left && !worth {
+            return Ok(());
+        }
         if !worth && (frozen.back_filled < header.max_frame || header.max_frame <= 1) {
             return Ok(());
         }

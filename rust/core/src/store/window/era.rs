@@ -68,12 +68,31 @@ impl Store {
         (extent, broken): (Extent, bool),
         notes: &[(u64, Vec<u8>)],
     ) -> Result<(), AppendError> {
+        self.append_era_on(object, (engine, lsn), (extent, broken), &[], notes)
+    }
+
+    /// As [`append_era`](Self::append_era), of after-images: `bases` is the content that these keys have at its LSN, where it is
+    /// not what stands below.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn append_era_on(
+        &self,
+        object: ObjectId,
+        (engine, lsn): (Engine, Lsn),
+        (extent, broken): (Extent, bool),
+        bases: &[(Key, Vec<u8>)],
+        notes: &[(u64, Vec<u8>)],
+    ) -> Result<(), AppendError> {
         // First the number, then the record: a number without a record is a gap, which is harmless.
         self.raise_last_lsn(object, lsn);
         let body = EraBody { time: self.next_time(object), extent, broken };
         let encoded = body.encode();
         let mut records: Vec<(Head, &[u8])> =
             vec![(Head::new(Kind::Era, object, engine.key(), lsn), &encoded)];
+        let bases =
+            bases.iter().map(|(key, image)| (Head::new(Kind::Base, object, *key, lsn), image.as_slice()));
+        records.extend(bases);
         let notes = notes
             .iter()
             .map(|(tag, note)| (Head::new(Kind::Note, object, Key::new(*tag), lsn), note.as_slice()));
@@ -94,17 +113,30 @@ impl Store {
     /// moved on to another segment since the era began.
     #[must_use]
     pub fn era_is_due(&self, object: ObjectId) -> bool {
-        self.is_due(object, false)
+        self.is_due(object, false, 1)
+    }
+
+    /// As [`era_is_due`](Self::era_is_due), when the present era has taken twice of what it may, or others wait for its end.
+    #[must_use]
+    pub fn era_is_overdue(&self, object: ObjectId) -> bool {
+        self.is_due(object, false, 2)
+    }
+
+    /// Bytes of the log that an era may take before another one is due.
+    #[must_use]
+    pub fn era_may_take(&self) -> u64 {
+        self.inner.limit() / u64::from(ERAS)
     }
 
     /// As [`era_is_due`](Self::era_is_due), for those who ask at every commit: looks at the folder only when the log has become
     /// longer by some part of what an era may take.
     #[must_use]
     pub fn era_is_due_after_commit(&self, object: ObjectId) -> bool {
-        self.is_due(object, true)
+        self.is_due(object, true, 1)
     }
 
-    fn is_due(&self, object: ObjectId, seldom: bool) -> bool {
+    /// `seldom`: see [`era_is_due_after_commit`](Self::era_is_due_after_commit). `times`: by how much the era is too long.
+    fn is_due(&self, object: ObjectId, seldom: bool, times: u32) -> bool {
         let inner = &self.inner;
         if inner.forked() {
             return false;
@@ -117,11 +149,11 @@ impl Store {
             return false;
         }
         let lasted = inner.now().get().saturating_sub(inner.era_word(object, ERA_TIME));
-        if u128::from(lasted) >= (inner.target() / ERAS).as_nanos() {
+        if u128::from(lasted) >= (inner.target() / ERAS * times).as_nanos() {
             return true;
         }
         let current = inner.control.current();
-        let part = inner.limit() / u64::from(ERAS);
+        let part = self.era_may_take() * u64::from(times);
         let taken = || {
             let whole: u64 = (segment..current).filter_map(|id| inner.len_on_disk(id).ok()).sum();
             let end = inner.control.hint(current).unwrap_or(0);
