@@ -48,6 +48,8 @@ pub(super) struct EraLog {
     known_from: Lsn,
     /// The highest LSN of an image that was not read.
     pub(super) passed_over: Lsn,
+    /// The moment that made the state with which it began: see [`Timeline::canonical`](super::Timeline::canonical).
+    pub(super) root: Lsn,
 }
 
 impl EraLog {
@@ -63,6 +65,7 @@ impl EraLog {
             bases: HashMap::new(),
             known_from: Lsn::ORIGIN,
             passed_over: Lsn::ORIGIN,
+            root: era.first,
         }
     }
 

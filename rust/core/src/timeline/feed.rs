@@ -187,6 +187,7 @@ impl Timeline {
             }
             let newest = log.last().time;
             self.newest_time = self.newest_time.max(newest);
+            self.learn_roots_behind(head.lsn);
         }
         Ok(())
     }
@@ -255,6 +256,7 @@ impl Timeline {
                 log.add_moment(head.lsn, body.extent, body.time);
             }
             self.left.extend([head.lsn, body.from]);
+            self.learn_roots_behind(head.lsn);
             return Ok(());
         }
         if head.lsn > self.last() {
@@ -276,6 +278,7 @@ impl Timeline {
             note: body.note.into(),
         };
         self.rewinds.insert(place, entry);
+        self.learn_roots_behind(head.lsn);
         Ok(())
     }
 
@@ -324,6 +327,7 @@ impl Timeline {
             self.marks.evict_below(head.lsn);
         }
         self.eras.push(EraLog::new(Era { engine, first: head.lsn, time, extent, broken }, at));
+        self.learn_roots(self.eras.len().saturating_sub(1));
         Ok(())
     }
 }

@@ -141,6 +141,7 @@ impl Timeline {
         if let Some(log) = self.eras.last_mut().filter(|log| log.era.engine == crate::format::Engine::Wal) {
             log.passed_over = log.passed_over.max(summary.newest_after);
         }
+        self.learn_roots(0);
     }
 
     /// Whether images were passed over that no commit has confirmed: then they must be read.

@@ -133,15 +133,35 @@ impl Timeline {
         loop {
             let next = match self.rewind_within(place.era, place.lsn) {
                 Some(rewind) if rewind.lsn == place.lsn => self.place(rewind.target),
-                None if self.era_log(place.era).is_some_and(|log| log.era.first == place.lsn) => {
-                    self.end_before(place.era)
-                }
-                _ => None,
+                Some(_) => None,
+                None => match self.era_log(place.era).filter(|log| log.era.first == place.lsn) {
+                    Some(log) => return log.root,
+                    None => None,
+                },
             };
             match next {
                 Some(next) => place = next,
                 None => return place.lsn,
             }
+        }
+    }
+
+    /// Finds out anew which moment made the state that each era from this one on began with: when one before it has ended otherwise, or is
+    /// gone. A loop back to one mark goes from era to era to it, and a rewind asks several times.
+    pub(super) fn learn_roots(&mut self, from: usize) {
+        for era in from..self.eras.len() {
+            let before = self.end_before(era).map(|place| self.canonical(place.lsn));
+            if let Some(log) = self.eras.get_mut(era) {
+                log.root = before.unwrap_or(log.era.first);
+            }
+        }
+    }
+
+    /// As [`learn_roots`](Self::learn_roots), if a moment was added before the present era.
+    pub(super) fn learn_roots_behind(&mut self, lsn: Lsn) {
+        let behind = self.eras.partition_point(|log| log.era.first <= lsn);
+        if behind < self.eras.len() {
+            self.learn_roots(behind);
         }
     }
 

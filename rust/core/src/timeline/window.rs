@@ -44,5 +44,6 @@ impl Timeline {
                 self.rewinds.push(rewind);
             }
         }
+        self.learn_roots(0);
     }
 }

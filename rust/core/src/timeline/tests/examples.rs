@@ -112,6 +112,25 @@ fn a_rewind_has_the_state_of_its_target() {
     assert_eq!(undone.plan(8, 5), []);
 }
 
+/// A loop back to one mark, in which an era begins now and then.
+#[test]
+fn the_state_of_a_mark_is_followed_through_any_number_of_eras() {
+    let mut history = History::begin(Engine::Wal, 0, 9).commit(2, 9);
+    for round in 1..300 {
+        let before = 10 * (round - 1);
+        let target = if round == 1 { 2 } else { before };
+        history = history.commit(before + 7, 9).rewind(before + 8, target, before + 7, 9);
+        history = history.era(Engine::Wal, before + 10, 9, false);
+        assert_eq!(history.canonical(before + 10), 2);
+        assert_eq!(history.canonical(before + 7), before + 7);
+    }
+    // A second copy, from a writer that was slow, says the same; a commit that comes late ends its era otherwise.
+    history = history.rewind(8, 2, 7, 9);
+    assert_eq!(history.canonical(2990), 2);
+    let late = history.commit(2989, 9);
+    assert_eq!((late.canonical(2990), late.canonical(2980)), (2989, 2));
+}
+
 #[test]
 fn a_commit_not_recorded_yet_stands_for_itself() {
     let history = drawing().image(Kind::After, 1, 8, 80).mark("ahead", 9);
