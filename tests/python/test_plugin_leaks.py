@@ -15,7 +15,7 @@ import pytest
 
 import dbrewind
 from dbrewind.pytest_plugin import leaks
-from plugin_scene import CONFTEST, OVERRIDE, run
+from plugin_scene import CONFTEST, DIRTY, OVERRIDE, run
 
 PLANTED = """
 import subprocess, sys, threading
@@ -145,6 +145,44 @@ def test_strict_fails_the_test_that_left_something_and_allows_what_is_listed(pyt
     result.stdout.fnmatch_lines(["*ERROR at teardown of test_not_allowed*", "*DBR008*", "*table orders: created"])
     result.stdout.no_fnmatch_line("*audit_log: created*")
     result.stdout.no_fnmatch_line("*stack.py:*")
+
+
+def test_an_unrecorded_write_is_an_error_and_fixtures_end(pytester: pytest.Pytester) -> None:
+    """In a rollback mode nobody can tell what a process without the extension wrote."""
+    with closing(sqlite3.connect(pytester.path / "test.db")) as db:
+        db.execute("PRAGMA user_version=0")
+    pytester.makeconftest(CONFTEST + OVERRIDE.format(body="return 'test.db'"))
+    pytester.makepyfile("""
+        import pathlib, pytest, subprocess, sys
+
+        @pytest.fixture
+        def ended():
+            yield
+            pathlib.Path("ended").touch()
+
+        def test_first(dbrewind): pass
+
+        def test_process(ended, dbrewind_db):
+            program = "import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); d.execute('PRAGMA user_version=7')"
+            subprocess.run([sys.executable, "-c", program, str(dbrewind_db.path)], check=True)
+    """)
+    result = run(pytester)
+    assert result.parseoutcomes()["errors"] >= 1
+    result.stdout.fnmatch_lines(["*ERROR at teardown of test_process*", "*DBR001*"])
+    assert (pytester.path / "ended").exists()
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_a_cached_base_fills_a_database_in_any_mode(pytester: pytest.Pytester, mode: str) -> None:
+    with closing(sqlite3.connect(pytester.path / "test.db")) as db:
+        db.execute(f"PRAGMA journal_mode={mode}")
+        db.execute("PRAGMA user_version=0")
+    pytester.makeconftest(CONFTEST + OVERRIDE.format(body="return 'test.db'"))
+    pytester.makepyfile(DIRTY)
+    run(pytester).assert_outcomes(passed=4)
+    result = run(pytester, "-W", "error")
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(['dbrewind: base "*" cached *'])
 
 
 def test_what_a_thread_writes_between_two_tests_is_not_blamed_on_the_next(pytester: pytest.Pytester) -> None:

@@ -163,7 +163,7 @@ def _is_empty(db: Database) -> bool:
 
 def _put(db: Database, path: Path, known: dict[str, Any]) -> bool:
     """Fill the empty database with a cached base. False, and it is empty: it did not become the same."""
-    before = db.now()
+    before = db.mark("pytest: empty")
     try:
         with (
             closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as source,
@@ -172,9 +172,11 @@ def _put(db: Database, path: Path, known: dict[str, Any]) -> bool:
             source.backup(here)
         if db.digest() == known["digest"]:
             return True
+        db.rewind(before)
     except sqlite3.Error:
-        pass  # Another size of pages, or the file is gone.
-    db.rewind(before)
+        db.rewind(before)  # Another size of pages, or the file is gone.
+    finally:
+        db.drop(before)
     return False
 
 

@@ -82,10 +82,10 @@ class Stack:
             self._drop_marks()
         elif self._is_dirty():
             self.pollution(f"{self.last}, or something between it and {nodeid}")
-        self.running = nodeid
         self.marks = {known.name for known in self.db.marks()}
         if mark is not None and mark != self.top.mark.name:
             self.db.rewind(mark)
+        self.running = nodeid
 
     def end(self, keep: bool) -> None:
         """The test is over."""
@@ -93,16 +93,26 @@ class Stack:
         if self.options.mode == "off":
             self._drop_marks()
             return
-        if keep and self._is_dirty():
-            self._keep(nodeid)
-        self._take_back(nodeid)
+        try:
+            if keep and self._is_dirty():
+                self._keep(nodeid)
+        finally:
+            self._take_back(nodeid)
         self._drop_marks()
 
     def notice(self, names: Container[str], asked: Container[str]) -> None:
         """A test is over, its fixtures are not: a layer that ends with it would take along what the test left."""
+        from dbrewind import Error
+
+        self.noticed = None
         own = any(name in (names if scope == "function" else asked) for name, scope in self.fixtures.items())
-        may = not (own or self.running or self.owed)
-        self.noticed = self._seen() if may and self._is_dirty() else None
+        if own or self.running or self.owed:
+            return
+        try:
+            self.noticed = self._seen() if self._is_dirty() else None
+        except Error:
+            # Raised here, it would keep the fixtures of the test from being ended. `after_any` meets it, too.
+            return
 
     def after_any(self, nodeid: str, asked: Container[str]) -> None:
         """A test is over that asked for these fixtures: nothing is changed now, but in the layer that it asked for."""

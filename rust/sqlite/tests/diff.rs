@@ -6,7 +6,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use dbrewind_sqlite::{Altered, At, Database, Diff, Target, Value};
+use dbrewind_sqlite::{Altered, At, CounterDiff, Database, Diff, Target, Value};
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OpenFlags};
 use support::World;
@@ -59,6 +59,23 @@ fn is_right(db: &Database, diff: &Diff, table: &str) {
     assert_eq!(names(&found.deleted), expected(&|key| !new.contains_key(key), &old), "deleted");
     let differs = |key: &String| old.contains_key(key) && old[key] != new[key];
     assert_eq!(names(&found.updated), expected(&differs, &new), "updated");
+}
+
+#[test]
+fn counters_are_told_by_name() {
+    let world = WalWorld::with(unsynced());
+    let (app, db) = (world.connect(), world.record());
+    app.execute_batch("create table t(id integer primary key autoincrement)").unwrap();
+    db.mark("a").unwrap();
+    app.execute_batch("insert into t values (7); delete from t; pragma user_version=-5").unwrap();
+    let diff = db.diff(&to("a"), None).unwrap();
+    let counter = |before, after| CounterDiff { before, after };
+    let found: Vec<_> = diff.counters.iter().map(|(name, counter)| (name.as_str(), *counter)).collect();
+    let expected =
+        [("sqlite_sequence.t", counter(None, Some(7))), ("user_version", counter(Some(0), Some(-5)))];
+    assert_eq!(found, expected);
+    assert!(diff.tables.is_empty() && diff.schema.is_empty() && !diff.is_empty());
+    assert_eq!(diff.to_string(), "sqlite_sequence.t: none -> 7\nuser_version: 0 -> -5");
 }
 
 #[test]
