@@ -200,7 +200,7 @@ def test_an_argument_out_of_range(wal_db: Path, arguments: dict[str, Any], words
     assert not wal_db.with_name("app.db-rewind").exists()
 
 
-@pytest.mark.parametrize("to", [7, None, b"seeded", 1.5])
+@pytest.mark.parametrize("to", [7, b"seeded", 1.5])
 def test_a_target_of_a_wrong_type(wal_db: Path, to: Any) -> None:
     with (
         dbrewind.open(wal_db) as db,
@@ -312,7 +312,8 @@ def test_busy_says_who_and_what_to_do(app_db: Path, connect: Connect, second: An
         app.execute("BEGIN IMMEDIATE")
         with pytest.raises(dbrewind.BusyError) as caught:
             db.rewind("seeded", timeout=0.05)
-        assert_code(caught, "DBR004", ": a connection ")
+        # Its own connection cannot end while the thread waits here: raising the timeout would not help.
+        assert_code(caught, "DBR004", ": a connection ", "this thread")
 
 
 def test_busy_at_the_beginning(wal_db: Path, connect: Connect) -> None:
