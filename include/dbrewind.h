@@ -851,7 +851,7 @@ void dbrewind_interrupt_hook(int (*hook)(void *data),
  Attaches to the volume of a name, with its history in a folder, which is made if there is none. Its content is recorded from now on.
 
  block_size: a power of two from 16 to 1048576, the same for ever. options: nullable. *volume: the handle; NULL after an error.
- The lock is taken. What a process has left that died within a change or a rewind is settled.
+ The lock is taken. DBREWIND_VOLUME_ANEW while others have the volume attached is DBR004. What a process has left that died within a change or a rewind is settled.
  */
 int dbrewind_volume_attach(const char *store,
                            const char *name,
@@ -867,6 +867,16 @@ int dbrewind_volume_attach(const char *store,
  volume: nullable. The handle is detached after an error, too. Calls that run on other threads must have returned.
  */
 int dbrewind_volume_detach(struct dbrewind_volume *volume,
+                           struct dbrewind_error **error);
+
+/*
+ Forgets a volume: its marks are dropped, pinned ones too, and its history no longer keeps the store from evicting. Whoever attaches to the name later begins
+ anew.
+
+ DBR004 while somebody has it attached, DBR022 if there is none. store: as in dbrewind_volume_attach.
+ */
+int dbrewind_volume_forget(const char *store,
+                           const char *name,
                            struct dbrewind_error **error);
 
 /*

@@ -210,6 +210,11 @@ public:
         return detail::checked(call, [&] { return Volume(volume); });
     }
 
+    /// Forgets a volume that nobody has attached: its marks, and what its history keeps from being evicted.
+    static Returned<void> forget(const std::string &store, const std::string &name) {
+        return detail::checked([&](dbrewind_error **error) { return dbrewind_volume_forget(store.c_str(), name.c_str(), error); });
+    }
+
     Volume(Volume &&other) noexcept : volume_(std::exchange(other.volume_, nullptr)) {}
     Volume &operator=(Volume &&other) noexcept {
         if (this != &other) {

@@ -273,7 +273,14 @@ static void hostile(const char *store) {
     volume = attached(store, "hostile", &table);
     table.wrong = 2;
     FAILS(DBREWIND_UNSUPPORTED, dbrewind_volume_will_change(volume, key_of(20), &error));
+    FAILS(DBREWIND_BUSY, dbrewind_volume_forget(store, "hostile", &error));
+    FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_volume_forget(NULL, "hostile", &error));
+    FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_volume_forget("/nowhere", "hostile", &error));
+    FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_volume_forget(store, NULL, &error));
+    FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_volume_forget(store, "nothing", &error));
     (void)dbrewind_volume_detach(volume, NULL);
+    OK(dbrewind_volume_forget(store, "hostile", &error));
+    FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_volume_forget(store, "hostile", &error));
 }
 
 typedef struct {

@@ -162,8 +162,11 @@ static void blocks(const std::string &store) {
         std::lock_guard<std::timed_mutex> guard(bytes.mutex);
         fails(DBREWIND_BUSY, [&] { return volume.rewind("seeded", std::chrono::milliseconds(-1)); });
     }
+    fails(DBREWIND_BUSY, [&] { return dbrewind::Volume::forget(store, "bytes"); });
     done(volume.detach());
     done(volume.detach());
+    done(dbrewind::Volume::forget(store, "bytes"));
+    fails(DBREWIND_INVALID_ARGUMENT, [&] { return dbrewind::Volume::forget(store, "bytes"); });
     fails(DBREWIND_INVALID_ARGUMENT, [&] { return volume.now(); });
 }
 

@@ -80,7 +80,16 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions, hook: Hoo
         _ => Error::Io { action: "look at", path: path.to_owned(), source },
     })?;
     if !path.is_file() {
-        let what = if path.is_dir() { "it is a folder" } else { "it is a device, a pipe or a socket" };
+        // What `Store::open` makes in each.
+        let is_store = path.join("control").is_file() && path.join("locks").is_file();
+        let what = match path.is_dir() {
+            true if is_store => {
+                "it is a store: of a database, which is what to name, or of another engine's volumes, which only that \
+                 engine marks and rewinds"
+            }
+            true => "it is a folder",
+            false => "it is a device, a pipe or a socket",
+        };
         return Err(Error::NotADatabase { path, what: what.to_owned() });
     }
     // SQLite would only say that it cannot open it. Whatever else there is shows when it does.

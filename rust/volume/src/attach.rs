@@ -1,10 +1,13 @@
 //! The first look at the content, and the last: is the history kept or lost (`rust/docs/volumes.md`).
 
+use std::time::Duration;
+
 use dbrewind_core::{Engine, Kind, Lsn, MarkName};
 
 use crate::blocks::Blocks;
 use crate::content::Content;
 use crate::error::Error;
+use crate::forget::remember;
 use crate::intent::tag;
 use crate::medium::{KeyedMedium, Medium};
 use crate::options::AttachOptions;
@@ -13,8 +16,6 @@ use crate::settle::pending;
 use crate::store::VolumeStore;
 use crate::volume::{State, Volume};
 
-/// What the names of volumes begin with in a store. No path does.
-const PREFIX: &str = "//volume/";
 /// The longest stamp.
 const LONGEST_STAMP: usize = 4096;
 
@@ -60,9 +61,20 @@ impl Volume {
             MarkName::new(name).map_err(|error| Error::Invalid { what: format!("the volume: {error}") })?;
         let store = store.0.clone();
         store.check_in_place()?;
-        let object = store.object(&format!("{PREFIX}{}", name.as_str()), content.block_size())?;
-        let volume = Self::new((store, object), name.as_str(), content, options);
-        if let Err(error) = volume.look(options.anew) {
+        let (object, remembered) = remember(&store, name.as_str(), content.block_size())?;
+        let presence = if options.anew {
+            // Two contents under one name: the images of one would be written into the other.
+            let what = "others have this volume attached, and so it cannot begin anew (another content needs another name, or a store of \
+                        its own)";
+            store.attend_alone(object)?.ok_or(Error::Busy { what, waited: Duration::ZERO })
+        } else {
+            let what = "somebody else attaches this volume anew, or forgets it";
+            store.attend(object, options.timeout)?.ok_or(Error::Busy { what, waited: options.timeout })
+        }?;
+        // From here on nobody can forget it; somebody may have before.
+        let remembered = remember(&store, name.as_str(), content.block_size())?.1 || remembered;
+        let volume = Self::new(store, presence, name.as_str(), content, options);
+        if let Err(error) = volume.look(options.anew || remembered).and_then(|()| volume.admit_others()) {
             // Nothing of it is ours to note.
             volume.forget();
             return Err(error);

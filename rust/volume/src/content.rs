@@ -144,6 +144,21 @@ impl Content {
         }
     }
 
+    /// What is recorded of an image: nothing of a block of zeros, as most blocks of a sparse content are.
+    pub(crate) fn shortened<'a>(&self, key: u64, image: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Blocks(..) if key != LENGTH && image.iter().all(|byte| *byte == 0) => &[],
+            _ => image,
+        }
+    }
+
+    /// The image of what is recorded of it.
+    pub(crate) fn lengthen(&self, image: &mut Vec<u8>) {
+        if image.is_empty() {
+            image.resize(self.block_size() as usize, 0);
+        }
+    }
+
     /// Whether these bytes can be an image.
     pub(crate) fn check_image(&self, image: &[u8]) -> Result<(), Error> {
         let (right, what) = match self {

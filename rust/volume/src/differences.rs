@@ -82,7 +82,8 @@ impl Volume {
 
     fn save_own(&self, key: u64, image: &[u8], own: Option<Lsn>) -> Result<Option<Location>, Error> {
         let Some(own) = own else { return Ok(None) };
-        let at = self.store.append(self.head(Kind::Before, key, own), &[image])?;
+        let at =
+            self.store.append(self.head(Kind::Before, key, own), &[self.content.shortened(key, image)])?;
         fault::place("volume rewind: one saved");
         Ok(Some(at))
     }
@@ -105,6 +106,7 @@ impl Volume {
         match source {
             Source::Record(at) => {
                 self.store.read_into(at, into)?;
+                self.content.lengthen(into);
                 Ok(Some(at))
             }
             // Past the end now, and never saved: nothing was ever there.

@@ -33,6 +33,7 @@ mod content;
 mod differences;
 mod error;
 mod file;
+mod forget;
 mod intent;
 mod marks;
 mod medium;

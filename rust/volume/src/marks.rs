@@ -80,7 +80,7 @@ impl Volume {
             }
             self.check_length(size)?;
             if self.store.era_is_due(self.object) {
-                self.begin_next_era(size)?;
+                self.begin_next_era(size, self.timeout)?;
             }
             let (lsn, extent) = (self.store.last_lsn(self.object), self.extent(size));
             // Before the lock goes: whatever is written from now on is kept for this moment.

@@ -169,7 +169,7 @@ impl Volume {
             if !given(key, size, &mut image)? {
                 self.content.read_image(key, size, &mut image)?;
             }
-            self.store.append(self.head(Kind::Before, key, lsn), &[&image])?;
+            self.store.append(self.head(Kind::Before, key, lsn), &[self.content.shortened(key, &image)])?;
             state.captured.insert(key);
             fault::place("volume change: one saved");
         }
@@ -224,13 +224,14 @@ impl Volume {
         let Ok(_object) = self.store.lock_object(self.object, Duration::ZERO) else { return };
         let Ok(size) = self.size() else { return };
         // Nothing is lost without: the next one tries again, or the store fills, and says so.
-        let _ = self.begin_next_era(size);
+        let _ = self.begin_next_era(size, Duration::ZERO);
     }
 
     /// Begins an era with the present content, which is the newest recorded moment. Under the engine's lock and the object's.
-    pub(crate) fn begin_next_era(&self, size: u64) -> Result<(), Error> {
+    /// `timeout`: how long to wait for a process that was stopped in the midst of a record.
+    pub(crate) fn begin_next_era(&self, size: u64, timeout: Duration) -> Result<(), Error> {
         let mut history = self.history();
-        self.catch_up(&mut history, self.timeout)?;
+        self.catch_up(&mut history, timeout)?;
         let highest = history.highest().max(self.store.last_lsn(self.object));
         let lsn = highest.next().ok_or(Error::Damaged { what: "the LSNs are used up" })?;
         let extent = self.extent(size);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dbrewind_core::{Extent, Head, Key, Kind, Lsn, ObjectId, Store, Timeline};
+use dbrewind_core::{Extent, Head, Key, Kind, Lsn, ObjectId, Presence, Store, Timeline};
 
 use crate::blocks::KeySet;
 use crate::content::Content;
@@ -27,6 +27,8 @@ pub struct Volume {
     history: Mutex<Timeline>,
     state: Mutex<State>,
     closed: AtomicBool,
+    /// Keeps others from attaching another content; until it is detached.
+    presence: Mutex<Option<Presence>>,
     process: u32,
 }
 
@@ -66,14 +68,17 @@ impl fmt::Debug for Volume {
 impl Volume {
     /// A handle that has looked at nothing yet.
     pub(crate) fn new(
-        (store, object): (Store, ObjectId),
+        store: Store,
+        presence: Presence,
         name: &str,
         content: Content,
         options: &AttachOptions,
     ) -> Self {
+        let object = presence.object();
         Self {
             store,
             object,
+            presence: Mutex::new(Some(presence)),
             content,
             timeout: options.timeout,
             synchronous: options.synchronous,
@@ -191,13 +196,27 @@ impl Volume {
         if self.closed.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
-        self.note_rest()
+        let noted = self.note_rest();
+        self.leave();
+        noted
+    }
+
+    /// Others may attach another content.
+    fn leave(&self) {
+        self.presence.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Others may attach along with it.
+    pub(crate) fn admit_others(&self) -> Result<(), Error> {
+        let presence = self.presence.lock().unwrap_or_else(PoisonError::into_inner);
+        presence.as_ref().map_or(Ok(()), |presence| Ok(presence.admit_others()?))
     }
 
     /// Never notes anything, not even at the end.
     pub(crate) fn forget(&self) {
         // Relaxed: as in `detach`.
         self.closed.store(true, Ordering::Relaxed);
+        self.leave();
     }
 }
 

@@ -14,6 +14,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::ops::Deref;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dbrewind_volume::{AttachOptions, FileVolume, StoreSettings, Synchronous, Volume, VolumeStore};
@@ -24,6 +25,8 @@ const FOLDER: &str = "DBREWIND_VOLUME_FOLDER";
 const SEED: &str = "DBREWIND_VOLUME_SEED";
 /// The child waits for the disk.
 const SYNC: &str = "DBREWIND_VOLUME_SYNC";
+
+static FORGOTTEN: AtomicU32 = AtomicU32::new(0);
 
 /// Either kind of content.
 enum Recorded {
@@ -220,7 +223,8 @@ impl Known {
         assert_eq!(hash(folder), before, "{what}");
         file.drop_mark(&format!("after {what}")).unwrap();
         // As if killed: the next one decides by the registers, not by what this one notes.
-        if random.below(2) == 0 {
+        // What is forgotten stays open: not so often that there are no descriptors left.
+        if random.below(2) == 0 && FORGOTTEN.fetch_add(1, Ordering::Relaxed) < 100 {
             std::mem::forget(file);
         }
     }

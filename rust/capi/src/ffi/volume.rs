@@ -150,7 +150,7 @@ pub(super) unsafe fn attach<T: GivenMedium>(
 /// Attaches to the volume of a name, with its history in a folder, which is made if there is none. Its content is recorded from now on.
 ///
 /// block_size: a power of two from 16 to 1048576, the same for ever. options: nullable. *volume: the handle; NULL after an error.
-/// The lock is taken. What a process has left that died within a change or a rewind is settled.
+/// The lock is taken. DBREWIND_VOLUME_ANEW while others have the volume attached is DBR004. What a process has left that died within a change or a rewind is settled.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dbrewind_volume_attach(
     store: *const c_char,
@@ -187,6 +187,29 @@ pub unsafe extern "C" fn dbrewind_volume_detach(
                 return Ok(());
             }
             Ok(VOLUMES.remove(volume.addr())?.volume.detach()?)
+        })
+    }
+}
+
+/// Forgets a volume: its marks are dropped, pinned ones too, and its history no longer keeps the store from evicting. Whoever attaches to the name later begins
+/// anew.
+///
+/// DBR004 while somebody has it attached, DBR022 if there is none. store: as in dbrewind_volume_attach.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dbrewind_volume_forget(
+    store: *const c_char,
+    name: *const c_char,
+    error: *mut *mut dbrewind_error,
+) -> c_int {
+    // SAFETY: the caller owes what the header says of these pointers.
+    unsafe {
+        entry(error, || {
+            refuse_inside()?;
+            let (folder, name) = (path(store, "store")?, text(name, "name")?);
+            if !folder.join("control").exists() {
+                return Err(Fault::invalid(format!("{folder:?} is no store")));
+            }
+            Ok(VolumeStore::open(&folder, &StoreSettings::default())?.forget(name)?)
         })
     }
 }

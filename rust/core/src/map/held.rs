@@ -42,6 +42,17 @@ impl Held {
     }
 }
 
+impl Held {
+    /// Lets others share the byte from now on, without letting it go in between.
+    pub(crate) fn admit_others(&self) -> io::Result<()> {
+        let shared = self
+            .file
+            .as_ref()
+            .is_none_or(|file| file.share_within(self.byte, Duration::ZERO).unwrap_or(false));
+        if shared { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         let Some(file) = self.file.take() else { return };

@@ -18,6 +18,7 @@ pub(super) const WINDOW_HELD: u32 = 4;
 const SLOTS_AT: u32 = 0x1000;
 const OBJECTS_AT: u32 = 0x1_0000;
 const HOLDERS_AT: u32 = 0x2_0000;
+const ATTENDED_AT: u32 = 0x3_0000;
 
 /// What a process does that holds a byte of the file `locks` for which others wait while they grow, seal or evict, in words; `None` for
 /// every other byte.
@@ -74,7 +75,62 @@ impl HolderLock {
     }
 }
 
+/// Somebody's presence at an object. Dropping it, or the end of the process, ends it.
+#[derive(Debug)]
+#[must_use = "dropping it ends the presence"]
+pub struct Presence {
+    object: ObjectId,
+    held: Held,
+}
+
+impl Presence {
+    /// Lets others [attend](Store::attend) from now on, if nobody could.
+    ///
+    /// # Errors
+    /// When the lock file cannot be locked.
+    pub fn admit_others(&self) -> Result<(), LockError> {
+        let io = |source| LockError::Io { action: "let others attend the object", source };
+        self.held.admit_others().map_err(io)
+    }
+
+    /// Whose presence it is.
+    #[must_use]
+    pub fn object(&self) -> ObjectId {
+        self.object
+    }
+}
+
 impl Store {
+    /// Attends an object, as any number may at a time. `None`: somebody was [alone](Self::attend_alone) with it all the time.
+    ///
+    /// # Errors
+    /// See [`LockError`]; never `Busy`.
+    pub fn attend(&self, object: ObjectId, timeout: Duration) -> Result<Option<Presence>, LockError> {
+        self.presence(object, |path, byte| Held::share(path, byte, timeout))
+    }
+
+    /// Attends an object alone, until others are [admitted](Presence::admit_others). `None`: somebody attends it, in this process or
+    /// another one.
+    ///
+    /// # Errors
+    /// See [`LockError`]; never `Busy`.
+    pub fn attend_alone(&self, object: ObjectId) -> Result<Option<Presence>, LockError> {
+        self.presence(object, |path, byte| Held::take(path, byte, Duration::ZERO))
+    }
+
+    fn presence(
+        &self,
+        object: ObjectId,
+        take: impl FnOnce(&std::path::Path, u32) -> std::io::Result<Option<Held>>,
+    ) -> Result<Option<Presence>, LockError> {
+        if self.inner.forked() {
+            return Err(LockError::Forked);
+        }
+        let io = |source| LockError::Io { action: "attend the object", source };
+        let held = take(&self.inner.lock_path(), ATTENDED_AT + object.get()).map_err(io)?;
+        Ok(held.map(|held| Presence { object, held }))
+    }
+
     /// Takes the lock of an object, waiting at most `timeout` for it.
     ///
     /// It is not recursive: a thread that has it and asks again waits in vain.

@@ -24,8 +24,8 @@ mod walk;
 mod window;
 
 pub use handle::Store;
-pub use locks::{HolderLock, ObjectLock, what_lock_is_held_for};
-pub use objects::NamesLock;
+pub use locks::{HolderLock, ObjectLock, Presence, what_lock_is_held_for};
+pub use objects::{FORGOTTEN, NamesLock};
 pub use options::StoreOptions;
 pub use record::{Cursor, Head, KEPT, Location, Record};
 pub use roll::Room;

@@ -37,6 +37,10 @@ impl Objects {
     }
 }
 
+/// What the names of objects begin with that nobody needs any more: their records are evicted as those of things that are gone
+/// (`rust/docs/window.md`).
+pub const FORGOTTEN: &str = "//forgotten/";
+
 impl Store {
     /// The object of this name and key size; registers it if there is none.
     ///

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::age::Present;
 use super::ledger::{Known, Ledger, segment};
+use crate::store::FORGOTTEN;
 use crate::types::Timestamp;
 
 /// A mark that another process is about to set may still be one of the era before, for as long.
@@ -33,7 +34,7 @@ pub(super) fn cuts(
 ) -> Cuts {
     let mut cuts = Cuts { most: end, without_pins: end, by_time: end };
     for (name, known) in newest_of_each(ledger) {
-        let alive = alive(name);
+        let alive = !name.starts_with(FORGOTTEN) && alive(name);
         if !alive && now.age(now.sight(until(ledger, known, now.time))) >= target {
             continue;
         }

@@ -1,0 +1,73 @@
+//! The names of volumes in a store, and the end of one.
+
+use dbrewind_core::{DropBody, Engine, FORGOTTEN, Head, Key, Kind, Lsn, MarkName, ObjectId, Store, Timeline};
+
+use crate::error::Error;
+use crate::store::VolumeStore;
+
+/// What the names of volumes begin with in a store. No path does.
+const PREFIX: &str = "//volume/";
+
+/// The object of a volume that has images of this size; and whether it was forgotten before.
+pub(crate) fn remember(store: &Store, name: &str, key_size: u32) -> Result<(ObjectId, bool), Error> {
+    let (known, forgotten) = (format!("{PREFIX}{name}"), format!("{FORGOTTEN}{name}"));
+    let of_size = |found: &(ObjectId, u32)| found.1 == key_size;
+    if !store.objects_named(&known)?.iter().any(of_size)
+        && let Some((object, _)) = store.objects_named(&forgotten)?.into_iter().find(of_size)
+    {
+        // Another one may have done it meanwhile.
+        store.rename_object(object, &known)?;
+        return Ok((object, true));
+    }
+    Ok((store.object(&known, key_size)?, false))
+}
+
+impl VolumeStore {
+    /// Forgets the volume of this name, whatever its content is made of: its marks are dropped, pinned ones too, and its history no longer keeps the
+    /// store from evicting. Whoever attaches to the name later begins anew.
+    ///
+    /// # Errors
+    /// `DBR022` when there is none, `DBR004` when somebody has it attached: nothing is forgotten then.
+    pub fn forget(&self, name: &str) -> Result<(), Error> {
+        let store = &self.0;
+        store.check_in_place()?;
+        let checked =
+            MarkName::new(name).map_err(|error| Error::Invalid { what: format!("the volume: {error}") })?;
+        let objects = store.objects_named(&format!("{PREFIX}{}", checked.as_str()))?;
+        if objects.is_empty() {
+            return Err(Error::Invalid { what: format!("there is no volume {name:?} in this store") });
+        }
+        let mut alone = Vec::new();
+        for (object, _) in &objects {
+            let what = "somebody has this volume attached";
+            let waited = std::time::Duration::ZERO;
+            alone.push(store.attend_alone(*object)?.ok_or(Error::Busy { what, waited })?);
+        }
+        for (object, _) in objects {
+            end(store, object)?;
+            store.rename_object(object, &format!("{FORGOTTEN}{}", checked.as_str()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes all marks away, and says that what comes later has nothing to do with what was.
+fn end(store: &Store, object: ObjectId) -> Result<(), Error> {
+    let mut history = Timeline::lazy(object);
+    let names = store.lock_names()?;
+    history.catch_up(store)?;
+    let dropped: Vec<(MarkName, Lsn)> = history.marks().map(|mark| (mark.name.clone(), mark.lsn)).collect();
+    for (name, lsn) in dropped {
+        let body = DropBody { time: store.time(object), name };
+        let head = Head::new(Kind::Drop, object, Key::new(0), history.last().max(lsn));
+        store.append(head, &[&body.encode()])?;
+    }
+    drop(names);
+    if history.era().is_some() {
+        let highest = history.highest().max(store.last_lsn(object));
+        let lsn = highest.next().ok_or(Error::Damaged { what: "the LSNs are used up" })?;
+        let extent = history.extent_at(history.last()).unwrap_or_default();
+        store.append_era(object, (Engine::Rollback, lsn), (extent, true), &[])?;
+    }
+    Ok(())
+}
