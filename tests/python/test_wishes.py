@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
 
@@ -21,6 +22,39 @@ from second_process import SecondProcess
 
 TWICE = pytest.mark.parametrize("turn", [1, 2])
 BUILT: list[int] = []
+
+
+@pytest.fixture(scope="session")
+def dbrewind_setup(dbrewind_db: DatabaseUnderTest) -> None:
+    with closing(sqlite3.connect(dbrewind_db.path)) as db:
+        for number in range(200):
+            db.execute(f"CREATE TABLE t{number}(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT)")
+        db.execute("INSERT INTO t0(name) VALUES ('Ann'), ('Bob')")
+        db.commit()
+
+
+@pytest.fixture
+def shop(dbrewind_db: DatabaseUnderTest) -> Generator[sqlite3.Connection, None, None]:
+    with closing(sqlite3.connect(dbrewind_db.path, isolation_level=None)) as db:
+        yield db
+
+
+class Cache:
+    """What an application keeps outside of the database."""
+
+    def __init__(self) -> None:
+        self.forgotten: list[tuple[str, str]] = []
+
+    def pytest_dbrewind_after_rewind(self, db: Database, mark: str) -> None:
+        self.forgotten.append((db.path.name, mark))
+
+
+@pytest.fixture
+def cache(pytestconfig: pytest.Config) -> Generator[Cache, None, None]:
+    cache = Cache()
+    pytestconfig.pluginmanager.register(cache)
+    yield cache
+    pytestconfig.pluginmanager.unregister(cache)
 
 
 def names(shop: sqlite3.Connection) -> list[str]:
@@ -160,7 +194,7 @@ def test_wish_12_each_example_and_each_round_begins_anew(dbrewind: Database, nam
 
 
 def test_wish_13_never_the_wrong_database(pytester: pytest.Pytester) -> None:
-    path = Path(__file__).parents[3] / "target" / "shop.db"
+    path = Path(__file__).parents[2] / "target" / "shop.db"
     pytester.makeconftest(CONFTEST + OVERRIDE.format(body=f"return {str(path)!r}"))
     pytester.makepyfile("def test_it(dbrewind): pass")
     result = run(pytester)
@@ -170,13 +204,12 @@ def test_wish_13_never_the_wrong_database(pytester: pytest.Pytester) -> None:
 
 
 def test_wish_14_a_hook_for_caches_outside_of_the_database(
-    dbrewind: Database, dbrewind_db: DatabaseUnderTest, shop: sqlite3.Connection, rewound: list[tuple[str, str]]
+    dbrewind: Database, shop: sqlite3.Connection, cache: Cache
 ) -> None:
-    rewound.clear()
     dbrewind.rewind()
-    assert rewound == []
+    assert cache.forgotten == []
     shop.execute("DELETE FROM t0")
     dbrewind.rewind("base")
     with dbrewind.rewound() as begin:
         shop.execute("DELETE FROM t0")
-    assert rewound == [("test.db", "base"), ("test.db", begin.name)]
+    assert cache.forgotten == [("test.db", "base"), ("test.db", begin.name)]
