@@ -65,17 +65,18 @@ fn is_right(db: &Database, diff: &Diff, table: &str) {
 fn counters_are_told_by_name() {
     let world = WalWorld::with(unsynced());
     let (app, db) = (world.connect(), world.record());
-    app.execute_batch("create table t(id integer primary key autoincrement)").unwrap();
+    app.execute_batch("create table numbered(id integer primary key autoincrement)").unwrap();
     db.mark("a").unwrap();
-    app.execute_batch("insert into t values (7); delete from t; pragma user_version=-5").unwrap();
+    app.execute_batch("insert into numbered values (7); delete from numbered; pragma user_version=-5")
+        .unwrap();
     let diff = db.diff(&to("a"), None).unwrap();
     let counter = |before, after| CounterDiff { before, after };
     let found: Vec<_> = diff.counters.iter().map(|(name, counter)| (name.as_str(), *counter)).collect();
     let expected =
-        [("sqlite_sequence.t", counter(None, Some(7))), ("user_version", counter(Some(0), Some(-5)))];
+        [("sqlite_sequence.numbered", counter(None, Some(7))), ("user_version", counter(Some(0), Some(-5)))];
     assert_eq!(found, expected);
     assert!(diff.tables.is_empty() && diff.schema.is_empty() && !diff.is_empty());
-    assert_eq!(diff.to_string(), "sqlite_sequence.t: none -> 7\nuser_version: 0 -> -5");
+    assert_eq!(diff.to_string(), "sqlite_sequence.numbered: none -> 7\nuser_version: 0 -> -5");
 }
 
 #[test]
