@@ -33,6 +33,22 @@ fn what_was_appended_is_scanned_and_read() {
     assert_eq!(all(&store).len(), 2);
 }
 
+/// As an era with what its first frames hold: all of it, or nothing, and no segment is begun in vain.
+#[test]
+fn a_piece_of_many_records_goes_into_one_segment() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = StoreOptions { max_segment: 4 << 20, ..SMALL };
+    let store = Store::open(dir.path(), &options).unwrap();
+    let object = store.object("/a.db", 4096).unwrap();
+    let body = [7; 1000];
+    let records: Vec<(Head, &[u8])> = (0..1200).map(|i| (head(object, i, 5), body.as_slice())).collect();
+    let first = store.append_whole(&records).unwrap();
+    assert_eq!(first.segment().get(), 2, "the first segment has no room, the next one has");
+    let places: Vec<_> = all(&store).into_iter().filter(|(head, ..)| head.kind == Kind::After).collect();
+    assert_eq!(places.len(), 1200);
+    assert!(places.iter().all(|(_, at, _)| at.segment() == first.segment()));
+}
+
 #[test]
 fn a_batch_is_its_records_one_after_the_other() {
     let dir = tempfile::tempdir().unwrap();

@@ -80,7 +80,8 @@ impl Store {
         if let [(head, body)] = records {
             return self.append(*head, &[body]);
         }
-        let bytes = fitting(records, u64::MAX).1;
+        let spans = records.iter().map(|(_, body)| span(u32::try_from(body.len()).unwrap_or(u32::MAX)));
+        let bytes = spans.fold(0, u64::saturating_add);
         let room = u32::try_from(bytes).unwrap_or(u32::MAX);
         loop {
             // Relaxed: the table has its own ordering.
