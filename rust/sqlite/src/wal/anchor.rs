@@ -32,13 +32,13 @@ pub(crate) fn observe(path: &Path) -> Result<(FileState, bool), Error> {
 }
 
 /// As [`observe`]; when the times are too young to tell, they are made such that they tell. Only while nobody can write to
-/// the file.
+/// the file. What was settled before, `known`, is left as it is: an anchor that says so stays good, if a kill comes before the next one.
 ///
 /// A file system's clock does not go back: whatever is written later gets a time that is not below the present one, hence
 /// never the one a grain before it.
-fn observe_settled(path: &Path) -> Result<(FileState, bool), Error> {
+fn observe_settled(path: &Path, known: Option<FileState>) -> Result<(FileState, bool), Error> {
     let (state, settled) = observe(path)?;
-    if settled {
+    if settled || known == Some(state) {
         return Ok((state, true));
     }
     let earlier = state.modified.saturating_sub(grain_of(state.modified));
@@ -211,7 +211,7 @@ impl Core {
             return Ok(None);
         }
         let (file, settled) = match settle {
-            true => observe_settled(&self.path)?,
+            true => observe_settled(&self.path, self.settled)?,
             false => observe(&self.path)?,
         };
         // What was made to tell goes on telling, however young it is.
@@ -262,11 +262,22 @@ mod tests {
             let now = Timestamp::now().get();
             let round = now - now % grain;
             ffi::set_modified(&path, round).unwrap();
-            let (state, settled) = observe_settled(&path).unwrap();
+            let (state, settled) = observe_settled(&path, None).unwrap();
             assert!(settled && state.modified < round, "{grain}: {state:?}");
             // And it tells what is written next.
             std::fs::write(&path, "sqlite").unwrap();
             assert_ne!(observe(&path).unwrap().0, state, "{grain}");
         }
+    }
+    /// Two anchors follow each other when the WAL is begun anew.
+    #[test]
+    fn hazard_a_kill_comes_between_an_observation_and_its_anchor() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.db");
+        std::fs::write(&path, "SQLite").unwrap();
+        let (state, settled) = observe_settled(&path, None).unwrap();
+        assert!(settled);
+        assert_eq!(observe_settled(&path, Some(state)).unwrap(), (state, true));
+        assert_eq!(observe(&path).unwrap().0, state, "the anchor before is still good");
     }
 }
