@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dbrewind_sqlite::{Database, Error};
+use dbrewind_sqlite::{At, Database, Error};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::image::{Image, main_image};
@@ -14,7 +14,7 @@ const KEPT: usize = 4;
 
 /// Connections to past moments, with what they read first.
 #[derive(Default)]
-pub(crate) struct Views(Vec<(Connection, Image)>);
+pub(crate) struct Views(Vec<(Connection, At, Image)>);
 
 impl Views {
     /// Reads one through a new connection, leaves its pages at `dump`, and compares a copy, the digest, and all that was
@@ -22,12 +22,9 @@ impl Views {
     pub(crate) fn read(&mut self, database: &Database, to: &Goal, dump: &Path) -> Result<Answer, Error> {
         let at = database.at(&target(to))?;
         let connection = open(at.uri());
-        let image = match connection.and_then(|mut connection| Ok((main_image(&mut connection)?, connection)))
-        {
-            Ok((image, connection)) => {
-                self.0.push((connection, image.clone()));
-                image
-            }
+        let read = connection.and_then(|mut connection| Ok((main_image(&mut connection)?, connection)));
+        let (image, connection) = match read {
+            Ok(both) => both,
             Err(error) => return Ok(stale(format!("a connection to {to:?}: {error}"))),
         };
         image.dump(dump);
@@ -39,17 +36,32 @@ impl Views {
             return Ok(stale(format!("the copy of {to:?}: {text}")));
         }
         at.digest()?;
-        for (connection, before) in &mut self.0 {
-            match main_image(connection) {
-                Ok(now) if before.difference(&now).is_none() => {}
-                Ok(now) => return Ok(stale(format!("an older view: {:?}", before.difference(&now)))),
-                Err(error) => return Ok(stale(format!("an older view: {error}"))),
-            }
+        self.0.push((connection, at, image.clone()));
+        if let Some(text) = self.compare() {
+            return Ok(stale(format!("an older view: {text}")));
         }
         if self.0.len() > KEPT {
             self.0.remove(0);
         }
         Ok(image.answer())
+    }
+
+    /// Reads all again: each is as it was, or refused since its history has ended. What differs.
+    fn compare(&mut self) -> Option<String> {
+        let mut found = None;
+        self.0.retain_mut(|(connection, at, before)| {
+            let differs = match main_image(connection) {
+                Ok(now) => before.difference(&now),
+                Err(error) => Some(error.to_string()),
+            };
+            // SQLite puts zeros into an image for what it could not read.
+            let refused = at.failure().is_some_and(|why| why.contains("can no longer be told"));
+            if !refused {
+                found = found.take().or(differs);
+            }
+            !refused
+        });
+        found
     }
 }
 
