@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connections
 from django.test import LiveServerTestCase, TransactionTestCase
+from django.test.testcases import TestData
 
 from dbrewind.django import databases
 
@@ -45,7 +46,12 @@ class RewindTestCase(TransactionTestCase):
         super().setUpClass()
         before = databases.depth()
         super()._fixture_setup()  # type: ignore[misc]
+        known = dict(cls.__dict__)
         cls.setUpTestData()
+        # As in Django's TestCase: each test gets a copy, so that what it does to one is gone with it.
+        for name, value in tuple(cls.__dict__.items()):
+            if name not in known or known[name] is not value:
+                setattr(cls, name, TestData(name, value))
         if databases.settle():
             cls.addClassCleanup(databases.unwind, before)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import inspect
+import os
 import sqlite3
 import sys
 import warnings
@@ -39,11 +41,12 @@ def opened(target: DatabaseUnderTest, lasting: bool) -> Generator[Database, None
     if target._handle is not None:
         yield target._handle
         return
-    if not target.path.exists():
+    # Whoever connects makes an empty file: an application that was started before.
+    if not target.path.exists() or target.path.stat().st_size == 0:
         _create(target.path)
     lasting = lasting and not target._temporary
     # Of a temporary file nothing need outlast a power cut.
-    with dbrewind.open(target.path, synchronous="normal" if lasting else "off") as db:
+    with dbrewind.open(target.path, synchronous="normal" if lasting else "off") as db, _alone(db):
         if lasting:
             _return_to_found(db)
         yield db
@@ -61,6 +64,25 @@ def opened(target: DatabaseUnderTest, lasting: bool) -> Generator[Database, None
         for mark in db.marks():
             if mark.name in (BASE, FOUND):
                 db.drop(mark)
+
+
+@contextmanager
+def _alone(db: Database) -> Generator[None, None, None]:
+    """Refuses a database that another session has: each would rewind the other's, and take it for killed."""
+    folder = os.open(db.store, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pytest.fail(
+                f"dbrewind: another test session has {db.path} under test now. Nothing was changed. Wait until it has "
+                "ended, or give each session a database of its own: a dbrewind_db whose path has the process id in it, "
+                "or none, for a temporary one",
+                pytrace=False,
+            )
+        yield
+    finally:
+        os.close(folder)
 
 
 def build(request: pytest.FixtureRequest, stack: Stack, options: Options, given: bool) -> None:

@@ -46,7 +46,8 @@ def is_of_tests(path: Path, options: Options, root: Path, temporary: Path | None
     inside = path.relative_to(root).parts if path.is_relative_to(root) else (path.name,)
     if any(_TEST.search(part) for part in inside):
         return True
-    return any(fnmatch(str(path), pattern) or fnmatch(path.name, pattern) for pattern in options.allow)
+    names = (str(path), path.name, "/".join(inside))
+    return any(fnmatch(name, pattern) for name in names for pattern in options.allow)
 
 
 def remote(path: Path, mounts: str | None = None) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import sys
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -16,8 +19,9 @@ from dbrewind.pytest_plugin.report import Changed, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Container
+    from types import TracebackType
 
-    from dbrewind._dbrewind import Database, Diff, Mark
+    from dbrewind._dbrewind import Database, Diff, Mark, Rewound
     from dbrewind.pytest_plugin.options import Options
 
 BASE = "base"
@@ -235,7 +239,7 @@ class Stack:
         self.owed = True
         begun = perf_counter()
         # Where nothing was committed that does nothing, but it finds a transaction that is left open.
-        done = self.db.rewind(self.top.mark)
+        done = self._rewind()
         took = perf_counter() - begun
         self.owed = False
         if done.method == "nothing":
@@ -247,6 +251,18 @@ class Stack:
             self.numbers.changed.append(Changed(who, rows, what, 1e3 * took))
         if self.options.mode == "verify":
             self._verify()
+
+    def _rewind(self) -> Rewound:
+        """To the top. A traceback keeps the connections of a function that raised, and their transactions open."""
+        from dbrewind import BusyError
+
+        try:
+            return self.db.rewind(self.top.mark, timeout=0)
+        except BusyError:
+            # pytest lets go of the last failure when the next test is called, which is too late for this one's end.
+            _let_go(getattr(sys, "last_traceback", None))
+            gc.collect()
+        return self.db.rewind(self.top.mark)
 
     def _tell(self, mark: str) -> None:
         self.config.hook.pytest_dbrewind_after_rewind(db=self.db, mark=mark)
@@ -282,3 +298,14 @@ class Stack:
             f"[DBR009] after a rewind to {self.top.mark.name!r} {self.db.path} is not what it was at the mark. The "
             f"session stops. What it is: {is_}; what it was: {was}. Please report it with both"
         )
+
+
+def _let_go(traceback: TracebackType | None) -> None:
+    """Of the local variables of functions that are over."""
+    while traceback is not None:
+        frame = traceback.tb_frame
+        with suppress(RuntimeError):  # It is not over.
+            frame.clear()
+        # Before Python 3.13 a report that shows them leaves a copy, which is brought up to date by this.
+        _ = frame.f_locals
+        traceback = traceback.tb_next

@@ -73,7 +73,7 @@ class OwnCatalogue(RewindTestCase):
         cls.wine = Product.objects.create(category=Category.objects.get(), name="wine", price=9, stock=1)
 
     def sell(self) -> None:
-        assert self.wine.id == 4
+        assert (self.wine.id, self.wine.stock) == (4, 1)
         assert services.place(self.wine.id, "Ann") == 1
         self.wine.refresh_from_db()
         assert self.wine.stock == 0
