@@ -136,3 +136,34 @@ def test_what_is_written_between_two_tests_is_named_and_taken_back(shop: Path) -
     assert "[DBR008] something wrote to default between test_late.py::" in said
     assert "[DBR008] a fixture that outlives narrow wrote after it" in said
     assert "4 passed, 2 warnings" in said
+
+
+LEAK = """
+import pytest
+from shop.models import Product
+
+def test_leaks(django_db_setup, django_db_blocker):
+    with django_db_blocker.unblock():
+        Product.objects.create(category_id=1, name="wine", price=9)
+
+@pytest.mark.django_db(transaction=True)
+def test_commits():  # pytest-django has it run first
+    Product.objects.all().delete()
+
+def test_next(django_db_setup, django_db_blocker):
+    with django_db_blocker.unblock():
+        assert Product.objects.count() == 3
+
+def test_is_the_last_that_leaks(django_db_setup, django_db_blocker):
+    with django_db_blocker.unblock():
+        Product.objects.all().delete()
+"""
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_leak_of_a_test_that_asks_for_no_database_is_named(shop: Path, strict: bool) -> None:
+    (shop / "test_leak.py").write_text(LEAK)
+    said = run(shop, "-m", "pytest", "test_leak.py", *(["--dbrewind-strict"] if strict else []))
+    for name in ("test_leaks", "test_is_the_last_that_leaks"):
+        assert f"[DBR008] something wrote to default in test_leak.py::{name}, which asks for no database" in said
+    assert ("4 passed, 2 errors" if strict else "4 passed, 2 warnings") in said

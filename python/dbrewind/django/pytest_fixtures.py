@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # How many tests asked for serialized_rollback, which has no meaning here.
 _SERIALIZED = pytest.StashKey[int]()
+# The test whose end is under way, or was the last one.
+_ENDED = pytest.StashKey["pytest.Item | None"]()
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +52,9 @@ def django_db_setup(
     here.bases += [Base(db.path.name, "", False, took, db.path.stat().st_size) for db in databases.handles()]
     untell = databases.after_rewind(tell)
     yield
+    # The last test's own end comes after this one. Of one that was interrupted nothing is said.
+    if ended := request.config.stash.get(_ENDED, None):
+        _take_back(ended)
     untell()
     here.rewinds += databases.seconds
     databases.detach(keep=django_db_keepdb)
@@ -154,29 +159,46 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     """A thread or process of an earlier test may have written after that test's rewind."""
     from dbrewind.django import databases
 
+    item.config.stash[_ENDED] = None
     found = databases.rewind()
     result = yield
     if found:
-        from dbrewind.pytest_plugin.report import numbers
-        from dbrewind.pytest_plugin.session import options
-        from dbrewind.testing import DbrewindPollutionWarning, PollutedError
-
-        text = f"[DBR008] something wrote to {', '.join(found)} between {item.nodeid} and the test before it; rewound"
-        numbers(item.config).polluted.append(f"before {item.nodeid}: {', '.join(found)}")
-        if options(item.config).strict:
-            raise PollutedError(text)
-        item.warn(DbrewindPollutionWarning(text))
+        _polluted(item, found, f"between {item.nodeid} and the test before it")
     return result
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
-    """Rewind what a test left that is none of ours, a plain TransactionTestCase that has flushed, for one."""
+    """Rewind what a test left that is none of ours. A plain TransactionTestCase may: it has flushed."""
+    item.config.stash[_ENDED] = item
     result = yield
-    from dbrewind.django import databases
-
-    databases.rewind()
+    _take_back(item)
     return result
+
+
+def _take_back(item: pytest.Item) -> None:
+    from django.test import TestCase, TransactionTestCase
+
+    from dbrewind.django import RewindTestCase, databases
+
+    found = databases.rewind()
+    case: type = getattr(item, "cls", None) or object
+    flushes = issubclass(case, TransactionTestCase) and not issubclass(case, (TestCase, RewindTestCase))
+    if found and not flushes:
+        _polluted(item, found, f"in {item.nodeid}, which asks for no database that is rewound")
+
+
+def _polluted(item: pytest.Item, found: list[str], where: str) -> None:
+    """Name what was rewound; an error in strict mode."""
+    from dbrewind.pytest_plugin.report import numbers
+    from dbrewind.pytest_plugin.session import options
+    from dbrewind.testing import DbrewindPollutionWarning, PollutedError
+
+    text = f"[DBR008] something wrote to {', '.join(found)} {where}; rewound"
+    numbers(item.config).polluted.append(f"{where}: {', '.join(found)}")
+    if options(item.config).strict:
+        raise PollutedError(text)
+    item.warn(DbrewindPollutionWarning(text))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connections
 from django.test import LiveServerTestCase, TransactionTestCase
-from django.test.testcases import TestData
+from django.test.testcases import TestData  # type: ignore[attr-defined]  # the stubs leave it out
 
 from dbrewind.django import databases
 
