@@ -163,7 +163,12 @@ def test_is_the_last_that_leaks(django_db_setup, django_db_blocker):
 @pytest.mark.parametrize("strict", [False, True])
 def test_a_leak_of_a_test_that_asks_for_no_database_is_named(shop: Path, strict: bool) -> None:
     (shop / "test_leak.py").write_text(LEAK)
+    settings = shop / "settings.py"
+    settings.write_text(
+        settings.read_text() + 'DATABASES["default"]["TEST"] = {"NAME": str(FOLDER / "named.sqlite3")}\n'
+    )
     said = run(shop, "-m", "pytest", "test_leak.py", *(["--dbrewind-strict"] if strict else []))
     for name in ("test_leaks", "test_is_the_last_that_leaks"):
         assert f"[DBR008] something wrote to default in test_leak.py::{name}, which asks for no database" in said
     assert ("4 passed, 2 errors" if strict else "4 passed, 2 warnings") in said
+    assert not list(shop.glob("named.sqlite3*")), "the recording has ended, whatever was said of the last test"

@@ -52,12 +52,14 @@ def django_db_setup(
     here.bases += [Base(db.path.name, "", False, took, db.path.stat().st_size) for db in databases.handles()]
     untell = databases.after_rewind(tell)
     yield
-    # The last test's own end comes after this one. Of one that was interrupted nothing is said.
-    if ended := request.config.stash.get(_ENDED, None):
-        _take_back(ended)
-    untell()
-    here.rewinds += databases.seconds
-    databases.detach(keep=django_db_keepdb)
+    try:
+        # The last test's own end comes after this one. Of one that was interrupted nothing is said.
+        if ended := request.config.stash.get(_ENDED, None):
+            _take_back(ended)
+    finally:
+        untell()
+        here.rewinds += databases.seconds
+        databases.detach(keep=django_db_keepdb)
 
 
 @pytest.fixture
@@ -177,6 +179,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 
 
 def _take_back(item: pytest.Item) -> None:
+    """Rewind, and say whose it was."""
     from django.test import TestCase, TransactionTestCase
 
     from dbrewind.django import RewindTestCase, databases
