@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip("pytest_django")
+from django_scene import copied, run
 
-APP = Path(__file__).parent / "apps/django_shop"
+pytest.importorskip("pytest_django")
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
-    """A copy, so that nothing is left beside the sources."""
-    return Path(shutil.copytree(APP, tmp_path / "shop", ignore=shutil.ignore_patterns("__pycache__")))
-
-
-def run(shop: Path, *command: str) -> str:
-    done = subprocess.run([sys.executable, *command], cwd=shop, capture_output=True, text=True, check=False)
-    sys.stdout.write(done.stdout + done.stderr)
-    return f"exit {done.returncode}\n{done.stdout}{done.stderr}"
+    return copied(tmp_path)
 
 
 def test_a_mixed_suite_in_any_order(shop: Path) -> None:

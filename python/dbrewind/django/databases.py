@@ -3,35 +3,67 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.backends.signals import connection_created
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    from dbrewind import Database, Lsn, Mark
+    from dbrewind import Database, Lsn, Mark, Rewound
 
 BASE = "base"
 
 
 @dataclass
+class Layer:
+    """A state to which tests go back."""
+
+    moment: Mark | Lsn
+    digest: str = ""
+    """If it was asked for."""
+
+
+@dataclass
 class Recorded:
-    """One test database: its recording, and the moments to rewind to, the innermost last. The first is `base`."""
+    """One test database: its recording, and the states to rewind to, the innermost last. The first is `base`."""
 
     handle: Database
-    layers: list[Mark | Lsn]
+    layers: list[Layer]
+    hashed: bool
+
+    @property
+    def top(self) -> Layer:
+        """The state with which a test begins."""
+        return self.layers[-1]
+
+    def layer(self, moment: Mark | Lsn) -> None:
+        """The present state, which is that of `moment`, is the innermost layer."""
+        self.layers.append(Layer(moment, self.handle.digest() if self.hashed else ""))
+
+
+class Watch(Protocol):
+    """Who wants to know of rewinds between tests."""
+
+    def before(self, alias: str, one: Recorded, dirty: bool) -> None:
+        """The database is still as it was left. What is raised does not stop the rewind."""
+
+    def after(self, alias: str, one: Recorded, done: Rewound) -> None:
+        """It is what it was. Not called if the rewind failed."""
 
 
 _recorded: dict[str, Recorded] = {}
 _receivers: list[Callable[[Database, str], object]] = []
-seconds: list[float] = []  # of each rewind between tests
+_watch: Watch | None = None
+# Nothing is rewound between tests: Django flushes.
+off = False
 # Files that `place_in` chose. Nobody needs them after a power cut.
 _ours: set[str] = set()
 
@@ -52,10 +84,17 @@ def place_in(folder: Path) -> None:
     connection_created.connect(_do_not_wait_for_the_disk, dispatch_uid="dbrewind")
 
 
-def attach(aliases: Iterable[str] | None = None) -> None:
+def named() -> list[Path]:
+    """The files of SQLite test databases to which the settings give a name."""
+    names = [_test_name(connections[alias]) for alias in connections if connections[alias].vendor == "sqlite"]
+    return [Path(name).absolute() for name in names if name not in _ours and name != "None" and not _in_memory(name)]
+
+
+def attach(aliases: Iterable[str] | None = None, *, hashed: bool = False) -> None:
     """Record the test databases that were set up, and mark their state as `base`.
 
     `aliases`: None means those whose name is that of their test database by now, others may be production's.
+    `hashed`: every layer has a digest.
     """
     for alias in list(connections) if aliases is None else aliases:
         connection = connections[alias]
@@ -65,10 +104,10 @@ def attach(aliases: Iterable[str] | None = None) -> None:
         if (aliases is None and name != _test_name(connection)) or _in_memory(name):
             continue
         same = next((other for other in _recorded.values() if other.handle.path == Path(name).absolute()), None)
-        _recorded[alias] = same or _record(connection, name)
+        _recorded[alias] = same or _record(connection, name, hashed)
 
 
-def _record(connection: BaseDatabaseWrapper, name: str) -> Recorded:
+def _record(connection: BaseDatabaseWrapper, name: str, hashed: bool) -> Recorded:
     import dbrewind
 
     connection.close()  # a database changes its journal mode when nobody has it open
@@ -76,26 +115,42 @@ def _record(connection: BaseDatabaseWrapper, name: str) -> Recorded:
     if any(mark.name == BASE for mark in handle.marks()):
         handle.drop(BASE)
     handle._watch(lambda mark: _tell(handle, mark))
-    return Recorded(handle, [handle.mark(BASE, pin=True)])
+    one = Recorded(handle, [], hashed)
+    one.layer(handle.mark(BASE, pin=True))
+    return one
 
 
 def detach(*, keep: bool = False) -> None:
     """Record no more. The databases are as at `base`; their stores are deleted, unless with `keep`."""
-    unwind({})
-    for one in _each():
-        one.handle._watch(None)
-        if keep:
-            one.handle.drop(BASE)
-        one.handle.close()
-        if not keep:
-            shutil.rmtree(one.handle.store, ignore_errors=True)
-    _recorded.clear()
-    connection_created.disconnect(dispatch_uid="dbrewind")
+    try:
+        for _, one in _each():
+            del one.layers[1:]
+        rewind()
+    finally:
+        for _, one in _each():
+            one.handle._watch(None)
+            if keep:
+                one.handle.drop(BASE)
+            one.handle.close()
+            if not keep:
+                shutil.rmtree(one.handle.store, ignore_errors=True)
+        _recorded.clear()
+        connection_created.disconnect(dispatch_uid="dbrewind")
 
 
 def forget() -> None:
     """In a forked child: these recordings are the parent's."""
     _recorded.clear()
+
+
+def must_rewind(alias: str) -> None:
+    """Raise ImproperlyConfigured, which says what to do, if this alias is not rewound between tests."""
+    recorded(alias)
+    if off:
+        raise ImproperlyConfigured(
+            "--dbrewind=off: nothing is rewound, Django flushes, and what migrations wrote goes, too. A RewindTestCase "
+            "needs rewinds: run without that option, or leave this test out (-k)."
+        )
 
 
 def recorded(alias: str) -> Recorded:
@@ -116,12 +171,32 @@ def recorded(alias: str) -> Recorded:
     )
 
 
-def rewind() -> list[str]:
-    """Rewind every recorded database that anybody has changed to its innermost layer; answers their aliases."""
-    changed = [one for one in _each() if one.handle.dirty_since(one.layers[-1])]
-    for one in changed:
-        seconds.append(one.handle.rewind(one.layers[-1]).seconds)
-    return [alias for alias, one in _recorded.items() if one in changed]
+def rewind(*, thorough: bool = False) -> list[str]:
+    """Rewind every recorded database that anybody has changed to its innermost layer; answers their aliases.
+
+    One that cannot be rewound does not keep the others from it; its error is raised at the end. `thorough`: it is an
+    error, too, if somebody is about to change one: has a transaction open.
+    """
+    changed = []
+    with ExitStack() as stack:
+        for alias, one in reversed(_each()):
+            dirty = one.handle.dirty_since(one.top.moment)
+            if dirty:
+                changed.append(one)
+            if dirty or thorough:
+                stack.callback(_rewind, alias, one, dirty)
+    return [alias for alias, one in _recorded.items() if any(one is each for each in changed)]
+
+
+def _rewind(alias: str, one: Recorded, dirty: bool) -> None:
+    try:
+        if _watch is not None:
+            _watch.before(alias, one, dirty)
+    finally:
+        # Where nothing was committed that does nothing, but it finds a transaction that is left open.
+        done = one.handle.rewind(one.top.moment)
+        if _watch is not None:
+            _watch.after(alias, one, done)
 
 
 def depth() -> dict[str, int]:
@@ -131,9 +206,9 @@ def depth() -> dict[str, int]:
 
 def settle() -> bool:
     """Keep what was written since the innermost layer for the tests that come, as a layer; whether anything was."""
-    changed = [one for one in _each() if one.handle.dirty_since(one.layers[-1])]
+    changed = [one for _, one in _each() if not off and one.handle.dirty_since(one.top.moment)]
     for one in changed:
-        one.layers.append(one.handle.now())
+        one.layer(one.handle.now())
     return bool(changed)
 
 
@@ -141,7 +216,27 @@ def unwind(to: dict[str, int]) -> None:
     """Take back the layers that came after `depth()` gave this."""
     for alias, one in _recorded.items():
         del one.layers[to.get(alias, 1) :]
-    rewind()
+    if not off:
+        rewind()
+
+
+def marks() -> set[tuple[Path, str]]:
+    """All marks, by the path of their database and their name."""
+    return {(one.handle.path, mark.name) for _, one in _each() for mark in one.handle.marks()}
+
+
+def drop(these: Container[tuple[Path, str]]) -> None:
+    """Drop these marks; those that are gone are no error."""
+    for _, one in _each():
+        for mark in one.handle.marks():
+            if (one.handle.path, mark.name) in these:
+                one.handle.drop(mark)
+
+
+def watch(watcher: Watch | None) -> None:
+    """Tell this one of rewinds between tests."""
+    global _watch
+    _watch = watcher
 
 
 def after_rewind(receiver: Callable[[Database, str], object]) -> Callable[[], None]:
@@ -155,12 +250,12 @@ def after_rewind(receiver: Callable[[Database, str], object]) -> Callable[[], No
 
 def handles() -> list[Database]:
     """All recordings."""
-    return [one.handle for one in _each()]
+    return [one.handle for _, one in _each()]
 
 
-def _each() -> list[Recorded]:
-    """Two aliases may be one file."""
-    return list({id(one): one for one in _recorded.values()}.values())
+def _each() -> list[tuple[str, Recorded]]:
+    """Two aliases may be one file: it goes by the first."""
+    return list({id(one): (alias, one) for alias, one in reversed(_recorded.items())}.values())[::-1]
 
 
 def _tell(handle: Database, mark: str) -> None:

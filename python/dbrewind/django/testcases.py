@@ -58,7 +58,7 @@ class RewindTestCase(TransactionTestCase):
     @classmethod
     def _fixture_setup(cls) -> None:
         for alias in cls._databases_names(include_mirrors=False):  # type: ignore[attr-defined]
-            databases.recorded(alias)
+            databases.must_rewind(alias)
         found = databases.rewind()
         if found:
             _log.warning("%s: something had written to %s between two tests", cls.__name__, ", ".join(found))
@@ -67,7 +67,7 @@ class RewindTestCase(TransactionTestCase):
         # A transaction that the test left open would keep the rewind waiting. Django closes them after this anyway.
         for connection in connections.all(initialized_only=True):
             connection.close()
-        databases.rewind()
+        databases.rewind(thorough=True)
 
 
 class RewindLiveServerTestCase(RewindTestCase, LiveServerTestCase):

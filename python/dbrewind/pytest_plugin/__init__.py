@@ -51,6 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if not config.pluginmanager.has_plugin("django"):
             raise pytest.UsageError("dbrewind_django = true needs pytest-django: pip install 'dbrewind[django]'")
         config.pluginmanager.import_plugin("dbrewind.django.pytest_fixtures")
+        config.pluginmanager.import_plugin("dbrewind.django.pytest_hooks")
 
 
 def pytest_dbrewind_after_rewind() -> None:

@@ -96,7 +96,7 @@ def test(request: pytest.FixtureRequest, stack: Stack) -> Generator[Database, No
     from dbrewind.testing.errors import VerifyFailedError
 
     __tracebackhide__ = True
-    keep, mark = _arguments(request, stack.options)
+    keep, mark = arguments(request.node, stack.options)
     stack.begin(request.node.nodeid, mark)
     yield stack.db
     failed = request.node.stash.get(FAILED, False)
@@ -123,9 +123,10 @@ def marked(*, mark: str | None = None, keep: Literal["failed", "on-failure", "no
         raise TypeError(f"keep must be one of failed, on-failure, none, all, not {keep!r}")
 
 
-def _arguments(request: pytest.FixtureRequest, chosen: Options) -> tuple[str, str | None]:
+def arguments(node: pytest.Item, chosen: Options) -> tuple[str, str | None]:
+    """Of which outcome a test's database is kept, and the mark that it begins at: what its markers say."""
     given: dict[str, Any] = {}
-    for marker in reversed(list(request.node.iter_markers("dbrewind"))):  # the closest one last
+    for marker in reversed(list(node.iter_markers("dbrewind"))):  # the closest one last
         try:
             marked(*marker.args, **marker.kwargs)
         except TypeError as error:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import gc
-import re
 import sys
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dbrewind.pytest_plugin import leaks
+from dbrewind.pytest_plugin.kept import place
 from dbrewind.pytest_plugin.report import Changed, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Container
+    from pathlib import Path
     from types import TracebackType
 
     from dbrewind._dbrewind import Database, Diff, Mark, Rewound
@@ -279,12 +279,7 @@ class Stack:
         self.numbers.kept.append(f"{path} ({nodeid})")
 
     def _file(self, folder: str, name: str) -> Path:
-        root = self.config.rootpath / ".dbrewind"
-        path = root / folder / (re.sub(r"[^\w.\-\[\]]+", "-", name)[-150:] + ".db")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        (root / ".gitignore").write_text("*\n")
-        path.unlink(missing_ok=True)
-        return path
+        return place(self.config.rootpath, folder, name)
 
     def _verify(self) -> None:
         if self.db.digest() == self.top.digest:

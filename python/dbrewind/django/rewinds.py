@@ -1,0 +1,129 @@
+"""What a pytest session makes of each rewind of Django's databases: numbers, copies, a hash, and who left what."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dbrewind.django import databases
+from dbrewind.pytest_plugin import leaks
+from dbrewind.pytest_plugin.kept import place
+from dbrewind.pytest_plugin.report import Changed, numbers
+from dbrewind.pytest_plugin.session import options
+from dbrewind.testing import DbrewindPollutionWarning, PollutedError, VerifyFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from dbrewind import Rewound
+    from dbrewind.django.databases import Recorded
+
+_WATCH = pytest.StashKey["Watch"]()
+
+
+def watch(config: pytest.Config) -> Watch:
+    """The one of this session."""
+    if _WATCH not in config.stash:
+        config.stash[_WATCH] = Watch(config)
+    return config.stash[_WATCH]
+
+
+class Watch:
+    """Is told of each rewind between tests, and knows whose it is."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.options = options(config)
+        self.numbers = numbers(config)
+        # The test that began last, and how many rewinds ended it.
+        self.nodeid = ""
+        self.count = 0
+        # Databases that could not be rewound, and whose that rewind was: the next test begins with it.
+        self.owed: dict[str, str] = {}
+        self._who = ""
+        self._keep: Callable[[], bool] | None = None
+        self._leak: list[str] | None = None
+        self._sum = Changed("", 0, [], 0.0)
+
+    def begin(self, nodeid: str) -> None:
+        """A test begins."""
+        self.nodeid, self.count = nodeid, 0
+
+    @contextmanager
+    def of(self, who: str, keep: Callable[[], bool] | None = None) -> Generator[None, None, None]:
+        """The rewinds in this block are this test's; `keep`: whether what it left is copied."""
+        self._who, self._keep, self._sum = who, keep, Changed(who, 0, [], 0.0)
+        try:
+            yield
+        finally:
+            self._who, self._keep = "", None
+            if self._sum.milliseconds and self.options.report:
+                self.numbers.changed.append(self._sum)
+
+    def look(self, where: str) -> str:
+        """Rewind what nobody should have left; answers what it was, or nothing."""
+        self._leak = []
+        try:
+            with self.of(where):
+                found = databases.rewind()
+            lines = self._leak
+        finally:
+            self._leak = None
+        if not lines:
+            return ""
+        self.numbers.polluted.append(f"{where}: {', '.join(found)}")
+        rows = "\n  ".join(lines)
+        return f"[DBR008] something wrote to {', '.join(found)} {where}; rewound\n  {rows}"
+
+    def tell(self, item: pytest.Item, leak: str) -> None:
+        """An error in strict mode, else a warning."""
+        if leak and self.options.strict:
+            raise PollutedError(leak)
+        if leak:
+            item.warn(DbrewindPollutionWarning(leak))
+
+    def before(self, alias: str, one: Recorded, dirty: bool) -> None:
+        """Look at what was left, if anybody wants to know."""
+        self.owed[alias] = self._who or self.nodeid
+        if not dirty:
+            return
+        name = f"{alias}." if len(databases.handles()) > 1 else ""
+        try:
+            if self.options.report or self._leak is not None:
+                changes = one.handle.changes(one.top.moment)
+                lines = [f"{name}{line}" for line in leaks.lines(changes)]
+                self._sum.rows += leaks.count(changes)
+                self._sum.what += lines
+                if self._leak is not None and (lines := leaks.lines(changes, self.options.allow_leaks)):
+                    others = leaks.connected(one.handle.path)
+                    self._leak += [f"also connected: {', '.join(others)}"] if others else []
+                    self._leak += [f"{name}{line}" for line in lines]
+        finally:
+            if self._keep is not None and self._keep():
+                path = place(self.config.rootpath, "failed", f"{self._who}{name and '.' + alias}")
+                one.handle.keep(path)
+                self.numbers.kept.append(f"{path} ({self._who})")
+
+    def after(self, alias: str, one: Recorded, done: Rewound) -> None:
+        """Count, and verify if that is wanted."""
+        del self.owed[alias]
+        if done.method == "nothing":
+            return
+        self.count += self._who == self.nodeid
+        self.numbers.rewinds.append(done.seconds)
+        self._sum.milliseconds += 1e3 * done.seconds
+        if not one.hashed or one.handle.digest() == one.top.digest:
+            return
+        is_, was = (place(self.config.rootpath, "differs", f"{alias}-{which}") for which in ("is", "was"))
+        one.handle.keep(is_)
+        one.handle.clone(one.top.moment, was)
+        text = (
+            f"[DBR009] after a rewind the database {alias!r} is not what it was. The session stops. What it is: {is_}; "
+            f"what it was: {was}. Please report it with both"
+        )
+        session = self.config.pluginmanager.get_plugin("session")
+        if session is not None:
+            session.shouldstop = f"dbrewind: {text}"
+        raise VerifyFailedError(text)
