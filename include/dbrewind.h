@@ -532,6 +532,14 @@ typedef struct dbrewind_medium {
     /* The content is another one: throw away what is cached of it. Under the lock. Nullable. */
     void (*after_rewind)(void *user,
                          uint64_t lsn);
+    /*
+     Puts at most `room` bytes at `to`, and their number in *length, which all who attach this content have in common, and no other content has: a second
+     one under the same name is refused then (DBR004). Asked once, by dbrewind_volume_attach, before lock. Nullable: two contents are not told apart.
+     */
+    int (*identity)(void *user,
+                    uint8_t *to,
+                    size_t room,
+                    size_t *length);
 } dbrewind_medium;
 
 /* How a volume is attached. Zero is the default everywhere. */
@@ -594,6 +602,11 @@ typedef struct dbrewind_keyed_medium {
     /* As in dbrewind_medium. */
     void (*after_rewind)(void *user,
                          uint64_t lsn);
+    /* As in dbrewind_medium. */
+    int (*identity)(void *user,
+                    uint8_t *to,
+                    size_t room,
+                    size_t *length);
 } dbrewind_keyed_medium;
 
 #ifdef __cplusplus
@@ -851,7 +864,8 @@ void dbrewind_interrupt_hook(int (*hook)(void *data),
  Attaches to the volume of a name, with its history in a folder, which is made if there is none. Its content is recorded from now on.
 
  block_size: a power of two from 16 to 1048576, the same for ever. options: nullable. *volume: the handle; NULL after an error.
- The lock is taken. DBREWIND_VOLUME_ANEW while others have the volume attached is DBR004. What a process has left that died within a change or a rewind is settled.
+ The lock is taken. DBREWIND_VOLUME_ANEW while others have the volume attached is DBR004; so is a medium whose identity is another than that of the content
+ which others have attached under the name. What a process has left that died within a change or a rewind is settled.
  */
 int dbrewind_volume_attach(const char *store,
                            const char *name,
@@ -868,6 +882,15 @@ int dbrewind_volume_attach(const char *store,
  */
 int dbrewind_volume_detach(struct dbrewind_volume *volume,
                            struct dbrewind_error **error);
+
+/*
+ Lets go of a volume without calling its medium: what is in flight is left as by a process that was killed, and settled by whoever enters it next. For an
+ engine whose content goes away before its volume. Later calls are an error (DBR019), as after dbrewind_volume_detach.
+
+ volume: nullable. Calls that run on other threads must have returned.
+ */
+int dbrewind_volume_abandon(struct dbrewind_volume *volume,
+                            struct dbrewind_error **error);
 
 /*
  Forgets a volume: its marks are dropped, pinned ones too, and its history no longer keeps the store from evicting. Whoever attaches to the name later begins
@@ -944,7 +967,7 @@ int dbrewind_volume_drop(const struct dbrewind_volume *volume,
 /*
  Makes the content what it was at a mark or a moment, earlier or later than now, in place. Takes the lock.
 
- how: nullable; only its timeout_ms counts. rewound: nullable; `pages` are blocks. Rewinding to rewound->undo takes it back.
+ how: nullable. rewound: nullable; `pages` are blocks. Rewinding to rewound->undo takes it back.
  */
 int dbrewind_volume_rewind(const struct dbrewind_volume *volume,
                            struct dbrewind_target to,
@@ -992,6 +1015,17 @@ int dbrewind_volume_will_change_with(const struct dbrewind_volume *volume,
                                      const void *old,
                                      uint64_t old_length,
                                      struct dbrewind_error **error);
+
+/*
+ As dbrewind_status, of a volume: how far back its history reaches, and how its marks do; the bytes and the limit are those of the store with all that is
+ recorded into it. Without the lock; also when recording has stopped.
+
+ pins: nullable; *pins is to be freed with dbrewind_pin_list_free, and NULL after an error.
+ */
+int dbrewind_volume_status(const struct dbrewind_volume *volume,
+                           struct dbrewind_status_info *status,
+                           struct dbrewind_pin_list **pins,
+                           struct dbrewind_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

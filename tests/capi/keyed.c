@@ -1,5 +1,6 @@
 /* A volume of records under keys, in an array: its story, what no caller should do, and threads: keyed FOLDER */
 #include "check.h"
+#include "locked.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -20,9 +21,9 @@ typedef struct {
 } record;
 
 typedef struct {
-    pthread_mutex_t lock;
+    locked engine;
     record records[KEYS];
-    int rewound, reads;
+    int reads;
     /* What is wrong with it: 1 says no length, 2 an endless one, 3 fails, 4 writes fail. */
     int wrong;
     const dbrewind_volume *inside;
@@ -80,35 +81,21 @@ static int content_remove(void *user, uint64_t key) {
     return 0;
 }
 
-static int content_lock(void *user, uint64_t timeout_ms) {
-    (void)timeout_ms;
-    return pthread_mutex_lock(&((content *)user)->lock);
-}
-
-static void content_unlock(void *user) {
-    pthread_mutex_unlock(&((content *)user)->lock);
-}
-
-static void content_rewound(void *user, uint64_t lsn) {
-    (void)lsn;
-    ((content *)user)->rewound++;
-}
-
 static dbrewind_keyed_medium medium_of(content *self) {
     dbrewind_keyed_medium medium = DBREWIND_INIT(medium);
     medium.user = self;
     medium.read = content_read;
     medium.write = content_write;
     medium.remove = content_remove;
-    medium.lock = content_lock;
-    medium.unlock = content_unlock;
-    medium.after_rewind = content_rewound;
+    medium.lock = locked_lock;
+    medium.unlock = locked_unlock;
+    medium.after_rewind = locked_rewound;
     return medium;
 }
 
 static void begun(content *self) {
     memset(self, 0, sizeof *self);
-    pthread_mutex_init(&self->lock, NULL);
+    pthread_mutex_init(&self->engine.mutex, NULL);
 }
 
 static dbrewind_volume *attached(const char *store, const char *name, content *self) {
@@ -123,7 +110,7 @@ static dbrewind_volume *attached(const char *store, const char *name, content *s
 /* A negative length removes. Errors are nobody else's: threads call this. */
 static int put(dbrewind_volume *volume, content *self, size_t at, unsigned char value, long length) {
     record *place = &self->records[at];
-    int failed = pthread_mutex_lock(&self->lock) || dbrewind_volume_enter(volume, NULL);
+    int failed = pthread_mutex_lock(&self->engine.mutex) || dbrewind_volume_enter(volume, NULL);
     if (!failed && value % 2) {
         failed = dbrewind_volume_will_change(volume, key_of(at), NULL);
     } else if (!failed) {
@@ -137,7 +124,7 @@ static int put(dbrewind_volume *volume, content *self, size_t at, unsigned char 
         memset(place->bytes, value, place->length);
         failed = dbrewind_volume_commit(volume, NULL, NULL);
     }
-    pthread_mutex_unlock(&self->lock);
+    pthread_mutex_unlock(&self->engine.mutex);
     return failed;
 }
 
@@ -165,7 +152,7 @@ static void story(const char *store) {
     CHECK(put(volume, &table, 3, 5, 1) == 0 && put(volume, &table, 3, 6, -1) == 0);
     later = table;
     OK(dbrewind_volume_rewind(volume, dbrewind_to_mark("seeded"), NULL, &rewound, &error));
-    CHECK(same(&table, &then) && table.rewound == 1 && rewound.pages == 4);
+    CHECK(same(&table, &then) && table.engine.rewound == 1 && rewound.pages == 4);
     OK(dbrewind_volume_rewind(volume, dbrewind_to_moment(rewound.undo), NULL, NULL, &error));
     CHECK(same(&table, &later));
 
@@ -177,9 +164,9 @@ static void story(const char *store) {
     table.wrong = 4;
     FAILS(DBREWIND_IO, dbrewind_volume_rewind(volume, dbrewind_to_mark("seeded"), NULL, NULL, &error));
     table.wrong = 0;
-    CHECK(pthread_mutex_lock(&table.lock) == 0);
+    CHECK(pthread_mutex_lock(&table.engine.mutex) == 0);
     OK(dbrewind_volume_enter(volume, &error));
-    pthread_mutex_unlock(&table.lock);
+    pthread_mutex_unlock(&table.engine.mutex);
     OK(dbrewind_volume_rewind(volume, dbrewind_to_mark("seeded"), NULL, NULL, &error));
     CHECK(same(&table, &then));
     OK(dbrewind_volume_detach(volume, &error));
@@ -209,7 +196,7 @@ static void hostile_attach(const char *store) {
             case 3: medium.lock = NULL; break;
             case 4: medium.unlock = NULL; break;
             case 5: medium.size = 0; break;
-            case 6: medium.size = sizeof medium - 1; break;
+            case 6: medium.size = offsetof(dbrewind_keyed_medium, identity) - 1; break;
             default: medium.size = 5000; break;
         }
         FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_volume_attach_keyed(store, "v", &medium, NULL, &volume, &error));
@@ -339,7 +326,8 @@ static void threads(const char *store) {
 
 /* Programs that were compiled against this version count on it. */
 static void layout(void) {
-    CHECK(sizeof(dbrewind_keyed_medium) == 80 && offsetof(dbrewind_keyed_medium, user) == 8);
+    CHECK(sizeof(dbrewind_keyed_medium) == 88 && offsetof(dbrewind_keyed_medium, identity) == 80);
+    CHECK(offsetof(dbrewind_keyed_medium, user) == 8);
     CHECK(offsetof(dbrewind_keyed_medium, read) == 16 && offsetof(dbrewind_keyed_medium, remove) == 32);
     CHECK(offsetof(dbrewind_keyed_medium, lock) == 40 && offsetof(dbrewind_keyed_medium, sync) == 56);
     CHECK(offsetof(dbrewind_keyed_medium, stamp) == 64 && offsetof(dbrewind_keyed_medium, after_rewind) == 72);

@@ -1,12 +1,12 @@
 /* A volume over bytes in memory: its story, what no caller should do, and threads: volume FOLDER */
 #include "check.h"
+#include "locked.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BLOCK 64
@@ -15,10 +15,9 @@
 static dbrewind_error *error = NULL;
 
 typedef struct {
-    pthread_mutex_t lock;
+    locked engine;
     unsigned char bytes[ROOM];
     uint64_t length;
-    int rewound;
     int failing;
     const dbrewind_volume *inside;
     int code_inside;
@@ -62,27 +61,6 @@ static int content_length(void *user, uint64_t *length) {
     return 0;
 }
 
-static int content_lock(void *user, uint64_t timeout_ms) {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (time_t)(timeout_ms / 1000);
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec += 1;
-        until.tv_nsec -= 1000000000;
-    }
-    return pthread_mutex_timedlock(&((content *)user)->lock, &until);
-}
-
-static void content_unlock(void *user) {
-    pthread_mutex_unlock(&((content *)user)->lock);
-}
-
-static void content_rewound(void *user, uint64_t lsn) {
-    (void)lsn;
-    ((content *)user)->rewound++;
-}
-
 static dbrewind_medium medium_of(content *self) {
     dbrewind_medium medium = DBREWIND_INIT(medium);
     medium.user = self;
@@ -90,15 +68,15 @@ static dbrewind_medium medium_of(content *self) {
     medium.write = content_write;
     medium.truncate = content_truncate;
     medium.length = content_length;
-    medium.lock = content_lock;
-    medium.unlock = content_unlock;
-    medium.after_rewind = content_rewound;
+    medium.lock = locked_lock;
+    medium.unlock = locked_unlock;
+    medium.after_rewind = locked_rewound;
     return medium;
 }
 
 static void filled(content *self) {
     memset(self, 0, sizeof *self);
-    pthread_mutex_init(&self->lock, NULL);
+    pthread_mutex_init(&self->engine.mutex, NULL);
     self->length = 1000;
     memset(self->bytes, 7, self->length);
 }
@@ -114,7 +92,7 @@ static dbrewind_volume *attached(const char *store, const char *name, content *s
 
 /* Errors are nobody else's: threads call this. */
 static int put(dbrewind_volume *volume, content *self, uint64_t offset, unsigned char value, uint64_t length) {
-    int failed = pthread_mutex_lock(&self->lock) || dbrewind_volume_enter(volume, NULL)
+    int failed = pthread_mutex_lock(&self->engine.mutex) || dbrewind_volume_enter(volume, NULL)
         || dbrewind_volume_will_write(volume, offset, length, NULL);
     if (!failed) {
         if (offset + length > self->length) {
@@ -123,7 +101,7 @@ static int put(dbrewind_volume *volume, content *self, uint64_t offset, unsigned
         memset(self->bytes + offset, value, length);
         failed = dbrewind_volume_commit(volume, NULL, NULL);
     }
-    pthread_mutex_unlock(&self->lock);
+    pthread_mutex_unlock(&self->engine.mutex);
     return failed;
 }
 
@@ -150,7 +128,7 @@ static void story(const char *store) {
 
     OK(dbrewind_volume_rewind(volume, dbrewind_to_mark("seeded"), NULL, &rewound, &error));
     CHECK(table.length == then.length);
-    CHECK(memcmp(table.bytes, then.bytes, then.length) == 0 && table.rewound == 1);
+    CHECK(memcmp(table.bytes, then.bytes, then.length) == 0 && table.engine.rewound == 1);
     CHECK(rewound.pages == 5 && rewound.method == DBREWIND_WRITTEN);
     OK(dbrewind_volume_rewind(volume, dbrewind_to_moment(rewound.undo), NULL, NULL, &error));
     CHECK(table.length == later.length && memcmp(table.bytes, later.bytes, later.length) == 0);
@@ -176,9 +154,9 @@ static void story(const char *store) {
     table.failing = 1;
     FAILS(DBREWIND_IO, dbrewind_volume_rewind(volume, dbrewind_to_mark("second"), NULL, NULL, &error));
     table.failing = 0;
-    CHECK(pthread_mutex_lock(&table.lock) == 0);
+    CHECK(pthread_mutex_lock(&table.engine.mutex) == 0);
     OK(dbrewind_volume_enter(volume, &error));
-    pthread_mutex_unlock(&table.lock);
+    pthread_mutex_unlock(&table.engine.mutex);
     OK(dbrewind_volume_detach(volume, &error));
 }
 
@@ -236,7 +214,7 @@ static void hostile(const char *store) {
     FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_volume_rewind(volume, dbrewind_to_text("1 hou ago"), NULL, NULL, &error));
     FAILS(DBREWIND_MARK_NOT_FOUND, dbrewind_volume_rewind(volume, dbrewind_to_text("n"), NULL, NULL, &error));
     FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_volume_rewind(volume, dbrewind_target_of(7, 0, 0, NULL), NULL, NULL, &error));
-    how.flags = DBREWIND_USE_EARLIEST;
+    how.flags = 2;
     FAILS(DBREWIND_INVALID_ARGUMENT,
           dbrewind_volume_rewind(volume, dbrewind_to_mark("m"), &how, NULL, &error));
     FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_volume_will_write(volume, UINT64_MAX, 2, &error));
@@ -249,11 +227,11 @@ static void hostile(const char *store) {
     table.inside = NULL;
 
     /* Somebody keeps the lock. */
-    CHECK(pthread_mutex_lock(&table.lock) == 0);
+    CHECK(pthread_mutex_lock(&table.engine.mutex) == 0);
     how.flags = 0;
     how.timeout_ms = 20;
     FAILS(DBREWIND_BUSY, dbrewind_volume_rewind(volume, dbrewind_to_mark("m"), &how, NULL, &error));
-    pthread_mutex_unlock(&table.lock);
+    pthread_mutex_unlock(&table.engine.mutex);
 
     fflush(stdout);
     child = fork();
@@ -326,7 +304,8 @@ static void threads(const char *store) {
 
 /* Programs that were compiled against this version count on it. */
 static void layout(void) {
-    CHECK(sizeof(dbrewind_medium) == 88 && offsetof(dbrewind_medium, user) == 8);
+    CHECK(sizeof(dbrewind_medium) == 96 && offsetof(dbrewind_medium, identity) == 88);
+    CHECK(offsetof(dbrewind_medium, user) == 8);
     CHECK(offsetof(dbrewind_medium, read) == 16 && offsetof(dbrewind_medium, length) == 40);
     CHECK(offsetof(dbrewind_medium, lock) == 48 && offsetof(dbrewind_medium, sync) == 64);
     CHECK(offsetof(dbrewind_medium, stamp) == 72 && offsetof(dbrewind_medium, after_rewind) == 80);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// In the order of the header.
-const SOURCES: [&str; 16] = [
+const SOURCES: [&str; 17] = [
     "version",
     "codes",
     "error",
@@ -20,6 +20,7 @@ const SOURCES: [&str; 16] = [
     "medium",
     "volume",
     "keyed",
+    "volume_status",
 ];
 
 fn generated(folder: &Path) -> String {

@@ -1,13 +1,12 @@
 //! The first look at the content, and the last: is the history kept or lost (`rust/docs/volumes.md`).
 
-use std::time::Duration;
-
-use dbrewind_core::{Engine, Kind, Lsn, MarkName};
+use dbrewind_core::{Engine, Kind, Lsn, MarkName, ObjectLock};
 
 use crate::blocks::Blocks;
 use crate::content::Content;
 use crate::error::Error;
 use crate::forget::remember;
+use crate::identity::{Identity, Joined, join};
 use crate::intent::tag;
 use crate::medium::{KeyedMedium, Medium};
 use crate::options::AttachOptions;
@@ -19,13 +18,24 @@ use crate::volume::{State, Volume};
 /// The longest stamp.
 const LONGEST_STAMP: usize = 4096;
 
+/// Which history the content has, as far as that is known before anybody looks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum History {
+    /// None: it is a new one.
+    Begins,
+    /// That of this content, if it is that of any: nobody else has it attached.
+    Of(Identity),
+    /// That of the others, who have the same content attached.
+    Kept,
+}
+
 impl Volume {
     /// Attaches to the volume of this name: its content is recorded from now on. `block`: the size of a block in bytes, a power of two
     /// from 16 to 1,048,576, always the same for one volume.
     ///
     /// # Errors
-    /// `DBR022` for a name or a block size that cannot be, `DBR004` when the engine's lock is not free, `DBR025` when a callback
-    /// fails. Then nothing is recorded.
+    /// `DBR022` for a name or a block size that cannot be, `DBR004` when the engine's lock is not free or others have another content
+    /// attached under this name, `DBR018` when a rewind of another one is half done, `DBR025` when a callback fails. Then nothing is recorded.
     pub fn attach(
         store: &VolumeStore,
         name: &str,
@@ -61,29 +71,32 @@ impl Volume {
             MarkName::new(name).map_err(|error| Error::Invalid { what: format!("the volume: {error}") })?;
         let store = store.0.clone();
         store.check_in_place()?;
+        let identity = Identity::of(content.storage())?;
         let (object, remembered) = remember(&store, name.as_str(), content.block_size())?;
-        let presence = if options.anew {
-            // Two contents under one name: the images of one would be written into the other.
-            let what = "others have this volume attached, and so it cannot begin anew (another content needs another name, or a store of \
-                        its own)";
-            store.attend_alone(object)?.ok_or(Error::Busy { what, waited: Duration::ZERO })
-        } else {
-            let what = "somebody else attaches this volume anew, or forgets it";
-            store.attend(object, options.timeout)?.ok_or(Error::Busy { what, waited: options.timeout })
-        }?;
+        let locked = store.lock_object(object, options.timeout)?;
+        let Joined { presence, first } = join(&store, object, identity, options)?;
         // From here on nobody can forget it; somebody may have before.
         let remembered = remember(&store, name.as_str(), content.block_size())?.1 || remembered;
         let volume = Self::new(store, presence, name.as_str(), content, options);
-        if let Err(error) = volume.look(options.anew || remembered).and_then(|()| volume.admit_others()) {
+        let history = match (options.anew || remembered, first) {
+            (true, _) => History::Begins,
+            (false, true) => History::Of(identity),
+            (false, false) => History::Kept,
+        };
+        if let Err(error) = volume.look(&locked, history).and_then(|()| volume.admit_others()) {
             // Nothing of it is ours to note.
-            volume.forget();
+            volume.abandon();
             return Err(error);
         }
+        let registers = volume.registers();
+        if first || !registers.identity().is_known() {
+            registers.set_identity(identity);
+        }
+        drop(locked);
         Ok(volume)
     }
 
-    fn look(&self, anew: bool) -> Result<(), Error> {
-        let _object = self.store.lock_object(self.object, self.timeout)?;
+    fn look(&self, _: &ObjectLock, history: History) -> Result<(), Error> {
         let _locked = self.lock(self.timeout)?;
         let mut state = self.state();
         state.rewinds = self.registers().rewinds();
@@ -94,13 +107,26 @@ impl Volume {
         };
         if !known {
             self.begin_era(false)?;
-        } else if anew || !self.is_kept(&mut state)? {
+        } else if history == History::Begins || self.is_replaced(history)? || !self.is_kept(&mut state)? {
             self.begin_era(true)?;
         } else {
             self.restore_boundary(self.store.boot_changed(self.object))?;
         }
         self.store.confirm_boot(self.object);
         Ok(())
+    }
+
+    /// Whether the history is certainly that of another content. Refuses when that one waits for the end of a rewind.
+    fn is_replaced(&self, history: History) -> Result<bool, Error> {
+        let History::Of(own) = history else { return Ok(false) };
+        // What numbers devices have is decided by each start of the machine; and the stamp tells then.
+        if self.store.boot_changed(self.object) || !own.differs(self.registers().identity()) {
+            return Ok(false);
+        }
+        match self.registers().in_flight() {
+            InFlight::Rewind => Err(Error::Replaced),
+            InFlight::Nothing | InFlight::Change => Ok(true),
+        }
     }
 
     /// Whether the content is the newest recorded moment. What is in flight is settled on the way.

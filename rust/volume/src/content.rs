@@ -31,6 +31,11 @@ impl fmt::Debug for Content {
     }
 }
 
+/// How many blocks of a size there are at an extent; 0 for records, which have none.
+pub(crate) fn blocks_at(block_size: u32, extent: Extent) -> u64 {
+    if block_size == 0 { 0 } else { extent.get().saturating_sub(LENGTH) }
+}
+
 /// The key in the store of a record.
 pub(crate) fn key_of_record(key: u64) -> Result<u64, Error> {
     key.checked_add(1).ok_or_else(|| Error::Invalid { what: format!("{key} cannot be the key of a record") })
@@ -114,10 +119,7 @@ impl Content {
 
     /// How many blocks there are at an extent; 0 for records, which nobody counts.
     pub(crate) fn blocks_at(&self, extent: Extent) -> u64 {
-        match self {
-            Self::Blocks(..) => extent.get().saturating_sub(LENGTH),
-            Self::Records(_) => 0,
-        }
+        blocks_at(self.block_size(), extent)
     }
 
     /// Reads the image that a key has now. `size`: the length of the content.

@@ -1,4 +1,5 @@
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use dbrewind_core::{
@@ -17,6 +18,12 @@ pub enum Error {
     Invalid {
         /// Which one, and what would be valid.
         what: String,
+    },
+    /// The folder has no store.
+    #[error("there is no store in {}; check the path: it is the folder that the volumes were attached with", folder.display())]
+    NoStore {
+        /// The folder.
+        folder: PathBuf,
     },
     /// The volume was detached.
     #[error("the volume is detached; attach it again")]
@@ -60,6 +67,18 @@ pub enum Error {
         /// The recorded length, in blocks.
         known: u64,
     },
+    /// Others have another content attached under this name.
+    #[error(
+        "others have another content attached under this name: what is saved of one would be written into the other; give each content \
+         a name of its own, or a store of its own"
+    )]
+    OtherContent,
+    /// A rewind of another content is to be finished first.
+    #[error(
+        "a rewind of another content was left half done under this name; attach that one, which finishes it, or give this one another \
+         name, or attach it anew, by which earlier marks are lost"
+    )]
+    Replaced,
     /// A record is longer than any that can be saved.
     #[error(
         "the record has {length} bytes, and at most {} can be saved; keep a long one in parts",
@@ -100,15 +119,18 @@ pub enum Error {
     },
     /// The history does not go back so far.
     #[error(
-        "{what} is before {}, the earliest moment that can be reached; give that time or a later one; to keep more from now \
+        "{what} is before {}, the earliest moment that can be reached; give that time or a later one{}; to keep more from now \
          on, open the store with a larger window or limit, or pin marks that must stay",
-        written(*earliest)
+        written(*earliest),
+        if *rewinding { ", or go there with use_earliest" } else { "" }
     )]
     BeforeWindow {
         /// What was asked for.
         what: String,
         /// The time of the earliest moment.
         earliest: Timestamp,
+        /// Whether a rewind asked, which can go to the earliest moment instead.
+        rewinding: bool,
     },
     /// The moment cannot be reached.
     #[error(transparent)]
@@ -148,11 +170,13 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Invalid { .. } | Self::MarkName(_) => Code::InvalidArgument,
+            Self::NoStore { .. } => Code::FileMissing,
             Self::Closed => Code::Closed,
             Self::Forked => Code::Forked,
             Self::Medium { .. } => Code::Io,
             Self::HalfDone(error) | Self::Late(error) => error.code(),
-            Self::Busy { .. } => Code::Busy,
+            Self::Busy { .. } | Self::OtherContent => Code::Busy,
+            Self::Replaced => Code::FileReplaced,
             Self::NotAttached { .. } => Code::NotAttached,
             Self::RecordTooLong { .. } => Code::Unsupported,
             Self::Stopped { code } => *code,
@@ -172,6 +196,14 @@ impl Error {
         }
     }
 
+    /// For `map_err`: what a rewind fails with.
+    pub(crate) fn of_rewind(mut self) -> Self {
+        if let Self::BeforeWindow { rewinding, .. } = &mut self {
+            *rewinding = true;
+        }
+        self
+    }
+
     /// What becomes of a callback's error.
     pub(crate) fn medium(action: &'static str) -> impl Fn(io::Error) -> Self {
         move |source| Self::Medium { action, source }
@@ -182,7 +214,7 @@ impl From<Unreachable> for Error {
     fn from(why: Unreachable) -> Self {
         match why {
             Unreachable::Evicted { lsn, time, .. } => {
-                Self::BeforeWindow { what: format!("LSN {lsn}"), earliest: time }
+                Self::BeforeWindow { what: format!("LSN {lsn}"), earliest: time, rewinding: false }
             }
             other => Self::Unreachable(other),
         }

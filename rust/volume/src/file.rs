@@ -231,6 +231,15 @@ impl Storage for Content {
         let numbers = [found.dev(), found.ino(), found.len()].map(u64::to_le_bytes);
         Ok([numbers.as_flattened(), times.as_flattened()].concat())
     }
+
+    /// The inode, and when it was made: the number of a deleted file is soon used again.
+    fn identity(&self) -> io::Result<Vec<u8>> {
+        let found = self.file.metadata()?;
+        let born = found.created().ok().and_then(|born| born.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let born = born.unwrap_or_default();
+        let numbers = [found.dev(), found.ino(), born.as_secs(), u64::from(born.subsec_nanos())];
+        Ok(numbers.map(u64::to_le_bytes).concat())
+    }
 }
 
 impl Medium for Content {

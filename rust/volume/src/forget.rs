@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::store::VolumeStore;
 
 /// What the names of volumes begin with in a store. No path does.
-const PREFIX: &str = "//volume/";
+pub(crate) const PREFIX: &str = "//volume/";
 
 /// The object of a volume that has images of this size; and whether it was forgotten before.
 pub(crate) fn remember(store: &Store, name: &str, key_size: u32) -> Result<(ObjectId, bool), Error> {

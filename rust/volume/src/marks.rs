@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{DropBody, Head, Kind, Location, Lsn, MarkBody, MarkName, PINNED, Timestamp, Unnamed};
+use dbrewind_core::{
+    DropBody, Extent, Head, Kind, Location, Lsn, MarkBody, MarkName, PINNED, Timeline, Timestamp,
+};
 
 use crate::error::Error;
 use crate::options::Target;
@@ -34,6 +36,23 @@ pub enum MarkState {
     Evicted,
     /// Recording was interrupted after it, or has stopped.
     Lost,
+}
+
+/// The marks of a history, oldest first. `stopped`: recording has.
+pub(crate) fn listed(history: &Timeline, stopped: bool, blocks_at: impl Fn(Extent) -> u64) -> Vec<Mark> {
+    let marks = history.marks().map(|mark| Mark {
+        name: mark.name.to_string(),
+        lsn: mark.lsn,
+        time: mark.time,
+        blocks: blocks_at(mark.extent),
+        state: match (mark.evicted, mark.lost || stopped) {
+            (true, _) => MarkState::Evicted,
+            (_, true) => MarkState::Lost,
+            (false, false) => MarkState::Kept,
+        },
+        pinned: mark.pinned,
+    });
+    marks.collect()
 }
 
 impl Volume {
@@ -126,19 +145,7 @@ impl Volume {
         let stopped = self.store.broken(self.object).is_some();
         let mut history = self.history();
         history.catch_up(&self.store)?;
-        let marks = history.marks().map(|mark| Mark {
-            name: mark.name.to_string(),
-            lsn: mark.lsn,
-            time: mark.time,
-            blocks: self.content.blocks_at(mark.extent),
-            state: match (mark.evicted, mark.lost || stopped) {
-                (true, _) => MarkState::Evicted,
-                (_, true) => MarkState::Lost,
-                (false, false) => MarkState::Kept,
-            },
-            pinned: mark.pinned,
-        });
-        Ok(marks.collect())
+        Ok(listed(&history, stopped, |extent| self.content.blocks_at(extent)))
     }
 
     /// Forgets a mark's name.
@@ -167,7 +174,7 @@ impl Volume {
     pub fn dirty_since(&self, to: impl Into<Target>) -> Result<bool, Error> {
         self.check()?;
         self.check_recording()?;
-        let (_, target) = self.resolve(&to.into(), self.timeout)?;
+        let target = self.resolve(&to.into(), self.timeout, false)?.reached;
         if self.is_newest(target, self.timeout)? {
             return Ok(false);
         }
@@ -183,41 +190,5 @@ impl Volume {
         let mut history = self.history();
         self.catch_up(&mut history, timeout)?;
         Ok((history.last()..=announced).contains(&lsn))
-    }
-
-    /// The moment that a target means, and the one through which it is reached.
-    pub(crate) fn resolve(&self, to: &Target, timeout: Duration) -> Result<(Lsn, Lsn), Error> {
-        let time = match to {
-            Target::Time(time) => Some(*time),
-            Target::Ago(ago) => {
-                let ago = u64::try_from(ago.as_nanos()).unwrap_or(u64::MAX);
-                Some(Timestamp::new(self.store.clock().now().get().saturating_sub(ago)))
-            }
-            Target::Name(_) | Target::Lsn(_) => None,
-        };
-        let mut history = self.history();
-        self.catch_up(&mut history, timeout)?;
-        if let Some(time) = time {
-            history.read_back_to(&self.store, time)?;
-            self.catch_up(&mut history, timeout)?;
-        }
-        let (reached, named) = match to {
-            Target::Time(_) | Target::Ago(_) => {
-                let earliest = history.earliest().map_or(Timestamp::new(0), |(_, time)| time);
-                let found = time.and_then(|time| history.at_time(time));
-                let lsn = found.ok_or_else(|| Error::BeforeWindow { what: to.to_string(), earliest })?;
-                (lsn, lsn)
-            }
-            Target::Lsn(lsn) => (history.reached_by(*lsn), *lsn),
-            Target::Name(name) => history.named(name).map_err(|why| match why {
-                Unnamed::NotFound { nearest } => Error::MarkNotFound { name: name.clone(), nearest },
-                Unnamed::Evicted { earliest } => Error::BeforeWindow { what: to.to_string(), earliest },
-                Unnamed::Lost { .. } => Error::MarkLost { what: to.to_string() },
-            })?,
-        };
-        if !history.knows(reached) {
-            history.read_back(&self.store, reached)?;
-        }
-        Ok((named, reached))
     }
 }

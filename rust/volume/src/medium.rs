@@ -40,6 +40,15 @@ pub trait Storage: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Bytes that all who attach this content have in common, and that no other content has: so two of them under one name are refused, and not
+    /// mixed. Empty if there is nothing of that kind. At most 4,096. Asked once, before the content is locked.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    fn identity(&self) -> io::Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+
     /// The content is another one: throw away what is cached of it. Under the lock. `lsn`: the moment of the rewind.
     fn after_rewind(&self, lsn: Lsn) {
         let _ = lsn;
@@ -113,6 +122,9 @@ impl<M: Storage + ?Sized> Storage for std::sync::Arc<M> {
     }
     fn stamp(&self) -> io::Result<Vec<u8>> {
         (**self).stamp()
+    }
+    fn identity(&self) -> io::Result<Vec<u8>> {
+        (**self).identity()
     }
     fn after_rewind(&self, lsn: Lsn) {
         (**self).after_rewind(lsn);

@@ -38,6 +38,22 @@ pub enum Synchronous {
     Normal,
 }
 
+/// What a rewind may do.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct RewindOptions {
+    /// Instead of the timeout in the [`AttachOptions`].
+    pub timeout: Option<Duration>,
+    /// Whether to go to the earliest moment that can be reached when the target lies before it. Default `false`: that is
+    /// refused with `DBR027`, or `DBR011` for a mark that was lost.
+    pub use_earliest: bool,
+}
+
+impl From<Option<Duration>> for RewindOptions {
+    fn from(timeout: Option<Duration>) -> Self {
+        Self { timeout, ..Self::default() }
+    }
+}
+
 /// Where a rewind goes to.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Target {

@@ -2,6 +2,8 @@
 
 use dbrewind_core::{Extent, Lsn, ObjectId, Store};
 
+use crate::identity::Identity;
+
 /// Which word is what (`rust/docs/volumes.md`).
 mod number {
     pub(super) const IN_FLIGHT: usize = 0;
@@ -9,6 +11,7 @@ mod number {
     pub(super) const BOUNDARY_EXTENT: usize = 2;
     pub(super) const REWINDS: usize = 3;
     pub(super) const OPENED: usize = 4;
+    pub(super) const IDENTITY: usize = 5;
 }
 
 /// What is being done to the content, or was when its process died.
@@ -85,5 +88,14 @@ impl<'a> Registers<'a> {
 
     pub(crate) fn set_opened(self, to: bool) {
         self.set(number::OPENED, u64::from(to));
+    }
+
+    /// Which content it is, as whoever attached first has told.
+    pub(crate) fn identity(self) -> Identity {
+        Identity::from_raw(self.get(number::IDENTITY))
+    }
+
+    pub(crate) fn set_identity(self, to: Identity) {
+        self.set(number::IDENTITY, to.raw());
     }
 }

@@ -7,8 +7,9 @@ use dbrewind_core::{Kind, Lsn, Plan, Timestamp, fault};
 use crate::differences::Differences;
 use crate::error::Error;
 use crate::intent::{Intent, tag};
-use crate::options::Target;
+use crate::options::{RewindOptions, Target};
 use crate::registers::InFlight;
+use crate::resolve::Found;
 use crate::volume::{State, Volume};
 
 /// What a rewind did.
@@ -33,15 +34,23 @@ impl Volume {
     /// `DBR003` no such mark or moment, `DBR011` it was lost, `DBR027` it was evicted, `DBR004` a lock was not free, `DBR001` somebody wrote
     /// unrecorded. After an error the content is as it was, but for [`Error::HalfDone`] and [`Error::Late`].
     pub fn rewind(&self, to: impl Into<Target>) -> Result<Rewound, Error> {
-        self.rewind_within(to, self.timeout)
+        self.rewind_with(to, RewindOptions::default())
     }
 
-    /// The same with another timeout.
+    /// The same with another timeout, or to the earliest moment that can be reached if the target lies before it.
     ///
     /// # Errors
     /// See [`rewind`](Self::rewind).
-    pub fn rewind_within(&self, to: impl Into<Target>, timeout: Duration) -> Result<Rewound, Error> {
-        let (started, to) = (Instant::now(), to.into());
+    pub fn rewind_with(
+        &self,
+        to: impl Into<Target>,
+        options: impl Into<RewindOptions>,
+    ) -> Result<Rewound, Error> {
+        self.rewind_once(&to.into(), options.into()).map_err(Error::of_rewind)
+    }
+
+    fn rewind_once(&self, to: &Target, options: RewindOptions) -> Result<Rewound, Error> {
+        let (started, timeout) = (Instant::now(), options.timeout.unwrap_or(self.timeout));
         self.check()?;
         self.check_recording()?;
         let _object = self.store.lock_object(self.object, timeout)?;
@@ -49,7 +58,7 @@ impl Volume {
         let mut state = self.state();
         self.settle(&mut state)?;
         state.writing = false;
-        let (named, target) = self.resolve(&to, timeout)?;
+        let Found { named, reached: target } = self.resolve(to, timeout, options.use_earliest)?;
         let size = self.size()?;
         if self.is_newest(target, timeout)? {
             self.check_length(size)?;
@@ -112,7 +121,7 @@ impl Volume {
             return Err(error);
         }
         if syncs && let Err(error) = self.store.sync() {
-            return Err(self.abandon(own, intent, error.into()));
+            return Err(self.give_up(own, intent, error.into()));
         }
         fault::place("volume rewind: announced");
         if let Err(error) = work.write(self) {
@@ -146,13 +155,13 @@ impl Volume {
             false => Ok(()),
         });
         match taken_back {
-            Ok(()) => self.abandon(own, intent, error),
+            Ok(()) => self.give_up(own, intent, error),
             Err(_) => Error::HalfDone(Box::new(error)),
         }
     }
 
     /// The content is what it was: nobody may take the rewind up. Answers the error for the caller.
-    fn abandon(&self, own: Lsn, intent: &Intent, error: Error) -> Error {
+    fn give_up(&self, own: Lsn, intent: &Intent, error: Error) -> Error {
         match self.cancel(own, intent) {
             Ok(()) => {
                 self.registers().set_in_flight(InFlight::Nothing);

@@ -212,8 +212,9 @@ impl Volume {
         presence.as_ref().map_or(Ok(()), |presence| Ok(presence.admit_others()?))
     }
 
-    /// Never notes anything, not even at the end.
-    pub(crate) fn forget(&self) {
+    /// Ends recording here without a call of the medium: nothing is noted, and what is in flight is left as by a process that was killed.
+    /// A second time it does nothing.
+    pub fn abandon(&self) {
         // Relaxed: as in `detach`.
         self.closed.store(true, Ordering::Relaxed);
         self.leave();

@@ -1,6 +1,7 @@
 //! Is the history kept or lost, and what is refused: the table of `rust/docs/volumes.md`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod failing;
 #[path = "../../core/tests/support/restart.rs"]
 mod restart;
 
@@ -14,6 +15,7 @@ use dbrewind_volume::{
     AttachOptions, Code, Error, FileVolume, MarkState, Medium, Memory, Storage, StoreSettings, Volume,
     VolumeStore,
 };
+use failing::Failing;
 
 struct Folder(tempfile::TempDir);
 
@@ -51,9 +53,9 @@ fn state(file: &FileVolume, name: &str) -> MarkState {
     file.marks().unwrap().into_iter().find(|mark| mark.name == name).unwrap().state
 }
 
-/// What a kill leaves: nothing is noted, and nothing unlocked that the kernel does not unlock.
+/// What a kill leaves: nothing is noted.
 fn kill(file: FileVolume) {
-    std::mem::forget(file);
+    file.abandon();
 }
 
 #[test]
@@ -102,21 +104,26 @@ fn hazard_somebody_changes_the_length_unrecorded() {
 #[test]
 fn a_killed_change_is_a_moment_and_marks_stay() {
     let folder = Folder::new();
-    let file = folder.attach();
-    file.mark("m").unwrap();
-    let mut change = file.begin().unwrap();
-    change.write_at(990, &[9; 100]).unwrap();
-    std::mem::forget(change);
-    let before = std::fs::read(folder.data()).unwrap();
-    // The kernel unlocks it when the process is gone; this one is not, so there is a copy.
-    std::fs::copy(folder.data(), folder.0.path().join("copy")).unwrap();
-    let copy = folder.0.path().join("copy");
-    let other = FileVolume::attach(&folder.store(), "data", 64, &copy, &AttachOptions::default()).unwrap();
+    let (store, memory) = (folder.store(), Memory::new(&[7; 1000]));
+    let attach = || Volume::attach(&store, "v", 64, memory.clone(), &AttachOptions::default()).unwrap();
+    let killed = attach();
+    killed.mark("m").unwrap();
+    let mut lock = memory.locked();
+    killed.enter().unwrap();
+    killed.will_write(990, 100).unwrap();
+    lock.edit(|bytes| {
+        bytes.truncate(990);
+        bytes.resize(1090, 9);
+    });
+    killed.abandon();
+    let before = lock.content();
+    drop(lock);
+    let other = attach();
     assert!(other.dirty_since("m").unwrap());
     let undo = other.rewind("m").unwrap().undo;
-    assert_eq!(std::fs::read(&copy).unwrap(), [7; 1000]);
+    assert_eq!(memory.locked().content(), [7; 1000]);
     other.rewind(undo).unwrap();
-    assert_eq!(std::fs::read(&copy).unwrap(), before);
+    assert_eq!(memory.locked().content(), before);
 }
 
 #[test]
@@ -161,45 +168,10 @@ fn a_power_cut_keeps_what_was_at_rest() {
     }
 }
 
-/// A medium that fails after so many writes.
-struct Failing {
-    memory: Memory,
-    left: AtomicU32,
-    lengths: bool,
-}
-
-impl Storage for Failing {
-    fn lock(&self, timeout: Duration) -> io::Result<bool> {
-        self.memory.lock(timeout)
-    }
-    fn unlock(&self) {
-        self.memory.unlock();
-    }
-}
-
-impl Medium for Failing {
-    fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()> {
-        self.memory.read(offset, to)
-    }
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let left = self.left.load(Ordering::Relaxed);
-        if left == 0 {
-            return Err(io::Error::other("on purpose"));
-        }
-        self.left.store(left - 1, Ordering::Relaxed);
-        self.memory.write(offset, bytes)
-    }
-    fn truncate(&self, size: u64) -> io::Result<()> {
-        if self.lengths { self.memory.truncate(size) } else { Err(io::Error::other("on purpose")) }
-    }
-    fn size(&self) -> io::Result<u64> {
-        self.memory.size()
-    }
-}
-
-fn failing(folder: &Path, lengths: bool) -> (VolumeStore, Arc<Failing>, Volume) {
+fn with_a_change(folder: &Path, lengths: bool) -> (VolumeStore, Arc<Failing>, Volume) {
     let store = VolumeStore::open(folder, &StoreSettings::default()).unwrap();
-    let medium = Arc::new(Failing { memory: Memory::new(&[5; 640]), left: AtomicU32::new(0), lengths });
+    let medium = Failing::new(&[5; 640]);
+    medium.stiff.store(!lengths, Ordering::Relaxed);
     let volume = Volume::attach(&store, "v", 64, Arc::clone(&medium), &AttachOptions::anew()).unwrap();
     volume.mark("m").unwrap();
     let mut lock = medium.memory.locked();
@@ -217,8 +189,8 @@ fn failing(folder: &Path, lengths: bool) -> (VolumeStore, Arc<Failing>, Volume) 
 fn an_error_of_the_engine_takes_a_rewind_back() {
     let folder = tempfile::tempdir().unwrap();
     // All ten blocks are written, then the length fails; taking back writes eleven.
-    let (_store, medium, volume) = failing(folder.path(), false);
-    medium.left.store(100, Ordering::Relaxed);
+    let (_store, medium, volume) = with_a_change(folder.path(), false);
+    medium.fail_after(100);
     let error = volume.rewind("m").unwrap_err();
     assert!(matches!(error, Error::Medium { .. }), "{error}");
     let content = medium.memory.locked().content();
@@ -233,13 +205,13 @@ fn an_error_of_the_engine_takes_a_rewind_back() {
 #[test]
 fn what_can_neither_be_done_nor_taken_back_is_finished_later() {
     let folder = tempfile::tempdir().unwrap();
-    let (_store, medium, volume) = failing(folder.path(), true);
-    medium.left.store(4, Ordering::Relaxed);
+    let (_store, medium, volume) = with_a_change(folder.path(), true);
+    medium.fail_after(4);
     let error = volume.rewind("m").unwrap_err();
     assert!(matches!(error, Error::HalfDone { .. }), "{error}");
     let lock = medium.memory.locked();
     assert_eq!(volume.enter().unwrap_err().code(), Code::Io, "it is half done still");
-    medium.left.store(100, Ordering::Relaxed);
+    medium.fail_after(100);
     volume.enter().unwrap();
     assert_eq!(lock.content(), [5; 640]);
     drop(lock);

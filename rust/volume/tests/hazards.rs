@@ -1,6 +1,7 @@
 //! Handles that leave a change, callbacks that fail at the wrong moment, forks, power cuts and evictions at the wrong time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod failing;
 mod random;
 #[path = "../../core/tests/support/restart.rs"]
 mod restart;
@@ -8,60 +9,15 @@ mod restart;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dbrewind_volume::{
     AttachOptions, Code, Error, FileVolume, MarkState, Medium, Memory, Storage, StoreSettings, Synchronous,
     Volume, VolumeStore,
 };
+use failing::Failing;
 use random::Random;
-
-/// Bytes in memory, with functions that fail when they are told to.
-struct Failing {
-    memory: Memory,
-    /// After so many more writes they fail.
-    writes: AtomicU32,
-    /// The length cannot be told.
-    lengthless: AtomicBool,
-}
-
-impl Failing {
-    fn new(content: &[u8]) -> Arc<Self> {
-        let (writes, lengthless) = (AtomicU32::new(u32::MAX), AtomicBool::new(false));
-        Arc::new(Self { memory: Memory::new(content), writes, lengthless })
-    }
-}
-
-impl Storage for Failing {
-    fn lock(&self, timeout: Duration) -> io::Result<bool> {
-        self.memory.lock(timeout)
-    }
-    fn unlock(&self) {
-        self.memory.unlock();
-    }
-}
-
-impl Medium for Failing {
-    fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()> {
-        self.memory.read(offset, to)
-    }
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let left = self.writes.load(Ordering::Relaxed);
-        let Some(left) = left.checked_sub(1) else { return Err(io::Error::other("on purpose")) };
-        self.writes.store(left, Ordering::Relaxed);
-        self.memory.write(offset, bytes)
-    }
-    fn truncate(&self, size: u64) -> io::Result<()> {
-        self.memory.truncate(size)
-    }
-    fn size(&self) -> io::Result<u64> {
-        if self.lengthless.load(Ordering::Relaxed) {
-            return Err(io::Error::other("on purpose"));
-        }
-        self.memory.size()
-    }
-}
 
 fn store(folder: &Path) -> VolumeStore {
     VolumeStore::open(folder, &StoreSettings::default()).unwrap()
@@ -85,10 +41,10 @@ fn hazard_who_left_a_change_takes_the_half_rewind_of_another_for_its_own() {
         lock.edit(|bytes| bytes.fill(6));
         // Without commit, as after an error of the engine's own.
         drop(lock);
-        medium.writes.store(4, Ordering::Relaxed);
+        medium.fail_after(4);
         let error = two.rewind("m").unwrap_err();
         assert!(matches!(error, Error::HalfDone { .. }), "{error}");
-        medium.writes.store(u32::MAX, Ordering::Relaxed);
+        medium.fail_after(u32::MAX);
         let lock = medium.memory.locked();
         if writes {
             one.will_write(0, 1).unwrap();
@@ -176,10 +132,10 @@ fn hazard_the_target_of_a_half_rewind_is_evicted_before_anybody_comes() {
         change(&volume, &medium, 700);
     }
     let before = medium.memory.locked().content();
-    medium.writes.store(4, Ordering::Relaxed);
+    medium.fail_after(4);
     let error = volume.rewind("m").unwrap_err();
     assert!(matches!(error, Error::HalfDone { .. }), "{error}");
-    medium.writes.store(u32::MAX, Ordering::Relaxed);
+    medium.fail_after(u32::MAX);
     while volume.marks().unwrap()[0].state == MarkState::Kept {
         marks += 1;
         busy.mark(&format!("{marks}")).unwrap();

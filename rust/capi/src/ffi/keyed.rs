@@ -1,5 +1,6 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::io;
+use std::mem::offset_of;
 
 use ::dbrewind_volume::{KeyedMedium, LONGEST_RECORD, Volume};
 
@@ -49,12 +50,16 @@ pub struct dbrewind_keyed_medium {
     >,
     /// As in dbrewind_medium.
     pub after_rewind: Option<unsafe extern "C" fn(user: *mut c_void, lsn: u64)>,
+    /// As in dbrewind_medium.
+    pub identity: Option<
+        unsafe extern "C" fn(user: *mut c_void, to: *mut u8, room: usize, length: *mut usize) -> c_int,
+    >,
 }
 
 // SAFETY: numbers and pointers to data and functions, which may all be null, the size first.
 unsafe impl CStruct for dbrewind_keyed_medium {
     const NAME: &'static str = "dbrewind_keyed_medium";
-    const LEAST: usize = size_of::<Self>();
+    const LEAST: usize = offset_of!(Self, identity);
 }
 
 impl GivenMedium for dbrewind_keyed_medium {
@@ -67,8 +72,8 @@ impl GivenMedium for dbrewind_keyed_medium {
     }
 
     fn storage(&self) -> StorageFunctions {
-        let Self { user, lock, unlock, sync, stamp, after_rewind, .. } = *self;
-        StorageFunctions { user, lock, unlock, sync, stamp, after_rewind }
+        let Self { user, lock, unlock, sync, stamp, after_rewind, identity, .. } = *self;
+        StorageFunctions { user, lock, unlock, sync, stamp, after_rewind, identity }
     }
 }
 

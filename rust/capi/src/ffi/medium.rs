@@ -1,6 +1,7 @@
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::io;
+use std::mem::offset_of;
 use std::time::Duration;
 
 use dbrewind_volume::{Lsn, Medium, Storage};
@@ -43,16 +44,21 @@ pub struct dbrewind_medium {
     >,
     /// The content is another one: throw away what is cached of it. Under the lock. Nullable.
     pub after_rewind: Option<unsafe extern "C" fn(user: *mut c_void, lsn: u64)>,
+    /// Puts at most `room` bytes at `to`, and their number in *length, which all who attach this content have in common, and no other content has: a second
+    /// one under the same name is refused then (DBR004). Asked once, by dbrewind_volume_attach, before lock. Nullable: two contents are not told apart.
+    pub identity: Option<
+        unsafe extern "C" fn(user: *mut c_void, to: *mut u8, room: usize, length: *mut usize) -> c_int,
+    >,
 }
 
 // SAFETY: numbers and pointers to data and functions, which may all be null, the size first.
 unsafe impl CStruct for dbrewind_medium {
     const NAME: &'static str = "dbrewind_medium";
-    const LEAST: usize = size_of::<Self>();
+    const LEAST: usize = offset_of!(Self, identity);
 }
 
-/// Room for a stamp, in bytes.
-const STAMP: usize = 4096;
+/// Room for a stamp or an identity, in bytes.
+const ROOM: usize = 4096;
 
 thread_local! {
     /// A function of a medium runs on this thread.
@@ -70,7 +76,7 @@ pub(super) fn refuse_inside() -> Result<(), Fault> {
 type Lock = unsafe extern "C" fn(*mut c_void, u64) -> c_int;
 type Unlock = unsafe extern "C" fn(*mut c_void);
 type Sync = unsafe extern "C" fn(*mut c_void) -> c_int;
-type Stamp = unsafe extern "C" fn(*mut c_void, *mut u8, usize, *mut usize) -> c_int;
+type TellBytes = unsafe extern "C" fn(*mut c_void, *mut u8, usize, *mut usize) -> c_int;
 type AfterRewind = unsafe extern "C" fn(*mut c_void, u64);
 
 /// The functions that media of both kinds have.
@@ -80,8 +86,21 @@ pub(super) struct StorageFunctions {
     pub(super) lock: Option<Lock>,
     pub(super) unlock: Option<Unlock>,
     pub(super) sync: Option<Sync>,
-    pub(super) stamp: Option<Stamp>,
+    pub(super) stamp: Option<TellBytes>,
     pub(super) after_rewind: Option<AfterRewind>,
+    pub(super) identity: Option<TellBytes>,
+}
+
+impl StorageFunctions {
+    /// The bytes that a function tells; none without it.
+    fn told(&self, function: Option<TellBytes>) -> io::Result<Vec<u8>> {
+        let (mut told, mut length) = (vec![0; ROOM], 0);
+        // SAFETY: the caller's function, its argument, room for as many bytes as it is told, and a place for their number.
+        call(function, |tell| unsafe { tell(self.user, told.as_mut_ptr(), ROOM, &raw mut length) })?;
+        // One that says more than there is room for is refused for its length.
+        told.resize(length.min(ROOM + 1), 0);
+        Ok(told)
+    }
 }
 
 /// A struct of the caller's functions.
@@ -102,8 +121,8 @@ impl GivenMedium for dbrewind_medium {
     }
 
     fn storage(&self) -> StorageFunctions {
-        let Self { user, lock, unlock, sync, stamp, after_rewind, .. } = *self;
-        StorageFunctions { user, lock, unlock, sync, stamp, after_rewind }
+        let Self { user, lock, unlock, sync, stamp, after_rewind, identity, .. } = *self;
+        StorageFunctions { user, lock, unlock, sync, stamp, after_rewind, identity }
     }
 }
 
@@ -220,14 +239,11 @@ impl<T: GivenMedium> Storage for Functions<T> {
     }
 
     fn stamp(&self) -> io::Result<Vec<u8>> {
-        let (given, mut stamp, mut length) = (&self.storage, vec![0; STAMP], 0);
-        // SAFETY: the caller's function, its argument, room for as many bytes as it is told, and a place for their number.
-        call(given.stamp, |stamps| unsafe {
-            stamps(given.user, stamp.as_mut_ptr(), STAMP, &raw mut length)
-        })?;
-        // One that says more than there is room for is refused for its length.
-        stamp.resize(length.min(STAMP + 1), 0);
-        Ok(stamp)
+        self.storage.told(self.storage.stamp)
+    }
+
+    fn identity(&self) -> io::Result<Vec<u8>> {
+        self.storage.told(self.storage.identity)
     }
 
     fn after_rewind(&self, lsn: Lsn) {

@@ -40,3 +40,5 @@ pub mod status;
 pub mod version;
 /// Recording it.
 pub mod volume;
+/// How its history does.
+pub mod volume_status;

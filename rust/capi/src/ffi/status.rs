@@ -1,6 +1,6 @@
 use std::ffi::{CString, c_char, c_int};
 
-use dbrewind_sqlite::{Lsn, Pin, Timestamp, WindowState};
+use dbrewind_sqlite::{Lsn, Pin, Status, Timestamp, WindowState};
 
 use super::database::dbrewind_db;
 use super::error::dbrewind_error;
@@ -8,7 +8,6 @@ use super::given::{CStruct, Place, database, entry, pointer_place};
 use super::moment::dbrewind_moment;
 use crate::codes::c_string;
 use crate::fault::Fault;
-use crate::registry::Entry;
 
 /// state of dbrewind_status_info: as it should be.
 pub const DBREWIND_WINDOW_OK: u32 = 1;
@@ -92,21 +91,73 @@ pub struct dbrewind_pin_list {
 }
 
 impl dbrewind_pin_list {
-    fn new(entry: &Entry, pins: Vec<Pin>) -> Self {
+    fn new(database: u64, pins: Vec<Pin>) -> Self {
         let pins = pins.into_iter().map(|pin| {
             let name = c_string(&pin.name);
-            let moment = dbrewind_moment::new(entry, pin.lsn);
             let info = dbrewind_pin_info {
                 size: 0,
                 // A CString's bytes stay where they are when it moves.
                 name: name.as_ptr(),
-                moment,
+                moment: dbrewind_moment::of(database, pin.lsn),
                 time: pin.time.get(),
                 bytes: pin.bytes,
             };
             (info, name)
         });
         Self { pins: pins.collect() }
+    }
+}
+
+impl dbrewind_status_info {
+    fn new(database: u64, found: &Status) -> Self {
+        let (lsn, time) = found.earliest.unwrap_or((Lsn::ORIGIN, Timestamp::default()));
+        Self {
+            size: 0,
+            used: found.used,
+            raw: found.raw,
+            sealed: found.sealed,
+            limit: found.limit,
+            target_s: found.target.as_secs_f64(),
+            window_s: found.window.as_secs_f64(),
+            forecast_s: found.forecast.map_or(-1.0, |forecast| forecast.as_secs_f64()),
+            earliest: dbrewind_moment::of(database, lsn),
+            earliest_time: time.get(),
+            hot: found.marks.hot,
+            archived: found.marks.archived,
+            evicted: found.marks.evicted,
+            lost: found.marks.lost,
+            state: match found.state {
+                WindowState::Ok => DBREWIND_WINDOW_OK,
+                WindowState::Alert => DBREWIND_WINDOW_ALERT,
+                WindowState::Full => DBREWIND_WINDOW_FULL,
+                WindowState::Stopped => DBREWIND_WINDOW_STOPPED,
+            },
+            reserved: 0,
+        }
+    }
+}
+
+/// Tells a status: `ask` answers it, and which object its moments belong to.
+///
+/// # Safety
+/// As the header says of these pointers.
+pub(super) unsafe fn tell(
+    status: *mut dbrewind_status_info,
+    pins: *mut *mut dbrewind_pin_list,
+    ask: impl FnOnce() -> Result<(u64, Status), Fault>,
+) -> Result<(), Fault> {
+    // SAFETY: by contract.
+    unsafe {
+        if !pins.is_null() {
+            pointer_place(pins, "pins")?;
+        }
+        let place = Place::required(status)?;
+        let (database, found) = ask()?;
+        place.fill(dbrewind_status_info::new(database, &found));
+        if !pins.is_null() {
+            pins.write(Box::into_raw(Box::new(dbrewind_pin_list::new(database, found.pins))));
+        }
+        Ok(())
     }
 }
 
@@ -123,40 +174,10 @@ pub unsafe extern "C" fn dbrewind_status(
     // SAFETY: the caller owes what the header says of these pointers.
     unsafe {
         entry(error, || {
-            if !pins.is_null() {
-                pointer_place(pins, "pins")?;
-            }
-            let place = Place::required(status)?;
-            let entry = database(db)?;
-            let found = entry.handle.status()?;
-            let (lsn, time) = found.earliest.unwrap_or((Lsn::ORIGIN, Timestamp::default()));
-            place.fill(dbrewind_status_info {
-                size: 0,
-                used: found.used,
-                raw: found.raw,
-                sealed: found.sealed,
-                limit: found.limit,
-                target_s: found.target.as_secs_f64(),
-                window_s: found.window.as_secs_f64(),
-                forecast_s: found.forecast.map_or(-1.0, |forecast| forecast.as_secs_f64()),
-                earliest: dbrewind_moment::new(&entry, lsn),
-                earliest_time: time.get(),
-                hot: found.marks.hot,
-                archived: found.marks.archived,
-                evicted: found.marks.evicted,
-                lost: found.marks.lost,
-                state: match found.state {
-                    WindowState::Ok => DBREWIND_WINDOW_OK,
-                    WindowState::Alert => DBREWIND_WINDOW_ALERT,
-                    WindowState::Full => DBREWIND_WINDOW_FULL,
-                    WindowState::Stopped => DBREWIND_WINDOW_STOPPED,
-                },
-                reserved: 0,
-            });
-            if !pins.is_null() {
-                pins.write(Box::into_raw(Box::new(dbrewind_pin_list::new(&entry, found.pins))));
-            }
-            Ok(())
+            tell(status, pins, || {
+                let entry = database(db)?;
+                Ok((entry.database, entry.handle.status()?))
+            })
         })
     }
 }

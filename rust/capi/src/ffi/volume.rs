@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::dbrewind_volume::{
-    AttachOptions, Error, Mark, MarkState, StoreSettings, Synchronous, Target, Volume, VolumeStore,
+    AttachOptions, Error, Mark, MarkState, RewindOptions, StoreSettings, Synchronous, Target, Volume,
+    VolumeStore,
 };
 
 use super::error::dbrewind_error;
@@ -150,7 +151,8 @@ pub(super) unsafe fn attach<T: GivenMedium>(
 /// Attaches to the volume of a name, with its history in a folder, which is made if there is none. Its content is recorded from now on.
 ///
 /// block_size: a power of two from 16 to 1048576, the same for ever. options: nullable. *volume: the handle; NULL after an error.
-/// The lock is taken. DBREWIND_VOLUME_ANEW while others have the volume attached is DBR004. What a process has left that died within a change or a rewind is settled.
+/// The lock is taken. DBREWIND_VOLUME_ANEW while others have the volume attached is DBR004; so is a medium whose identity is another than that of the content
+/// which others have attached under the name. What a process has left that died within a change or a rewind is settled.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dbrewind_volume_attach(
     store: *const c_char,
@@ -187,6 +189,28 @@ pub unsafe extern "C" fn dbrewind_volume_detach(
                 return Ok(());
             }
             Ok(VOLUMES.remove(volume.addr())?.volume.detach()?)
+        })
+    }
+}
+
+/// Lets go of a volume without calling its medium: what is in flight is left as by a process that was killed, and settled by whoever enters it next. For an
+/// engine whose content goes away before its volume. Later calls are an error (DBR019), as after dbrewind_volume_detach.
+///
+/// volume: nullable. Calls that run on other threads must have returned.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dbrewind_volume_abandon(
+    volume: *mut dbrewind_volume,
+    error: *mut *mut dbrewind_error,
+) -> c_int {
+    // SAFETY: the caller owes what the header says of these pointers.
+    unsafe {
+        entry_to_its_end(error, || {
+            refuse_inside()?;
+            if volume.is_null() {
+                return Ok(());
+            }
+            VOLUMES.remove(volume.addr())?.volume.abandon();
+            Ok(())
         })
     }
 }
@@ -373,7 +397,7 @@ pub unsafe extern "C" fn dbrewind_volume_drop(
 
 /// Makes the content what it was at a mark or a moment, earlier or later than now, in place. Takes the lock.
 ///
-/// how: nullable; only its timeout_ms counts. rewound: nullable; `pages` are blocks. Rewinding to rewound->undo takes it back.
+/// how: nullable. rewound: nullable; `pages` are blocks. Rewinding to rewound->undo takes it back.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dbrewind_volume_rewind(
     volume: *const dbrewind_volume,
@@ -386,15 +410,11 @@ pub unsafe extern "C" fn dbrewind_volume_rewind(
     unsafe {
         entry(error, || {
             let place = Place::optional(rewound)?;
-            let how = options(how)?;
-            only("flags of the options", how.flags, 0)?;
-            let how = how.read()?;
+            let dbrewind_sqlite::RewindOptions { timeout, use_earliest } = options(how)?.read()?;
             let entry = self::volume(volume)?;
             let target = to.in_volume(&entry)?;
-            let done = match how.timeout {
-                Some(timeout) => entry.volume.rewind_within(target, timeout)?,
-                None => entry.volume.rewind(target)?,
-            };
+            let how = RewindOptions { timeout, use_earliest };
+            let done = entry.volume.rewind_with(target, how)?;
             if let Some(place) = place {
                 place.fill(dbrewind_rewound {
                     size: 0,

@@ -118,6 +118,18 @@ impl Store {
         self.presence(object, |path, byte| Held::take(path, byte, Duration::ZERO))
     }
 
+    /// Whether somebody attends an object, in this process or another one.
+    ///
+    /// # Errors
+    /// See [`LockError`]; never `Busy`.
+    pub fn is_attended(&self, object: ObjectId) -> Result<bool, LockError> {
+        if self.inner.forked() {
+            return Err(LockError::Forked);
+        }
+        let io = |source| LockError::Io { action: "see who attends the object", source };
+        self.inner.locks.locked_elsewhere(ATTENDED_AT + object.get(), 1).map_err(io)
+    }
+
     fn presence(
         &self,
         object: ObjectId,
