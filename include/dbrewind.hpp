@@ -85,6 +85,18 @@ struct Mark {
           pinned(info.pinned != 0) {}
 };
 
+/// A mark that keeps what it needs from being evicted.
+struct Pin {
+    std::string name;
+    Moment moment;
+    Time time;
+    /// Bytes of the store that it holds.
+    uint64_t bytes;
+
+    explicit Pin(const dbrewind_pin_info &info)
+        : name(info.name), moment(info.moment), time(time_of(info.time)), bytes(info.bytes) {}
+};
+
 /// What a rewind did; a rewind to `undo` takes it back.
 struct Rewound {
     Moment to, undo;
@@ -105,6 +117,17 @@ inline std::vector<Mark> marks_of(dbrewind_mark_list *list) {
         marks.emplace_back(info);
     }
     return marks;
+}
+
+/// Takes the list.
+inline std::vector<Pin> pins_of(dbrewind_pin_list *list) {
+    Owned<dbrewind_pin_list> owned(list, dbrewind_pin_list_free);
+    std::vector<Pin> pins;
+    dbrewind_pin_info info = DBREWIND_INIT(info);
+    for (size_t place = 0; dbrewind_pin_list_get(list, place, &info) == DBREWIND_OK; place++) {
+        pins.emplace_back(info);
+    }
+    return pins;
 }
 
 inline Rewound rewound_of(const dbrewind_rewound &done) {
@@ -294,6 +317,13 @@ public:
         auto call = [&](dbrewind_error **error) { return dbrewind_status(db_, &status, nullptr, error); };
         return detail::checked(call, [&] { return status; });
     }
+    /// Marks that keep what they need from being evicted, oldest first.
+    Returned<std::vector<Pin>> pins() const {
+        dbrewind_status_info status = DBREWIND_INIT(status);
+        dbrewind_pin_list *list = nullptr;
+        auto call = [&](dbrewind_error **error) { return dbrewind_status(db_, &status, &list, error); };
+        return detail::checked(call, [&] { return detail::pins_of(list); });
+    }
     Returned<dbrewind_info> info() const {
         dbrewind_info info = DBREWIND_INIT(info);
         auto call = [&](dbrewind_error **error) { return dbrewind_get_info(db_, &info, error); };
@@ -326,9 +356,10 @@ public:
         return handler;
     }
 
-    /// `db` must stay.
-    explicit Scope(Database &db) {
-        auto marked = db.mark(fresh_name(this));
+    /// `recorded`, a Database or a Volume, must stay where it is.
+    template <typename Recorded, typename = decltype(std::declval<Recorded &>().mark(std::string()))>
+    explicit Scope(Recorded &recorded) : end_(&Scope::end_in<Recorded>) {
+        auto marked = recorded.mark(fresh_name(this));
 #ifdef DBREWIND_NO_EXCEPTIONS
         if (const Error *failed = marked.error()) {
             handler().load()(*failed);
@@ -338,7 +369,7 @@ public:
 #else
         mark_.emplace(std::move(marked));
 #endif
-        db_ = &db;
+        recorded_ = &recorded;
     }
     Scope(const Scope &) = delete;
     Scope &operator=(const Scope &) = delete;
@@ -349,25 +380,10 @@ public:
     }
 
     /// Rewinds now, and fails as every call does. The destructor has nothing to do after it.
-    Returned<void> end() {
-        Database *db = db_;
-        if (!db) {
-            return Returned<void>();
-        }
-#ifdef DBREWIND_NO_EXCEPTIONS
-        if (auto done = db->rewind(*mark_); !done) {
-            return *done.error();
-        }
-#else
-        db->rewind(*mark_);
-#endif
-        // Only now: after a failed rewind the mark is the way back.
-        db_ = nullptr;
-        return db->drop(mark_->name);
-    }
+    Returned<void> end() { return recorded_ ? (this->*end_)() : Returned<void>(); }
 
     /// Without exceptions: whether it will rewind. With a handler that returns it may be that it cannot.
-    explicit operator bool() const noexcept { return db_ != nullptr; }
+    explicit operator bool() const noexcept { return recorded_ != nullptr; }
 
     /// Not after a constructor that failed.
     const Mark &mark() const { return *mark_; }
@@ -380,7 +396,23 @@ private:
         return name;
     }
 
-    Database *db_ = nullptr;
+    template <typename Recorded>
+    Returned<void> end_in() {
+        auto *recorded = static_cast<Recorded *>(recorded_);
+#ifdef DBREWIND_NO_EXCEPTIONS
+        if (auto done = recorded->rewind(*mark_); !done) {
+            return *done.error();
+        }
+#else
+        recorded->rewind(*mark_);
+#endif
+        // Only now: after a failed rewind the mark is the way back.
+        recorded_ = nullptr;
+        return recorded->drop(mark_->name);
+    }
+
+    void *recorded_ = nullptr;
+    Returned<void> (Scope::*end_)();
     std::optional<Mark> mark_;
 };
 

@@ -1,7 +1,6 @@
 // dbrewind/volume.hpp over content in memory: volumes FOLDER. With exceptions, and, compiled with -fno-exceptions, without.
-#include "../capi/check.h"
+#include "outcome.hpp"
 
-#include <dbrewind/volume.hpp>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -11,27 +10,14 @@ static_assert(!std::is_copy_constructible_v<dbrewind::Volume> && std::is_nothrow
 static_assert(std::is_nothrow_move_assignable_v<dbrewind::Volume>);
 
 #ifdef DBREWIND_NO_EXCEPTIONS
-template <typename T>
-static T done(dbrewind::Result<T> result) {
-    return std::move(result).value();
-}
-static void done(dbrewind::Result<void> result) { result.value(); }
 static void thrown(int) {}
 #else
-#define done
 static void thrown(int kind) {
     if (kind == 1) throw std::system_error(ENOSPC, std::generic_category());
     if (kind == 2) throw std::bad_alloc();
     if (kind == 3) throw 7;
 }
 #endif
-
-template <typename Call>
-static void fails(int code, Call &&call) {
-    auto why = dbrewind::detail::failure_of(call);
-    CHECK(why && why->code() == code);
-    CHECK(std::string(why->what()).find(dbrewind_code_text(code)) == 1);
-}
 
 struct Locked {
     std::timed_mutex mutex;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::toolchain::{compiler, has, in_both_modes, libraries, root, run};
+use crate::toolchain::{compiler, has, in_both_modes, libraries, root, run, under_valgrind};
 
 /// Compiles a program of `tests/cpp` with the shared library and the system's SQLite.
 pub(crate) fn cpp_program(folder: &Path, libraries: &Path, name: &str, more: &[&str]) -> PathBuf {
@@ -50,13 +50,20 @@ fn volumes_in_cpp() {
     if !has("c++") {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    for flags in [&[][..], &["-fno-exceptions"]] {
-        let flags = [flags, &SANITIZED].concat();
-        let program = cpp_program(folder.path(), &libraries, "volumes", &flags);
+    let programs = tempfile::tempdir().unwrap();
+    let right = |mut command: Command| {
         let folder = tempfile::tempdir().unwrap();
-        let out = run(Command::new(program).arg(folder.path()));
+        let out = run(command.arg(folder.path()));
         assert_eq!(String::from_utf8_lossy(&out.stdout), "right\n");
+    };
+    for name in ["volumes", "media"] {
+        for flags in [&[][..], &["-fno-exceptions"]] {
+            let flags = [flags, &SANITIZED].concat();
+            right(Command::new(cpp_program(programs.path(), &libraries, name, &flags)));
+        }
+        if has("valgrind") {
+            right(under_valgrind(&cpp_program(programs.path(), &libraries, name, &[])));
+        }
     }
 }
 

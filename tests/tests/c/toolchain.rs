@@ -73,3 +73,11 @@ pub(crate) fn in_both_modes(command: impl Fn() -> Command, more: &[&str]) {
         assert_eq!(String::from_utf8_lossy(&out.stdout), "right\n", "{mode}");
     }
 }
+
+/// Runs a program under valgrind: what it reads or frees wrongly, or loses, is an error.
+pub(crate) fn under_valgrind(program: &Path) -> Command {
+    let mut command = Command::new("valgrind");
+    command.args(["--quiet", "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
+    command.arg("--fair-sched=yes").arg(program);
+    command
+}
