@@ -12,12 +12,26 @@ mod suites;
 mod symbols;
 mod toolchain;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use toolchain::{built, compiler, has, here, in_both_modes, libraries, program, root, run, source};
+use toolchain::{
+    built, compiler, has, here, in_both_modes, libraries, program, root, run, source, under_valgrind,
+};
 
-const PROGRAMS: [&str; 7] = ["story", "hostile", "keeper", "extension", "alone", "volume", "keyed"];
+const PROGRAMS: [&str; 11] = [
+    "story",
+    "hostile",
+    "keeper",
+    "extension",
+    "alone",
+    "volume",
+    "keyed",
+    "told",
+    "contents",
+    "handles",
+    "structs",
+];
 
 #[test]
 fn no_compiler_warns() {
@@ -71,9 +85,24 @@ fn the_programs_of_the_readme() {
     }
 }
 
-/// Its content is its own, and no SQLite is asked for anything: by itself, with sanitizers, and under valgrind.
+/// Its content is its own, and no SQLite is asked for anything.
 #[test]
 fn a_program_with_an_engine_of_its_own() {
+    for name in ["volume", "keyed", "told", "contents"] {
+        is_right(name);
+    }
+}
+
+/// Both kinds of handles, and all that is promised of them in `rust/docs/c-abi.md`.
+#[test]
+fn promises_to_callers_who_are_wrong() {
+    for name in ["handles", "structs"] {
+        is_right(name);
+    }
+}
+
+/// Runs a program by itself, with sanitizers, and under valgrind.
+fn is_right(name: &str) {
     let Some(libraries) = libraries() else { return };
     let folder = tempfile::tempdir().unwrap();
     let right = |mut command: Command| {
@@ -81,23 +110,13 @@ fn a_program_with_an_engine_of_its_own() {
         let out = run(command.arg(folder.path()));
         assert_eq!(String::from_utf8_lossy(&out.stdout), "right\n");
     };
-    for name in ["volume", "keyed"] {
-        let volume = program(folder.path(), &libraries, name, &[]);
-        right(Command::new(&volume));
-        if has("valgrind") {
-            let mut command = Command::new("valgrind");
-            command.args([
-                "--quiet",
-                "--error-exitcode=9",
-                "--leak-check=full",
-                "--errors-for-leak-kinds=definite",
-            ]);
-            command.arg("--fair-sched=yes").arg(&volume);
-            right(command);
-        }
-        let flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
-        right(Command::new(program(folder.path(), &libraries, name, &flags)));
+    let plain = program(folder.path(), &libraries, name, &[]);
+    right(Command::new(&plain));
+    if has("valgrind") {
+        right(under_valgrind(&plain));
     }
+    let flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+    right(Command::new(program(folder.path(), &libraries, name, &flags)));
 }
 
 /// Berkeley DB, an embedded store that is not ours, hooked where it writes.
@@ -226,25 +245,14 @@ fn under_address_sanitizer() {
 }
 
 #[test]
-fn under_valgrind() {
+fn sqlite_under_valgrind() {
     let Some(libraries) = libraries() else { return };
     if !has("valgrind") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let valgrind = |program: &Path| {
-        let mut command = Command::new("valgrind");
-        command.args([
-            "--quiet",
-            "--error-exitcode=9",
-            "--leak-check=full",
-            "--errors-for-leak-kinds=definite",
-        ]);
-        command.arg("--fair-sched=yes").arg(program);
-        command
-    };
     let story = program(folder.path(), &libraries, "story", &[]);
-    in_both_modes(|| valgrind(&story), &["table"]);
+    in_both_modes(|| under_valgrind(&story), &["table"]);
     let hostile = program(folder.path(), &libraries, "hostile", &[]);
-    in_both_modes(|| valgrind(&hostile), &[]);
+    in_both_modes(|| under_valgrind(&hostile), &[]);
 }
