@@ -11,6 +11,7 @@ mod rewind;
 mod run;
 mod shell;
 mod status;
+mod volumes;
 mod watch;
 
 use dbrewind_sqlite::interruptible;
@@ -24,6 +25,9 @@ use crate::signals::Ending;
 
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments) -> Result<Report, Failure> {
+    if let Some(done) = volumes::instead(&arguments.command) {
+        return done;
+    }
     match arguments.command {
         Command::Status(args) => status::run(&args),
         Command::List(args) => list::run(&args),

@@ -15,3 +15,4 @@ mod programs;
 mod recording;
 mod refusals;
 mod terminal;
+mod volumes;
