@@ -26,8 +26,9 @@ pub use error::{AppendError, Code, LockError, OpenError, ReadError, SealError, S
 pub use format::{BodyError, CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
 pub use interrupt::{Patience, Refused, interruptible, lock_patiently};
 pub use store::{
-    Cursor, FORGOTTEN, Head, HolderLock, KEPT, Location, MOVED, NamesLock, ObjectLock, PINNED, Pin, Presence,
-    Record, Room, SealedSegment, Store, StoreOptions, Window, WindowHold, WindowState, what_lock_is_held_for,
+    Cursor, FORGOTTEN, Head, HolderLock, KEPT, Location, MOVED, NamesLock, Need, ObjectLock, PINNED, Pin,
+    Presence, Record, Room, SealedSegment, Store, StoreOptions, Window, WindowHold, WindowState,
+    what_lock_is_held_for,
 };
 pub use timeline::{
     Era, MarkEntry, NoteEntry, Plan, PlanError, RewindEntry, Source, Timeline, TimelineError, Unnamed,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use dbrewind_core::{
-    DropBody, Extent, Head, Kind, Location, Lsn, MarkBody, MarkName, PINNED, Timeline, Timestamp,
+    DropBody, Extent, Head, Kind, Location, Lsn, MarkBody, MarkName, Need, PINNED, Timeline, Timestamp,
 };
 
 use crate::error::Error;
@@ -163,7 +163,7 @@ impl Volume {
         };
         let body = DropBody { time: self.store.time(self.object), name: mark.name.clone() };
         let lsn = history.last().max(mark.lsn);
-        self.store.append(self.head(Kind::Drop, 0, lsn), &[&body.encode()])?;
+        self.store.append_in_need(Need::Drop, self.head(Kind::Drop, 0, lsn), &[&body.encode()])?;
         Ok(())
     }
 

@@ -33,4 +33,4 @@ pub use seal::SealedSegment;
 pub(crate) use walk::Seen;
 #[cfg(feature = "fuzzing")]
 pub(crate) use window::manifest;
-pub use window::{MOVED, PINNED, Pin, Window, WindowHold, WindowState};
+pub use window::{MOVED, Need, PINNED, Pin, Window, WindowHold, WindowState};

@@ -143,8 +143,8 @@ impl Inner {
             return Ok(size);
         }
         // Whatever of the segment it does not need itself others take.
-        let carries = Self::needs_of_it().ok_or_else(|| self.full(at_limit(total, limit)))?;
-        let left = limit.saturating_sub(total);
+        let (carries, stays) = self.needs_of_it().ok_or_else(|| self.full(at_limit(total, limit)))?;
+        let left = limit.saturating_sub(total).saturating_sub(stays);
         let needed = needed(len);
         if needed > left {
             return Err(self.full(at_limit(total, limit)));
@@ -167,7 +167,7 @@ impl Inner {
 }
 
 /// Bytes of a segment with room for a body of this length, and hardly more.
-fn needed(len: u32) -> u64 {
+pub(super) fn needed(len: u32) -> u64 {
     (HEADER_LEN as u64 + span(len)).next_multiple_of(PAGE)
 }
 

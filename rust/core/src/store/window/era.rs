@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::need::Need;
 use crate::error::AppendError;
 use crate::format::control::{ERA_AT, ERA_LSN, ERA_TIME, hint};
 use crate::format::{Engine, EraBody, Kind};
@@ -58,6 +59,7 @@ impl Store {
 
     /// Begins an era of an object, together with the notes (tag and body) without which it could not go on: all of it or nothing. The object has
     /// this many keys; `broken`: something may have been written unrecorded before. The LSN is above all that came before. It is announced.
+    /// One that is not the object's first begins in a full store, too ([`Need::Keep`]).
     ///
     /// # Errors
     /// As [`append`](Self::append).
@@ -90,14 +92,19 @@ impl Store {
         let encoded = body.encode();
         let mut records: Vec<(Head, &[u8])> =
             vec![(Head::new(Kind::Era, object, engine.key(), lsn), &encoded)];
-        let bases =
+        let images =
             bases.iter().map(|(key, image)| (Head::new(Kind::Base, object, *key, lsn), image.as_slice()));
-        records.extend(bases);
+        records.extend(images);
         let notes = notes
             .iter()
             .map(|(tag, note)| (Head::new(Kind::Note, object, Key::new(*tag), lsn), note.as_slice()));
         records.extend(notes);
-        let at = self.append_whole(&records)?;
+        // What is before it may go once it is there: without it a full store would stay full. Images are not for that.
+        let cures = bases.is_empty() && (broken || self.knows_era(object));
+        let at = match cures {
+            true => self.append_whole_in_need(Need::Keep, &records)?,
+            false => self.append_whole(&records)?,
+        };
         self.note_era(object, at, lsn, body.time);
         Ok(())
     }

@@ -7,12 +7,14 @@ mod era;
 mod keep;
 mod ledger;
 pub(crate) mod manifest;
+mod need;
 mod prepare;
 mod status;
 mod thread;
 mod urgent;
 
 pub use ledger::{MOVED, PINNED};
+pub use need::Need;
 pub use status::{Pin, Window, WindowState};
 pub(crate) use thread::Keeping;
 pub use thread::WindowHold;

@@ -121,13 +121,13 @@ impl Inner {
         if raw { None } else { self.len_on_disk(id).ok() }
     }
 
-    /// Whether what is left in the present segment is less than a quarter of it.
+    /// Whether what is left, in the present segment and of the limit, is less than a quarter of a usual segment.
     fn is_nearly_full(&self, room: &Room) -> bool {
         let current = self.control.current();
         let size = self.len_on_disk(current).unwrap_or(0);
         let end = u64::from(self.control.hint(current).unwrap_or(0));
         let left = room.limit.saturating_sub(self.left_to_evictions()).saturating_sub(room.used);
-        left + size.saturating_sub(end) < size / 4
+        left + size.saturating_sub(end) < size.max(self.longest()) / 4
     }
 
     fn forecast(

@@ -43,8 +43,7 @@ impl Store {
             return;
         }
         let alive = inner.keeping.alive.get_or_init(|| alive).clone();
-        let room = self.room();
-        if room.used.saturating_add(inner.reserve()) > room.limit {
+        if self.is_short_of_room() {
             // As a power cut may leave it: as long as there is room for what an eviction appends.
             let _ = self.evict_some(&*alive);
         }

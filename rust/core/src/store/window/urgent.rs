@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use super::need::Need;
 use super::prepare::Outcome;
 use crate::error::AppendError;
 use crate::store::Store;
@@ -71,11 +72,35 @@ impl Store {
         }
     }
 
+    /// Whether the next two segments have no room.
+    #[must_use]
+    pub fn is_short_of_room(&self) -> bool {
+        let room = self.room();
+        !self.inner.forked() && room.used.saturating_add(self.inner.reserve()) > room.limit
+    }
+
+    /// Evicts what may go for them, or waits for those who do and for an era to be old enough. Answers whether anything was evicted.
+    /// The caller holds none of the store's locks.
+    pub fn make_room(&self) -> bool {
+        let started = Instant::now();
+        let segments = self.room().used;
+        while self.is_short_of_room() && started.elapsed() < PATIENCE {
+            if !self.may_make_room_of(self.inner.reserve()) {
+                break;
+            }
+        }
+        self.room().used < segments
+    }
+
     /// Whether it is worth while to look again for room for a body of this length.
     fn may_make_room(&self, len: u32) -> bool {
+        self.may_make_room_of(self.inner.room_for(len))
+    }
+
+    /// The same for so many bytes.
+    fn may_make_room_of(&self, room: u64) -> bool {
         // Where nobody keeps the window, the log is somebody's who did not ask for anything to be evicted.
         let Some(alive) = self.inner.keeping.alive() else { return false };
-        let room = self.inner.room_for(len);
         match self.evict_for(room, &**alive) {
             Ok(Outcome { evicted: true, .. }) => true,
             Ok(Outcome { soon: true, .. }) => {
@@ -94,8 +119,11 @@ impl Inner {
         if self.keeping.alive().is_none() { 0 } else { (self.limit() / LEFT_TO_EVICTIONS).min(MOST_LEFT) }
     }
 
-    /// How much of that this thread needs, if it evicts.
-    pub(in crate::store) fn needs_of_it() -> Option<u64> {
-        EVICTS.get().then(|| CARRIES.get())
+    /// How much of that this thread needs, and how much of it must stay; `None`: it is not for this thread.
+    pub(in crate::store) fn needs_of_it(&self) -> Option<(u64, u64)> {
+        if EVICTS.get() {
+            return Some((CARRIES.get(), 0));
+        }
+        Need::of_this_thread().map(|need| (0, need.leaves(self.left_to_evictions())))
     }
 }
