@@ -97,3 +97,43 @@ def test_a_limit_that_cannot_be(wal_db: Path, limit: int) -> None:
 def test_a_limit_of_a_wrong_type(wal_db: Path, limit: Any) -> None:
     with pytest.raises(TypeError):
         dbrewind.open(wal_db, limit=limit)
+
+
+def fill(db: dbrewind.Database, app: sqlite3.Connection) -> list[str]:
+    """Pin a mark after each change until recording stops."""
+    pinned = []
+    for turn in range(100):
+        app.execute("UPDATE orders SET note = hex(randomblob(1000))")
+        try:
+            pinned.append(db.mark(f"turn {turn}", pin=True).name)
+        except dbrewind.StoreFullError:
+            if db.status().state == "stopped":
+                return pinned
+    raise AssertionError("the store is not full")
+
+
+def test_a_full_store_can_be_looked_at_and_its_pins_dropped(app_db: Path, connect: Connect) -> None:
+    db = dbrewind.open(app_db, limit=1 << 20)
+    app = connect(app_db)
+    pinned = fill(db, app)
+    assert {mark.state for mark in db.marks()} == {"lost"}
+    assert [pin.name for pin in db.status().pins] == pinned
+    db.drop(pinned[0])
+    assert [mark.name for mark in db.marks()] == pinned[1:]
+    db.close()
+
+
+@pytest.mark.parametrize("engine", ["inside", "keeper"])
+def test_a_full_store_is_opened_with_the_same_limit_and_begun_anew(
+    wal_db: Path, connect: Connect, engine: Literal["inside", "keeper"]
+) -> None:
+    db = dbrewind.open(wal_db, limit=1 << 20, engine=engine)
+    app = connect(wal_db)
+    pinned = fill(db, app)
+    db.close()
+    with dbrewind.open(wal_db, engine=engine) as db:
+        assert [(mark.name, mark.state) for mark in db.marks()] == [(name, "lost") for name in pinned]
+        assert db.status().limit == 1 << 20
+        for name in pinned:
+            db.drop(name)
+    assert_works(wal_db, app, 1 << 20, engine)

@@ -41,6 +41,10 @@ impl Failure {
         self
     }
 
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
+
     pub(crate) fn text(&self) -> &str {
         &self.text
     }

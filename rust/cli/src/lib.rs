@@ -18,6 +18,7 @@ mod wording;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::Path;
 
 use clap::Parser;
 
@@ -27,10 +28,12 @@ use report::Report;
 
 /// Runs the command that the arguments name; the first one is the program's own name. Answers the exit status.
 ///
+/// `beside`: a folder where `libdbrewind_preload.so` may be, before those of the program itself are looked into.
+///
 /// It takes for granted that the process does nothing else: it uses a SQLite of its own, answers signals, and writes to standard
 /// output and standard error.
 #[must_use]
-pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+pub fn main(arguments: impl IntoIterator<Item = OsString>, beside: Option<&Path>) -> u8 {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(usage) => {
@@ -41,7 +44,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     };
     arguments.color.set();
     let json = arguments.json;
-    let done = command::run(arguments);
+    let done = command::run(arguments, beside);
     let written = match &done {
         Ok(report) => print(report, json),
         Err(failure) => failure.print(json),

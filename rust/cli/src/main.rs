@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::from(dbrewind_cli::main(std::env::args_os()))
+    ExitCode::from(dbrewind_cli::main(std::env::args_os(), None))
 }

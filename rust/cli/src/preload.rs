@@ -24,9 +24,10 @@ pub(crate) struct Preload {
 }
 
 impl Preload {
-    /// For a program that is about to be started. Refuses one into which nothing can be loaded.
-    pub(crate) fn for_program(program: &OsStr) -> Result<Self, Failure> {
-        let library = library().ok_or_else(|| {
+    /// For a program that is about to be started. Refuses one into which nothing can be loaded. `beside`: a further folder where the
+    /// library may be.
+    pub(crate) fn for_program(program: &OsStr, beside: Option<&Path>) -> Result<Self, Failure> {
+        let library = library(beside).ok_or_else(|| {
             let text = format!("{NAME} is not there, which a program in a rollback journal mode needs to record what it writes");
             cannot(text).with_fix(format!(
                 "name it in DBREWIND_PRELOAD, or take the database to WAL mode: `dbrewind run --journal wal ...` ({NAME} is built by \
@@ -86,15 +87,16 @@ fn cannot(text: String) -> Failure {
     )
 }
 
-/// Beside this program, or where it is installed.
-fn library() -> Option<PathBuf> {
+/// In that folder, beside this program, or where it is installed.
+fn library(beside: Option<&Path>) -> Option<PathBuf> {
     if let Some(given) = std::env::var_os("DBREWIND_PRELOAD") {
         return std::path::absolute(given).ok().filter(|given| given.is_file());
     }
-    let program = std::env::current_exe().ok()?;
-    let folder = program.parent()?;
-    let places = [folder.join(NAME), folder.join("../lib").join(NAME)];
-    places.iter().find_map(|place| std::fs::canonicalize(place).ok())
+    let program = std::env::current_exe().unwrap_or_default();
+    let folder = program.parent().unwrap_or(Path::new("/"));
+    let places = beside.map(|folder| folder.join(NAME)).into_iter();
+    let mut places = places.chain([folder.join(NAME), folder.join("../lib").join(NAME)]);
+    places.find_map(|place| std::fs::canonicalize(place).ok())
 }
 
 /// The file that a shell would start.

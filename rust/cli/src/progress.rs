@@ -7,6 +7,8 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use dbrewind_sqlite::telling;
+
 use crate::show;
 
 /// From when on it is shown.
@@ -46,6 +48,13 @@ impl Progress {
             }
         });
         Self { permille, shown: Some((end, thread)) }
+    }
+
+    /// Runs work whose calls of the engine tell how much of them is done.
+    pub(crate) fn of<T>(&self, work: impl FnOnce() -> T) -> T {
+        let permille = Arc::clone(&self.permille);
+        // Relaxed: as above.
+        telling(move |done| permille.store(done.min(1000), Ordering::Relaxed), work)
     }
 
     /// So much is done, of 1000.

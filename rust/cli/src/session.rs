@@ -53,18 +53,38 @@ pub(crate) fn is_without_history(args: &DatabaseArgs) -> Result<bool, Failure> {
 }
 
 impl Session {
-    /// Opens a database that has a history. Begins none.
+    /// Opens a database that has a history. Begins none, also where a history is that of another file.
     pub(crate) fn open(args: &DatabaseArgs) -> Result<Self, Failure> {
         if is_without_history(args)? {
             return Err(no_history(args));
         }
-        Self::begin(args, &args.options())
+        Self::go_on(args, &args.options())
+    }
+
+    /// Opens a database for what was recorded of it before, if anything was.
+    pub(crate) fn go_on(args: &DatabaseArgs, options: &OpenOptions) -> Result<Self, Failure> {
+        Self::with(args, |path| Database::open_recorded(SqliteApi::bundled(), path, options)).map_err(
+            |failure| {
+                let fix = format!(
+                    "put that file back, or begin anew with this one: `dbrewind mark {} NAME`",
+                    show::word(&args.path)
+                );
+                if failure.code() == Code::FileReplaced { failure.with_fix(fix) } else { failure }
+            },
+        )
     }
 
     /// Opens a database, and begins its history if there is none.
     pub(crate) fn begin(args: &DatabaseArgs, options: &OpenOptions) -> Result<Self, Failure> {
+        Self::with(args, |path| Database::open(SqliteApi::bundled(), path, options))
+    }
+
+    fn with(
+        args: &DatabaseArgs,
+        open: impl FnOnce(&Path) -> Result<Database, Error>,
+    ) -> Result<Self, Failure> {
         let recorders = processes::recording_into(&store_of(args));
-        let database = Database::open(SqliteApi::bundled(), &args.path, options)?;
+        let database = open(&args.path)?;
         Ok(Self { database, given: args.path.clone(), store: args.store.clone(), recorders })
     }
 

@@ -1,11 +1,16 @@
 //! The command line, in this library so that no second file has to be shipped.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
 
 /// Run the command line with these arguments, the program's name first; answers the exit status. Not for callers.
 #[pyfunction]
-pub(crate) fn command_main(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
-    py.detach(|| dbrewind_cli::main(arguments))
+#[pyo3(pass_module)]
+pub(crate) fn command_main(module: &Bound<'_, PyModule>, arguments: Vec<OsString>) -> u8 {
+    // The wheel has the library for other programs beside this one.
+    let file: Option<PathBuf> = module.filename().ok().and_then(|file| file.extract().ok());
+    let beside = file.as_deref().and_then(Path::parent);
+    module.py().detach(|| dbrewind_cli::main(arguments, beside))
 }

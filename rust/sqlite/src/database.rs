@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{Code, DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, PINNED};
+use dbrewind_core::{
+    Code, DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, Need, PINNED, WindowState,
+};
 
 use crate::as_of::Origin;
 use crate::engine::{Change, Engine, JournalMode, SharedHistory, locked};
@@ -16,7 +18,7 @@ use crate::ffi::SqliteApi;
 use crate::file::FileId;
 use crate::mark::{Mark, MarkState};
 use crate::naming::is_there;
-use crate::opening;
+use crate::opening::{self, Whose};
 use crate::options::OpenOptions;
 use crate::resolve::{or_earliest, resolve};
 use crate::rewound::{Method, RewindOptions, Rewound};
@@ -51,12 +53,29 @@ impl std::fmt::Debug for Database {
 impl Database {
     /// Opens the existing database at `path` for recording, through the given copy of SQLite.
     ///
+    /// A database whose store is full is opened, too: its status can be asked for, its marks can be listed and dropped. Every
+    /// call that needs a recording tries to begin one, and answers `DBR010` as long as there is no room; if there was none, so does
+    /// [`close`](Self::close).
+    ///
     /// # Errors
     /// Among others `DBR012` when there is no file, `DBR013` when it is not a database, `DBR004` when
     /// somebody holds it exclusively for longer than the timeout, `DBR015` when the store is damaged.
     pub fn open(api: SqliteApi, path: &Path, options: &OpenOptions) -> Result<Self, Error> {
+        Self::open_as(api, path, options, Whose::Any)
+    }
+
+    /// As [`open`](Self::open), for who wants what was recorded before: where that is of another file than the one at `path`
+    /// nothing is begun anew.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open). `DBR018` when the file was replaced; what was recorded can be reached if the recorded file comes back.
+    pub fn open_recorded(api: SqliteApi, path: &Path, options: &OpenOptions) -> Result<Self, Error> {
+        Self::open_as(api, path, options, Whose::SameFile)
+    }
+
+    fn open_as(api: SqliteApi, path: &Path, options: &OpenOptions, whose: Whose) -> Result<Self, Error> {
         let slot = Arc::new(Slot::default());
-        let opened = opening::open(api, path, options, Slot::hook(&slot))?;
+        let opened = opening::open(api, path, options, whose, Slot::hook(&slot))?;
         let (path, history) = (opened.path, opened.history);
         let context =
             Context { api, path: path.clone(), options: options.clone(), history: Arc::clone(&history) };
@@ -81,12 +100,18 @@ impl Database {
             && let Ok(history) = self.history()
         {
             let history = locked(&history);
-            if history.store.broken(history.object) == Some(error.code()) {
-                // Relaxed: nothing else is told by it.
-                self.told_of_stop.store(true, Ordering::Relaxed);
+            let stopped = history.store.broken(history.object) == Some(error.code());
+            if stopped || matches!(error, Error::NoRoom { .. }) {
+                self.told_of_stop();
             }
         }
         result
+    }
+
+    /// A call says that nothing is recorded.
+    fn told_of_stop(&self) {
+        // Relaxed: nothing else is told by it.
+        self.told_of_stop.store(true, Ordering::Relaxed);
     }
 
     /// What is recorded, until the handle is closed.
@@ -249,39 +274,57 @@ impl Database {
         })
     }
 
-    /// How far back the history reaches, what the store takes, and how its marks do.
+    /// How far back the history reaches, what the store takes, and how its marks do. Needs no room.
     ///
     /// # Errors
     /// As [`marks`](Self::marks).
     pub fn status(&self) -> Result<Status, Error> {
         let marks = self.marks()?;
+        let waits = self.with(|engine| Ok(engine.waits_for_room()))?;
         let (store, object) = {
             let history = self.history()?;
             let history = locked(&history);
             (history.store.clone(), history.object)
         };
-        let window = store.window(object, &|name| is_there(&self.store_path, name))?;
+        let mut window = store.window(object, &|name| is_there(&self.store_path, name))?;
+        if waits {
+            self.told_of_stop();
+            if window.state != WindowState::Stopped {
+                window.state = WindowState::Full;
+            }
+        }
         Ok(Status::new(window, &marks))
     }
 
-    /// Forgets a mark's name.
+    /// Forgets a mark's name. In a full store, too: if what the mark has kept is not needed any more, it is evicted before this returns.
     ///
     /// # Errors
-    /// `DBR003` when there is none of that name, `DBR018` when another file is at the path by now, or none.
+    /// `DBR003` when there is none of that name, `DBR018` when another file is at the path by now, or none. `DBR010` when the disk has
+    /// no room at all, or so many marks were dropped in a full store that there is none for another word.
     pub fn drop_mark(&self, name: &str) -> Result<(), Error> {
         self.with(|engine| {
             let history = self.history_in_place(engine)?;
-            let mut history = locked(&history);
-            let _names = history.store.lock_names()?;
-            history.catch_up()?;
-            let Some(mark) = history.timeline.mark(name) else {
-                let nearest = history.timeline.nearest_name(name).map(str::to_owned);
-                return Err(Error::MarkNotFound { name: name.to_owned(), nearest });
+            let store = {
+                let mut history = locked(&history);
+                let _names = history.store.lock_names()?;
+                history.catch_up()?;
+                let Some(mark) = history.timeline.mark(name) else {
+                    let nearest = history.timeline.nearest_name(name).map(str::to_owned);
+                    return Err(Error::MarkNotFound { name: name.to_owned(), nearest });
+                };
+                let body = DropBody { time: history.time(), name: mark.name.clone() };
+                let lsn = history.timeline.last().max(mark.lsn);
+                let head = Head::new(Kind::Drop, history.object, Key::new(0), lsn);
+                history.store.append_in_need(Need::Drop, head, &[&body.encode()])?;
+                history.store.clone()
             };
-            let body = DropBody { time: history.time(), name: mark.name.clone() };
-            let lsn = history.timeline.last().max(mark.lsn);
-            let head = Head::new(Kind::Drop, history.object, Key::new(0), lsn);
-            history.store.append(head, &[&body.encode()])?;
+            // What fails now is tried again in the background, or by the next call; the mark is dropped.
+            if store.is_short_of_room() && !store.make_room() {
+                let _ = engine.make_way().map(|()| store.make_room());
+            }
+            if engine.waits_for_room() {
+                let _ = engine.now();
+            }
             Ok(())
         })
     }
@@ -380,6 +423,13 @@ impl Database {
         self.with(|engine| engine.now())
     }
 
+    /// Whether the file shows that somebody wrote past the recording, in a rollback mode. Takes no lock and keeps nobody waiting;
+    /// `false` means only that it does not show now.
+    #[must_use]
+    pub fn shows_unrecorded(&self) -> bool {
+        self.with(|engine| Ok(engine.shows_unrecorded())).unwrap_or(false)
+    }
+
     /// A hash over the present content: equal content, equal digest, before and after a rewind. Reads the
     /// whole database.
     ///
@@ -412,7 +462,11 @@ impl Database {
         let is_gone = self.path.exists() || self.origin.file.is_removed();
         match self.slot.close(|| self.origin.close(), || self.origin.forget()) {
             // Relaxed: as where it is set.
-            Err(Error::Stopped { .. }) if self.told_of_stop.load(Ordering::Relaxed) => Ok(()),
+            Err(Error::Stopped { .. } | Error::NoRoom { .. })
+                if self.told_of_stop.load(Ordering::Relaxed) =>
+            {
+                Ok(())
+            }
             // Of the file that was recorded there is nothing left to rewind.
             Err(Error::FileReplaced { .. }) if is_gone => Ok(()),
             other => other,

@@ -215,6 +215,19 @@ pub(crate) trait Engine: Send {
         false
     }
 
+    /// Whether the file tells, without a lock, that somebody wrote unrecorded. `false`: it does not tell so now.
+    fn shows_unrecorded(&mut self) -> bool {
+        false
+    }
+
+    /// Whether nothing is recorded since the store had no room when it was to begin. A call that needs a recording tries again.
+    fn waits_for_room(&mut self) -> bool {
+        false
+    }
+
+    /// Begins an era, if one is wanted so that what is before it can be evicted, and if nobody is in the way.
+    fn make_way(&mut self) -> Result<(), Error>;
+
     /// An error when another file is at the path by now, or none.
     fn check_in_place(&mut self) -> Result<(), Error>;
 

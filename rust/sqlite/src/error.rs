@@ -13,7 +13,7 @@ use dbrewind_core::{
 
 use wording::{
     after, did_you_mean, earliest_is, free_some, free_the_name, full, held_by, how_to_name, keep_more,
-    or_go_there, or_wait,
+    no_room, or_go_there, or_wait,
 };
 
 use crate::ffi::VfsError;
@@ -171,6 +171,26 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// What was recorded is of another file than the one at the path.
+    #[error(
+        "{} is not the file that was recorded: it was replaced; put that file back to reach its marks, or set a mark to \
+         begin anew with this one",
+        path.display()
+    )]
+    AnotherFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// This process was started by `dbrewind run`, which has it record what it writes in a rollback mode.
+    #[error(
+        "this process records what it writes to {} already, since `dbrewind run` started it, and would record it twice; start it \
+         without `dbrewind run`, or use journal=\"wal\"",
+        path.display()
+    )]
+    RecordedTwice {
+        /// The path.
+        path: PathBuf,
+    },
     /// Several copies of SQLite are in the process, and somebody has the file open who may belong to another one than the
     /// recorded one. Which copy a descriptor belongs to, nobody can tell from outside.
     #[error(
@@ -207,6 +227,12 @@ pub enum Error {
         /// The reason.
         code: Code,
         /// The reason in words, and what helps.
+        why: String,
+    },
+    /// Recording has not begun, since the store has no room. What is recorded already is as it was.
+    #[error("nothing is recorded: {why}")]
+    NoRoom {
+        /// Where, and what helps.
         why: String,
     },
     /// SQLite, or its VFS, refused.
@@ -285,7 +311,7 @@ impl Error {
             Self::Unreachable { .. } => Code::Unreachable,
             Self::MarkNotFound { .. } | Self::NoSuchMoment { .. } => Code::MarkNotFound,
             Self::MarkExists { .. } => Code::MarkExists,
-            Self::MarkName(_) | Self::Invalid { .. } => Code::InvalidArgument,
+            Self::MarkName(_) | Self::Invalid { .. } | Self::RecordedTwice { .. } => Code::InvalidArgument,
             Self::MarkLost { .. } => Code::MarkLost,
             Self::BeforeWindow { .. } => Code::BeforeWindow,
             Self::Busy { .. } | Self::InUse { .. } => Code::Busy,
@@ -293,12 +319,13 @@ impl Error {
             Self::FileMissing { .. } | Self::StoreLeftBehind { .. } => Code::FileMissing,
             Self::NotADatabase { .. } => Code::NotADatabase,
             Self::NotWritable { .. } => Code::NotWritable,
-            Self::FileReplaced { .. } => Code::FileReplaced,
+            Self::FileReplaced { .. } | Self::AnotherFile { .. } => Code::FileReplaced,
             Self::TwoSqlites { .. } => Code::TwoSqlites,
             Self::Unsupported { .. } => Code::Unsupported,
             Self::Closed => Code::Closed,
             Self::Forked => Code::Forked,
             Self::Stopped { code, .. } => *code,
+            Self::NoRoom { .. } => Code::StoreFull,
             Self::Sqlite { source, .. } => source.code(),
             Self::Io { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => Code::FileMissing,
@@ -376,6 +403,16 @@ impl Error {
             format!("{}; {}", code.title(), code.explanation())
         };
         Self::Stopped { code, why }
+    }
+
+    /// Recording cannot begin in this store.
+    pub(crate) fn no_room(store: &Store) -> Self {
+        Self::NoRoom { why: no_room(store.dir(), store.room(), &store.pins()) }
+    }
+
+    /// Whether there was no room for a record.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Append(AppendError::Full { .. }))
     }
 
     /// A defect, with what was found.

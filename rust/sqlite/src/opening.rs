@@ -14,6 +14,7 @@ use crate::ffi::{SqliteApi, may_read_and_write, shim};
 use crate::handover::Hook;
 use crate::journal_mode::{heal, look, set_journal};
 use crate::naming::{is_there, left_behind, name_in};
+use crate::notes::{is_of_another_file, tag};
 use crate::objects::{latest_block, lost_marks};
 use crate::options::{Journal, OpenOptions};
 use crate::registers::Registers;
@@ -60,10 +61,25 @@ fn make_folder(store: &Path, database: &Path) {
     }
 }
 
+/// Whose history is gone on with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Whose {
+    /// Where it is not the file's, it begins anew.
+    Any,
+    /// The file's own; else nothing is begun.
+    SameFile,
+}
+
 /// See [`crate::Database::open`].
 ///
 /// `hook`: what to call when somebody switches the database to WAL mode.
-pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions, hook: Hook) -> Result<Opened, Error> {
+pub(crate) fn open(
+    api: SqliteApi,
+    path: &Path,
+    options: &OpenOptions,
+    whose: Whose,
+    hook: Hook,
+) -> Result<Opened, Error> {
     refuse_memory(path)?;
     if let Some(limit) = options.limit.filter(|limit| *limit < LOWEST_LIMIT) {
         let what = format!("limit must be a number of bytes, {LOWEST_LIMIT} (1 MiB) or more, not {limit}");
@@ -157,7 +173,11 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions, hook: Hoo
     // Before anything is recorded, which may need room.
     let folder = store_path.clone();
     store.keep_window(Arc::new(move |name: &str| is_there(&folder, name)));
-    let history = Arc::new(Mutex::new(History::new(store, object, block)));
+    let mut history = History::new(store, object, block);
+    if whose == Whose::SameFile {
+        refuse_another_file(&mut history, &path)?;
+    }
+    let history = Arc::new(Mutex::new(history));
     let shared = || Arc::clone(&history);
     let engine: Box<dyn Engine> = match (present, wanted.filter(|_| recorded.is_some())) {
         (JournalMode::Rollback, Some(JournalMode::Wal)) => enter_wal(api, &path, shared(), block, options)?,
@@ -169,6 +189,16 @@ pub(crate) fn open(api: SqliteApi, path: &Path, options: &OpenOptions, hook: Hoo
     };
     crate::engine::locked(&history).learn_era()?;
     Ok(Opened { path, store_path, history, engine })
+}
+
+/// Refuses a history that is of another file than the one at the path.
+fn refuse_another_file(history: &mut History, path: &Path) -> Result<(), Error> {
+    history.catch_up()?;
+    let newest = history.timeline.notes(tag::ANCHOR).last();
+    match newest.is_some_and(|note| is_of_another_file(&note.body, path)) {
+        true => Err(Error::AnotherFile { path: path.to_owned() }),
+        false => Ok(()),
+    }
 }
 
 /// A database without a file has nothing that could be recorded.

@@ -14,6 +14,8 @@ mod status;
 mod volumes;
 mod watch;
 
+use std::path::Path;
+
 use dbrewind_sqlite::interruptible;
 
 use crate::arguments::{Arguments, Command, DatabaseArgs};
@@ -23,8 +25,8 @@ use crate::report::Report;
 use crate::session::Session;
 use crate::signals::Ending;
 
-/// Runs the command.
-pub(crate) fn run(arguments: Arguments) -> Result<Report, Failure> {
+/// Runs the command. `beside`: see [`crate::main`].
+pub(crate) fn run(arguments: Arguments, beside: Option<&Path>) -> Result<Report, Failure> {
     if let Some(done) = volumes::instead(&arguments.command) {
         return done;
     }
@@ -34,17 +36,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<Report, Failure> {
         Command::Mark(args) => patiently("marking", &args.database, || mark::run(&args)),
         Command::Rewind(args) => patiently("rewinding", &args.database, || rewind::run(&args)),
         Command::Drop(args) => patiently("dropping a mark of", &args.database, || drop::run(&args)),
-        Command::Diff(args) => {
-            let _progress = progress("comparing", &args.database);
-            diff::run(&args)
-        }
-        Command::Clone(args) => {
-            let _progress = progress("cloning", &args.database);
-            clone::run(&args)
-        }
+        Command::Diff(args) => progress("comparing", &args.database).of(|| diff::run(&args)),
+        Command::Clone(args) => progress("cloning", &args.database).of(|| clone::run(&args)),
         Command::Doctor(args) => doctor::run(&args),
         Command::Bench(args) => bench::run(&args),
-        Command::Run(args) => run::run(&args),
+        Command::Run(args) => run::run(&args, beside),
         Command::Completions { shell } => shell::completions(shell),
         Command::Man { folder } => shell::man(&folder),
         Command::Watch(args) => watch::run(&args, arguments.json),
@@ -63,8 +59,7 @@ fn patiently(
     run: impl FnOnce() -> Result<Report, Failure>,
 ) -> Result<Report, Failure> {
     let ending = Ending::watch()?;
-    let _progress = progress(verb, database);
-    interruptible(move || ending.is_asked_for(), run)
+    progress(verb, database).of(|| interruptible(move || ending.is_asked_for(), run))
 }
 
 /// Does something with a database, and ends the recording of this process before anything is printed: whoever reads the result slowly

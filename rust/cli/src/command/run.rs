@@ -1,7 +1,9 @@
 //! `dbrewind run`: records while a program runs, and rewinds around it.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
@@ -20,6 +22,8 @@ use crate::signals::PassedOn;
 
 /// How often it looks whether the program has ended.
 const EVERY: Duration = Duration::from_millis(10);
+/// How many of these looks there are from one at the database to the next.
+const BETWEEN_LOOKS: u32 = 20;
 
 #[derive(Serialize)]
 struct Ran {
@@ -29,25 +33,37 @@ struct Ran {
     rewound: Option<RewoundFields>,
 }
 
-pub(crate) fn run(args: &RunArgs) -> Result<Report, Failure> {
+/// `beside`: a folder in which the library for a program in a rollback mode may be.
+pub(crate) fn run(args: &RunArgs, beside: Option<&Path>) -> Result<Report, Failure> {
     let signals = PassedOn::watch()?;
     let asked = signals.clone();
     interruptible(
         move || asked.is_asked_for(),
         || {
-            let session = Session::begin(&args.database, &args.recording.options(&args.database))?;
-            within(session, |session| around(args, session, &signals))
+            let options = args.recording.options(&args.database);
+            // Where it goes to what was recorded before, that must be this file's.
+            let goes_back = args.rewind == Some(When::Before) || args.to.is_some();
+            let session = match goes_back {
+                true => Session::go_on(&args.database, &options)?,
+                false => Session::begin(&args.database, &options)?,
+            };
+            within(session, |session| around(args, session, &signals, beside))
         },
     )
 }
 
-fn around(args: &RunArgs, session: &Session, signals: &PassedOn) -> Result<Report, Failure> {
+fn around(
+    args: &RunArgs,
+    session: &Session,
+    signals: &PassedOn,
+    beside: Option<&Path>,
+) -> Result<Report, Failure> {
     let database = &session.database;
     let program = args.command.first().map(OsString::as_os_str).unwrap_or_default();
     // In WAL mode programs need nothing.
     let preload = match database.journal() {
         JournalMode::Wal => None,
-        JournalMode::Rollback => Some(Preload::for_program(program)?),
+        JournalMode::Rollback => Some(Preload::for_program(program, beside)?),
     };
     let given = args.to.as_deref().map(target).transpose()?;
     let mut rewound = None;
@@ -65,7 +81,7 @@ fn around(args: &RunArgs, session: &Session, signals: &PassedOn) -> Result<Repor
         (Some(When::After), None) => after = Some(present(database)?),
         (None, _) => {}
     }
-    let done = start(args, preload.as_ref(), database).and_then(|child| wait(child, signals));
+    let done = start(args, preload.as_ref(), database).and_then(|child| wait(child, signals, session));
     // What could not be recorded is found out first: a rewind would say no more than that.
     let recorded = preload.map_or(Ok(()), Preload::finish);
     let status = done?;
@@ -121,9 +137,11 @@ fn start(args: &RunArgs, preload: Option<&Preload>, database: &Database) -> Resu
     })
 }
 
-/// Until the program has ended. What others ask of this process, they ask of the program.
-fn wait(mut child: Child, signals: &PassedOn) -> Result<ExitStatus, Failure> {
-    loop {
+/// Until the program has ended. What others ask of this process, they ask of the program. A write past the recording is told when it
+/// shows: what came of it, the caller says.
+fn wait(mut child: Child, signals: &PassedOn, session: &Session) -> Result<ExitStatus, Failure> {
+    let mut told = false;
+    for round in 1_u32.. {
         let ended = child.try_wait();
         let ended =
             ended.map_err(|error| Failure::own(Code::Io, format!("cannot wait for the program: {error}")))?;
@@ -131,8 +149,19 @@ fn wait(mut child: Child, signals: &PassedOn) -> Result<ExitStatus, Failure> {
             return Ok(status);
         }
         signals.pass_on(child.id());
+        if !told && round.is_multiple_of(BETWEEN_LOOKS) && session.database.shows_unrecorded() {
+            told = true;
+            let text = format!(
+                "[DBR001] something was written to {} that is not recorded, by a program into which nothing can be loaded, or which \
+                 `dbrewind run` did not start",
+                session.name()
+            );
+            // Nobody is left to tell when it cannot be written.
+            let _ = writeln!(anstream::stderr(), "{}", show::note(&text));
+        }
         std::thread::sleep(EVERY);
     }
+    Err(Failure::own(Code::Internal, "the program never ended"))
 }
 
 fn exit_of(status: ExitStatus) -> u8 {

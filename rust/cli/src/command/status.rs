@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dbrewind_sqlite::{JournalMode, MarkCounts, Status, Timestamp, WindowState};
+use dbrewind_sqlite::{Code, JournalMode, MarkCounts, Status, Timestamp, WindowState};
 use serde::Serialize;
 
 use super::within;
@@ -27,7 +27,7 @@ struct Told {
 #[derive(Serialize)]
 struct HistoryFields {
     journal: &'static str,
-    /// `None` after a write that was not recorded.
+    /// `None` after a write that was not recorded, and while there is no room to record.
     now: Option<u64>,
     recorders: Vec<Process>,
     state: &'static str,
@@ -163,6 +163,9 @@ fn text(session: &Session, status: &Status) -> String {
     let MarkCounts { hot, archived, evicted, lost } = status.marks;
     let now = match database.now() {
         Ok(lsn) => show::lsn(lsn),
+        Err(error) if error.code() == Code::StoreFull => {
+            "not known: there is no room to record what is written".to_owned()
+        }
         Err(_) => "not known: something was written past the recording".to_owned(),
     };
     let mut lines = vec![
@@ -204,7 +207,9 @@ fn meaning(state: WindowState) -> &'static str {
     match state {
         WindowState::Ok => "",
         WindowState::Alert => ": what is younger than the target was evicted, since there was no room",
-        WindowState::Full => ": no room for more, and nothing that may be evicted",
+        WindowState::Full => {
+            ": no room for more, and nothing that may be evicted; drop pinned marks (dbrewind drop), or raise the limit"
+        }
         WindowState::Stopped => ": nothing is recorded any more",
     }
 }

@@ -9,6 +9,7 @@
 
 mod scene;
 
+mod full;
 mod moments;
 mod preloaded;
 mod programs;

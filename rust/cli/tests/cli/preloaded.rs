@@ -1,7 +1,8 @@
 //! `run` in the rollback modes: programs that know nothing of us record what they write.
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rusqlite::Connection;
 use serde_json::json;
@@ -190,6 +191,43 @@ fn a_sqlite_that_cannot_be_reached_changes_nothing() {
     run(&scene, &[], &[BINARY, "mark", "app.db", "within"]).ok();
     scene.run("rewind", &["seeded"]).ok();
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "nothing is left in the temporary folder");
+}
+
+/// Nothing can be loaded into it, and it is started by a program that nobody can keep from that.
+#[test]
+fn a_static_program_that_another_one_starts_is_told_of_while_that_runs() {
+    const WRITER: &str = "#include <fcntl.h>\n#include <unistd.h>\nint main(int count, char **words) {\n\
+        unsigned char counter[4]; int file = open(words[1], O_RDWR);\n\
+        if (count < 2 || pread(file, counter, 4, 24) != 4) return 1;\n\
+        counter[3]++; return pwrite(file, counter, 4, 24) != 4 || pwrite(file, counter, 4, 92) != 4;\n}\n";
+    if !is_here() {
+        return;
+    }
+    let scene = Scene::new("delete");
+    let source = scene.folder().join("writer.c");
+    std::fs::write(&source, WRITER).unwrap();
+    let built = Command::new("gcc")
+        .args(["-static", "-o", "writer", "writer.c"])
+        .current_dir(scene.folder())
+        .status();
+    if !built.is_ok_and(|built| built.success()) {
+        assert!(std::env::var_os("CI").is_none(), "gcc links no static program");
+        eprintln!("SKIPPED: gcc links no static program");
+        return;
+    }
+    scene.run("mark", &["seeded"]).ok();
+    let script = "./writer app.db && while [ ! -e told ]; do sleep 0.05; done";
+    let mut command = scene.command("run", &["--", "sh", "-c", script]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    err.read_line(&mut line).unwrap();
+    assert!(line.contains("[DBR001]") && line.contains("app.db"), "{line:?}");
+    std::fs::write(scene.folder().join("told"), "").unwrap();
+    let mut rest = String::new();
+    err.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    assert!(rest.starts_with("dbrewind: [DBR001] "), "once, and then what came of it: {rest:?}");
 }
 
 #[test]

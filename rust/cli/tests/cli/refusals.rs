@@ -122,6 +122,52 @@ fn a_database_that_was_renamed_without_its_history_is_not_called_one_without() {
     assert!(!scene.folder().join("moved.db-rewind").exists());
 }
 
+/// Nothing of what was recorded is lost by a question.
+#[test]
+fn a_database_file_that_was_replaced_is_not_taken_for_the_recorded_one() {
+    for mode in ["wal", "delete"] {
+        let scene = Scene::new(mode);
+        scene.run("mark", &["seeded"]).ok();
+        let recorded = scene.folder().join("recorded.db");
+        std::fs::rename(scene.path(), &recorded).unwrap();
+        scene.connect().execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES (7)").unwrap();
+        let copy = std::fs::read(scene.path()).unwrap();
+        for verb in [
+            vec!["status"],
+            vec!["list"],
+            vec!["rewind"],
+            vec!["rewind", "seeded"],
+            vec!["diff"],
+            vec!["drop", "seeded"],
+            vec!["clone", "new.db", "seeded"],
+            vec!["run", "--rewind=before", "--", "true"],
+            vec!["run", "--rewind=after", "--to", "seeded", "--", "true"],
+        ] {
+            let message = scene.run(verb[0], &verb[1..]).refused("DBR018", 1);
+            assert!(
+                message.contains("app.db is not the file that was recorded"),
+                "{mode} {verb:?}: {message}"
+            );
+            assert!(message.contains("`dbrewind mark app.db NAME`"), "{mode} {verb:?}: {message}");
+        }
+        assert_eq!(std::fs::read(scene.path()).unwrap(), copy, "{mode}");
+        if mode == "delete" {
+            // A rename changes times, which in WAL mode leaves no certainty.
+            std::fs::rename(&recorded, scene.path()).unwrap();
+            scene.connect().execute_batch("SELECT * FROM t").unwrap();
+            scene.run("rewind", &["seeded"]).ok();
+            std::fs::rename(scene.path(), &recorded).unwrap();
+            std::fs::write(scene.path(), &copy).unwrap();
+        }
+        scene.run("mark", &["anew"]).ok();
+        let marks = &scene.json("list", &[])["marks"];
+        assert_eq!((&marks[0]["name"], &marks[0]["state"]), (&json!("seeded"), &json!("lost")), "{mode}");
+        assert_eq!(marks[1]["name"], "anew", "{mode}");
+        scene.run("rewind", &["seeded"]).refused("DBR011", 3);
+        scene.run("rewind", &["anew"]).ok();
+    }
+}
+
 #[test]
 fn busy() {
     let scene = Scene::new("wal");

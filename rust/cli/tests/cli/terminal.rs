@@ -3,6 +3,8 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use dbrewind_sqlite::{Database, OpenOptions, SqliteApi};
+
 use crate::scene::{BINARY, Ran, Scene, rows};
 
 /// Runs the command in a terminal of its own; standard error goes there, too.
@@ -59,6 +61,56 @@ fn on_a_terminal_long_work_tells_that_it_goes_on() {
     let (_, after) = ran.out.rsplit_once("rewinding app.db, ").expect("it told");
     assert!(after.contains(" s\r\u{1b}[K") && after.contains("app.db is at mark"), "it is erased: {after:?}");
     assert_eq!(rows(&app), 3);
+}
+
+/// Work on many pages tells how much of it is done. It takes less than a second here, so it is stopped in its midst for longer.
+#[test]
+fn on_a_terminal_long_work_has_a_bar() {
+    const PTY: &str = "import os, pty, signal, sys, time\n\
+        pid, terminal = pty.fork()\n\
+        if pid == 0: os.execvp(sys.argv[3], sys.argv[3:])\n\
+        def done():\n    \
+            told = dict(line.split(': ') for line in open(f'/proc/{pid}/io').read().splitlines())\n    \
+            return int(told[sys.argv[1]])\n\
+        def state(): return open(f'/proc/{pid}/stat').read().rsplit(')', 1)[1].split()[0]\n\
+        while done() < int(sys.argv[2]) and state() != 'Z': pass\n\
+        os.kill(pid, signal.SIGSTOP); time.sleep(1.2); os.kill(pid, signal.SIGCONT)\n\
+        while True:\n    \
+            try: data = os.read(terminal, 1024)\n    \
+            except OSError: break\n    \
+            if not data: break\n    \
+            sys.stdout.buffer.write(data)\n\
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))";
+    const BYTES: &str = "12000000";
+    let scene = Scene::new("delete");
+    let app = scene.connect();
+    let grow = "INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000) SELECT randomblob(3000) FROM n";
+    app.execute_batch(grow).unwrap();
+    scene.run("mark", &["seeded"]).ok();
+    drop(app);
+    let change = || {
+        // In one process that records: each page is another then.
+        let database = Database::open(SqliteApi::bundled(), &scene.path(), &OpenOptions::default()).unwrap();
+        scene.connect().execute_batch("UPDATE t SET x = randomblob(3000)").unwrap();
+        database.close().unwrap();
+    };
+    for (arguments, counter, what) in [
+        (["clone", "app.db", "new.db"].as_slice(), "wchar", "cloning app.db ["),
+        (&["diff", "app.db", "seeded", "--json"], "rchar", "comparing app.db ["),
+        (&["rewind", "app.db", "seeded"], "wchar", "rewinding app.db ["),
+    ] {
+        // The machine may be so slow, or so fast, that it is stopped at the wrong moment.
+        let seen = (0..20).any(|_| {
+            change();
+            let _ = std::fs::remove_file(scene.folder().join("new.db"));
+            let mut command = Command::new("python3");
+            command.args(["-c", PTY, counter, BYTES, BINARY]).args(arguments).current_dir(scene.folder());
+            let ran = Ran::of(command.env("TERM", "xterm").output().unwrap()).ok();
+            let bar = ran.out.split('\r').find(|line| line.contains(what));
+            bar.is_some_and(|bar| bar.contains("] ") && bar.contains(" %, "))
+        });
+        assert!(seen, "{arguments:?} has shown no bar");
+    }
 }
 
 #[test]

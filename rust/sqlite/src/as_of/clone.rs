@@ -13,6 +13,7 @@ use super::{Origin, View};
 use crate::error::Error;
 use crate::fault;
 use crate::ffi::{create_unnamed, link_to_new, rename_to_new};
+use crate::progress::Steps;
 
 /// Bytes that are copied between two looks at whether the caller was interrupted.
 const PIECE: usize = 1 << 20;
@@ -73,6 +74,7 @@ enum Copy {
 fn copy(view: &mut View, mut file: &File) -> Result<(), Copy> {
     let mut piece = vec![0; PIECE];
     let mut patience = dbrewind_core::Patience::new();
+    let mut steps = Steps::of(view.size());
     let mut at = 0;
     while at < view.size() {
         let len = usize::try_from(view.size() - at).unwrap_or(PIECE).min(PIECE);
@@ -80,6 +82,7 @@ fn copy(view: &mut View, mut file: &File) -> Result<(), Copy> {
         view.read(piece, at).map_err(Copy::Read)?;
         file.write_all(piece).map_err(Copy::Write)?;
         at += len as u64;
+        steps.add(len as u64);
         if patience.is_over() {
             return Err(Copy::Read(Error::Interrupted));
         }

@@ -29,8 +29,34 @@ pub(super) fn full(store: &Path, room: Room, pins: &[Pin]) -> String {
             "free some of it, close the recording, open it again, and set new marks".to_owned(),
         )
     };
+    let held = kept_by(pins);
+    format!(
+        "{found}.{held} What the application writes is no longer recorded, and earlier marks are lost; {help}"
+    )
+}
+
+/// The same where recording has not begun for that, and marks are what they were.
+pub(super) fn no_room(store: &Path, room: Room, pins: &[Pin]) -> String {
+    let Room { used, limit, on_disk } = room;
+    let store = store.display();
+    let (found, help) = if limit.saturating_sub(used) <= on_disk {
+        let more = limit.max(used).saturating_mul(2);
+        (
+            format!("the store in {store} has {used} bytes, and its limit is {limit}"),
+            format!("close it and open it again with a higher limit, such as limit={more}"),
+        )
+    } else {
+        (format!("the disk of the store in {store} is full"), "free some of it".to_owned())
+    };
+    let held = kept_by(pins);
+    let drop = if pins.is_empty() { "" } else { "drop pinned marks that need not stay, or " };
+    format!("{found}.{held} What the application writes is not recorded; {drop}{help}")
+}
+
+/// A sentence about who keeps the store from having room.
+fn kept_by(pins: &[Pin]) -> String {
     let most = pins.iter().max_by_key(|pin| pin.bytes).filter(|pin| pin.bytes > 0);
-    let held = most.map_or_else(String::new, |pin| {
+    most.map_or_else(String::new, |pin| {
         let others = match pins.len() {
             1 => String::new(),
             count => format!(" and {} more", count - 1),
@@ -40,10 +66,7 @@ pub(super) fn full(store: &Path, room: Room, pins: &[Pin]) -> String {
             pin.name.as_str(),
             pin.bytes
         )
-    });
-    format!(
-        "{found}.{held} What the application writes is no longer recorded, and earlier marks are lost; {help}"
-    )
+    })
 }
 
 pub(super) fn did_you_mean(name: &str, nearest: Option<&str>) -> String {

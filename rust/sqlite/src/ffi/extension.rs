@@ -55,6 +55,10 @@ impl SqliteApi {
 /// # Errors
 /// SQLite's, in words. Nothing is recorded then.
 pub fn join_recording(api: &SqliteApi, database: &Path, store: &Path) -> Result<(), String> {
+    // A handle's, of another database: it stands where connections are opened from now on, and ours behind it, if it was there before.
+    if shim::is_another_there(api) {
+        return Ok(());
+    }
     shim::install(api, true).map_err(|error| format!("its SQLite takes no VFS: {error:?}"))?;
     crate::rollback::join_recording_of(database, store);
     Ok(())

@@ -1,8 +1,10 @@
 //! Tag 2: what the database looked like when we last knew. One layout, of which each engine has its own view.
 
+use std::path::Path;
+
 use super::{Fields, put_checksum};
 use crate::checksum::{Checksum, Salt};
-use crate::file::{FileId, FileState};
+use crate::file::{FileId, FileState, born};
 
 /// What a database in WAL mode looked like when we last knew.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -125,9 +127,71 @@ pub(crate) fn anchored_file(body: &[u8]) -> Option<FileId> {
     WalAnchor::decode(body).map(|anchor| anchor.file.id)
 }
 
+/// Whether an anchor is about another file than the one that is at the path now, as far as that is certain: its inode tells, whose
+/// number may be used again, and when it was created. The device's number alone tells nothing: a start of the machine may change it.
+pub(crate) fn is_of_another_file(body: &[u8], path: &Path) -> bool {
+    let (Some(anchor), Ok(found)) = (WalAnchor::decode(body), std::fs::metadata(path)) else { return false };
+    let (known, present, birth) = (anchor.file, FileState::from(&found), born(path));
+    if known.id.inode != present.id.inode {
+        return true;
+    }
+    // In a rollback mode the birth stands where else the last change does.
+    let is_younger = match known.modified {
+        0 => birth != known.changed && known.changed > 0,
+        _ => birth > known.changed && present != known && !anchor.under_way,
+    };
+    birth > 0 && is_younger
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hazard_a_new_file_has_the_number_of_the_one_that_was_recorded() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.db");
+        std::fs::write(&path, "SQLite").unwrap();
+        let file = FileState::from(&std::fs::metadata(&path).unwrap());
+        let birth = born(&path);
+        let wal = |changed, size| {
+            let file = FileState { changed, size, ..file };
+            let (salt, checksum) = ([0; 8], Checksum::default());
+            let anchor = WalAnchor {
+                file,
+                salt,
+                frame: 0,
+                checksum,
+                back_filled: 0,
+                attempted: 0,
+                counter: 1,
+                under_way: false,
+                settled: true,
+                all_back_filled: true,
+            };
+            (
+                is_of_another_file(&anchor.encode(), &path),
+                is_of_another_file(&WalAnchor { under_way: true, ..anchor }.encode(), &path),
+            )
+        };
+        let rollback = |born| {
+            is_of_another_file(&RollbackAnchor { file: file.id, size: 6, born, counter: 1 }.encode(), &path)
+        };
+        assert_eq!(wal(file.changed, file.size), (false, false));
+        // Written since.
+        assert_eq!(wal(file.changed, 5), (false, false));
+        assert!(!rollback(birth) && !rollback(0));
+        if birth > 0 {
+            assert_eq!(wal(birth - 1, 5), (true, false));
+            assert!(rollback(birth - 1));
+        }
+        let other = FileId { inode: file.id.inode + 1, ..file.id };
+        assert!(is_of_another_file(
+            &RollbackAnchor { file: other, size: 6, born: birth, counter: 1 }.encode(),
+            &path
+        ));
+        assert!(!is_of_another_file(&[7; 9], &path));
+    }
 
     #[test]
     fn anchors_round_trip_and_refuse_other_lengths() {

@@ -2,7 +2,7 @@
 
 mod anchor;
 
-pub(crate) use anchor::{RollbackAnchor, WalAnchor, anchored_file};
+pub(crate) use anchor::{RollbackAnchor, WalAnchor, anchored_file, is_of_another_file};
 
 use crate::checksum::Checksum;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dbrewind_core::{Engine as EraEngine, Lsn};
+use dbrewind_core::{Code, Engine as EraEngine, Lsn};
 
 use super::buffers::Buffers;
 use super::engine::Rollback;
@@ -39,7 +39,13 @@ impl Rollback {
         let lock = engine.store.lock_object(engine.object, options.timeout)?;
         engine.under_shared(options.timeout, |engine, present| {
             engine.check_journal_mode(&present)?;
-            keep_or_begin(engine, &present)?;
+            match keep_or_begin(engine, &present) {
+                // What was recorded is lost; marks can be listed, and dropped, which may make room.
+                Err(error) if error.is_full() && engine.has_marks() => {
+                    engine.store.set_broken(engine.object, Code::StoreFull);
+                }
+                kept => kept?,
+            }
             // Still under the lock: no write falls between the look and the recording.
             engine.record(hook)
         })?;
@@ -96,6 +102,9 @@ fn make(
     options: &OpenOptions,
     file: Option<HostFile>,
 ) -> Result<Rollback, Error> {
+    if shim::is_another_there(&api) && is_run_on(path) {
+        return Err(Error::RecordedTwice { path: path.to_owned() });
+    }
     let installed = shim::install(&api, options.default_vfs).map_err(Error::vfs("register the VFS"))?;
     let id = identify(path)?;
     let file = match file {
@@ -125,7 +134,18 @@ fn make(
     })
 }
 
+/// Whether `dbrewind run` has this process record what it writes to this database.
+fn is_run_on(path: &Path) -> bool {
+    let named =
+        std::env::var_os("DBREWIND_RUN_DATABASE").and_then(|named| FileId::of(Path::new(&named)).ok());
+    named.is_some_and(|named| FileId::of(path).is_ok_and(|file| file == named))
+}
+
 impl Rollback {
+    fn has_marks(&self) -> bool {
+        locked(&self.history).timeline.marks().next().is_some()
+    }
+
     /// Has the shim record from now on. Under a lock that keeps writers out.
     fn record(&mut self, hook: Hook) -> Result<(), Error> {
         let (store, object, block) = (self.store.clone(), self.object, self.block);

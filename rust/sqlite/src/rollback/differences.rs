@@ -10,6 +10,7 @@ use crate::fault;
 use crate::ffi::{HostFile, WriteBack};
 use crate::file::{FileId, Header, read_padded};
 use crate::options::Synchronous;
+use crate::progress::Steps;
 
 /// Runs up to this many bytes are held in memory until they are written; other images are read again.
 const HELD: usize = 64 << 20;
@@ -160,6 +161,8 @@ impl Differences {
     ) -> Result<(), Error> {
         let mut wanted = items.iter().filter(|(key, source)| key.get() > 1 && is_given(*source)).peekable();
         let mut group: Vec<(u64, Option<Location>)> = Vec::new();
+        // The other half is to write them.
+        let mut steps = Steps::between(0, 500, items.len() as u64);
         while let Some(&(key, source)) = wanted.next() {
             group.push((key.get(), location(source)?));
             let ends = wanted.peek().is_none_or(|(next, _)| {
@@ -169,6 +172,7 @@ impl Differences {
             });
             if ends {
                 self.compare_group(file, &group, now)?;
+                steps.add(group.len() as u64);
                 group.clear();
             }
         }
@@ -338,9 +342,11 @@ impl Differences {
     ) -> Result<(), Error> {
         let mut end = size_now;
         let mut written = Written::default();
+        let mut steps = Steps::between(500, 1000, (self.changed.len() * self.block) as u64);
         let mut write = |file: &mut HostFile, image: &[u8], offset: u64| {
             end = end.max(offset + image.len() as u64);
             file.write(image, offset).map_err(Error::vfs("write the database"))?;
+            steps.add(image.len() as u64);
             fault::place("rollback rewind: one write in place");
             if let Some((write_back, id)) = early
                 && let Some(range) = written.add(offset..offset + image.len() as u64)

@@ -16,8 +16,8 @@ use crate::digest::Digester;
 use crate::engine::{Change, Engine, JournalMode, Moment, SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::{Connection, HostFile, HostVfs, SqliteApi, WriteBack, shim};
-use crate::file::FileId;
 use crate::file::read_padded;
+use crate::file::{FileId, Header};
 use crate::options::Synchronous;
 use crate::registers::Registers;
 
@@ -109,6 +109,29 @@ impl Engine for Rollback {
         });
         // While somebody writes it does not show; the next look tells.
         seen.unwrap_or(false)
+    }
+
+    fn shows_unrecorded(&mut self) -> bool {
+        let registers = self.registers();
+        let before = (registers.in_flight(), registers.counter());
+        let mut start = [0; Header::LEN];
+        let read = read_padded(&mut self.file, &mut start, 0);
+        let found = Header::parse(&start).map(|header| header.counter);
+        let registers = self.registers();
+        let after = (registers.in_flight(), registers.counter());
+        read.is_ok() && before == after && after.0.is_none() && found.is_some_and(|found| found != after.1)
+    }
+
+    fn make_way(&mut self) -> Result<(), Error> {
+        let _lock = self.store.lock_object(self.object, Duration::ZERO)?;
+        self.under_shared(Duration::ZERO, |engine, present| {
+            engine.check_journal_mode(&present)?;
+            let goes_on = present.header.is_some() && engine.store.broken(engine.object).is_none();
+            if goes_on && engine.settle(&present)?.is_some() {
+                engine.begin_era_if_due(&present)?;
+            }
+            Ok(())
+        })
     }
 
     fn check_in_place(&mut self) -> Result<(), Error> {
@@ -216,7 +239,7 @@ impl Engine for Rollback {
                 && engine.registers().in_flight().is_none()
                 && engine.registers().counter() == present.counter()
             {
-                engine.append_anchor(&present, engine.store.last_lsn(engine.object))?;
+                engine.leave_anchor(&present)?;
             }
             // Still under the lock: no commit slips in between the note and the end of recording.
             engine.attachment = None;

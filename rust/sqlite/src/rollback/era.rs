@@ -1,6 +1,6 @@
 //! What the file holds against what the records say: settled changes, new eras, anchors.
 
-use dbrewind_core::{Engine as EraEngine, Kind, Lsn};
+use dbrewind_core::{Engine as EraEngine, Kind, Lsn, Need};
 
 use super::boundary;
 use super::engine::Rollback;
@@ -74,6 +74,22 @@ impl Rollback {
     /// Notes what the file looks like at this moment, for an attach that finds no registers.
     pub(super) fn append_anchor(&self, present: &Present, lsn: Lsn) -> Result<(), Error> {
         self.store.append(self.head(Kind::Note, tag::ANCHOR, lsn), &[&self.anchor(present).encode()])?;
+        Ok(())
+    }
+
+    /// The same at the end of a recording, which leaves a full store as it is, if the newest anchor says so already.
+    pub(super) fn leave_anchor(&self, present: &Present) -> Result<(), Error> {
+        let lsn = self.store.last_lsn(self.object);
+        let body = self.anchor(present).encode();
+        let said = {
+            let mut history = locked(&self.history);
+            history.catch_up()?;
+            let newest = history.timeline.notes(tag::ANCHOR).last();
+            newest.is_some_and(|note| note.lsn == lsn && *note.body == *body)
+        };
+        if !said {
+            self.store.append_in_need(Need::Keep, self.head(Kind::Note, tag::ANCHOR, lsn), &[&body])?;
+        }
         Ok(())
     }
 

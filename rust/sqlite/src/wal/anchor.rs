@@ -190,7 +190,7 @@ impl Core {
     fn observe_and_note(&mut self, frame: u32, under_way: bool) -> Result<(), Error> {
         let Some((note, settled)) = self.anchor_at(frame, under_way, !under_way)? else { return Ok(()) };
         let lsn = self.tailed.max(Lsn::new(1));
-        self.store.append(self.head(Kind::Note, tag::ANCHOR, lsn), &[&note.encode()])?;
+        self.keep(self.head(Kind::Note, tag::ANCHOR, lsn), &note.encode())?;
         self.anchor_pending = !settled && !under_way;
         self.anchor_frame = frame;
         Ok(())

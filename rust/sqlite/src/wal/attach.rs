@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{Engine as EraEngine, Extent, Kind, Lsn};
+use dbrewind_core::{Engine as EraEngine, Extent, Kind, Lsn, Need};
 
 use super::ahead::Beyond;
 use super::anchor::Kept;
@@ -27,6 +27,9 @@ use crate::ffi::{Connection, HostFile, HostVfs, LockLevel, SqliteApi, shim};
 use crate::file;
 use crate::notes::tag;
 use crate::options::{OpenOptions, Synchronous};
+
+/// Bytes of the notes with which a recording begins, and then some.
+pub(super) const TO_BEGIN: u32 = 1 << 10;
 
 impl Core {
     /// Opens the handles on a database in WAL mode. Records nothing yet.
@@ -95,6 +98,9 @@ impl Core {
             found_bare: None,
             beyond: Beyond::default(),
             adrift: false,
+            without_room: None,
+            found_lost: false,
+            in_need: false,
             rewound: None,
             writing: false,
             buffer: Vec::new(),
@@ -103,6 +109,9 @@ impl Core {
 
     /// Becomes the holder if nobody is: freezes the WAL and finds out whether history was kept. Another
     /// holder's history is joined as it is.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`] among others: then nothing is recorded, and what is in the store is as it was.
     pub(crate) fn attach(&mut self) -> Result<(), Error> {
         // Whatever the call before met: no call begins with a freeze that is none.
         self.let_go_if_adrift();
@@ -110,18 +119,57 @@ impl Core {
             return Ok(());
         }
         let Some(role) = self.store.try_hold(self.object)? else {
+            self.without_room = None;
             return if self.runs.stamp() == 0 { self.join() } else { Ok(()) };
         };
         let _object = self.lock_object(self.timeout)?;
+        if !self.store.has_room_in_need(Need::Keep, TO_BEGIN) {
+            // Before the WAL gets a frame that nobody records.
+            self.found_lost = self.seems_lost();
+            return Err(self.refuse_for_room());
+        }
+        let before = self.store.broken(self.object);
+        self.in_need = true;
         let taken = self.freeze_with_a_frame().and_then(|()| self.take_over());
+        self.in_need = false;
         match taken {
             Ok(()) => {
                 self.holder = Some(role);
+                self.without_room = None;
                 self.presence.set_frozen();
+                Ok(())
             }
-            Err(_) => self.thaw(),
+            Err(error) => {
+                self.thaw();
+                if !error.is_full() {
+                    return Err(error);
+                }
+                if before.is_none() {
+                    // What is in the WAL may be recorded yet.
+                    self.store.clear_broken(self.object);
+                }
+                Err(self.refuse_for_room())
+            }
         }
-        taken
+    }
+
+    fn refuse_for_room(&mut self) -> Error {
+        self.without_room = Some(Instant::now());
+        match self.store.broken(self.object) {
+            Some(code) => Error::stopped(&self.store, code),
+            None => Error::no_room(&self.store),
+        }
+    }
+
+    /// Whether it looks as if history could not go on: without the freeze, so that it may be otherwise in a moment.
+    fn seems_lost(&mut self) -> bool {
+        if self.catch_up().is_err() {
+            return false;
+        }
+        self.found_bare = self.bare_salt().or(self.found_bare);
+        let ours = locked(&self.history).timeline.era().is_some_and(|era| era.engine == EraEngine::Wal);
+        let Some(header) = self.index.watch().settled_header() else { return false };
+        !ours || matches!(self.compare_anchor(&header), Ok(Kept::Lost))
     }
 
     /// Somebody else holds: it may be in the middle of its own attach, hence the object's lock.
@@ -202,6 +250,7 @@ impl Core {
         let stopped = self.store.broken(self.object).is_some();
         let ours = locked(&self.history).timeline.era().is_some_and(|era| era.engine == EraEngine::Wal);
         let kept = if ours && !stopped { self.compare_anchor(&header)? } else { Kept::Lost };
+        self.found_lost = kept == Kept::Lost;
         match kept {
             Kept::SameWal { back_filled, attempted, interrupted }
                 if self.resume(&header, back_filled, attempted)? =>

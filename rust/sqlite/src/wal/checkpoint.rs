@@ -143,7 +143,7 @@ impl Core {
         let mut image = vec![0; self.page_size as usize];
         for page in missing {
             self.read_below(page, &mut image)?;
-            self.store.append(self.head(Kind::Base, u64::from(page), first), &[&image])?;
+            self.keep(self.head(Kind::Base, u64::from(page), first), &image)?;
         }
         // Pairs with the barrier of a view between its read of the file and its look into the log: who sees what is written
         // next finds what it replaced.

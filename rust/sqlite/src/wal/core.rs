@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{Head, HolderLock, Key, Kind, Lsn, ObjectId, ObjectLock, Store};
+use dbrewind_core::{Head, HolderLock, Key, Kind, Lsn, Need, ObjectId, ObjectLock, Store};
 
 use super::ahead::Beyond;
 use super::file::WalFile;
@@ -78,6 +78,12 @@ pub(crate) struct Core {
     pub(crate) beyond: Beyond,
     /// A failure left the WAL or our locks as a kill would have: at the end of the call the holder role is given back.
     pub(crate) adrift: bool,
+    /// When it was found that there is no room to begin; nothing is recorded since.
+    pub(super) without_room: Option<Instant>,
+    /// It was found then, too, that what is recorded cannot be reached any more.
+    pub(super) found_lost: bool,
+    /// What is said of the WAL and of the database file, and what must be kept of that, may take of what is left to evictions.
+    pub(super) in_need: bool,
     /// When the last rewind of this handle was done.
     pub(super) rewound: Option<Instant>,
     /// WRITE is held.
@@ -99,6 +105,15 @@ impl Core {
 
     pub(crate) fn registers(&self) -> Registers<'_> {
         Registers::new(&self.store, self.object)
+    }
+
+    /// Appends what tells how the database and its WAL are, or keeps what is about to be overwritten.
+    pub(super) fn keep(&self, head: Head, body: &[u8]) -> Result<(), Error> {
+        match self.in_need {
+            true => self.store.append_in_need(Need::Keep, head, &[body])?,
+            false => self.store.append(head, &[body])?,
+        };
+        Ok(())
     }
 
     /// The object's lock: one rewind, drain or checkpoint at a time, in all processes.

@@ -34,7 +34,11 @@ impl WalEngine {
         options: &OpenOptions,
     ) -> Result<Self, Error> {
         let mut core = Core::open(api, path, page_size, history, options)?;
-        core.attach()?;
+        match core.attach() {
+            // Marks can be listed, and dropped, which may make room.
+            Err(_) if core.without_room.is_some() => {}
+            attached => attached?,
+        }
         Self::start(core)
     }
 
@@ -121,9 +125,14 @@ impl Core {
     }
 
     fn close(&mut self) -> Result<(), Error> {
+        if self.without_room.is_some() {
+            // There may be some by now.
+            self.attach()?;
+        }
         if self.holder.is_none() {
             return Ok(());
         }
+        self.in_need = true;
         let object = self.lock_object(self.timeout);
         let result = object.and_then(|_object| {
             self.last_steps()?;
@@ -155,6 +164,20 @@ impl Engine for WalEngine {
         JournalMode::Wal
     }
 
+    // Somebody else saw it first where nothing is recorded; else nobody writes unrecorded.
+    fn bypassed(&mut self) -> bool {
+        let core = locked_core(&self.core);
+        core.without_room.is_some() && core.found_lost
+    }
+
+    fn waits_for_room(&mut self) -> bool {
+        locked_core(&self.core).without_room.is_some()
+    }
+
+    fn make_way(&mut self) -> Result<(), Error> {
+        locked_core(&self.core).make_way()
+    }
+
     fn check_in_place(&mut self) -> Result<(), Error> {
         locked_core(&self.core).check_in_place()
     }
@@ -176,7 +199,7 @@ impl Engine for WalEngine {
 
     fn is_hot(&mut self, lsn: Lsn) -> bool {
         let core = locked_core(&self.core);
-        let end = core.index.watch().settled_header();
+        let end = core.index.watch().settled_header().filter(|_| core.without_room.is_none());
         end.is_some_and(|header| core.hot_frame(lsn, header.max_frame).is_some())
     }
 

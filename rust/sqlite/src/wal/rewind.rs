@@ -361,7 +361,7 @@ impl Core {
 
     /// Records that LSNs and frames advance together from here.
     pub(crate) fn record_run(&mut self, lsn: Lsn, note: &RunNote) -> Result<(), Error> {
-        self.store.append(self.head(Kind::Note, tag::RUN, lsn), &[&note.encode()])?;
+        self.keep(self.head(Kind::Note, tag::RUN, lsn), &note.encode())?;
         self.runs.push(lsn, note);
         self.registers().announce_run(self.runs.stamp());
         Ok(())

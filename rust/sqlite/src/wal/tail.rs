@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use dbrewind_core::Need;
+
+use super::attach::TO_BEGIN;
 use super::core::{Core, locked_core};
 use super::index::Watch;
 use crate::engine::locked;
@@ -26,6 +29,9 @@ const QUIET: Duration = Duration::from_millis(100);
 const AT_ONCE: u32 = 256;
 /// An idle WAL with fewer frames than this is left alone.
 const WORTH_A_CHECKPOINT: u32 = 1000;
+
+/// How often to look whether a full store has room again.
+const BETWEEN_LOOKS_FOR_ROOM: Duration = Duration::from_secs(1);
 
 /// How long writers are waited for when an era is due.
 const FOR_AN_ERA: Duration = Duration::from_millis(50);
@@ -157,7 +163,7 @@ impl Core {
     /// checkpoint.
     fn maintain(&mut self, idle: bool) -> Result<(), Error> {
         if self.holder.is_none() {
-            return self.attach();
+            return if self.may_attach() { self.attach() } else { Ok(()) };
         }
         self.settle_anchor()?;
         let Some(frozen) = self.frozen else { return Ok(()) };
@@ -190,6 +196,34 @@ impl Core {
         if (whole || close) && self.restart(patience)? {
             self.anchor_pending = true;
         }
+        Ok(())
+    }
+
+    /// Whether it is worth while to try. Where there was no room: now and then, when there may be some.
+    fn may_attach(&mut self) -> bool {
+        match &mut self.without_room {
+            None => true,
+            Some(looked) if looked.elapsed() < BETWEEN_LOOKS_FOR_ROOM => false,
+            Some(looked) => {
+                *looked = Instant::now();
+                self.store.has_room_in_need(Need::Keep, TO_BEGIN)
+            }
+        }
+    }
+
+    /// Begins an era, if one is due, as [`maintain`](Self::maintain) does.
+    pub(super) fn make_way(&mut self) -> Result<(), Error> {
+        if self.holder.is_none() || !self.store.era_is_due(self.object) {
+            return Ok(());
+        }
+        let _object = self.lock_object(FOR_AN_ERA)?;
+        self.refresh_runs()?;
+        let header = self.header()?;
+        self.drain_to(&header, u32::MAX)?;
+        self.in_need = true;
+        let begun = self.back_fill(header.max_frame).and_then(|whole| Ok(whole && self.restart(FOR_AN_ERA)?));
+        self.in_need = false;
+        self.anchor_pending |= begun?;
         Ok(())
     }
 

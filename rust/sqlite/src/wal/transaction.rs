@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::file::Header;
 use crate::file::{self, PageOne};
 use crate::options::Synchronous;
+use crate::progress::Steps;
 
 /// Images up to this many bytes are held in memory; more are checked in a first pass and read again.
 const HELD: usize = 64 * 1024 * 1024;
@@ -171,9 +172,11 @@ impl Core {
         let held = rest.len().saturating_mul(self.page_size as usize) <= HELD;
         let mut frames = Frames::new(place);
         let mut numbers = Vec::with_capacity(rest.len() + 1);
+        let mut steps = Steps::of(rest.len() as u64 * if held { 1 } else { 2 });
         if !held {
             for (key, source) in &rest {
                 self.image(*key, *source, &mut image)?;
+                steps.add(1);
             }
         }
         let one = self.fresh_page_one(first_page, now, pages)?;
@@ -182,6 +185,7 @@ impl Core {
             let page = self.image(key, source, &mut image)?;
             numbers.push(page);
             frames.push(page, 0, &image);
+            steps.add(1);
             if !held && frames.bytes.len() >= CHUNK {
                 self.wal.write_frames(written + 1, &frames.bytes)?;
                 written = place.after + frame_count(&numbers)?;

@@ -15,6 +15,7 @@ use dbrewind_core::Lsn;
 use super::{At, Origin, View};
 use crate::engine::locked;
 use crate::error::Error;
+use crate::progress::Steps;
 use pages::Pages;
 pub use record::Value;
 use schema::{Item, Schema};
@@ -165,6 +166,11 @@ pub(crate) fn diff(origin: &Arc<Origin>, from: &At, to: &At) -> Result<Diff, Err
         let (one, other) = (old.table(name), new.table(name));
         compared.push(Compared::of(name, one, other, &mut both, (from, to), origin)?);
     }
+    let pages = compared.iter().map(|table| table.only.0.len() + table.only.1.len()).sum::<usize>();
+    let mut steps = Steps::of(pages as u64);
+    for table in &mut compared {
+        table.load(&mut both, &mut steps)?;
+    }
     both.look_for_overflow(&mut compared)?;
     let counters =
         counters::compared(&counters::read(&old, &mut both.a)?, &counters::read(&new, &mut both.b)?);
@@ -245,6 +251,8 @@ struct Compared {
     b: Option<Rows>,
     /// Pages with rows that are the same, but for what their rows have elsewhere.
     common: Vec<u32>,
+    /// The other pages with rows, at each of the moments.
+    only: (Vec<u32>, Vec<u32>),
 }
 
 impl Compared {
@@ -263,13 +271,23 @@ impl Compared {
         let alike = a.as_ref().zip(b.as_ref()).is_some_and(|(a, b)| a.is_like(b));
         let common: BTreeSet<u32> =
             here.intersection(&there).copied().filter(|page| alike && both.is_same(*page)).collect();
-        if let Some(rows) = &mut a {
-            here.difference(&common).try_for_each(|page| rows.load(*page, &mut both.a))?;
+        let only = |pages: &BTreeSet<u32>| pages.difference(&common).copied().collect();
+        let only = (only(&here), only(&there));
+        Ok(Self { name: name.to_owned(), a, b, common: common.into_iter().collect(), only })
+    }
+
+    /// Loads the rows of the pages that are not common.
+    fn load(&mut self, both: &mut Both, steps: &mut Steps) -> Result<(), Error> {
+        let (here, there) = std::mem::take(&mut self.only);
+        for page in here {
+            self.a.as_mut().map_or(Ok(()), |rows| rows.load(page, &mut both.a))?;
+            steps.add(1);
         }
-        if let Some(rows) = &mut b {
-            there.difference(&common).try_for_each(|page| rows.load(*page, &mut both.b))?;
+        for page in there {
+            self.b.as_mut().map_or(Ok(()), |rows| rows.load(page, &mut both.b))?;
+            steps.add(1);
         }
-        Ok(Self { name: name.to_owned(), a, b, common: common.into_iter().collect() })
+        Ok(())
     }
 
     /// Loads the rows of the common pages that have a part on one of these pages.

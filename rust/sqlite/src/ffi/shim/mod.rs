@@ -85,6 +85,15 @@ pub(crate) fn install(api: &SqliteApi, make_default: bool) -> Result<Installed, 
     Ok(Installed { real })
 }
 
+/// Whether another library in this process has put its own shim into this copy of SQLite, which would record what ours does.
+pub(crate) fn is_another_there(api: &SqliteApi) -> bool {
+    let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let ours = made.iter().find(|made| made.identity == api.identity()).map(|made| made.shim.as_ptr());
+    let named = HostVfs::find(api, NAME.to_str().ok());
+    named.is_some_and(|found| Some(found.as_ptr()) != ours)
+        || made.iter().any(|made| made.identity == api.identity() && made.real.name() == NAME)
+}
+
 /// The copy of SQLite whose VFS the shim wraps.
 fn api_of(real: HostVfs) -> Option<SqliteApi> {
     let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
