@@ -142,6 +142,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         names[:] = [*others[:first], "dbrewind", *others[first:]]
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """A session has one database under test."""
+    asking = [
+        item
+        for item in session.items
+        if not {"dbrewind", "_dbrewind_stack"}.isdisjoint(getattr(item, "fixturenames", ()))
+    ]
+    if asking:
+        from dbrewind.pytest_plugin import one_database
+
+        one_database.check(asking, session.config)
+
+
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """A line, if any test asks for the fixture."""
     if not config.stash.get(_USED, False):

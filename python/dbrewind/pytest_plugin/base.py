@@ -222,6 +222,12 @@ def tell(config: pytest.Config, stack: Stack, name: str, cached: bool, begun: fl
 
 def _create(path: Path) -> None:
     """An empty database in WAL mode, in which other processes may write unrecorded by nobody."""
+    if not path.parent.is_dir():
+        pytest.fail(
+            f"dbrewind: there is no folder {path.parent} for {path.name}, which dbrewind_db names (a relative path "
+            f"begins at {Path.cwd()}). Let dbrewind_db make it, or name another",
+            pytrace=False,
+        )
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA user_version=0")
