@@ -66,14 +66,18 @@ class _Around:
             import dbrewind
 
             self.db = dbrewind.open(self.path, **self.options)
-        names = {mark.name for mark in self.db.marks() if mark.state not in ("lost", "evicted")}
+        # One that is lost, too: to set it anew would make whatever is there what each later run begins with.
+        names = {mark.name for mark in self.db.marks()}
         if self.when == "before" and self.mark in names:
             self._go(self.mark)
         elif self.when == "before":
             self.db.mark(self.mark, pin=True)
         elif self.when == "never":
-            number = 1 + sum(name.startswith(f"{self.mark} ") for name in names)
-            self.db.mark(f"{self.mark} {number}")
+            # Numbers only grow, whatever was dropped meanwhile.
+            begun = f"{self.mark} "
+            ends = [name.removeprefix(begun) for name in names if name.startswith(begun)]
+            number = 1 + max((int(end) for end in ends if end.isdecimal()), default=0)
+            self.db.mark(f"{begun}{number}")
         self.begin = self.db.now()
 
     def stop(self, **_: object) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,26 @@ def test_when_locust_rewinds(wal_db: Path, when: str, left: list[int], marks: li
     assert [int(line) for line in done.stdout.split()] == left
     with dbrewind.open(wal_db) as db:
         assert [mark.name for mark in db.marks()] == marks
+
+
+def test_locust_does_not_take_what_is_there_for_a_mark_that_is_lost(wal_db: Path) -> None:
+    """Planted: somebody wrote while nobody recorded, and closed."""
+    needs("locust")
+    subprocess.run([sys.executable, "-c", RUNS, wal_db, "before"], capture_output=True, check=True)
+    with closing(sqlite3.connect(wal_db, isolation_level=None)) as app:
+        app.execute("DELETE FROM orders")
+    done = subprocess.run([sys.executable, "-c", RUNS, wal_db, "before"], capture_output=True, text=True, check=False)
+    assert "DBR011" in done.stderr
+    assert "MarkExistsError" not in done.stderr
+    subprocess.run([sys.executable, "-c", RUNS, wal_db, "never"], capture_output=True, check=True)
+    with dbrewind.open(wal_db) as db:
+        assert [mark.name for mark in db.marks()] == ["locust", "locust 1", "locust 2"]
+        db.drop("locust 1")
+    with closing(sqlite3.connect(wal_db, isolation_level=None)) as app:
+        app.execute("DELETE FROM users WHERE id = 1")
+    subprocess.run([sys.executable, "-c", RUNS, wal_db, "never"], capture_output=True, check=True)
+    with dbrewind.open(wal_db) as db:
+        assert [mark.name for mark in db.marks()] == ["locust", "locust 2", "locust 3", "locust 4"]
 
 
 def test_rounds_of_pytest_benchmark_begin_at_the_base(pytester: pytest.Pytester) -> None:
