@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import os
 import shutil
 import subprocess
 import sys
@@ -149,8 +150,10 @@ def compare(folder: Path, runs: int, seconds: float, count: int) -> None:
     for name in rates:
         say(f"a request, {name}", latencies[name])
         print(f"{'requests/s, ' + name:<36} median {median(rates[name]):.0f}")
-    ratio = median(r / p for r, p in zip(rates["recorded"], rates["plain"], strict=True))
-    print(f"{'throughput, recorded of plain':<36} median {ratio:.3f}x")
+    ratios = [r / p for r, p in zip(rates["recorded"], rates["plain"], strict=True)]
+    spread = f"p10 {quantile(ratios, 0.1):.3f}x, p90 {quantile(ratios, 0.9):.3f}x"
+    print(f"{'throughput, recorded of plain':<36} median {median(ratios):.3f}x, {spread}")
+    print(f"server, clients and recording share {os.cpu_count()} cores; load average {os.getloadavg()[0]:.1f}")
     print(f"process {server.process.pid} served all recorded runs; digest after {runs} rewinds: equal")
 
 
