@@ -28,6 +28,7 @@ def test_the_example_in_short() -> None:
     assert done.returncode == 0
     assert re.search(r"reset by rewind, nothing restarted +p50 [\d.]+ ms, p99 [\d.]+ ms", done.stdout)
     assert re.search(r"throughput, recorded of plain +median [\d.]+x", done.stdout)
+    assert re.search(r"recording, CPU time of its own +\d+ us an order", done.stdout)
     assert "digest after 2 rewinds: equal" in done.stdout
 
 

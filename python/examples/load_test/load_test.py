@@ -88,6 +88,19 @@ def quantile(values: list[float], part: float) -> float:
     return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
 
 
+def recording() -> float:
+    """CPU seconds that the threads have used so far that record in this process."""
+    used = 0
+    for task in Path("/proc/self/task").iterdir():
+        try:
+            name, _, numbers = (task / "stat").read_text().partition("(")[2].rpartition(")")
+        except OSError:  # a client's, which has ended
+            continue
+        if name.startswith("dbrewind"):
+            used += sum(map(int, numbers.split()[11:13]))
+    return used / os.sysconf("SC_CLK_TCK")
+
+
 def main() -> None:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -110,13 +123,16 @@ def compare(folder: Path, runs: int, seconds: float, count: int) -> None:
     latencies: dict[str, list[float]] = {"recorded": [], "plain": []}
     rewinds: list[float] = []
     restarts: list[float] = []
+    work = 0.0
     try:
         with dbrewind.open(recorded) as db:
             base = db.mark("base")
             digest = db.digest()
             clients, others = Clients(server, count), Clients(other, count)
             for _ in range(runs):
+                begun = recording()
                 took = clients.load(seconds)
+                work += recording() - begun
                 rates["recorded"].append(len(took) / seconds)
                 latencies["recorded"] += took
                 begun = time.perf_counter()
@@ -153,6 +169,8 @@ def compare(folder: Path, runs: int, seconds: float, count: int) -> None:
     ratios = [r / p for r, p in zip(rates["recorded"], rates["plain"], strict=True)]
     spread = f"p10 {quantile(ratios, 0.1):.3f}x, p90 {quantile(ratios, 0.9):.3f}x"
     print(f"{'throughput, recorded of plain':<36} median {median(ratios):.3f}x, {spread}")
+    spent = 1e6 * work / max(1, len(latencies["recorded"]))
+    print(f"{'recording, CPU time of its own':<36} {spent:.0f} us an order")
     print(f"server, clients and recording share {os.cpu_count()} cores; load average {os.getloadavg()[0]:.1f}")
     print(f"process {server.process.pid} served all recorded runs; digest after {runs} rewinds: equal")
 
