@@ -21,7 +21,7 @@ def shop(tmp_path: Path) -> Path:
 
 SUITE = """
 import pytest
-from shop.models import Entry, Product
+from shop.models import Category, Entry, Product
 
 from dbrewind.django import RewindTestCase
 
@@ -48,6 +48,10 @@ def test_reads():
     assert Product.objects.count() == 3
 
 class Case(RewindTestCase):
+    @classmethod
+    def setUpTestData(cls):
+        Category.objects.create(name="more")
+
     def test_passes(self):
         wine()
 
@@ -88,11 +92,12 @@ def test_the_report_the_header_and_the_summary(shop: Path) -> None:
     (shop / "test_it.py").write_text(SUITE)
     said = run(shop, "-m", "pytest", "test_it.py", "--dbrewind-report=2", "-k", "passes or reads")
     assert re.search(r"^dbrewind: \S+, sqlite \S+, on, keep none$", said, re.MULTILINE)
-    assert re.search(r"^dbrewind: 3 rewinds, median .* 1 clean tests$", said, re.MULTILINE)
+    assert re.search(r"^dbrewind: 4 rewinds, median .* 1 clean tests$", said, re.MULTILINE)
     table = said[said.index(" 1 clean tests") :]
     assert re.search(r"2 rows +[\d.]+ ms +test_it.py::test_passes\n +\S*default\.shop_product: 1 inserted \(4\)", table)
     assert "audit.shop_entry: 1 inserted (1)" in table
     assert re.search(r"1 rows +[\d.]+ ms +test_it.py::Case::test_passes\n", table)
+    assert "shop_category" not in table, "that is the class's, and was taken back with it"
     plain = run(shop, "-m", "pytest", "test_it.py", "-k", "nothing")
     assert "dbrewind: " not in plain
 

@@ -26,7 +26,7 @@ RUN = {
     "index.md": 1,
     "howto/pytest.md": 8,
     "howto/unittest.md": 3,
-    "howto/django.md": 6,  # the first installs: test_tutorial installs the same wheel
+    "howto/django.md": 7,  # the first installs: test_tutorial installs the same wheel
     "howto/sqlalchemy.md": 4,
     "howto/async.md": 2,
     "howto/load.md": 5,  # the last is test_load's
@@ -185,7 +185,7 @@ def test_unittest(pytester: pytest.Pytester) -> None:
 
 def test_django(tmp_path: Path) -> None:
     pytest.importorskip("pytest_django")
-    _, ini, layer, marked, settings, cases = blocks("howto/django.md")
+    _, ini, layer, marked, settings, cases, examples = blocks("howto/django.md")
     shop = copied(tmp_path)
     (shop / "pytest.ini").write_text(ini.replace("shop.settings", "settings"))
     (shop / "settings.py").write_text((shop / "settings.py").read_text() + settings)
@@ -197,8 +197,9 @@ def test_django(tmp_path: Path) -> None:
     (shop / "test_layer.py").write_text(f"{names}\n{load}\n{layer}\n{used}\n{marked}")
     pay = "def pay_in_a_thread(order):\n    pay_in_background(order.id).join()\n"
     (shop / "tests.py").write_text(names + pay + cases.replace("objects.create()", "objects.create(product_id=1)"))
-    said = run_django(shop, "-m", "pytest", "test_layer.py", "tests.py", "-p", "no:asyncio")
-    assert "3 passed" in said
+    (shop / "test_orders.py").write_text(names + examples)
+    said = run_django(shop, "-m", "pytest", "test_layer.py", "tests.py", "test_orders.py", "-p", "no:asyncio")
+    assert "4 passed" in said
     assert "Ran 1 test" in run_django(shop, "manage.py", "test", "tests")
 
 

@@ -61,6 +61,7 @@ class Watch:
             self._who, self._keep = "", None
             if self._sum.milliseconds and self.options.report:
                 self.numbers.changed.append(self._sum)
+            self._sum = Changed("", 0, [], 0.0)
 
     def look(self, where: str) -> str:
         """Rewind what nobody should have left; answers what it was, or nothing."""

@@ -93,7 +93,7 @@ def numbers(config: pytest.Config) -> Numbers:
 def summarize(reporter: pytest.TerminalReporter, all_of: Numbers, report: int) -> None:
     """Print the line, and the table if it was asked for."""
     reporter.write_line(all_of.line())
-    for path in all_of.kept:
+    for path in dict.fromkeys(all_of.kept):  # of a rerun the same again
         reporter.write_line(f"dbrewind: kept {path}")
     if not report:
         return
