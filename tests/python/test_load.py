@@ -122,6 +122,22 @@ def test_locust_does_not_take_what_is_there_for_a_mark_that_is_lost(wal_db: Path
     done = subprocess.run([sys.executable, "-c", RUNS, wal_db, "before"], capture_output=True, text=True, check=False)
     assert "DBR011" in done.stderr
     assert "MarkExistsError" not in done.stderr
+    locustfile = wal_db.with_name("locustfile.py")
+    locustfile.write_text(f"""
+import dbrewind.locust
+from locust import User, task
+
+dbrewind.locust.rewind({str(wal_db)!r}, when="before")
+
+class Idle(User):
+    @task
+    def nothing(self):
+        pass
+""")
+    command = [sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", "-u", "1", "-t", "1s"]
+    whole = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert whole.returncode == 2
+    assert "DBR011" in whole.stderr
     subprocess.run([sys.executable, "-c", RUNS, wal_db, "never"], capture_output=True, check=True)
     with dbrewind.open(wal_db) as db:
         assert [mark.name for mark in db.marks()] == ["locust", "locust 1", "locust 2"]
