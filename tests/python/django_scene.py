@@ -15,8 +15,8 @@ def copied(folder: Path) -> Path:
     return Path(shutil.copytree(APP, folder / "shop", ignore=shutil.ignore_patterns("__pycache__")))
 
 
-def run(shop: Path, *command: str) -> str:
-    """What `python COMMAND` says there; its exit status in the first line."""
-    done = subprocess.run([sys.executable, *command], cwd=shop, capture_output=True, text=True, check=False)
+def run(shop: Path, *command: str, said: str = "") -> str:
+    """What `python COMMAND` says there, if this is said to it; its exit status in the first line."""
+    done = subprocess.run([sys.executable, *command], cwd=shop, input=said, capture_output=True, text=True, check=False)
     sys.stdout.write(done.stdout + done.stderr)
     return f"exit {done.returncode}\n{done.stdout}{done.stderr}"

@@ -88,6 +88,24 @@ def test_whoever_stops_at_a_failure_keeps_its_database(shop: Path) -> None:
     assert said.count("dbrewind: kept ") == 1
 
 
+@pytest.mark.parametrize("test", ["test_fails", "Case::test_fails"])
+def test_the_debugger_shows_what_the_test_left(shop: Path, test: str) -> None:
+    """Django ends a TestCase before pytest calls the debugger."""
+    (shop / "test_it.py").write_text(
+        SUITE + "\ndef test_then(transactional_db):\n    assert Product.objects.count() == 3\n"
+    )
+    command = ("-m", "pytest", f"test_it.py::{test}", "test_it.py::test_then", "--pdb", "-o", "addopts=-p no:asyncio")
+    said = run(shop, *command, said="import shop.models as m\np 'it left', m.Product.objects.count()\nc\n")
+    assert "('it left', 4)" in said
+    assert "1 failed, 1 passed" in said
+    assert products(next((shop / ".dbrewind/failed").glob("*test_fails.db"))) == [
+        "bread",
+        "cheese",
+        "olives",
+        "wine",
+    ]
+
+
 def test_the_report_the_header_and_the_summary(shop: Path) -> None:
     (shop / "test_it.py").write_text(SUITE)
     said = run(shop, "-m", "pytest", "test_it.py", "--dbrewind-report=2", "-k", "passes or reads")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # How many tests asked for serialized_rollback, which has no meaning here.
 SERIALIZED = pytest.StashKey[int]()
+# The end of a TestCase that waits for the debugger.
+_DEFERRED = pytest.StashKey[Any]()
 # The test whose end is under way, or was the last one.
 ENDED = pytest.StashKey["pytest.Item | None"]()
 # Fixtures of which an override would be left aside, and what to do.
@@ -120,6 +122,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Django ends a TestCase within the call."""
     if not is_case(item):
         return (yield)
+    case = getattr(item, "instance", None)
+    if case is not None and item.config.getoption("usepdb", False):
+        # As pytest does with tearDown: the debugger comes after the call, and shall see what the test left.
+        item.stash[_DEFERRED], case._post_teardown = case._post_teardown, lambda: None
+        return (yield)
     with watch(item.config).of(item.nodeid, lambda: is_kept(item)):
         return (yield)
 
@@ -129,6 +136,10 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     """Rewind what a test left that is none of ours. A plain TransactionTestCase may: it has flushed."""
     item.config.stash[ENDED] = item
     try:
+        if (deferred := item.stash.get(_DEFERRED, None)) is not None:
+            del item.stash[_DEFERRED]
+            with watch(item.config).of(item.nodeid, lambda: is_kept(item)):
+                deferred()
         return (yield)
     finally:
         take_back(item)
