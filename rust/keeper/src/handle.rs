@@ -1,8 +1,8 @@
 use std::path::Path;
 
 use dbrewind_sqlite::{
-    At, Database, Diff, Error as EngineError, JournalMode, Lsn, Mark, OpenOptions, RewindOptions, Rewound,
-    SqliteApi, Status, Target,
+    At, Database, Diff, Error as EngineError, JournalMode, Lsn, Mark, OpenOptions, Position, RewindOptions,
+    Rewound, SqliteApi, Status, Target,
 };
 
 use crate::client::{KeeperClient, KeeperCommand};
@@ -173,6 +173,40 @@ impl Handle {
     /// somebody holds a lock longer than the timeout: the database is as it was. After `DBR024` it is in its old or in the target's state.
     pub fn rewind(&self, to: &Target, options: impl Into<RewindOptions>) -> Result<Rewound, Error> {
         pass!(self, handle => handle.rewind(to, options))
+    }
+
+    /// Where the database stands. `None`: the engine is not in this process, and looking twice would cost as much as
+    /// [`dirty_since`](Self::dirty_since).
+    ///
+    /// # Errors
+    /// As [`Database::position`].
+    pub fn position(&self) -> Result<Option<Position>, Error> {
+        match self {
+            Self::Inside(database) => Ok(Some(database.position()?)),
+            Self::Keeper(_) => Ok(None),
+        }
+    }
+
+    /// Whether it certainly still stands there.
+    ///
+    /// # Errors
+    /// As [`Database::is_at`].
+    pub fn is_at(&self, position: Position) -> Result<bool, Error> {
+        match self {
+            Self::Inside(database) => Ok(database.is_at(position)?),
+            Self::Keeper(_) => Ok(false),
+        }
+    }
+
+    /// The same, and nobody is in a transaction.
+    ///
+    /// # Errors
+    /// As [`Database::rests_at`].
+    pub fn rests_at(&self, position: Position) -> Result<bool, Error> {
+        match self {
+            Self::Inside(database) => Ok(database.rests_at(position)?),
+            Self::Keeper(_) => Ok(false),
+        }
     }
 
     /// Whether anything was committed since the target's state.

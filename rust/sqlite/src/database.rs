@@ -1,6 +1,7 @@
 //! One recorded database: the facade over both engines.
 
 mod past;
+mod position;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +29,8 @@ use crate::status::Status;
 use crate::switch::Context;
 use crate::target::Target;
 use crate::time_text::reads_as_time;
+
+pub use position::Position;
 
 /// A database whose changes are recorded for as long as this handle lives.
 ///

@@ -242,6 +242,14 @@ pub(crate) trait Engine: Send {
     /// The LSN of the newest commit or rewind.
     fn now(&mut self) -> Result<Lsn, Error>;
 
+    /// Whether this, once the newest moment, still is. `false` also where that takes a longer look.
+    fn is_at(&mut self, at: Lsn) -> Result<bool, Error> {
+        Ok(self.now()? == at)
+    }
+
+    /// Whether no connection is in a transaction that a rewind would wait for. `false` also where that takes a longer look.
+    fn is_at_rest(&mut self) -> bool;
+
     /// A MARK record was appended for this moment.
     fn marked(&mut self, lsn: Lsn);
 

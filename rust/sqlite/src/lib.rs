@@ -40,7 +40,7 @@ mod time_text;
 mod wal;
 
 pub use as_of::{Altered, At, CounterDiff, Diff, SchemaChange, TableDiff, Value};
-pub use database::Database;
+pub use database::{Database, Position};
 pub use dbrewind_core::{
     Clock, Code, Lsn, ManualClock, Patience, Refused, Timestamp, WindowState, interruptible, lock_patiently,
     what_lock_is_held_for,

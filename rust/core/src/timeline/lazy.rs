@@ -91,7 +91,9 @@ impl Timeline {
 
     /// Forgets everything; what is read next begins with this segment to be read whole.
     pub(super) fn begin_again(&mut self, whole_from: u32) {
-        *self = Self::empty(self.object, Some(whole_from));
+        let mut marks = std::mem::take(&mut self.marks);
+        marks.read_anew();
+        *self = Self { marks, ..Self::empty(self.object, Some(whole_from)) };
     }
 
     /// The segment with the present era's record.

@@ -41,6 +41,8 @@ pub(super) struct Marks {
     copied: BTreeSet<u64>,
     /// Records of marks whose name was taken.
     refused: BTreeSet<Location>,
+    /// How often a mark was set or dropped.
+    changes: u64,
 }
 
 impl Marks {
@@ -59,6 +61,7 @@ impl Marks {
             }
             self.remove(&entry.name);
         }
+        self.changes += 1;
         if copied {
             self.copied.insert(self.next);
         }
@@ -79,11 +82,22 @@ impl Marks {
         if let Some(number) = self.by_name.remove(name)
             && let Some(entry) = self.entries.remove(&number)
         {
+            self.changes += 1;
             self.by_lsn.remove(&(entry.lsn, number));
             for lsn in [Some(entry.lsn), entry.stand_in].into_iter().flatten() {
                 self.by_state.remove(&(lsn, number));
             }
         }
+    }
+
+    /// How often a mark was set or dropped, as far as it was read.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// They are about to be read anew, maybe others: to whoever counts that is a change, too.
+    pub(super) fn read_anew(&mut self) {
+        *self = Self { changes: self.changes + 1, ..Self::default() };
     }
 
     /// A copy of a mark says through which moment it is reached.
@@ -222,6 +236,30 @@ mod tests {
         assert_eq!((marks.get("b"), marks.at(Lsn::new(1))), (None, None));
         marks.insert(place(4), mark("a", 2), false, Lsn::ORIGIN);
         assert_eq!(marks.get("a").map(|entry| entry.lsn.get()), Some(2));
+    }
+
+    #[test]
+    fn what_is_set_or_dropped_is_counted_also_when_all_is_read_anew() {
+        let mut marks = Marks::default();
+        let mut counts = vec![marks.changes()];
+        let set = |marks: &mut Marks, number: u32, name| {
+            marks.insert(Location::new(1, number), mark(name, number.into()), false, Lsn::ORIGIN);
+        };
+        let steps: [&dyn Fn(&mut Marks); 5] = [
+            &|marks| set(marks, 1, "a"),
+            &|marks| marks.remove(&MarkName::new("a").unwrap()),
+            &|marks| set(marks, 2, "b"),
+            &|marks| marks.read_anew(),
+            &|marks| set(marks, 2, "b"),
+        ];
+        for step in steps {
+            step(&mut marks);
+            counts.push(marks.changes());
+        }
+        assert_eq!(counts, [0, 1, 2, 3, 4, 5]);
+        set(&mut marks, 3, "b");
+        marks.remove(&MarkName::new("c").unwrap());
+        assert_eq!(marks.changes(), 5, "a name that was taken, and one that nobody had");
     }
 
     #[test]

@@ -198,6 +198,13 @@ impl Timeline {
         self.marks.get(name)
     }
 
+    /// How often a mark was set or dropped, as far as it was read: as long as this stays the same, so do their names. Nothing for
+    /// another reader of the same log.
+    #[must_use]
+    pub fn mark_changes(&self) -> u64 {
+        self.marks.changes()
+    }
+
     /// Whether the record at this place has been read. One that was appended may have to wait: records in flight before
     /// it come first.
     #[must_use]

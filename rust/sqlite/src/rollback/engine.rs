@@ -15,9 +15,8 @@ use super::spare::Turns;
 use crate::digest::Digester;
 use crate::engine::{Change, Engine, JournalMode, Moment, SharedHistory, locked};
 use crate::error::Error;
-use crate::ffi::{Connection, HostFile, HostVfs, SqliteApi, WriteBack, shim};
-use crate::file::read_padded;
-use crate::file::{FileId, Header};
+use crate::ffi::{Connection, HostFile, HostVfs, LockLevel, SqliteApi, WriteBack, shim};
+use crate::file::{FileId, Header, read_padded};
 use crate::options::Synchronous;
 use crate::registers::Registers;
 
@@ -197,6 +196,30 @@ impl Engine for Rollback {
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn is_at(&mut self, at: Lsn) -> Result<bool, Error> {
+        if let Some(code) = self.store.broken(self.object) {
+            return Err(Error::stopped(&self.store, code));
+        }
+        self.check_same_file()?;
+        let announced = self.registers().in_flight();
+        let mut start = [0; Header::LEN];
+        read_padded(&mut self.file, &mut start, 0).map_err(Error::vfs("read page 1"))?;
+        let counter = Header::parse(&start).map(|header| header.counter);
+        // No lock is needed. What is recorded takes an LSN, and LSNs only grow: if the newest one is `at` after the read, no
+        // recorded change had happened at the read. An unrecorded one has another counter.
+        let registers = self.registers();
+        Ok(announced.is_none()
+            && registers.in_flight().is_none()
+            && counter == Some(registers.counter())
+            && self.store.last_lsn(self.object) == at)
+    }
+
+    fn is_at_rest(&mut self) -> bool {
+        // Who is in a transaction has SHARED at least, which keeps us from EXCLUSIVE.
+        let alone = self.file.lock(LockLevel::Shared).is_ok() && self.file.lock(LockLevel::Exclusive).is_ok();
+        self.file.unlock(LockLevel::None).is_ok() && alone
     }
 
     fn marked(&mut self, _lsn: Lsn) {}

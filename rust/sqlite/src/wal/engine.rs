@@ -8,6 +8,7 @@ use dbrewind_core::{Extent, Lsn};
 
 use super::adopt::NotAdopted;
 use super::core::{Core, locked_core};
+use super::locks::WRITE;
 use super::notes::RunNote;
 use super::tail::Tail;
 use crate::engine::{Change, Engine, JournalMode, Moment, SharedHistory, locked};
@@ -193,6 +194,11 @@ impl Engine for WalEngine {
 
     fn now(&mut self) -> Result<Lsn, Error> {
         Ok(locked_core(&self.core).moment()?.lsn)
+    }
+
+    fn is_at_rest(&mut self) -> bool {
+        let mut core = locked_core(&self.core);
+        matches!(core.try_exclusive(WRITE, 1), Ok(true)) && core.release_exclusive(WRITE, 1).is_ok()
     }
 
     fn marked(&mut self, _lsn: Lsn) {}
