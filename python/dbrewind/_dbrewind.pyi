@@ -249,6 +249,9 @@ class Database:
         The handle is closed after an error, too: StoreFullError says then that the last commits, or all since the store
         was full, were not recorded.
         """
+    def _position(self) -> tuple[int, int] | None: ...
+    def _is_at(self, moment: int, marks: int, /) -> bool: ...
+    def _rests_at(self, moment: int, marks: int, /) -> bool: ...
     def _hold(self, marks: list[str] | None, /) -> None: ...
     def _watch(self, call: Callable[[str], object] | None, /) -> None: ...
     def __enter__(self) -> Self: ...
@@ -358,7 +361,7 @@ class Lsn:
 
 @final
 class Mark:
-    """A named moment."""
+    """A named moment. Another process may get it pickled, for its own recording of the same database."""
 
     @property
     def name(self) -> str:
@@ -444,7 +447,7 @@ class Status:
 
 @final
 class Rewound:
-    """What a rewind did."""
+    """What a rewind did. It can be pickled."""
 
     @property
     def to(self) -> Lsn:

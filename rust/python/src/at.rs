@@ -2,6 +2,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dbrewind_core::Timestamp;
 use dbrewind_sqlite::At;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use crate::lsn::PyLsn;
@@ -63,6 +64,13 @@ impl PyAt {
     fn __exit__(&self, exc_type: &Bound<'_, PyAny>, exc: &Bound<'_, PyAny>, traceback: &Bound<'_, PyAny>) {
         let _ = (exc_type, exc, traceback);
         self.close();
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err(
+            "an At is of this process and cannot be pickled; give the other process its lsn, for the at of a Database \
+             there, or the path of a copy that Database.clone makes",
+        ))
     }
 
     fn __repr__(&self) -> String {

@@ -3,9 +3,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use dbrewind_core::Code;
+use dbrewind_core::{Code, Lsn};
 use dbrewind_keeper::{Choice, Error, Handle};
-use dbrewind_sqlite::{JournalMode, RewindOptions, Target};
+use dbrewind_sqlite::{JournalMode, Position, RewindOptions, Target};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
@@ -396,10 +397,39 @@ impl PyDatabase {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = marks;
     }
 
+    /// For the pytest plugin: where the database stands, its newest moment and a number that changes with its marks; `None` where
+    /// recording runs in the keeper, from which that is not to be had for less than `dirty_since`.
+    fn _position(&self, py: Python<'_>) -> PyResult<Option<(u64, u64)>> {
+        let position = self.run(py, Handle::position)?;
+        Ok(position.map(|position| (position.lsn.get(), position.mark_changes)))
+    }
+
+    /// For the pytest plugin: whether it certainly still stands there.
+    #[pyo3(signature = (moment, marks, /))]
+    fn _is_at(&self, py: Python<'_>, moment: u64, marks: u64) -> PyResult<bool> {
+        let position = Position { lsn: Lsn::new(moment), mark_changes: marks };
+        self.run(py, |handle| handle.is_at(position))
+    }
+
+    /// The same, and nobody is in a transaction.
+    #[pyo3(signature = (moment, marks, /))]
+    fn _rests_at(&self, py: Python<'_>, moment: u64, marks: u64) -> PyResult<bool> {
+        let position = Position { lsn: Lsn::new(moment), mark_changes: marks };
+        self.run(py, |handle| handle.rests_at(position))
+    }
+
     /// For the pytest plugin: what to call after a rewind through this handle, with the mark's name; `None`: nothing.
     #[pyo3(signature = (call, /))]
     fn _watch(&self, call: Option<Py<PyAny>>) {
         *self.watcher.lock().unwrap_or_else(PoisonError::into_inner) = call;
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err(format!(
+            "a Database is a recording of this process and cannot be pickled; give the other process the path, {:?}, \
+             for dbrewind.open there",
+            &*self.path
+        )))
     }
 
     fn __repr__(&self) -> String {

@@ -26,6 +26,11 @@ impl PyLsn {
         self.lsn
     }
 
+    /// For a class that is to be pickled with it: its database and its number.
+    pub(crate) fn parts(&self) -> (String, u64) {
+        (self.path.to_string(), self.lsn.get())
+    }
+
     pub(crate) fn is_of(&self, path: &str) -> bool {
         &*self.path == path
     }
@@ -70,7 +75,6 @@ impl PyLsn {
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> (Bound<'py, pyo3::types::PyType>, (String, u64)) {
-        let this = slf.get();
-        (slf.get_type(), (this.path.to_string(), this.lsn.get()))
+        (slf.get_type(), slf.get().parts())
     }
 }

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
-use dbrewind_sqlite::{Method, Rewound, Timestamp};
+use dbrewind_sqlite::{Lsn, Method, Rewound, Timestamp};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::lsn::PyLsn;
 use crate::time;
 
-/// What a rewind did.
+/// What a rewind did. It can be pickled.
 #[pyclass(name = "Rewound", module = "dbrewind", frozen)]
 pub(crate) struct PyRewound {
     to: PyLsn,
@@ -37,6 +38,30 @@ impl PyRewound {
         self.method != "nothing"
     }
 }
+
+/// Of a result, as it is pickled: path, to, time, undo, pages, seconds, method.
+type Parts = (String, u64, u64, u64, u64, f64, &'static str);
+
+/// Makes a pickled result. Not for callers.
+#[pyfunction]
+#[pyo3(name = "_rewound", signature = (path, to, time, undo, pages, seconds, method, /))]
+pub(crate) fn from_pickle(
+    path: &str,
+    to: u64,
+    time: u64,
+    undo: u64,
+    pages: u64,
+    seconds: f64,
+    method: &str,
+) -> PyResult<PyRewound> {
+    let method = METHODS.into_iter().find(|known| *known == method);
+    let method = method.ok_or_else(|| PyValueError::new_err("a result of another version"))?;
+    let path = path.into();
+    let (to, undo) = (PyLsn::of(&path, Lsn::new(to)), PyLsn::of(&path, Lsn::new(undo)));
+    Ok(PyRewound { to, time: Timestamp::new(time), undo, pages, seconds, method })
+}
+
+const METHODS: [&str; 3] = ["moved", "written", "nothing"];
 
 #[pymethods]
 impl PyRewound {
@@ -74,6 +99,12 @@ impl PyRewound {
     #[getter]
     fn method(&self) -> &'static str {
         self.method
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Parts)> {
+        let ((path, to), (_, undo)) = (self.to.parts(), self.undo.parts());
+        let parts = (path, to, self.time.get(), undo, self.pages, self.seconds, self.method);
+        Ok((py.import("dbrewind._dbrewind")?.getattr("_rewound")?, parts))
     }
 
     fn __repr__(&self) -> String {
