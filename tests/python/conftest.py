@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import dbrewind._dbrewind  # noqa: F401 - else a test of the plugin that loads it unloads it, too, and its exceptions are two
 from second_process import SecondProcess
 
 pytest_plugins = ["pytester"]
