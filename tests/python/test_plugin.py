@@ -129,11 +129,15 @@ def test_a_handle_can_be_given(pytester: pytest.Pytester) -> None:
     ],
 )
 def test_a_database_that_is_none(pytester: pytest.Pytester, body: str, text: str) -> None:
+    """Each test that asks for it says so, and none says anything else."""
     pytester.makeconftest(CONFTEST + OVERRIDE.format(body=body))
-    pytester.makepyfile("def test_it(dbrewind): pass")
+    pytester.makepyfile(
+        "def test_it(dbrewind, app): pass\ndef test_more(app): pass\ndef test_most(dbrewind_module): pass"
+    )
     result = run(pytester)
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([text])
+    result.assert_outcomes(errors=3)
+    result.stdout.fnmatch_lines([text] * 3)
+    assert "AttributeError" not in result.stdout.str()
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])

@@ -131,3 +131,31 @@ def test_a_new_file_of_the_session_warns_of_no_next_one(pytester: pytest.Pyteste
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*DBR004*"])
     result.stdout.no_fnmatch_line("*next session*")
+
+
+@pytest.mark.parametrize("how", ["off", "unwritable", "workers"])
+def test_a_base_that_no_later_run_finds_is_said_once(pytester: pytest.Pytester, how: str) -> None:
+    pytester.makeconftest(COUNTED.replace("import shop", "pass"))
+    pytester.makepyfile(test_it=ONE)
+    arguments = ["-p", "no:cacheprovider", "-q"]
+    plugins: tuple[str, ...] = ()
+    reason = "pytest's cache is switched off"
+    if how == "unwritable":
+        (pytester.path / ".pytest_cache").touch()
+        arguments, reason = ["-W", "ignore::pytest.PytestCacheWarning"], "pytest's cache cannot be written to (*)"
+    elif how == "workers":
+        pytest.importorskip("xdist")
+        arguments, plugins = [*arguments, "-n", "2"], ("xdist",)
+    for times in (1, 2):
+        result = run(pytester, *arguments, plugins=plugins)
+        result.assert_outcomes(passed=1)
+        assert built(pytester) == times
+        result.stdout.fnmatch_lines([f"dbrewind: *base* built in * s (*), and again in each run: {reason}*"])
+        assert result.stdout.str().count("again in each run") == 1
+
+
+def test_a_set_up_that_is_none_is_not_said_to_be_built_again(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_it="def test_it(dbrewind): pass")
+    result = run(pytester, "-p", "no:cacheprovider")
+    result.assert_outcomes(passed=1)
+    assert "again in each run" not in result.stdout.str()

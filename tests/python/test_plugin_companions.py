@@ -200,4 +200,9 @@ def server(dbrewind_session, dbrewind_db):
     )
     result = run(pytester)
     result.assert_outcomes(passed=6, warnings=1)
-    result.stdout.fnmatch_lines(["*by: test_it.py::test_that_does_not_ask", "*also connected: pid * (python*)"])
+    result.stdout.fnmatch_lines(
+        [
+            "*by: test_it.py::test_that_does_not_ask",
+            "*also connected: pid * (python* server.py), started by this one * s ago",
+        ]
+    )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
+import dbrewind
 from conftest import create
 from plugin_scene import CONFTEST, OVERRIDE, run
 
@@ -80,3 +84,54 @@ def test_a_connection_that_a_traceback_keeps(pytester: pytest.Pytester, caught: 
         """
     )
     run(pytester).assert_outcomes(passed=2 if caught else 1, failed=0 if caught else 1)
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+@pytest.mark.parametrize("ends", ["raise ValueError", "raise KeyboardInterrupt", "pytest.skip('not today')"])
+def test_a_set_up_that_fails_leaves_what_it_found(pytester: pytest.Pytester, mode: str, ends: str) -> None:
+    """And nobody takes its session for one that was killed. Its traceback keeps a transaction open."""
+    path = create(pytester.path / "test.db", mode)
+    with closing(sqlite3.connect(path)) as db:
+        before = list(db.iterdump())
+    pytester.makeconftest(
+        OVERRIDE.format(body="return 'test.db'").replace("@pytest", "import pytest, sqlite3\n\n@pytest", 1)
+        + f"""
+@pytest.fixture(scope="session")
+def dbrewind_setup(dbrewind_db):
+    db = sqlite3.connect(dbrewind_db.path)
+    db.execute("DELETE FROM orders")
+    db.commit()
+    db.execute("DELETE FROM users")
+    {ends}
+"""
+    )
+    pytester.makepyfile("def test_one(dbrewind): pass\ndef test_two(dbrewind): pass")
+    for _ in range(2):
+        result = run(pytester, "-W", "error")
+        assert "killed" not in result.stdout.str() + result.stderr.str()
+        assert "is not as it was found" not in result.stdout.str() + result.stderr.str()
+        with closing(sqlite3.connect(path)) as db:
+            assert list(db.iterdump()) == before
+    with dbrewind.open(path) as handle:
+        assert handle.marks() == []
+
+
+def test_a_further_database_whose_filling_fails_is_filled_again(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("""
+import sqlite3
+from contextlib import closing
+from dbrewind.testing import fixture
+
+tries = []
+
+def fill(target):
+    with closing(sqlite3.connect(target.path, isolation_level=None)) as db:
+        db.execute("CREATE TABLE logs(id)")
+        tries.append(1)
+        assert len(tries) == 2, "the first one fails"
+
+logs_db = fixture("logs_db", url="sqlite:///test_logs.db", setup=fill)
+""")
+    pytester.makepyfile("def test_one(logs_db): pass\ndef test_two(logs_db): pass")
+    result = run(pytester, "-W", "error")
+    result.assert_outcomes(errors=1, passed=1)

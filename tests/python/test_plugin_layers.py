@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from plugin_scene import CONFTEST, run
+from conftest import create
+from plugin_scene import CONFTEST, OVERRIDE, run
 
 LAYERS = """
 import sqlite3
@@ -222,3 +223,148 @@ kept_db = fixture("kept_db", url="sqlite:///test_kept.db", setup=fill, scope="mo
     """)
     for _ in range(2):
         run(pytester, "-W", "error").assert_outcomes(passed=4)
+
+
+PARAMETERS = """
+@pytest.fixture(scope="{scope}", params=["one", "two"])
+def town(request, dbrewind_{scope}, dbrewind_db):
+    write(dbrewind_db, request.param)
+    yield request.param
+    write(dbrewind_db, "end of " + request.param)
+"""
+
+
+@pytest.mark.parametrize("scope", ["class", "module", "session"])
+def test_rows_of_one_parameter_go_before_the_next(pytester: pytest.Pytester, scope: str) -> None:
+    pytester.makeconftest(
+        CONFTEST_LAYERS.partition('@pytest.fixture(scope="module")')[0] + PARAMETERS.format(scope=scope)
+    )
+    pytester.makepyfile(
+        layers=LAYERS,
+        test_it="""
+        import pytest
+        from layers import names, write
+
+        class TestTowns:
+            def test_before(self, dbrewind, dbrewind_db):
+                assert names(dbrewind_db) == []
+
+            @pytest.mark.parametrize("turn", range(2))
+            def test_town(self, country, town, dbrewind, dbrewind_db, turn):
+                assert names(dbrewind_db) == ["session", town]
+                write(dbrewind_db, "test")
+        """,
+        test_later=f"""
+        from layers import names
+
+        def test_after(dbrewind, dbrewind_db):
+            assert names(dbrewind_db) == ["session", "two"][: 2 if "{scope}" == "session" else 1]
+        """,
+    )
+    run(pytester, "-W", "error").assert_outcomes(passed=6)
+
+
+def test_who_depends_on_a_parameter_writes_anew_for_the_next(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        CONFTEST_LAYERS.partition('@pytest.fixture(scope="module")')[0]
+        + PARAMETERS.format(scope="module")
+        + """
+@pytest.fixture(scope="module")
+def street(town, dbrewind_module, dbrewind_db):
+    write(dbrewind_db, "street of " + town)
+
+@pytest.fixture(scope="class")
+def house(street, dbrewind_class, dbrewind_db):
+    write(dbrewind_db, "house")
+"""
+    )
+    pytester.makepyfile(
+        layers=LAYERS,
+        test_it="""
+        from layers import names, write
+
+        class TestHouse:
+            def test_one(self, town, house, dbrewind, dbrewind_db):
+                assert names(dbrewind_db) == [town, "street of " + town, "house"]
+                assert len(dbrewind.marks()) == 4
+
+        def test_rows_of_a_test(town, street, dbrewind_module, dbrewind_db):
+            write(dbrewind_db, "kept")
+
+        def test_they_are_there_as_long_as_the_parameter(town, dbrewind, dbrewind_db):
+            assert names(dbrewind_db) == [town, "street of " + town, "kept"]
+        """,
+        test_next="""
+        from layers import names
+        def test_it(dbrewind, dbrewind_db):
+            assert names(dbrewind_db) == []
+            assert [mark.name for mark in dbrewind.marks()] == ["base"]
+        """,
+    )
+    run(pytester, "-W", "error").assert_outcomes(passed=7)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_fixture_that_wrote_after_a_parameter_and_outlives_it_is_named(
+    pytester: pytest.Pytester, strict: bool
+) -> None:
+    pytester.makeconftest(
+        CONFTEST_LAYERS.partition('@pytest.fixture(scope="module")')[0]
+        + PARAMETERS.format(scope="module")
+        + """
+@pytest.fixture(scope="module")
+def weather(dbrewind_module, dbrewind_db):
+    write(dbrewind_db, "weather")
+"""
+    )
+    pytester.makepyfile(
+        layers=LAYERS,
+        test_it="""
+        from layers import names
+        def test_it(town, weather, dbrewind, dbrewind_db):
+            assert town not in ("one", "two") or names(dbrewind_db) in ([town, "weather"], [town])
+        """,
+    )
+    result = run(pytester, *(["--dbrewind-strict"] if strict else []))
+    result.assert_outcomes(**({"passed": 1, "errors": 1} if strict else {"passed": 2, "warnings": 1}))
+    result.stdout.fnmatch_lines(
+        ["*DBR008*what the fixture weather wrote is gone*after the fixture town*Let town ask for*"]
+    )
+
+
+def test_a_layer_ends_though_its_rewind_has_to_wait(pytester: pytest.Pytester) -> None:
+    """Its mark must not be in the way of the next class's."""
+    body = "import dbrewind\n    with dbrewind.open('test.db', timeout=0.1) as db:\n        yield db"
+    create(pytester.path / "test.db", "wal", rows=2)
+    pytester.makeconftest(
+        CONFTEST.partition("@pytest")[0]
+        + OVERRIDE.format(body=body)
+        + """
+@pytest.fixture(scope="class")
+def street(dbrewind_class, dbrewind_db):
+    with closing(sqlite3.connect(dbrewind_db.path)) as db:
+        db.execute("INSERT INTO users(name) VALUES ('street')")
+        db.commit()
+"""
+    )
+    pytester.makepyfile("""
+        import sqlite3
+        left = []
+
+        class TestOne:
+            def test_leaves_a_transaction_open(self, street, dbrewind_db):
+                left.append(sqlite3.connect(dbrewind_db.path))
+                left[0].execute("DELETE FROM users")
+
+        def test_ends_it():
+            left.pop().close()
+
+        class TestTwo:
+            def test_begins_as_the_first(self, street, dbrewind, dbrewind_db):
+                app = sqlite3.connect(dbrewind_db.path)
+                assert app.execute("SELECT count(*) FROM users").fetchone() == (3,)
+                app.close()
+    """)
+    result = run(pytester)
+    result.assert_outcomes(passed=3, errors=1)
+    result.stdout.fnmatch_lines(["*DBR004*"])

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -14,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import dbrewind
-from dbrewind.pytest_plugin import leaks
 from plugin_scene import CONFTEST, DIRTY, OVERRIDE, run
 
 PLANTED = """
@@ -147,6 +143,71 @@ def test_strict_fails_the_test_that_left_something_and_allows_what_is_listed(pyt
     result.stdout.no_fnmatch_line("*stack.py:*")
 
 
+@pytest.mark.parametrize("marker", ["xfail", "xfail(strict=True)", "xfail(raises=Exception)"])
+def test_a_leak_is_none_of_the_failures_that_are_expected(pytester: pytest.Pytester, marker: str) -> None:
+    """What a test left behind is an error in strict mode, whether its own failure is expected or not."""
+    pytester.makeconftest(
+        CONFTEST
+        + """
+@pytest.fixture
+def breaks():
+    yield
+    raise ValueError
+"""
+    )
+    pytester.makepyfile(f"""
+        import pytest
+
+        def test_first(dbrewind): pass
+
+        @pytest.mark.{marker}
+        def test_fails_and_leaks(app):
+            app.execute("DELETE FROM users")
+            raise ValueError
+
+        @pytest.mark.{marker}
+        def test_fails(app):
+            raise ValueError
+
+        @pytest.mark.{marker}
+        def test_ends_badly(app, breaks):
+            raise ValueError
+
+        @pytest.mark.{marker}
+        def test_ends_badly_and_leaks(app, breaks, dbrewind_setup):
+            app.execute("DELETE FROM users")
+            raise ValueError
+    """)
+    result = run(pytester, "--dbrewind-strict")
+    result.assert_outcomes(passed=1, xfailed=5, errors=2)
+    for name in ("test_fails_and_leaks", "test_ends_badly_and_leaks"):
+        result.stdout.fnmatch_lines(
+            [f"*ERROR at teardown of {name} *", "*DBR008*", f"*by: *::{name}", "*users: 2 deleted (1, 2)*"]
+        )
+
+
+def test_a_rewind_that_is_not_exact_is_not_expected_either(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        CONFTEST
+        + """
+@pytest.fixture(autouse=True)
+def spoil(request, _dbrewind_stack):
+    _dbrewind_stack.top.digest = "0" * 32
+"""
+    )
+    pytester.makepyfile("""
+        import pytest
+
+        @pytest.mark.xfail(strict=True)
+        def test_it(dbrewind, app):
+            app.execute("DELETE FROM users")
+            raise ValueError
+    """)
+    result = run(pytester, "--dbrewind=verify")
+    result.assert_outcomes(xfailed=1, errors=1)
+    result.stdout.fnmatch_lines(["*DBR009*"])
+
+
 def test_an_unrecorded_write_is_an_error_and_fixtures_end(pytester: pytest.Pytester) -> None:
     """In a rollback mode nobody can tell what a process without the extension wrote."""
     with closing(sqlite3.connect(pytester.path / "test.db")) as db:
@@ -183,31 +244,6 @@ def test_a_cached_base_fills_a_database_in_any_mode(pytester: pytest.Pytester, m
     result = run(pytester, "-W", "error")
     result.assert_outcomes(passed=4)
     result.stdout.fnmatch_lines(['dbrewind: base "*" cached *'])
-
-
-def test_what_a_thread_writes_between_two_tests_is_not_blamed_on_the_next(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest(
-        CONFTEST
-        + """
-@pytest.hookimpl(trylast=True)
-def pytest_runtest_logfinish(nodeid):
-    if "test_one" in nodeid:
-        with closing(sqlite3.connect(pytest.path, isolation_level=None)) as db:
-            db.execute("DELETE FROM users")
-"""
-    )
-    pytester.makepyfile("""
-        import pytest
-        def test_one(dbrewind):
-            pytest.path = dbrewind.path
-        def test_two(dbrewind, app):
-            assert app.execute("SELECT count(*) FROM users").fetchone() == (2,)
-    """)
-    result = run(pytester)
-    result.assert_outcomes(passed=2, warnings=1)
-    result.stdout.fnmatch_lines(
-        ["*DbrewindPollutionWarning*", "*by: *test_one, or something between it and *test_two*"]
-    )
 
 
 def test_changes_tell_rows_schema_and_counters(app_db: Path, connect: Callable[[Path], sqlite3.Connection]) -> None:
@@ -256,21 +292,6 @@ def test_a_database_is_kept_beside(app_db: Path, tmp_path: Path, connect: Callab
         assert connect(tmp_path / "kept.db").execute("SELECT count(*) FROM users").fetchone() == (0,)
         assert connect(app_db).execute("SELECT count(*) FROM users").fetchone() == (100,)
         assert db.url == f"sqlite:///{app_db}"
-
-
-def test_a_process_that_is_connected_is_named(wal_db: Path) -> None:
-    program = (
-        "import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); d.execute('SELECT * FROM users'); print(); input()"
-    )
-    with dbrewind.open(wal_db):
-        command = [sys.executable, "-c", program, str(wal_db)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-            assert other.stdout is not None
-            other.stdout.readline()
-            found = leaks.connected(wal_db)
-            other.communicate(b"\n")
-    assert found == [f"pid {other.pid} ({Path(sys.executable).resolve().name[:15]})"] or str(other.pid) in found[0]
-    assert str(os.getpid()) not in "".join(found)
 
 
 def test_a_hook_of_a_handle_hears_of_what_changed(wal_db: Path, connect: Callable[[Path], sqlite3.Connection]) -> None:

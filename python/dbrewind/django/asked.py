@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from dbrewind.pytest_plugin.session import FAILED, arguments, options
+from dbrewind.pytest_plugin.marker import arguments
+from dbrewind.pytest_plugin.report import FAILED
+from dbrewind.pytest_plugin.session import options
 
 # The test is one that is rewound, and no TestCase.
 COMMITS = pytest.StashKey[bool]()

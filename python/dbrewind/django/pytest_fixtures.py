@@ -109,7 +109,8 @@ def dbrewind(request: pytest.FixtureRequest, transactional_db: None) -> Generato
     """The handle of Django's database `default`. Marks of the test are dropped after it."""
     from dbrewind.django import databases
     from dbrewind.django.asked import is_django
-    from dbrewind.pytest_plugin.session import arguments, options
+    from dbrewind.pytest_plugin.marker import arguments
+    from dbrewind.pytest_plugin.session import options
 
     __tracebackhide__ = True
     handle = databases.recorded("default").handle

@@ -11,7 +11,8 @@ from dbrewind.django import RewindTestCase, databases
 from dbrewind.django.asked import COMMITS, asked_for, is_case, is_kept, uses_database
 from dbrewind.django.rewinds import watch
 from dbrewind.pytest_plugin import _USED
-from dbrewind.pytest_plugin.session import FAILED, options
+from dbrewind.pytest_plugin.report import FAILED
+from dbrewind.pytest_plugin.session import options
 from dbrewind.testing import DbrewindPollutionWarning
 
 if TYPE_CHECKING:

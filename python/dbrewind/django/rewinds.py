@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbrewind.django import databases
-from dbrewind.pytest_plugin import leaks
+from dbrewind.pytest_plugin import leaks, writers
 from dbrewind.pytest_plugin.kept import place
 from dbrewind.pytest_plugin.report import Changed, numbers
 from dbrewind.pytest_plugin.session import options
@@ -98,7 +98,7 @@ class Watch:
                 self._sum.rows += leaks.count(changes)
                 self._sum.what += lines
                 if self._leak is not None and (lines := leaks.lines(changes, self.options.allow_leaks)):
-                    others = leaks.connected(one.handle.path)
+                    others = writers.connected(one.handle.path)
                     self._leak += [f"also connected: {', '.join(others)}"] if others else []
                     self._leak += [f"{name}{line}" for line in lines]
         finally:

@@ -91,13 +91,11 @@ def _dbrewind_stack(request: pytest.FixtureRequest, dbrewind_db: DatabaseUnderTe
 
 
 @pytest.fixture
-def dbrewind(request: pytest.FixtureRequest, _dbrewind_stack: Stack) -> Generator[Database, None, None]:
+def dbrewind(_dbrewind_stack: Stack) -> Generator[Database, None, None]:
     """The handle of the database, which is rewound after the test, whoever wrote; marks of the test are dropped."""
-    from dbrewind.pytest_plugin import session
-
     __tracebackhide__ = True
-    with session.test(request, _dbrewind_stack) as db:
-        yield db
+    yield _dbrewind_stack.lend()
+    _dbrewind_stack.take()
 
 
 @pytest.fixture(scope="session")
@@ -175,54 +173,68 @@ def pytest_fixture_setup(
 ) -> Generator[None, Any, Any]:
     """Give the askers of `dbrewind_db` one type, and see what fixtures write that outlive a test."""
     __tracebackhide__ = True
-    name, scope = fixturedef.argname, fixturedef.scope
-    watched = scope != "function" and not name.startswith(("dbrewind_", "_dbrewind")) and _is_active(request.config)
-    if watched:
-        from dbrewind.pytest_plugin.session import around_fixture
-
-        around_fixture(request.config, name, scope, done=False)
+    name = fixturedef.argname
+    session = None
+    if fixturedef.scope != "function" and not name.startswith(("dbrewind_", "_dbrewind")):
+        session = _active(request.config)
+    if session is not None:
+        session.before_fixture(request, fixturedef)
     value = yield
-    if watched:
-        around_fixture(request.config, name, scope, done=True)
+    if session is not None:
+        session.after_fixture(request.config, fixturedef)
     if name == "dbrewind_db":
         from dbrewind.pytest_plugin.target import understand
 
-        value = understand(value, request.config)
-        if fixturedef.cached_result is not None:
-            fixturedef.cached_result = (value, fixturedef.cached_result[1], None)
+        known = fixturedef.cached_result
+        try:
+            value = understand(value, request.config)
+        except Exception as error:
+            # Else whoever asks for it next gets what was not understood.
+            if known is not None:
+                fixturedef.cached_result = (None, known[1], (error, error.__traceback__))
+            raise
+        if known is not None:
+            fixturedef.cached_result = (value, known[1], None)
     return value
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Whatever the test asks for: nothing was written since the one before it."""
+    __tracebackhide__ = True
+    session = _active(item.config)
+    if session is not None:
+        session.begin(item)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
     """Whatever the test asked for: it must have left nothing."""
     __tracebackhide__ = True
-    if not _is_active(item.config):
+    session = _active(item.config)
+    if session is None:
         return (yield)
-    from dbrewind.pytest_plugin.session import after_end, before_end
-
-    stacks = before_end(item)
-    value = yield
-    after_end(item, stacks)
-    return value
+    stacks = session.before_end(item, nextitem is None)
+    try:
+        return (yield)
+    finally:
+        # Also of a test whose fixtures end badly.
+        session.after_end(item, stacks)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     """Remember failures; and take the time of building the base out of the set-up of the test that came first."""
     report = yield
-    if _is_active(item.config):
-        from dbrewind.pytest_plugin.report import numbers
-        from dbrewind.pytest_plugin.session import FAILED
-
-        if report.failed:
-            item.stash[FAILED] = True
-        elif call.when == "setup":
-            item.stash[FAILED] = False
-        here = numbers(item.config)
-        if call.when == "setup" and here.building:
-            report.duration = max(0.0, report.duration - here.building)
-            here.building = 0.0
+    if call.excinfo is not None and call.when != "call" and hasattr(report, "wasxfail"):
+        errors = sys.modules.get("dbrewind.testing.errors")
+        if errors is not None and errors.tells_of_a_test(call.excinfo.value):
+            # The test was expected to fail, not to leave something behind.
+            report.outcome = "failed"
+            del report.wasxfail
+    session = _active(item.config)
+    if session is not None:
+        session.reported(item, call.when, report)
     return report
 
 
@@ -256,17 +268,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         summarize(terminalreporter, numbers(config), options(config).report)
 
 
-def _is_active(config: pytest.Config) -> bool:
-    """Whether a database is under test now. Imports nothing."""
-    session = _loaded("session")
-    return session is not None and bool(config.stash.get(session.STACKS, None))
+def _active(config: pytest.Config) -> Any:
+    """The module `session`, if a database is under test now. Imports nothing."""
+    session = sys.modules.get("dbrewind.pytest_plugin.session")
+    return session if session is not None and config.stash.get(session.STACKS, None) else None
 
 
 def _is_loaded(config: pytest.Config) -> bool:
     """Whether there may be numbers. Imports nothing."""
-    report = _loaded("report")
+    report = sys.modules.get("dbrewind.pytest_plugin.report")
     return report is not None and report.NUMBERS in config.stash
-
-
-def _loaded(name: str) -> Any:
-    return sys.modules.get(f"dbrewind.pytest_plugin.{name}")

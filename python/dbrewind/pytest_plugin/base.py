@@ -11,12 +11,13 @@ import warnings
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 from dbrewind.pytest_plugin import cache
 from dbrewind.pytest_plugin.report import Base, numbers
+from dbrewind.pytest_plugin.rewinding import rewind
 from dbrewind.pytest_plugin.stack import BASE, FOUND, Stack
 from dbrewind.pytest_plugin.target import worker_of
 
@@ -31,10 +32,10 @@ _SETUP = "dbrewind_setup"
 
 
 @contextmanager
-def opened(target: DatabaseUnderTest, lasting: bool) -> Generator[Database, None, None]:
+def opened(config: pytest.Config, target: DatabaseUnderTest) -> Generator[Database, None, None]:
     """The handle; at the end the file is as it was found, unless it is a temporary one.
 
-    `lasting`: a mark says what was found, for the next session if this one is killed.
+    A mark says what was found, for the next session if this one is killed.
     """
     import dbrewind
 
@@ -44,26 +45,44 @@ def opened(target: DatabaseUnderTest, lasting: bool) -> Generator[Database, None
     # Whoever connects makes an empty file: an application that was started before.
     if not target.path.exists() or target.path.stat().st_size == 0:
         _create(target.path)
-    lasting = lasting and not target._temporary
+    lasting = not target._temporary
     # Of a temporary file nothing need outlast a power cut.
-    with dbrewind.open(target.path, synchronous="normal" if lasting else "off") as db, _alone(db):
+    synchronous: Literal["normal", "off"] = "normal" if lasting and not _is_in_temp(config, target.path) else "off"
+    with dbrewind.open(target.path, synchronous=synchronous) as db, _alone(db):
         if lasting:
             _return_to_found(db)
-        yield db
-        if not lasting:
-            return
         try:
-            db.rewind(FOUND)
-        except dbrewind.BusyError as error:
-            # Raised here, after `-x` or Ctrl-C, it would take the place of pytest's report. The test failed already.
-            with warnings.catch_warnings():
-                warnings.simplefilter("always")
-                text = f"dbrewind: {db.path} is not as it was found; the next session begins with that rewind: {error}"
-                warnings.warn(text, stacklevel=1)
-            return
-        for mark in db.marks():
-            if mark.name in (BASE, FOUND):
-                db.drop(mark)
+            yield db
+        finally:
+            # Also when the set-up has failed: the next session would take this one for killed.
+            if lasting:
+                _leave_as_found(config, db)
+
+
+def _is_in_temp(config: pytest.Config, path: Path) -> bool:
+    """Whether pytest made the folder it is in for this session, and no later one will look there."""
+    factory: pytest.TempPathFactory | None = getattr(config, "_tmp_path_factory", None)
+    return factory is not None and path.resolve().is_relative_to(factory.getbasetemp())
+
+
+def _leave_as_found(config: pytest.Config, db: Database) -> None:
+    """The session ends, or its set-up has failed."""
+    import dbrewind
+
+    traceback = sys.exc_info()[2] or getattr(sys, "last_traceback", None)
+    if config.getoption("usepdb", False):
+        traceback = None  # Its variables are to be looked at.
+    try:
+        rewind(db, FOUND, traceback)
+    except dbrewind.BusyError as error:
+        # Raised here, after `-x` or Ctrl-C, it would take the place of pytest's report. The test failed already.
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            text = f"dbrewind: {db.path} is not as it was found; the next session begins with that rewind: {error}"
+            warnings.warn(text, stacklevel=1)
+        return
+    _drop_old(db)
+    db.drop(FOUND)
 
 
 @contextmanager
@@ -91,11 +110,11 @@ def build(request: pytest.FixtureRequest, stack: Stack, options: Options, given:
     db = stack.db
     _drop_old(db)
     recipe = None if given or options.mode == "off" or not _is_empty(db) else _recipe(request, options)
-    place = _cache(request.config)
+    place, unkept = (None, "") if recipe is None else _cache(request.config)
     if recipe is None or place is None:
         request.getfixturevalue(_SETUP)
         stack.start()
-        tell(request.config, stack, "", False, begun)
+        tell(request.config, stack, "", False, begun, unkept)
         return
     with place.locked(recipe):
         found = place.find(recipe, options.rebuild)
@@ -113,7 +132,7 @@ def build(request: pytest.FixtureRequest, stack: Stack, options: Options, given:
             but = {item.path for item in request.session.items} - {recipe.root / name for name in recipe.files}
             read = {} if seen is None else seen.files(but)
             name = place.keep(recipe, read, outside, db, stack.top.mark)
-        tell(request.config, stack, name, False, begun)
+        tell(request.config, stack, name, False, begun, unkept)
 
 
 class _Filled:
@@ -165,16 +184,21 @@ def _recipe(request: pytest.FixtureRequest, options: Options) -> cache.Recipe | 
     )
 
 
-def _cache(config: pytest.Config) -> cache.Cache | None:
+def _cache(config: pytest.Config) -> tuple[cache.Cache | None, str]:
+    """Where bases are; and why none of them outlasts the run, if that is so."""
     run: str = getattr(config, "workerinput", {}).get("testrunuid", "")
     kept = getattr(config, "cache", None)
+    unkept = "pytest's cache is switched off"
     if kept is not None:
-        return cache.Cache(kept.mkdir("dbrewind"), run)
+        try:
+            return cache.Cache(kept.mkdir("dbrewind"), run), ""
+        except OSError as error:
+            unkept = f"pytest's cache cannot be written to ({error.strerror})"
     if run:
         # The folder that all workers' temporary folders are in.
         folder: Path = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
-        return cache.Cache(folder.parent / "dbrewind-base", run)
-    return None
+        return cache.Cache(folder.parent / "dbrewind-base", run), unkept
+    return None, unkept
 
 
 def _is_empty(db: Database) -> bool:
@@ -202,18 +226,18 @@ def _put(db: Database, path: Path, known: dict[str, Any]) -> bool:
     return False
 
 
-def tell(config: pytest.Config, stack: Stack, name: str, cached: bool, begun: float) -> None:
-    """For the summary; and at once, if it was built or taken from the cache."""
+def tell(config: pytest.Config, stack: Stack, name: str, cached: bool, begun: float, unkept: str = "") -> None:
+    """For the summary; and at once, if it was built for the cache or taken from it."""
     took = perf_counter() - begun
     path = stack.db.path
     with closing(sqlite3.connect(path)) as connection:
         (page_size,) = connection.execute("PRAGMA page_size").fetchone()
-    base = Base(path.name, name, cached, took, stack.top.mark.pages * page_size)
+    base = Base(path.name, name, cached, took, stack.top.mark.pages * page_size, unkept)
     here = numbers(config)
     here.bases.append(base)
     here.building += took
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if name and reporter is not None and not worker_of(config) and config.get_verbosity() >= 0:
+    if name and not unkept and reporter is not None and not worker_of(config) and config.get_verbosity() >= 0:
         capture = config.pluginmanager.get_plugin("capturemanager")
         with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
             reporter.ensure_newline()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from dbrewind._dbrewind import Database, Mark
 
 _LONGEST = 150
 
@@ -18,3 +20,23 @@ def place(root: Path, folder: str, name: str) -> Path:
     (root / ".dbrewind" / ".gitignore").write_text("*\n")
     path.unlink(missing_ok=True)
     return path
+
+
+def keep(db: Database, root: Path, nodeid: str) -> str:
+    """Copy the database as a test has left it. Answers where it is, for the summary."""
+    path = place(root, "failed", nodeid)
+    db.keep(path)
+    return f"{path} ({nodeid})"
+
+
+def differ(db: Database, mark: Mark, root: Path) -> NoReturn:
+    """Copy what a rewind made of the database, and what it should be; then say so."""
+    from dbrewind.testing.errors import VerifyFailedError
+
+    is_, was = place(root, "differs", f"{db.path.stem}-is"), place(root, "differs", f"{db.path.stem}-was")
+    db.keep(is_)
+    db.clone(mark, was)
+    raise VerifyFailedError(
+        f"[DBR009] after a rewind to {mark.name!r} {db.path} is not what it was at the mark. The session stops. What "
+        f"it is: {is_}; what it was: {was}. Please report it with both"
+    )

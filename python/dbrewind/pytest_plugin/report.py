@@ -17,11 +17,14 @@ class Base:
     cached: bool
     seconds: float
     bytes: int
+    unkept: str = ""
+    """Why a later run must build it again."""
 
     def __str__(self) -> str:
         how = "cached" if self.cached else f"built in {self.seconds:.2f} s"
         name = f' "{self.name}"' if self.name else ""
-        return f"base{name} {how} ({_size(self.bytes)})"
+        again = f", and again in each run: {self.unkept}" if self.unkept else ""
+        return f"base{name} {how} ({_size(self.bytes)}){again}"
 
 
 @dataclass
@@ -76,13 +79,15 @@ class Numbers:
             median, high = (1e3 * ordered[min(len(ordered) - 1, int(len(ordered) * q))] for q in (0.5, 0.99))
             parts = [f"{len(ordered)} rewinds, median {median:.2f} ms, p99 {high:.2f} ms, {sum(ordered):.2f} s total"]
         parts.append(f"{self.clean} clean tests")
-        parts += dict.fromkeys(str(base) for base in self.bases if base.name)
+        parts += dict.fromkeys(str(base) for base in self.bases if base.name or base.unkept)
         if self.polluted:
             parts.append(f"{len(self.polluted)} polluted")
         return "dbrewind: " + "; ".join(parts)
 
 
 NUMBERS = pytest.StashKey[Numbers]()
+# Whether a test has failed so far.
+FAILED = pytest.StashKey[bool]()
 
 
 def numbers(config: pytest.Config) -> Numbers:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 from contextlib import contextmanager
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dbrewind.pytest_plugin import base, guard
 from dbrewind.pytest_plugin.options import Options, read
+from dbrewind.pytest_plugin.report import FAILED, numbers
 from dbrewind.pytest_plugin.stack import Stack
 from dbrewind.pytest_plugin.target import DatabaseUnderTest, understand
 
@@ -28,7 +28,6 @@ _FIXTURES = {
     "dbrewind_module": "module",
     "dbrewind_session": "session",
 }
-FAILED = pytest.StashKey[bool]()
 
 
 def options(config: pytest.Config) -> Options:
@@ -43,8 +42,8 @@ def under_test(request: pytest.FixtureRequest, target: DatabaseUnderTest) -> Gen
     """The database of `dbrewind_db`, filled, for the whole session."""
     chosen = options(request.config)
     _check(request, target)
-    with base.opened(target, lasting=True) as db:
-        stack = Stack(db, request.config, chosen, _FIXTURES)
+    with base.opened(request.config, target) as db:
+        stack = Stack(db, request._pyfuncitem, chosen, _FIXTURES)
         try:
             base.build(request, stack, chosen, given=target._handle is not None)
             request.config.stash.setdefault(STACKS, {})[MAIN] = stack
@@ -71,8 +70,8 @@ def further(
         target = understand(url, request.config, name)
     _check(request, target)
     begun = perf_counter()
-    with base.opened(target, lasting=True) as db:
-        stack = Stack(db, request.config, chosen, {name: scope})
+    with base.opened(request.config, target) as db:
+        stack = Stack(db, request._pyfuncitem, chosen, {name: scope})
         try:
             if fill is not None:
                 fill(target)
@@ -91,23 +90,6 @@ def _check(request: pytest.FixtureRequest, target: DatabaseUnderTest) -> None:
 
 
 @contextmanager
-def test(request: pytest.FixtureRequest, stack: Stack) -> Generator[Database, None, None]:
-    """One test, from its beginning to the rewind."""
-    from dbrewind.testing.errors import VerifyFailedError
-
-    __tracebackhide__ = True
-    keep, mark = arguments(request.node, stack.options)
-    stack.begin(request.node.nodeid, mark)
-    yield stack.db
-    failed = request.node.stash.get(FAILED, False)
-    try:
-        stack.end(keep == "all" or (keep == "failed" and failed))
-    except VerifyFailedError as error:
-        request.session.shouldstop = f"dbrewind: {error}"
-        raise
-
-
-@contextmanager
 def layer(stack: Stack, scope: str) -> Generator[Database, None, None]:
     """The layer of a class, a module or the session."""
     stack.push(scope)
@@ -115,44 +97,40 @@ def layer(stack: Stack, scope: str) -> Generator[Database, None, None]:
     stack.pop(scope)
 
 
-def marked(*, mark: str | None = None, keep: Literal["failed", "on-failure", "none", "all"] | None = None) -> None:
-    """The arguments of `@pytest.mark.dbrewind`: its signature is what checks them."""
-    if mark is not None and not isinstance(mark, str):
-        raise TypeError(f"mark must be the name of a mark, not {mark!r}")
-    if keep not in (None, "failed", "on-failure", "none", "all"):
-        raise TypeError(f"keep must be one of failed, on-failure, none, all, not {keep!r}")
-
-
-def arguments(node: pytest.Item, chosen: Options) -> tuple[str, str | None]:
-    """Of which outcome a test's database is kept, and the mark that it begins at: what its markers say."""
-    given: dict[str, Any] = {}
-    for marker in reversed(list(node.iter_markers("dbrewind"))):  # the closest one last
-        try:
-            marked(*marker.args, **marker.kwargs)
-        except TypeError as error:
-            signature = inspect.signature(marked)
-            text = str(error).replace("marked()", "it")
-            pytest.fail(f"@pytest.mark.dbrewind{signature}: {text}".replace(" -> 'None'", ""), pytrace=False)
-        given.update(marker.kwargs)
-    keep = given.get("keep") or chosen.keep
-    return "failed" if keep == "on-failure" else keep, given.get("mark")
-
-
-def around_fixture(config: pytest.Config, name: str, scope: str, *, done: bool) -> None:
-    """A fixture that outlives a test is about to be set up, or was."""
+def before_fixture(request: pytest.FixtureRequest, fixture: pytest.FixtureDef[Any]) -> None:
+    """A fixture that outlives a test is about to be set up."""
     __tracebackhide__ = True
-    for stack in list(config.stash.get(STACKS, {}).values()):
-        if done:
-            stack.after_fixture(name, scope)
-        else:
-            stack.before_fixture(name)
+    # Before its own: so it is called after them.
+    request.addfinalizer(lambda: _end_fixture(request.config, fixture))
+    for stack in _stacks(request.config):
+        stack.before_fixture(fixture.argname)
 
 
-def before_end(item: pytest.Item) -> list[Stack]:
+def after_fixture(config: pytest.Config, fixture: pytest.FixtureDef[Any]) -> None:
+    """It was set up."""
+    __tracebackhide__ = True
+    for stack in _stacks(config):
+        stack.after_fixture(fixture, fixture.argname, fixture.scope)
+
+
+def _end_fixture(config: pytest.Config, fixture: pytest.FixtureDef[Any]) -> None:
+    __tracebackhide__ = True
+    for stack in _stacks(config):
+        stack.end_fixture(fixture)
+
+
+def begin(item: pytest.Item) -> None:
+    """A test begins, whatever it asks for."""
+    __tracebackhide__ = True
+    for stack in _stacks(item.config):
+        stack.begin_any(item)
+
+
+def before_end(item: pytest.Item, last: bool) -> list[Stack]:
     """A test is over, its fixtures are not. Answers whom to ask when they are."""
-    stacks = list(item.config.stash[STACKS].values())
+    stacks = _stacks(item.config)
     for stack in stacks:
-        stack.notice(*_names(item))
+        stack.notice(*_names(item), last)
     return stacks
 
 
@@ -161,6 +139,22 @@ def after_end(item: pytest.Item, stacks: list[Stack]) -> None:
     __tracebackhide__ = True
     for stack in stacks:
         stack.after_any(item.nodeid, _names(item)[1])
+
+
+def reported(item: pytest.Item, when: str, report: pytest.TestReport) -> None:
+    """Remember failures; and take the time of building the base out of the set-up of the test that came first."""
+    if report.failed:
+        item.stash[FAILED] = True
+    elif when == "setup":
+        item.stash[FAILED] = False
+        here = numbers(item.config)
+        if here.building:
+            report.duration = max(0.0, report.duration - here.building)
+            here.building = 0.0
+
+
+def _stacks(config: pytest.Config) -> list[Stack]:
+    return list(config.stash.get(STACKS, {}).values())
 
 
 def _names(item: pytest.Item) -> tuple[Container[str], Container[str]]:

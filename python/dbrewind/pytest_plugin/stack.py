@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import warnings
-from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import pytest
 
-from dbrewind.pytest_plugin import leaks
-from dbrewind.pytest_plugin.kept import place
-from dbrewind.pytest_plugin.report import Changed, numbers
+from dbrewind.pytest_plugin import kept, leaks, marker, writers
+from dbrewind.pytest_plugin.report import FAILED, Changed, numbers
+from dbrewind.pytest_plugin.rewinding import rewind
 
 if TYPE_CHECKING:
     from collections.abc import Container
-    from pathlib import Path
-    from types import TracebackType
 
-    from dbrewind._dbrewind import Database, Diff, Mark, Rewound
+    from dbrewind._dbrewind import Database, Diff, Mark
     from dbrewind.pytest_plugin.options import Options
 
 BASE = "base"
@@ -39,33 +35,53 @@ class Layer:
     own: bool
     """The mark is this layer's; else the one of the layer below, above which it has nothing."""
     digest: str = ""
+    fixture: object = None
+    """What wrote it, and takes it along when it is torn down; None: tests did, or nobody yet."""
+    name: str = ""
+    """Of that fixture."""
+    first: bool = True
+    """It is there as long as its scope lasts."""
 
 
 class Stack:
     """The layers of one database."""
 
-    def __init__(self, db: Database, config: pytest.Config, options: Options, fixtures: dict[str, str]) -> None:
+    def __init__(self, db: Database, item: pytest.Item, options: Options, fixtures: dict[str, str]) -> None:
         self.db = db
+        # The present test. A fixture could ask for it (`request`), for as much as all else that it does here.
+        self.item = item
+        # Of which outcome of it the database is kept.
+        self.keep = "none"
         # The fixtures that give the handle, the narrowest first, and their scopes.
         self.fixtures = fixtures
-        self.config = config
+        # Those of them that a test's own end follows.
+        self.per_test = frozenset(name for name, scope in fixtures.items() if scope == "function")
+        self.config = item.config
         self.options = options
-        self.numbers = numbers(config)
+        self.numbers = numbers(self.config)
         self.layers: list[Layer] = []
-        # The test between its beginning and its end, and the marks there were before.
+        # Where the database is known to be as at the top: its newest moment, and how often marks were set or dropped.
+        self.position: tuple[int, int] | None = None
+        # The marks there are at that position.
+        self.names: set[str] | None = None
+        # The test between its beginning and its end, and the marks there were before; None: all of its are dropped.
         self.running = ""
-        self.marks: set[str] = set()
-        # A rewind failed: the next test begins with it.
+        self.marks: set[str] | None = None
+        # A rewind failed: the next test, or the next fixture that outlives one, begins with it.
         self.owed = False
         self.last = "the set-up"
+        # When that had ended, nothing had been written since the top.
+        self.left_clean = True
         # What a test had left when its fixtures were not ended yet.
         self.noticed: tuple[Diff, list[str]] | None = None
+        self.threads = writers.Threads()
 
     def start(self) -> None:
         """The present state is the base."""
         self.layers = [self._layer(BASE, BASE)]
         self.db._watch(self._tell)
         self._hold()
+        self.threads.note("")
 
     def stop(self) -> None:
         """The handle is its owner's again."""
@@ -78,39 +94,77 @@ class Stack:
         """The state with which a test begins."""
         return self.layers[-1]
 
+    def lend(self) -> Database:
+        """The handle, for the present test."""
+        __tracebackhide__ = True
+        item = self.item
+        self.keep, mark = self.options.keep, None
+        # A superset of the marker's names, and quick.
+        if "dbrewind" in item.keywords:
+            self.keep, mark = marker.arguments(item, self.options)
+        self.begin(item.nodeid, mark)
+        return self.db
+
+    def take(self) -> None:
+        """That test is over."""
+        __tracebackhide__ = True
+        keep, item = self.keep, self.item
+        try:
+            self.end(keep == "all" or (keep == "failed" and item.stash.get(FAILED, False)))
+        except Exception as error:
+            from dbrewind.testing.errors import VerifyFailedError
+
+            if isinstance(error, VerifyFailedError):
+                item.session.shouldstop = f"dbrewind: {error}"
+            raise
+
     def begin(self, nodeid: str, mark: str | None) -> None:
         """A test begins, at the top or at a mark that the set-up made."""
         __tracebackhide__ = True
-        if self.owed:
-            self._take_back(nodeid)
-            self._drop_marks()
-        elif self._is_dirty():
-            self.pollution(f"{self.last}, or something between it and {nodeid}")
-        self.marks = {known.name for known in self.db.marks()}
+        self._look(f"the beginning of {nodeid}")
+        if self.names is None or self.position is None:
+            self.names = {known.name for known in self.db.marks()}
+        self.marks = self.names
         if mark is not None and mark != self.top.mark.name:
             self.db.rewind(mark)
         self.running = nodeid
 
+    def begin_any(self, item: pytest.Item) -> None:
+        """A test begins. If it does not ask for the handle, nothing else looks whether it begins at the top."""
+        __tracebackhide__ = True
+        self.item = item
+        if not self.owed and self.per_test.isdisjoint(getattr(item, "fixturenames", ())):
+            self._look(f"the beginning of {item.nodeid}")
+
     def end(self, keep: bool) -> None:
         """The test is over."""
+        __tracebackhide__ = True
         nodeid, self.running = self.running, ""
         if self.options.mode == "off":
             self._drop_marks()
             return
+        if self.position is not None and self.db._rests_at(*self.position):
+            self.numbers.clean += 1
+            self.marks = None
+            return
         try:
             if keep and self._is_dirty():
-                self._keep(nodeid)
+                self.numbers.kept.append(kept.keep(self.db, self.config.rootpath, nodeid))
         finally:
             self._take_back(nodeid)
         self._drop_marks()
 
-    def notice(self, names: Container[str], asked: Container[str]) -> None:
-        """A test is over, its fixtures are not: a layer that ends with it would take along what the test left."""
+    def notice(self, names: Container[str], asked: Container[str], last: bool) -> None:
+        """A test is over, its fixtures are not: a layer that ends with it would take along what the test left.
+
+        So would the end of the session, if it is the last one.
+        """
         from dbrewind import Error
 
         self.noticed = None
-        own = any(name in (names if scope == "function" else asked) for name, scope in self.fixtures.items())
-        if own or self.running or self.owed:
+        if self.running or self.owed or (len(self.layers) == 1 and not last):
+            return
+        if any(name in (names if scope == "function" else asked) for name, scope in self.fixtures.items()):
             return
         try:
             self.noticed = self._seen() if self._is_dirty() else None
@@ -122,9 +176,12 @@ class Stack:
         """A test is over that asked for these fixtures: nothing is changed now, but in the layer that it asked for."""
         __tracebackhide__ = True
         self.last = nodeid
+        self.left_clean = False
+        self.threads.note(nodeid)
         if self.running or self.owed:
             return
         if not self.layers or not self._is_dirty():
+            self.left_clean = True
             if self.noticed is not None:
                 self.pollution(nodeid, self.noticed)
             return
@@ -133,25 +190,44 @@ class Stack:
             self._absorb(scope, nodeid)
         else:
             self.pollution(nodeid)
+        self.left_clean = True
 
     def before_fixture(self, name: str) -> None:
         """A fixture that outlives a test will be set up: what it finds must be the top."""
         __tracebackhide__ = True
-        if not self.running and not self.owed and self._is_dirty():
-            self.pollution(f"{self.last}, or something between it and the fixture {name}")
+        if not self.running:
+            self._look(f"the set-up of the fixture {name}")
 
-    def after_fixture(self, name: str, scope: str) -> None:
-        """It was: what it wrote belongs to the layer of its scope."""
+    def after_fixture(self, fixture: object, name: str, scope: str) -> None:
+        """It was: what it wrote belongs to a layer of its scope."""
         __tracebackhide__ = True
         if self.running or self.owed or not self._is_dirty():
             return
         if self._find(scope) is not None:
-            self._absorb(scope, f"the fixture {name}")
+            self._absorb(scope, f"the fixture {name}", fixture, name)
             return
         advice = (
             f"; if its rows shall stay as long as it does, let it ask for dbrewind_{scope}" if scope in SCOPES else ""
         )
         self.pollution(f"the fixture {name} (scope {scope}){advice}")
+
+    def end_fixture(self, fixture: object) -> None:
+        """It was torn down, maybe to be set up with the next parameter: its layer goes, and what is above it."""
+        __tracebackhide__ = True
+        place = next((at for at, layer in enumerate(self.layers) if layer.fixture is fixture), None)
+        if place is None:
+            return
+        gone, below = self.layers[place:], self.layers[place - 1]
+        kept = [Layer(layer.scope, below.mark, own=False, digest=below.digest) for layer in gone if layer.first]
+        self.layers[place:] = kept
+        name, others = gone[0].name, [layer.name for layer in gone[1:] if layer.fixture is not None]
+        self._leave(gone, f"the end of the fixture {name}")
+        if others:
+            self._say(
+                f"[DBR008] {self.db.path}: what the fixture {' and '.join(others)} wrote is gone. It wrote after the "
+                f"fixture {name}, which has ended before it, and took along what came after it. Let {name} ask for "
+                f"{others[0]}, so that {others[0]} comes first, or {others[0]} for {name}, so that it ends first."
+            )
 
     def push(self, scope: str) -> None:
         """Open the layer of a scope. It has nothing yet."""
@@ -161,57 +237,85 @@ class Stack:
 
     def pop(self, scope: str) -> None:
         """End the layer, and all above it: back to the one below."""
-        while self._find(scope) is not None:
-            gone = self.layers.pop()
-            if self.options.mode != "off":
-                if self._is_dirty():
-                    self._take_back(f"the end of the {gone.scope}")
-                if gone.own:
-                    self._hold()
-                    self.db.drop(gone.mark.name)
+        place = self._find(scope)
+        if place is not None:
+            gone = self.layers[place:]
+            del self.layers[place:]
+            self._leave(gone, f"the end of the {scope}")
 
     def pollution(self, who: str, gone: tuple[Diff, list[str]] | None = None) -> None:
         """Name what was written outside of a test that is rewound, and rewind it, unless it is gone already."""
-        from dbrewind.testing.errors import DbrewindPollutionWarning, PollutedError
-
         __tracebackhide__ = True
         if self.options.mode == "off":
             return
-        diff, others = gone or self._seen()
+        diff, others = gone or self._seen(who)
         found = leaks.lines(diff, self.options.allow_leaks)
         if gone is None:
             self._take_back(who)
         if not found:
             return
         self.numbers.polluted.append(who)
-        also = f"\n  also connected: {', '.join(others)}" if others else ""
+        also = "".join(f"\n  {line}" for line in others)
         rows = "\n  ".join(found)
-        text = (
+        self._say(
             f"[DBR008] {self.db.path} was changed outside of a test that asks for dbrewind, and was rewound.\n"
             f"  by: {who}{also}\n  {rows}"
         )
+
+    def _say(self, text: str) -> None:
+        from dbrewind.testing.errors import DbrewindPollutionWarning, PollutedError
+
+        __tracebackhide__ = True
         if self.options.strict:
             raise PollutedError(text)
         warnings.warn(DbrewindPollutionWarning(text), stacklevel=1)
 
-    def _seen(self) -> tuple[Diff, list[str]]:
-        """What is changed, and who is connected."""
-        return self.db.changes(self.top.mark), leaks.connected(self.db.path)
+    def _look(self, now: str) -> None:
+        """What comes next begins at the top, whoever wrote since the last test had ended."""
+        __tracebackhide__ = True
+        if self.owed:
+            self._take_back(self.last)
+            self._drop_marks()
+        elif self._is_dirty():
+            between = f"something between the end of {self.last} and {now}"
+            self.pollution(between if self.left_clean else f"{self.last}, or something between it and {now}")
 
-    def _find(self, scope: str) -> Layer | None:
-        return next((layer for layer in self.layers if layer.scope == scope), None)
+    def _seen(self, who: str = "") -> tuple[Diff, list[str]]:
+        """What is changed; and who is connected, or runs."""
+        others = writers.connected(self.db.path)
+        said = [f"also connected: {', '.join(others)}"] if others else []
+        threads = self.threads.left_by_others(who)
+        return self.db.changes(self.top.mark), said + [f"also running: {', '.join(threads)}"] * bool(threads)
+
+    def _find(self, scope: str) -> int | None:
+        """The place of the first layer of a scope."""
+        return next((at for at, layer in enumerate(self.layers) if layer.scope == scope), None)
 
     def _is_dirty(self) -> bool:
-        return self.options.mode != "off" and self.db.dirty_since(self.top.mark)
+        """Whether anything was written since the top."""
+        if self.options.mode == "off":
+            return False
+        if self.position is not None and self.db._is_at(*self.position):
+            return False
+        # First: what comes after it shows in the next look.
+        position = self.db._position()
+        if self.db.dirty_since(self.top.mark):
+            self.position = None
+            return True
+        if self.position is None or position is None or self.position[1] != position[1]:
+            self.names = None
+        self.position = position
+        return False
 
-    def _layer(self, scope: str, name: str) -> Layer:
+    def _layer(self, scope: str, name: str, fixture: object = None, of: str = "", first: bool = True) -> Layer:
         mark = self.db.mark(name, pin=True)
-        return Layer(scope, mark, own=True, digest=self.db.digest() if self.options.mode == "verify" else "")
+        digest = self.db.digest() if self.options.mode == "verify" else ""
+        return Layer(scope, mark, own=True, digest=digest, fixture=fixture, name=of, first=first)
 
-    def _absorb(self, scope: str, who: str) -> None:
-        """What was written since the top belongs to this layer."""
-        place = next(at for at, layer in enumerate(self.layers) if layer.scope == scope)
-        above = self.layers[place + 1 :]
+    def _absorb(self, scope: str, who: str, fixture: object = None, name: str = "") -> None:
+        """What was written since the top belongs to a layer of this scope."""
+        place = max(at for at, layer in enumerate(self.layers) if layer.scope == scope)
+        below, above = self.layers[place], self.layers[place + 1 :]
         if any(layer.own for layer in above):
             narrower = next(layer.scope for layer in above if layer.own)
             self._take_back(who)
@@ -221,14 +325,39 @@ class Stack:
                 f"of the {narrower} ask for it",
                 pytrace=False,
             )
-        if self.layers[place].own:
-            self._hold(self.layers[place].mark.name)
-            self.db.drop(self.layers[place].mark.name)
-        made = self._layer(scope, f"pytest: {scope}")
-        self.layers[place] = made
+        self.position = None
+        moves = below.own and below.fixture is None and fixture is None
+        if moves:
+            self._hold(below.mark.name)
+            self.db.drop(below.mark.name)
+        extends = moves or (not below.own and fixture is None)
+        made = self._layer(scope, self._free_name(scope), fixture, name, first=extends and below.first)
+        self.layers[place if extends else place + 1 : place + 1] = [made]
         for layer in above:
             layer.mark, layer.digest = made.mark, made.digest
         self._hold()
+
+    def _free_name(self, scope: str) -> str:
+        """A mark's name for one more layer of a scope."""
+        taken = {layer.mark.name for layer in self.layers if layer.own}
+        names = (f"pytest: {scope}{number}" for number in ["", *(f" {at}" for at in range(2, len(self.layers) + 3))])
+        return next(name for name in names if name not in taken)
+
+    def _leave(self, gone: list[Layer], why: str) -> None:
+        """Rewind to the new top, and drop the marks of these layers, which are no longer in the stack."""
+        __tracebackhide__ = True
+        self.position = None
+        if self.options.mode == "off":
+            return
+        try:
+            # What a test writes goes at its end.
+            if not self.running and self._is_dirty():
+                self._take_back(why)
+        finally:
+            self._hold()
+            for layer in gone:
+                if layer.own:
+                    self.db.drop(layer.mark.name)
 
     def _hold(self, free: str = "") -> None:
         self.db._hold([FOUND, *(layer.mark.name for layer in self.layers if layer.own and layer.mark.name != free)])
@@ -239,7 +368,7 @@ class Stack:
         self.owed = True
         begun = perf_counter()
         # Where nothing was committed that does nothing, but it finds a transaction that is left open.
-        done = self._rewind()
+        done = rewind(self.db, self.top.mark, getattr(sys, "last_traceback", None))
         took = perf_counter() - begun
         self.owed = False
         if done.method == "nothing":
@@ -248,59 +377,20 @@ class Stack:
         self.numbers.rewinds.append(took)
         if changed is not None:
             rows, what = leaks.count(changed), leaks.lines(changed)
+            what += self.threads.left_by_others(who)
             self.numbers.changed.append(Changed(who, rows, what, 1e3 * took))
-        if self.options.mode == "verify":
-            self._verify()
-
-    def _rewind(self) -> Rewound:
-        """To the top. A traceback keeps the connections of a function that raised, and their transactions open."""
-        from dbrewind import BusyError
-
-        try:
-            return self.db.rewind(self.top.mark, timeout=0)
-        except BusyError:
-            # pytest lets go of the last failure when the next test is called, which is too late for this one's end.
-            _let_go(getattr(sys, "last_traceback", None))
-            gc.collect()
-        return self.db.rewind(self.top.mark)
+        if self.options.mode == "verify" and self.db.digest() != self.top.digest:
+            kept.differ(self.db, self.top.mark, self.config.rootpath)
 
     def _tell(self, mark: str) -> None:
         self.config.hook.pytest_dbrewind_after_rewind(db=self.db, mark=mark)
 
     def _drop_marks(self) -> None:
         """Those that the test made."""
-        for mark in self.db.marks():
-            if mark.name not in self.marks:
-                self.db.drop(mark)
-
-    def _keep(self, nodeid: str) -> None:
-        path = self._file("failed", nodeid)
-        self.db.keep(path)
-        self.numbers.kept.append(f"{path} ({nodeid})")
-
-    def _file(self, folder: str, name: str) -> Path:
-        return place(self.config.rootpath, folder, name)
-
-    def _verify(self) -> None:
-        if self.db.digest() == self.top.digest:
+        if self.marks is None:
             return
-        from dbrewind.testing.errors import VerifyFailedError
-
-        is_, was = self._file("differs", f"{self.db.path.stem}-is"), self._file("differs", f"{self.db.path.stem}-was")
-        self.db.keep(is_)
-        self.db.clone(self.top.mark, was)
-        raise VerifyFailedError(
-            f"[DBR009] after a rewind to {self.top.mark.name!r} {self.db.path} is not what it was at the mark. The "
-            f"session stops. What it is: {is_}; what it was: {was}. Please report it with both"
-        )
-
-
-def _let_go(traceback: TracebackType | None) -> None:
-    """Of the local variables of functions that are over."""
-    while traceback is not None:
-        frame = traceback.tb_frame
-        with suppress(RuntimeError):  # It is not over.
-            frame.clear()
-        # Before Python 3.13 a report that shows them leaves a copy, which is brought up to date by this.
-        _ = frame.f_locals
-        traceback = traceback.tb_next
+        kept = self.marks | {layer.mark.name for layer in self.layers}
+        for mark in self.db.marks():
+            if mark.name not in kept:
+                self.db.drop(mark)
+        self.marks = None

@@ -48,8 +48,11 @@ def fixture(
             stacks[name] = scene.__enter__()
             request.session.addfinalizer(lambda: _close(request.session, name, scene))
         stack = stacks[name]
-        within = session.test(request, stack) if scope == "function" else session.layer(stack, scope)
-        with within as db:
+        if scope == "function":
+            yield stack.lend()
+            stack.take()
+            return
+        with session.layer(stack, scope) as db:
             yield db
 
     made.__doc__ = f"The handle of the database {name}, which is rewound afterwards."

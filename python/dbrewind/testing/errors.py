@@ -36,3 +36,10 @@ class VerifyFailedError(Error):
 
 class DbrewindPollutionWarning(UserWarning):
     """Something was written that no test will take back (DBR008). It was rewound."""
+
+
+def tells_of_a_test(error: BaseException) -> bool:
+    """Whether it says what a test has left behind, or how its rewind went wrong: alone, or among others of its end."""
+    if isinstance(error, (PollutedError, VerifyFailedError)):
+        return True
+    return any(tells_of_a_test(one) for one in getattr(error, "exceptions", ()))

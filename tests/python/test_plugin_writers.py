@@ -1,0 +1,236 @@
+"""Who wrote what a test did not: what can be known is said, and nothing else is."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import dbrewind
+from dbrewind.pytest_plugin import writers
+from plugin_scene import CONFTEST, OVERRIDE, run
+
+BETWEEN = (
+    CONFTEST
+    + """
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logfinish(nodeid):
+    if "test_one" in nodeid:
+        with closing(sqlite3.connect(pytest.path, isolation_level=None)) as db:
+            db.execute("DELETE FROM users")
+"""
+)
+
+
+@pytest.mark.parametrize("asks", ["dbrewind", "app", "dbrewind_module", ""])
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_is_written_between_two_tests_is_not_blamed_on_the_next(
+    pytester: pytest.Pytester, asks: str, strict: bool
+) -> None:
+    """Whatever that one asks for; and it begins with what the set-up left."""
+    pytester.makeconftest(BETWEEN)
+    pytester.makepyfile(f"""
+        import pytest, sqlite3
+        def test_one(dbrewind):
+            pytest.path = dbrewind.path
+        def test_two({asks}):
+            app = sqlite3.connect(pytest.path)
+            assert app.execute("SELECT count(*) FROM users").fetchone() == (2,)
+            app.close()
+        def test_three(dbrewind, app):
+            assert app.execute("SELECT count(*) FROM users").fetchone() == (2,)
+    """)
+    result = run(pytester, *(["--dbrewind-strict"] if strict else []))
+    result.assert_outcomes(**({"passed": 2, "errors": 1} if strict else {"passed": 3, "warnings": 1}))
+    result.stdout.fnmatch_lines(
+        [
+            "*by: something between the end of test_*::test_one and the beginning of test_*::test_two",
+            "*users: 2 deleted (1, 2)",
+        ]
+    )
+    assert result.stdout.str().count("by: ") == 1
+
+
+def test_what_is_written_before_a_wider_fixture_is_not_blamed_on_it(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        CONFTEST
+        + """
+def pytest_runtest_setup(item):
+    if item.name == "test_two":
+        with closing(sqlite3.connect(pytest.path, isolation_level=None)) as db:
+            db.execute("DELETE FROM users")
+
+@pytest.fixture(scope="module")
+def wide(dbrewind_module): pass
+"""
+    )
+    pytester.makepyfile("""
+        import pytest
+        def test_one(dbrewind):
+            pytest.path = dbrewind.path
+        def test_two(wide, dbrewind, app):
+            assert app.execute("SELECT count(*) FROM users").fetchone() == (2,)
+    """)
+    result = run(pytester)
+    result.assert_outcomes(passed=2, warnings=1)
+    result.stdout.fnmatch_lines(["*by: something between the end of *test_one and the set-up of the fixture wide"])
+
+
+THREAD = """
+import sqlite3, threading
+
+import pytest
+
+go, done = threading.Event(), threading.Event()
+
+def work(path):
+    go.wait(30)
+    app = sqlite3.connect(path, isolation_level=None)
+    app.execute("DELETE FROM users")
+    app.close()
+    done.set()
+    threading.Event().wait(30) if LIVES else None
+
+def test_one(ASKS, dbrewind_db):
+    threading.Thread(target=work, args=(dbrewind_db.path,), name="flusher", daemon=True).start()
+
+def test_two(dbrewind_db):
+    go.set()
+    assert done.wait(30)
+
+def test_three(dbrewind, app):
+    assert app.execute("SELECT count(*) FROM users").fetchone() == (2,)
+"""
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+@pytest.mark.parametrize("asks", ["dbrewind", "app"])
+def test_a_thread_that_an_earlier_test_left_running_is_named(pytester: pytest.Pytester, mode: str, asks: str) -> None:
+    with closing(sqlite3.connect(pytester.path / "test.db")) as db:
+        db.execute(f"PRAGMA journal_mode={mode}")
+        db.execute("PRAGMA user_version=0")
+    pytester.makeconftest(CONFTEST + OVERRIDE.format(body="return 'test.db'"))
+    pytester.makepyfile(
+        test_it="def test_first(dbrewind): pass\n" + THREAD.replace("ASKS", asks).replace("LIVES", "True")
+    )
+    result = run(pytester)
+    result.assert_outcomes(passed=4, warnings=1)
+    result.stdout.fnmatch_lines(
+        ["*by: test_it.py::test_two", "*also running: thread 'flusher', left running by test_it.py::test_one"]
+    )
+
+
+def test_the_report_names_it_too(pytester: pytest.Pytester) -> None:
+    """A test that asks is rewound with what a thread of another one wrote meanwhile."""
+    pytester.makeconftest(CONFTEST)
+    tests = THREAD.replace("ASKS", "dbrewind").replace("LIVES", "True").replace("two(", "two(dbrewind, ")
+    pytester.makepyfile(test_it=tests)
+    result = run(pytester, "--dbrewind-report", "-W", "error")
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(
+        ["*2 rows * test_it.py::test_two", "*thread 'flusher', left running by test_it.py::test_one"]
+    )
+
+
+def test_threads_that_no_other_test_has_left_are_not_named(pytester: pytest.Pytester) -> None:
+    """Not the leaking test's own, nor those from before the first, nor ended ones."""
+    pytester.makeconftest(
+        CONFTEST
+        + """
+import threading
+threading.Thread(target=threading.Event().wait, args=(30,), name="early", daemon=True).start()
+"""
+    )
+    pytester.makepyfile("""
+        import threading
+        def test_first(dbrewind): pass
+        def test_ended(dbrewind):
+            thread = threading.Thread(target=print, name="ended")
+            thread.start()
+            thread.join()
+        def test_leaks(app):
+            threading.Thread(target=threading.Event().wait, args=(30,), name="own", daemon=True).start()
+            app.execute("DELETE FROM users")
+    """)
+    result = run(pytester)
+    result.assert_outcomes(passed=3, warnings=1)
+    result.stdout.fnmatch_lines(["*by: *::test_leaks"])
+    assert "also running" not in result.stdout.str()
+
+
+PROGRAM = """
+import sqlite3, sys
+d = sqlite3.connect(sys.argv[1], isolation_level=None)
+d.execute('SELECT * FROM users').fetchone()
+d.execute(sys.argv[2])
+print(flush=True)
+input()
+"""
+
+
+@pytest.mark.parametrize("statement", ["SELECT 1", "BEGIN IMMEDIATE"])
+def test_a_process_that_is_connected_is_named(
+    wal_db: Path, tmp_path: Path, statement: str, connect: Callable[[Path], sqlite3.Connection]
+) -> None:
+    (tmp_path / "server.py").write_text(PROGRAM)
+    with dbrewind.open(wal_db):
+        command = [sys.executable, "-X", "dev", str(tmp_path / "server.py"), str(wal_db), statement]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+            assert other.stdout is not None
+            other.stdout.readline()
+            (found,) = writers.connected(wal_db)
+            other.communicate(b"\n")
+    program = Path(f"/proc/{os.getpid()}/comm").read_text().strip()
+    shown = str(tmp_path / "server.py")
+    shown = shown if len(shown) <= 40 else "..." + shown[-40:]
+    assert found.startswith(f"pid {other.pid} ({program} {shown}), started by this one ")
+    assert found.endswith("in a transaction" if statement.startswith("BEGIN") else " s ago")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["/usr/bin/python3", "server.py", "--password=x"], "python3 server.py"),
+        (["python3", "-u", "-W", "error", "-m", "uvicorn", "shop:app"], "python3 -m uvicorn"),
+        (["python3", "-c", "secret = 7"], "python3 -c ..."),
+        (["sqlite3", "-readonly", "app.db", "SELECT 1"], "sqlite3 app.db"),
+        (["worker"], "worker"),
+        ([""], "worker"),
+        (["cat", "/" + 60 * "x"], "cat ..." + 40 * "x"),
+    ],
+)
+def test_a_command_is_told_up_to_its_first_argument(argv: list[str], said: str) -> None:
+    """What comes after may be secret."""
+    program = Path(argv[0]).name or "worker"
+    assert writers._command(program, [*argv, ""]) == said
+
+
+def test_a_process_that_is_gone_is_said_to_be() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    assert writers._process(process.pid) == f"pid {process.pid} (gone)"
+
+
+def test_a_process_from_elsewhere_is_not_said_to_be_of_this_one() -> None:
+    assert ", started " in writers._process(os.getppid())
+    assert "by this one" not in writers._process(os.getppid())
+
+
+def test_threads_are_known_by_the_test_that_they_were_seen_after() -> None:
+    threads = writers.Threads()
+    threads.note("")
+    end = threading.Event()
+    for nodeid in ("one", "two"):
+        threading.Thread(target=end.wait, args=(30,), name=f"of {nodeid}", daemon=True).start()
+        assert f"thread 'of {nodeid}', left running by {nodeid}" not in threads.left_by_others("")
+        threads.note(nodeid)
+    assert threads.left_by_others("two") == ["thread 'of one', left running by one"]
+    assert len(threads.left_by_others("")) == 2
+    end.set()
