@@ -43,6 +43,8 @@ __all__ = [
     "UnsafeJournalWarning",
     "UnsupportedError",
     "__version__",
+    "_mark",
+    "_rewound",
     "command_main",
     "keeper_main",
     "open",
@@ -105,6 +107,9 @@ def command_main(arguments: Sequence[str]) -> int:
 
 def keeper_main() -> int:
     """Serve one database over standard input and output: what the keeper process runs. Not for callers."""
+
+def _mark(path: str, lsn: int, name: str, time: int, pages: int, state: str, pinned: bool, /) -> Mark: ...
+def _rewound(path: str, to: int, time: int, undo: int, pages: int, seconds: float, method: str, /) -> Rewound: ...
 
 @final
 class Database:
