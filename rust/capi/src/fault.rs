@@ -40,6 +40,12 @@ impl From<dbrewind_sqlite::Error> for Fault {
     }
 }
 
+impl From<dbrewind_sqlite::TargetError> for Fault {
+    fn from(error: dbrewind_sqlite::TargetError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
 impl From<dbrewind_volume::Error> for Fault {
     fn from(error: dbrewind_volume::Error) -> Self {
         use dbrewind_volume::Error;

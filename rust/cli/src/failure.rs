@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use dbrewind_sqlite::{Code, Error};
+use dbrewind_sqlite::{Code, Error, TargetError};
 use serde::Serialize;
 
 use crate::exit;
@@ -88,6 +88,12 @@ struct Described<'a> {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::own(error.code(), wording::on_the_command_line(&error.to_string()))
+    }
+}
+
+impl From<TargetError> for Failure {
+    fn from(error: TargetError) -> Self {
+        Error::from(error).into()
     }
 }
 

@@ -35,5 +35,6 @@ pub use timeline::{
     Unreachable, Vantage,
 };
 pub use types::{
-    Clock, Extent, Key, Lsn, ManualClock, MarkName, MarkNameError, ObjectId, SegmentId, Timestamp,
+    Clock, Extent, Key, Lsn, ManualClock, MarkName, MarkNameError, ObjectId, RewindOptions, SegmentId,
+    Target, TargetError, Timestamp,
 };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dbrewind_core::{Code, Lsn};
-use dbrewind_sqlite::{Error as EngineError, Target};
+use dbrewind_sqlite::{Target, TargetError};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyInt};
@@ -17,7 +17,7 @@ use crate::time::{self, Given};
 /// What a caller calls a moment of the database at a path. A moment of another one is refused: its number would be one here, too.
 pub(crate) fn target(to: &Bound<'_, PyAny>, path: &str) -> PyResult<Target> {
     if let Ok(text) = to.extract::<String>() {
-        return text.parse().map_err(|error: EngineError| with_code(to.py(), error.code(), error));
+        return text.parse().map_err(|error: TargetError| with_code(to.py(), error.code(), error));
     }
     let moment = if let Ok(mark) = to.cast::<PyMark>() {
         mark.get().moment().clone()

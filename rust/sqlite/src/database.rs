@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dbrewind_core::{
-    Code, DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, Need, PINNED, WindowState,
+    Code, DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, Need, PINNED, RewindOptions, Target,
+    WindowState,
 };
 
 use crate::as_of::Origin;
@@ -22,13 +23,11 @@ use crate::naming::is_there;
 use crate::opening::{self, Whose};
 use crate::options::OpenOptions;
 use crate::resolve::{or_earliest, resolve};
-use crate::rewound::{Method, RewindOptions, Rewound};
+use crate::rewound::{Method, Rewound};
 use crate::rollback::is_unguarded;
 use crate::slot::Slot;
 use crate::status::Status;
 use crate::switch::Context;
-use crate::target::Target;
-use crate::time_text::reads_as_time;
 
 pub use position::Position;
 
@@ -180,7 +179,7 @@ impl Database {
 
     fn set_mark(&self, name: &str, pinned: bool) -> Result<Mark, Error> {
         let name = MarkName::new(name)?;
-        if reads_as_time(name.as_str()) {
+        if Target::reads_as_time(name.as_str()) {
             let what = format!(
                 "{:?} cannot name a mark, since it reads as a time; choose another name",
                 name.as_str()

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dbrewind_core::{
     AppendError, Code, LockError, Lsn, MarkNameError, OpenError, PlanError, ReadError, Refused, Store,
-    SyncError, TimelineError, Timestamp, Unreachable,
+    SyncError, TargetError, TimelineError, Timestamp, Unreachable,
 };
 
 use wording::{
@@ -18,7 +18,6 @@ use wording::{
 
 use crate::ffi::VfsError;
 use crate::store_folder::beside;
-use crate::time_text::written;
 
 /// Why an operation failed. Unless a variant says otherwise the database is as it was before the call.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +70,7 @@ pub enum Error {
     #[error(
         "{what} can no longer be reached: recording began anew at {}, and what may have been written unrecorded before \
          that (while nothing recorded, after a kill, past a recording that had stopped) is not known; set a new mark",
-        written(*since)
+        since.rfc3339()
     )]
     MarkLost {
         /// The mark or LSN.
@@ -82,7 +81,7 @@ pub enum Error {
     /// The history does not go back so far.
     #[error(
         "{what} is before {}, {}; give that time or a later one{}{}",
-        written(*earliest),
+        earliest.rfc3339(),
         earliest_is(*begins),
         or_go_there(*rewinding),
         keep_more(*begins)
@@ -418,6 +417,12 @@ impl Error {
     /// A defect, with what was found.
     pub(crate) fn internal(what: impl Into<String>) -> Self {
         Self::Internal { what: what.into() }
+    }
+}
+
+impl From<TargetError> for Error {
+    fn from(error: TargetError) -> Self {
+        Self::Invalid { what: error.to_string() }
     }
 }
 

@@ -35,15 +35,13 @@ mod status;
 mod store_folder;
 mod switch;
 mod sync;
-mod target;
-mod time_text;
 mod wal;
 
 pub use as_of::{Altered, At, CounterDiff, Diff, SchemaChange, TableDiff, Value};
 pub use database::{Database, Position};
 pub use dbrewind_core::{
-    Clock, Code, Lsn, ManualClock, Patience, Refused, Timestamp, WindowState, interruptible, lock_patiently,
-    what_lock_is_held_for,
+    Clock, Code, Lsn, ManualClock, Patience, Refused, RewindOptions, Target, TargetError, Timestamp,
+    WindowState, interruptible, lock_patiently, what_lock_is_held_for,
 };
 pub use engine::JournalMode;
 pub use error::{Error, SqliteCode};
@@ -52,7 +50,6 @@ pub use mark::{Mark, MarkState};
 pub use naming::left_behind as store_left_behind;
 pub use options::{Journal, Moments, OpenOptions, Synchronous};
 pub use progress::telling;
-pub use rewound::{Method, RewindOptions, Rewound};
+pub use rewound::{Method, Rewound};
 pub use status::{MarkCounts, Pin, Status};
 pub use store_folder::beside as store_beside;
-pub use target::Target;

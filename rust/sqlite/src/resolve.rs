@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use dbrewind_core::{Lsn, Timestamp, Unnamed};
+use dbrewind_core::{Lsn, Target, Timestamp, Unnamed};
 
 use crate::engine::{Engine, History, SharedHistory, locked};
 use crate::error::Error;
-use crate::target::Target;
 
 /// The moment that a target means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use dbrewind_core::{Lsn, Timestamp};
 
 /// How a rewind was done.
@@ -11,28 +9,6 @@ pub enum Method {
     Written,
     /// The database was in the target's state already.
     Nothing,
-}
-
-/// What a rewind may do.
-///
-/// ```
-/// use dbrewind_sqlite::RewindOptions;
-/// let options = RewindOptions { use_earliest: true, ..Default::default() };
-/// assert_eq!(options.timeout, None);
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub struct RewindOptions {
-    /// Instead of the timeout in the [`OpenOptions`](crate::OpenOptions).
-    pub timeout: Option<Duration>,
-    /// Whether to go to the earliest moment that can be reached when the target lies before it. Default `false`: that is
-    /// refused with `DBR027`, or `DBR011` for a mark that was lost.
-    pub use_earliest: bool,
-}
-
-impl From<Option<Duration>> for RewindOptions {
-    fn from(timeout: Option<Duration>) -> Self {
-        Self { timeout, ..Self::default() }
-    }
 }
 
 /// What a rewind did.

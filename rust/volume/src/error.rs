@@ -3,11 +3,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dbrewind_core::{
-    AppendError, Code, LockError, MarkNameError, OpenError, PlanError, ReadError, SyncError, TimelineError,
-    Timestamp, Unreachable,
+    AppendError, Code, LockError, MarkNameError, OpenError, PlanError, ReadError, SyncError, TargetError,
+    TimelineError, Timestamp, Unreachable,
 };
-
-use crate::options::written;
 
 /// Why a call failed. The content is as it was before, unless it says otherwise.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +119,7 @@ pub enum Error {
     #[error(
         "{what} is before {}, the earliest moment that can be reached; give that time or a later one{}; to keep more from now \
          on, open the store with a larger window or limit, or pin marks that must stay",
-        written(*earliest),
+        earliest.rfc3339(),
         if *rewinding { ", or go there with use_earliest" } else { "" }
     )]
     BeforeWindow {
@@ -207,6 +205,12 @@ impl Error {
     /// What becomes of a callback's error.
     pub(crate) fn medium(action: &'static str) -> impl Fn(io::Error) -> Self {
         move |source| Self::Medium { action, source }
+    }
+}
+
+impl From<TargetError> for Error {
+    fn from(error: TargetError) -> Self {
+        Self::Invalid { what: error.to_string() }
     }
 }
 

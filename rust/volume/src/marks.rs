@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use dbrewind_core::{
-    DropBody, Extent, Head, Kind, Location, Lsn, MarkBody, MarkName, Need, PINNED, Timeline, Timestamp,
+    DropBody, Extent, Head, Kind, Location, Lsn, MarkBody, MarkName, Need, PINNED, Target, Timeline,
+    Timestamp,
 };
 
 use crate::error::Error;
-use crate::options::Target;
 use crate::volume::Volume;
 
 /// A named moment.

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use dbrewind_core::{Lsn, Timestamp, Unnamed};
+use dbrewind_core::{Lsn, Target, Timestamp, Unnamed};
 
 use crate::error::Error;
-use crate::options::Target;
 use crate::volume::Volume;
 
 /// What a target means.

@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{Kind, Lsn, Plan, Timestamp, fault};
+use dbrewind_core::{Kind, Lsn, Plan, RewindOptions, Target, Timestamp, fault};
 
 use crate::differences::Differences;
 use crate::error::Error;
 use crate::intent::{Intent, tag};
-use crate::options::{RewindOptions, Target};
 use crate::registers::InFlight;
 use crate::resolve::Found;
 use crate::volume::{State, Volume};

@@ -107,7 +107,7 @@ pub unsafe extern "C" fn dbrewind_diff(
         entry(error, || {
             pointer_place(difference, "difference")?;
             let entry = database(db)?;
-            let diff = entry.handle.diff(&from.resolve(&entry)?, to.read(&entry)?.as_ref())?;
+            let diff = entry.handle.diff(&from.resolve(&entry)?, to.in_database(&entry)?.as_ref())?;
             difference.write(Box::into_raw(Box::new(dbrewind_difference::new(&entry, diff))));
             Ok(())
         })

@@ -58,20 +58,23 @@ pub struct dbrewind_target {
 }
 
 impl dbrewind_target {
-    /// `None`: the present.
+    /// `None`: the present. `database`: whose moments are meant; `whose`: what it is, in words.
     ///
     /// # Safety
     /// Its text is null or a C string.
-    pub(super) unsafe fn read(&self, entry: &Entry) -> Result<Option<Target>, Fault> {
+    pub(super) unsafe fn read(
+        &self,
+        database: u64,
+        whose: impl FnOnce() -> String,
+    ) -> Result<Option<Target>, Fault> {
         only("the target's reserved field", self.reserved, 0)?;
         Ok(Some(match self.kind {
             // SAFETY: by contract.
             DBREWIND_TO_MARK => Target::Name(unsafe { text(self.text, "the mark's name") }?.to_owned()),
             // SAFETY: by contract.
             DBREWIND_TO_TEXT => unsafe { text(self.text, "the target's text") }?.parse()?,
-            DBREWIND_TO_MOMENT if self.database != 0 && self.database != entry.database => {
-                let text = format!("this is a moment of another database than {:?}", entry.handle.path());
-                return Err(Fault::invalid(text));
+            DBREWIND_TO_MOMENT if self.database != 0 && self.database != database => {
+                return Err(Fault::invalid(format!("this is a moment of another {}", whose())));
             }
             DBREWIND_TO_MOMENT => Target::Lsn(Lsn::new(self.number)),
             DBREWIND_TO_TIME => Target::Time(Timestamp::new(self.number)),
@@ -85,13 +88,22 @@ impl dbrewind_target {
         }))
     }
 
+    /// `None`: the present.
+    ///
+    /// # Safety
+    /// As for [`read`](Self::read).
+    pub(super) unsafe fn in_database(&self, entry: &Entry) -> Result<Option<Target>, Fault> {
+        // SAFETY: by contract.
+        unsafe { self.read(entry.database, || format!("database than {:?}", entry.handle.path())) }
+    }
+
     /// With the moment of the newest commit for the present.
     ///
     /// # Safety
     /// As for [`read`](Self::read).
     pub(super) unsafe fn resolve(&self, entry: &Entry) -> Result<Target, Fault> {
         // SAFETY: by contract.
-        match unsafe { self.read(entry) }? {
+        match unsafe { self.in_database(entry) }? {
             Some(target) => Ok(target),
             None => Ok(Target::Lsn(entry.handle.now()?)),
         }

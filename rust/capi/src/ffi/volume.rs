@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::dbrewind_volume::{
-    AttachOptions, Error, Mark, MarkState, RewindOptions, StoreSettings, Synchronous, Target, Volume,
-    VolumeStore,
+    AttachOptions, Error, Mark, MarkState, StoreSettings, Synchronous, Target, Volume, VolumeStore,
 };
 
 use super::error::dbrewind_error;
@@ -16,10 +15,7 @@ use super::marks::{
     DBREWIND_ARCHIVED, DBREWIND_EVICTED, DBREWIND_LOST, DBREWIND_PIN, dbrewind_mark_info, dbrewind_mark_list,
 };
 use super::medium::{Functions, GivenMedium, dbrewind_medium, refuse_inside};
-use super::moment::{
-    DBREWIND_TO_AGO, DBREWIND_TO_MARK, DBREWIND_TO_MOMENT, DBREWIND_TO_NOW, DBREWIND_TO_TEXT,
-    DBREWIND_TO_TIME, dbrewind_moment, dbrewind_target,
-};
+use super::moment::{dbrewind_moment, dbrewind_target};
 use super::options::{
     DBREWIND_SYNCHRONOUS_NORMAL, DBREWIND_SYNCHRONOUS_OFF, dbrewind_rewind_options, int, only, timeout,
 };
@@ -91,27 +87,10 @@ impl dbrewind_target {
     /// # Safety
     /// Its text is null or a C string.
     unsafe fn in_volume(&self, entry: &VolumeEntry) -> Result<Target, Fault> {
-        only("the target's reserved field", self.reserved, 0)?;
-        match self.kind {
-            // SAFETY: by contract.
-            DBREWIND_TO_MARK => Ok(unsafe { text(self.text, "the mark's name") }?.into()),
-            DBREWIND_TO_MOMENT if self.database != 0 && self.database != entry.database => Err(
-                Fault::invalid(format!("this is a moment of another volume than {:?}", entry.volume.name())),
-            ),
-            DBREWIND_TO_MOMENT => Ok(::dbrewind_volume::Lsn::new(self.number).into()),
-            DBREWIND_TO_NOW => Ok(entry.volume.now()?.into()),
-            // SAFETY: by contract.
-            DBREWIND_TO_TEXT => match unsafe { text(self.text, "the target's text") }?.parse()? {
-                dbrewind_sqlite::Target::Name(name) => Ok(Target::Name(name)),
-                dbrewind_sqlite::Target::Lsn(lsn) => Ok(Target::Lsn(lsn)),
-                dbrewind_sqlite::Target::Time(time) => Ok(Target::Time(time)),
-                dbrewind_sqlite::Target::Ago(ago) => Ok(Target::Ago(ago)),
-            },
-            DBREWIND_TO_TIME => Ok(Target::Time(::dbrewind_volume::Timestamp::new(self.number))),
-            DBREWIND_TO_AGO => Ok(Target::Ago(Duration::from_nanos(self.number))),
-            other => Err(Fault::invalid(format!(
-                "{other} is no kind of target; make one with dbrewind_to_mark() or its like"
-            ))),
+        // SAFETY: by contract.
+        match unsafe { self.read(entry.database, || format!("volume than {:?}", entry.volume.name())) }? {
+            Some(target) => Ok(target),
+            None => Ok(entry.volume.now()?.into()),
         }
     }
 }
@@ -410,10 +389,9 @@ pub unsafe extern "C" fn dbrewind_volume_rewind(
     unsafe {
         entry(error, || {
             let place = Place::optional(rewound)?;
-            let dbrewind_sqlite::RewindOptions { timeout, use_earliest } = options(how)?.read()?;
+            let how = options(how)?.read()?;
             let entry = self::volume(volume)?;
             let target = to.in_volume(&entry)?;
-            let how = RewindOptions { timeout, use_earliest };
             let done = entry.volume.rewind_with(target, how)?;
             if let Some(place) = place {
                 place.fill(dbrewind_rewound {

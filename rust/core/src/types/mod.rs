@@ -7,6 +7,8 @@ mod lsn;
 mod mark_name;
 mod object_id;
 mod segment_id;
+mod target;
+mod time_text;
 mod timestamp;
 
 pub use clock::{Clock, ManualClock};
@@ -16,4 +18,5 @@ pub use lsn::Lsn;
 pub use mark_name::{MarkName, MarkNameError};
 pub use object_id::ObjectId;
 pub use segment_id::SegmentId;
+pub use target::{RewindOptions, Target, TargetError};
 pub use timestamp::Timestamp;

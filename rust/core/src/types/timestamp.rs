@@ -29,6 +29,12 @@ impl Timestamp {
     pub const fn get(self) -> u64 {
         self.0
     }
+
+    /// For people: RFC 3339 in UTC, exactly, as a [`Target`](crate::Target) is read from it.
+    #[must_use]
+    pub fn rfc3339(self) -> String {
+        super::time_text::written(self)
+    }
 }
 
 impl From<SystemTime> for Timestamp {

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use dbrewind_core::{Lsn, Timestamp, Unreachable};
+use dbrewind_core::{Lsn, Target, Timestamp, Unreachable};
 
 use super::Database;
 use crate::as_of::{self, At, Diff};
 use crate::engine::locked;
 use crate::error::Error;
 use crate::resolve::{Found, resolve};
-use crate::target::Target;
 
 impl Database {
     /// The moment that a target means, kept for reading from now on, and its time.

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use dbrewind_core::Timestamp;
 use jiff::SpanRelativeTo;
 use jiff::fmt::friendly::SpanParser;
 
+use crate::types::Timestamp;
+
 /// A time that was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum When {
+pub(super) enum When {
     /// At this time.
     At(Timestamp),
     /// So long before now.
@@ -17,7 +18,7 @@ pub(crate) enum When {
 
 /// Whether a text is meant as a time, well written or not: it begins with a digit and ends with the word `ago`, or it begins
 /// with a date and an hour. No mark gets such a name.
-pub(crate) fn reads_as_time(text: &str) -> bool {
+pub(super) fn reads_as_time(text: &str) -> bool {
     let text = text.trim();
     let ago = text.rsplit(char::is_whitespace).next().is_some_and(|word| word.eq_ignore_ascii_case("ago"));
     ago && text.starts_with(|first: char| first.is_ascii_digit()) || begins_with_date_and_hour(text)
@@ -37,7 +38,7 @@ fn begins_with_date_and_hour(text: &str) -> bool {
 ///
 /// # Errors
 /// What is wrong with it, and what would not be.
-pub(crate) fn parse(text: &str) -> Option<Result<When, String>> {
+pub(super) fn parse(text: &str) -> Option<Result<When, String>> {
     let text = text.trim();
     if !reads_as_time(text) {
         return None;
@@ -69,13 +70,13 @@ fn ago(text: &str) -> Result<When, String> {
 }
 
 /// A time, exactly, in a form that [`parse`] reads.
-pub(crate) fn written(time: Timestamp) -> String {
+pub(super) fn written(time: Timestamp) -> String {
     let read = jiff::Timestamp::from_nanosecond(i128::from(time.get()));
     read.map_or_else(|_| format!("{time} ns since 1970"), |read| read.to_string())
 }
 
 /// A length of time, in whole seconds unless it is shorter, in a form that [`parse`] reads before `ago`.
-pub(crate) fn in_units(length: Duration) -> String {
+pub(super) fn in_units(length: Duration) -> String {
     let mut left = length.as_secs();
     if left == 0 {
         return format!("{length:?}");
