@@ -107,3 +107,4 @@ def test_what_is_installed() -> None:
     assert [(point.name, point.value) for point in points] == [("dbrewind", "dbrewind.pytest_plugin")]
     assert (files("dbrewind") / "py.typed").is_file()
     assert (files("dbrewind") / "_dbrewind.pyi").is_file()
+    assert (files("dbrewind") / "libdbrewind_preload.so").is_file()

@@ -44,16 +44,14 @@ fn create(path: &Path, wal: bool) {
 
 /// Writes far more than the store may take, which must not hold up the application.
 ///
-/// A mark each time: in the rollback modes a page is recorded once after each mark.
+/// A mark each time: in the rollback modes a page is recorded once after each mark. Bytes that sealing makes no smaller, which would
+/// make room again.
 fn outgrow(app: &mut Peer, recorder: &mut Peer) {
     for n in 0..60 {
         let answer = recorder.mark(&format!("mark {n}"));
         assert!(matches!(answer, Answer::Lsn { .. }) || answer.is_dbr(10), "{answer:?}");
-        app.must(&format!("insert or replace into t values({}, zeroblob(300000))", n % 12));
-        app.must(&format!(
-            "update t set v = cast(printf('%.*c', 200000, 'x') as blob) where id = {}",
-            n % 12
-        ));
+        app.must(&format!("insert or replace into t values({}, randomblob(300000))", n % 12));
+        app.must(&format!("update t set v = randomblob(200000) where id = {}", n % 12));
     }
 }
 

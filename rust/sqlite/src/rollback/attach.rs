@@ -34,6 +34,8 @@ impl Rollback {
         options: &OpenOptions,
         hook: Hook,
     ) -> Result<Self, Error> {
+        // The library that `run` loads is no copy of SQLite, but what it opened is not accounted for here.
+        refuse_to_record_twice(api, path)?;
         refuse_two_copies(api, path)?;
         let mut engine = make(api, path, history, block, options, None)?;
         let lock = engine.store.lock_object(engine.object, options.timeout)?;
@@ -67,6 +69,7 @@ impl Rollback {
         hook: Hook,
         file: HostFile,
     ) -> Result<Self, Error> {
+        refuse_to_record_twice(api, path)?;
         let mut engine = make(api, path, history, block, options, Some(file))?;
         let present = engine.present()?;
         engine.check_journal_mode(&present)?;
@@ -102,9 +105,6 @@ fn make(
     options: &OpenOptions,
     file: Option<HostFile>,
 ) -> Result<Rollback, Error> {
-    if shim::is_another_there(&api) && is_run_on(path) {
-        return Err(Error::RecordedTwice { path: path.to_owned() });
-    }
     let installed = shim::install(&api, options.default_vfs).map_err(Error::vfs("register the VFS"))?;
     let id = identify(path)?;
     let file = match file {
@@ -134,11 +134,14 @@ fn make(
     })
 }
 
-/// Whether `dbrewind run` has this process record what it writes to this database.
-fn is_run_on(path: &Path) -> bool {
+/// Refuses where `dbrewind run` has this process record what it writes to this database.
+fn refuse_to_record_twice(api: SqliteApi, path: &Path) -> Result<(), Error> {
     let named =
         std::env::var_os("DBREWIND_RUN_DATABASE").and_then(|named| FileId::of(Path::new(&named)).ok());
-    named.is_some_and(|named| FileId::of(path).is_ok_and(|file| file == named))
+    match named.is_some_and(|named| FileId::of(path).is_ok_and(|file| file == named)) {
+        true if shim::is_another_there(&api) => Err(Error::RecordedTwice { path: path.to_owned() }),
+        _ => Ok(()),
+    }
 }
 
 impl Rollback {

@@ -34,7 +34,7 @@ pub(crate) fn found(file: FileId, ours: usize, identity: usize) -> Option<Vec<Pa
         .into_iter()
         .filter(|(_, code)| !is_spare(code, here, identity))
         .map(|(path, _)| path)
-        .filter(|path| contains_sqlite(path))
+        .filter(|path| !is_ours(path) && contains_sqlite(path))
         .collect();
     (copies.len() > 1).then_some(copies)
 }
@@ -63,6 +63,11 @@ fn executables(maps: &str) -> BTreeMap<PathBuf, Vec<Range<usize>>> {
         }
     }
     files
+}
+
+/// Libraries of ours that other programs load: they know the sign, too, and have no SQLite in them.
+fn is_ours(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libdbrewind"))
 }
 
 fn contains_sqlite(path: &Path) -> bool {
