@@ -263,3 +263,111 @@ fn hazard_a_full_store_is_looked_at_after_an_unrecorded_write() {
         let _ = database.close();
     }
 }
+
+/// What there was room for is recorded; what there was none for is recorded later.
+#[test]
+fn hazard_a_wal_that_others_began_is_recorded_in_part_for_want_of_room() {
+    for held in [false, true] {
+        let scene = Scene::new("wal");
+        let database = scene.record();
+        scene.three(&database);
+        let app = scene.connect();
+        if held {
+            // Whoever has it open keeps the WAL that there is.
+            app.execute_batch("SELECT count(*) FROM t").unwrap();
+        }
+        database.close().unwrap();
+        scene.fill_up(None);
+        // Nobody closes the database last.
+        app.execute_batch("PRAGMA wal_autocheckpoint=0; SELECT count(*) FROM t").unwrap();
+        for _ in 0..12 {
+            scene.write("new");
+        }
+        for look in 1..3 {
+            let database = scene.open(Some(LIMIT + (200 << 10))).unwrap();
+            assert!(!states(&database).iter().any(is_gone), "{held}: look {look}");
+            assert_eq!(database.status().unwrap().state, WindowState::Full, "{held}");
+            database.close().unwrap();
+        }
+        let database = scene.open(Some(8 * LIMIT)).unwrap();
+        assert!(!states(&database).iter().any(is_gone), "{held}: with room");
+        scene.check(&database, "two", &["one", "two"]);
+        scene.check(&database, "one", &["one"]);
+        database.close().unwrap();
+        drop(app);
+    }
+}
+
+#[test]
+#[ignore = "run by hazard_a_writer_died_and_the_store_is_full"]
+fn child_dies_in_a_transaction() {
+    let path = PathBuf::from(std::env::var_os("DBREWIND_TEST_DATABASE").unwrap());
+    let options = OpenOptions { synchronous: Synchronous::Off, seal: false, ..OpenOptions::default() };
+    let _database = Database::open(SqliteApi::bundled(), &path, &options).unwrap();
+    let app = Connection::open(&path).unwrap();
+    app.execute_batch("PRAGMA cache_size=2; BEGIN; UPDATE t SET x = 'bad' || hex(randomblob(20000))")
+        .unwrap();
+    std::process::abort();
+}
+
+/// What came of its change has to be said before anything else, also that a mark is dropped.
+#[test]
+fn hazard_a_writer_died_and_the_store_is_full() {
+    let scene = Scene::new("delete");
+    let database = scene.record();
+    scene.three(&database);
+    database.close().unwrap();
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "--ignored", "--test-threads=1", "child_dies_in_a_transaction"]);
+    let died = child.env("DBREWIND_TEST_DATABASE", scene.path()).output().unwrap();
+    assert!(!died.status.success());
+    assert!(scene.path().with_file_name("app.db-journal").exists(), "{died:?}");
+    scene.fill_up(None);
+    let database = scene.open(None).unwrap();
+    assert!(!states(&database).iter().any(is_lost));
+    database.drop_mark("one").unwrap();
+    assert!(!states(&database).iter().any(is_lost));
+    database.mark("more").unwrap();
+    assert_eq!(scene.rows(), ["one", "two", "six"]);
+    database.close().unwrap();
+}
+
+/// While it is open, too: nothing holds a checkpoint off.
+#[test]
+fn hazard_others_checkpoint_while_a_full_store_is_open() {
+    let scene = Scene::new("wal");
+    let database = scene.record();
+    scene.three(&database);
+    database.close().unwrap();
+    scene.fill_up(Some(Need::Keep));
+    let database = scene.open(None).unwrap();
+    assert!(!states(&database).iter().any(is_lost));
+    let app = scene.connect();
+    app.execute("INSERT INTO t VALUES('new')", []).unwrap();
+    app.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    assert!(states(&database).iter().all(is_lost));
+    assert_eq!(database.now().unwrap_err().code(), Code::StoreFull);
+    database.close().unwrap();
+}
+
+#[test]
+fn hazard_a_wal_that_is_recorded_in_part_is_brought_into_the_file() {
+    let scene = Scene::new("wal");
+    let database = scene.record();
+    scene.three(&database);
+    database.close().unwrap();
+    scene.fill_up(None);
+    let app = scene.connect();
+    app.execute_batch("PRAGMA wal_autocheckpoint=0; SELECT count(*) FROM t").unwrap();
+    for _ in 0..12 {
+        scene.write("new");
+    }
+    let database = scene.open(Some(LIMIT + (200 << 10))).unwrap();
+    assert!(!states(&database).iter().any(is_gone));
+    assert_eq!(database.close().unwrap_err().code(), Code::StoreFull);
+    app.execute_batch("PRAGMA wal_checkpoint(PASSIVE)").unwrap();
+    let database = scene.open(Some(8 * LIMIT)).unwrap();
+    assert!(states(&database).iter().all(is_gone));
+    database.close().unwrap();
+    drop(app);
+}

@@ -43,7 +43,7 @@ impl Rollback {
             engine.check_journal_mode(&present)?;
             match keep_or_begin(engine, &present) {
                 // What was recorded is lost; marks can be listed, and dropped, which may make room.
-                Err(error) if error.is_full() && engine.has_marks() => {
+                Err(error) if error.code() == Code::StoreFull && engine.has_marks() => {
                     engine.store.set_broken(engine.object, Code::StoreFull);
                 }
                 kept => kept?,

@@ -1,7 +1,7 @@
 //! What came of a change whose process died.
 
 use dbrewind_core::{
-    Code, CommitBody, Cursor, Extent, Head, KEPT, Key, Kind, Lsn, ObjectId, RewindBody, Store,
+    Code, CommitBody, Cursor, Extent, Head, KEPT, Key, Kind, Lsn, Need, ObjectId, RewindBody, Store,
 };
 
 use super::intent::{self, Intent};
@@ -52,7 +52,10 @@ pub(crate) fn append(
         Outcome::Undone => Ok(()),
         Outcome::Commit => {
             store.raise_last_lsn(object, lsn);
-            append_commit(store, object, lsn, extent, keep)
+            let (head, body) = commit(store, object, lsn, extent, keep);
+            // Nothing can be done before it is said, also nothing that makes room.
+            store.append_in_need(Need::Keep, head, &[&body]).map_err(|error| error.code())?;
+            Ok(())
         }
         Outcome::Rewind => {
             let (lsn, intent) = newest_intent(store, object)?.ok_or(Code::NotAttached)?;
@@ -74,6 +77,13 @@ pub(super) fn append_commit(
     extent: Extent,
     keep: bool,
 ) -> Result<(), Code> {
+    let (head, body) = commit(store, object, lsn, extent, keep);
+    store.append(head, &[&body]).map_err(|error| error.code())?;
+    Ok(())
+}
+
+/// The record of a commit. What has to be done before it is appended is done.
+fn commit(store: &Store, object: ObjectId, lsn: Lsn, extent: Extent, keep: bool) -> (Head, Vec<u8>) {
     let registers = Registers::new(store, object);
     let mut head = Head::new(Kind::Commit, object, Key::new(0), lsn);
     if keep && registers.moments() == Moments::Commits {
@@ -83,8 +93,7 @@ pub(super) fn append_commit(
         head.flags = KEPT;
     }
     let body = CommitBody { time: store.next_time(object), extent };
-    store.append(head, &[&body.encode()]).map_err(|error| error.code())?;
-    Ok(())
+    (head, body.encode().to_vec())
 }
 
 /// Records a rewind that has happened.
@@ -93,7 +102,7 @@ pub(crate) fn append_rewind(store: &Store, object: ObjectId, lsn: Lsn, intent: &
     let body =
         RewindBody { time: intent.time, extent: intent.extent, from: intent.from, note: &intent.encode() };
     let head = Head::new(Kind::Rewind, object, Key::new(intent.target.get()), lsn);
-    store.append(head, &[&body.encode()]).map_err(|error| error.code())?;
+    store.append_in_need(Need::Keep, head, &[&body.encode()]).map_err(|error| error.code())?;
     // Both its ends can be reached from now on.
     Registers::new(store, object).set_boundary(lsn, intent.extent.get());
     Ok(())

@@ -127,7 +127,20 @@ impl Core {
         // back-fill is of the new generation. And a power cut leaves the WAL without frames that `close` left, or none.
         let whole = anchor.is_whole() && newest;
         let told = !power_cut || self.found_bare == Some(anchor.salt);
-        Ok(if whole && told && anchor.salt != header.salt { Kept::NewWal } else { Kept::Lost })
+        if whole && told && anchor.salt != header.salt {
+            return Ok(Kept::NewWal);
+        }
+        Ok(if anchor.is_whole() && !power_cut && self.is_begun(header) {
+            Kept::SameWal { back_filled: 0, attempted: 0, interrupted: Some(1) }
+        } else {
+            Kept::Lost
+        })
+    }
+
+    /// Whether this WAL is recorded in part although no anchor speaks of it: whoever began with it was killed, or found no room for all of it.
+    /// Nothing of it is in the database file.
+    fn is_begun(&self, header: &IndexHeader) -> bool {
+        self.runs.salt() == header.salt && self.index.watch().back_filled() == 0
     }
 
     /// Whether the newest anchor says that the database file is the newest moment, and will tell any later write. The header is the

@@ -161,6 +161,22 @@ impl Core {
         }
     }
 
+    /// Whether nobody records, and what is recorded cannot be reached any more: others go on to write, and may bring into the file what
+    /// nobody has recorded.
+    pub(super) fn is_lost_by_now(&mut self) -> bool {
+        match self.store.try_hold(self.object) {
+            Ok(Some(_role)) => {
+                if let Ok(_object) = self.lock_object(Duration::ZERO) {
+                    self.found_lost = self.seems_lost();
+                }
+                self.found_lost
+            }
+            // Whoever records has seen to it.
+            Ok(None) => false,
+            Err(_) => self.found_lost,
+        }
+    }
+
     /// Whether it looks as if history could not go on: without the freeze, so that it may be otherwise in a moment.
     fn seems_lost(&mut self) -> bool {
         if self.catch_up().is_err() {

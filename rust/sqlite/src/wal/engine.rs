@@ -167,8 +167,8 @@ impl Engine for WalEngine {
 
     // Somebody else saw it first where nothing is recorded; else nobody writes unrecorded.
     fn bypassed(&mut self) -> bool {
-        let core = locked_core(&self.core);
-        core.without_room.is_some() && core.found_lost
+        let mut core = locked_core(&self.core);
+        core.without_room.is_some() && core.is_lost_by_now()
     }
 
     fn waits_for_room(&mut self) -> bool {
