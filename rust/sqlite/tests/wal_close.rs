@@ -214,6 +214,23 @@ fn a_power_cut_after_close() {
     assert_lost(&scene, "another generation");
 }
 
+/// `fdatasync` writes no times: those on the disk may be of any earlier write.
+#[test]
+fn hazard_a_power_cut_after_close_takes_the_times_of_the_file() {
+    for synchronous in [Synchronous::Normal, Synchronous::Full] {
+        let scene = closed(every(synchronous));
+        let earlier = std::time::SystemTime::now() - std::time::Duration::from_secs(7);
+        std::fs::File::options().write(true).open(scene.path()).unwrap().set_modified(earlier).unwrap();
+        restart(&scene.dir.path().join("app.db-rewind"));
+        assert_kept(&scene, 3, "times of an earlier write");
+    }
+    // Without one they tell.
+    let scene = closed(every(Synchronous::Normal));
+    let earlier = std::time::SystemTime::now() - std::time::Duration::from_secs(7);
+    std::fs::File::options().write(true).open(scene.path()).unwrap().set_modified(earlier).unwrap();
+    assert_lost(&scene, "somebody wrote");
+}
+
 #[cfg(feature = "fault")]
 mod killed {
     use super::*;

@@ -105,12 +105,19 @@ impl Core {
         // not commit, which are taken back.
         let newest = note.lsn == self.tailed && history.timeline.highest_said() <= self.tailed;
         drop(history);
-        if !self.is_untouched(&anchor)? {
+        // After a power cut times prove nothing: pages may be on disk without them, and `fdatasync`, which many a SQLite uses, leaves those
+        // behind that were. What a checkpoint syncs before it writes to the database does: the WAL. No frame to back-fill: nothing was.
+        let power_cut = self.store.boot_changed(self.object);
+        let untouched = match power_cut {
+            true => {
+                let (state, _) = observe(&self.path)?;
+                (state.id, state.size) == (anchor.file.id, anchor.file.size)
+            }
+            false => self.is_untouched(&anchor)?,
+        };
+        if !untouched {
             return Ok(Kept::Lost);
         }
-        // After a power cut times prove nothing: pages may be on disk without them. What a checkpoint syncs before it
-        // writes to the database does: the WAL. No frame to back-fill: nothing was.
-        let power_cut = self.store.boot_changed(self.object);
         if self.anchored_frame(&anchor, header)? {
             // Nor is there a checkpoint of ours under way then. And a power cut may have taken frames that the store has,
             // and others may have their places by now.

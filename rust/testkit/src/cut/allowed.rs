@@ -23,6 +23,10 @@ pub(super) struct Allowed {
     marks: Marks,
     /// What was said last.
     pub(super) last: Option<Event>,
+    /// The recording has ended, with everything on disk: the marks as they were listed then.
+    pub(super) rest: Option<Vec<Vec<String>>>,
+    /// There was another database in the store, which may have left no room.
+    pub(super) crowded: bool,
 }
 
 /// What was said, and when.
@@ -36,12 +40,21 @@ pub(super) fn events(entries: &[Entry]) -> Vec<(usize, Event)> {
 impl Allowed {
     /// After these events.
     pub(super) fn after(events: &[(usize, Event)], at: usize, syncs: Syncs) -> Self {
-        let mut allowed =
-            Self { states: vec![("origin".to_owned(), None)], from: 0, marks: Marks::new(), last: None };
+        let mut allowed = Self {
+            states: vec![("origin".to_owned(), None)],
+            from: 0,
+            marks: Marks::new(),
+            last: None,
+            rest: None,
+            crowded: false,
+        };
         for (_, event) in events.iter().take_while(|(index, _)| *index < at) {
             match event {
                 Event::Try(step) => allowed.tried(step, syncs),
                 Event::Did(step, lsn) => allowed.did(step, *lsn, syncs),
+                Event::Rested(rows) => allowed.rested(rows, syncs),
+                Event::Crowded => allowed.crowded = true,
+                Event::Roused => allowed.rest = None,
                 Event::Ready | Event::Listed(_) | Event::Refused => {}
             }
             allowed.last = Some(event.clone());
@@ -90,15 +103,29 @@ impl Allowed {
         }
     }
 
+    /// A recording that ends syncs what it has; in WAL mode the database, too.
+    fn rested(&mut self, rows: &[Vec<String>], syncs: Syncs) {
+        if syncs.wal {
+            self.from = self.states.len() - 1;
+        }
+        self.rest = Some(rows.to_owned());
+    }
+
+    /// The marks that must be there, if the recording rests and this can only be the state that it left: no power cut takes one then.
+    pub(super) fn certain(&self, found: &State) -> Option<&[Vec<String>]> {
+        let mut fitting = self.states[self.from..].iter().filter(|state| fits(state, found));
+        let newest = self.states.last();
+        let only =
+            fitting.next().is_some_and(|state| newest.is_some_and(|newest| std::ptr::eq(state, newest)));
+        self.rest.as_deref().filter(|_| only)
+    }
+
     /// May the database be in this state?
     pub(super) fn judge(&self, found: &State) -> Result<(), String> {
-        let fits = |(head, digest): &(String, Option<String>)| {
-            *head == found.head && digest.as_ref().is_none_or(|digest| *digest == found.digest)
-        };
-        if self.states[self.from..].iter().any(fits) {
+        if self.states[self.from..].iter().any(|state| fits(state, found)) {
             return Ok(());
         }
-        let earlier = self.states.iter().any(fits);
+        let earlier = self.states.iter().any(|state| fits(state, found));
         let word = if earlier { "an older state than was acknowledged" } else { "no state at all" };
         Err(format!("{found:?} is {word}; allowed: {:?}", &self.states[self.from..]))
     }
@@ -113,4 +140,8 @@ impl Allowed {
         }
         Ok(&known.state)
     }
+}
+
+fn fits((head, digest): &(String, Option<String>), found: &State) -> bool {
+    *head == found.head && digest.as_ref().is_none_or(|digest| *digest == found.digest)
 }

@@ -162,6 +162,7 @@ impl<'a> Scene<'a> {
             application: 0,
             steps: None,
             interludes: false,
+            neighbour: false,
             company: self.plan.company,
             marks: serde_json::to_string(&self.ledger.marks).expect("JSON"),
         };

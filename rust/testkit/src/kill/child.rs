@@ -1,11 +1,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dbrewind_sqlite::{Database, MarkState};
+use dbrewind_sqlite::{Database, Error, MarkState};
 use serde::{Deserialize, Serialize};
 
 use super::content::{Eye, change};
 use super::event::{Event, Known, Marks, State, Step, say};
+use super::neighbour;
 use crate::peer::Peer;
 use crate::protocol::{Goal, Recording};
 use crate::recording::{attach, target};
@@ -36,6 +37,8 @@ pub struct Life {
     pub steps: Option<u64>,
     /// When the recording ends to begin again, somebody may write in between.
     pub interludes: bool,
+    /// While the recording rests, another database may be recorded into the same store.
+    pub neighbour: bool,
     /// Another process writes meanwhile.
     pub company: bool,
     /// Marks of the lives before, in JSON.
@@ -50,6 +53,8 @@ struct Child {
     database: Database,
     marks: Marks,
     count: u64,
+    /// There was a neighbour, who may have left no room.
+    crowded: bool,
 }
 
 /// A process that records, writes, marks and rewinds until it is killed, or for some steps.
@@ -58,7 +63,8 @@ pub fn record(life: Life) {
     let database = open(&life);
     let app = connect(&life);
     let eye = Eye::new(Peer::thread("eye"), &life.path, life.journal == "wal");
-    let mut child = Child { rng: Rng::new(life.seed), app, eye, database, marks, count: 0, life };
+    let mut child =
+        Child { rng: Rng::new(life.seed), app, eye, database, marks, count: 0, crowded: false, life };
     list(&child.database);
     say(&Event::Ready);
     for _ in 0..child.life.steps.unwrap_or(u64::MAX) {
@@ -83,6 +89,10 @@ pub fn write(life: &Life) -> ! {
 }
 
 fn open(life: &Life) -> Database {
+    begin(life).unwrap_or_else(|error| panic!("{}: {error}", error.code()))
+}
+
+fn begin(life: &Life) -> Result<Database, Error> {
     let recording = Recording {
         wal: life.journal == "wal",
         wal_limit: life.wal_limit,
@@ -91,12 +101,15 @@ fn open(life: &Life) -> Database {
         limit: life.limit,
         ..Recording::default()
     };
-    attach(&life.path, &recording).unwrap_or_else(|error| panic!("{}: {error}", error.code()))
+    attach(&life.path, &recording)
+}
+
+fn rows(database: &Database) -> Vec<Vec<String>> {
+    database.marks().expect("marks").iter().map(crate::recording::row).collect()
 }
 
 fn list(database: &Database) {
-    let rows = database.marks().expect("marks");
-    say(&Event::Listed(rows.iter().map(crate::recording::row).collect()));
+    say(&Event::Listed(rows(database)));
 }
 
 fn connect(life: &Life) -> Peer {
@@ -246,7 +259,15 @@ impl Child {
     fn reopen(&mut self) {
         say(&Event::Try(Step::Reopen));
         self.app.ask(crate::protocol::Request::Close).ok();
+        let rows = rows(&self.database);
         self.database.close().expect("close");
+        say(&Event::Rested(rows));
+        if self.life.neighbour && self.rng.chance(50) {
+            self.crowded = true;
+            say(&Event::Crowded);
+            neighbour::works(&self.life, &mut self.rng);
+        }
+        say(&Event::Roused);
         if self.life.interludes && self.rng.chance(60) {
             let mut plain = connect(&self.life);
             for n in 0..1 + self.rng.below(3) {
@@ -254,7 +275,12 @@ impl Child {
                 commit(&mut plain, &mut self.rng, &format!("plain {} {} {n}", self.life.number, self.count));
             }
         }
-        self.database = open(&self.life);
+        self.database = match begin(&self.life) {
+            Ok(database) => database,
+            // Only a new era of the one that rested would make room, and there is none for it.
+            Err(error) if self.crowded && error.code().number() == 10 => std::process::exit(0),
+            Err(error) => panic!("{}: {error}", error.code()),
+        };
         if self.life.limit.is_some() {
             // What may go does so before anything happens: after a power cut then marks are there, and are compared.
             std::thread::sleep(Duration::from_millis(200));

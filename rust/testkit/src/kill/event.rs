@@ -16,6 +16,12 @@ pub(crate) enum Event {
     Listed(Vec<Vec<String>>),
     /// The step was refused: others were busy.
     Refused,
+    /// The recording has ended, and nobody has the database open: the marks as they were listed just before.
+    Rested(Vec<Vec<String>>),
+    /// Another database is about to be recorded into the same store: it may leave no room.
+    Crowded,
+    /// Somebody is about to open it.
+    Roused,
 }
 
 /// A step of a child.

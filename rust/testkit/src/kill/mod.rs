@@ -9,6 +9,7 @@ mod campaign;
 mod child;
 pub(crate) mod content;
 pub(crate) mod event;
+mod neighbour;
 mod process;
 mod verdict;
 

@@ -47,7 +47,7 @@ impl Ledger {
                 Event::Try(step) => self.tried(step),
                 Event::Did(step, lsn) => self.did(step, *lsn, company),
                 Event::Refused => self.possible.truncate(1),
-                Event::Ready => {}
+                Event::Ready | Event::Rested(_) | Event::Crowded | Event::Roused => {}
             }
         }
         Ok(())
