@@ -33,6 +33,9 @@ const WORTH_A_CHECKPOINT: u32 = 1000;
 /// How often to look whether a full store has room again.
 const BETWEEN_LOOKS_FOR_ROOM: Duration = Duration::from_secs(1);
 
+/// Bytes of the WAL below a hot mark that are brought into the database file at a time: what a rewind may have to wait for.
+const PIECE: usize = 4 << 20;
+
 /// How long writers are waited for when an era is due.
 const FOR_AN_ERA: Duration = Duration::from_millis(50);
 
@@ -85,12 +88,14 @@ struct Following {
     pause: Duration,
     last_commit: Instant,
     next_checkpoint: Instant,
+    /// A checkpoint goes on that is made in pieces.
+    in_pieces: bool,
 }
 
 impl Following {
     fn new(watch: Watch) -> Self {
         let now = Instant::now();
-        Self { watch, pulse: [0; 3], pause: ACTIVE, last_commit: now, next_checkpoint: now }
+        Self { watch, pulse: [0; 3], pause: ACTIVE, last_commit: now, next_checkpoint: now, in_pieces: false }
     }
 
     fn look(&mut self, core: &Mutex<Core>) {
@@ -116,11 +121,16 @@ impl Following {
         }
         let idle = self.last_commit.elapsed() > QUIET;
         if now >= self.next_checkpoint {
-            self.next_checkpoint = now + QUIET;
             // Nobody waits for this; what fails now is tried again, and calls report it.
             let mut core = locked_core(core);
-            let _ = core.maintain(idle);
+            let started = Instant::now();
+            self.in_pieces = core.maintain(idle, self.in_pieces).unwrap_or(false);
             core.let_go_if_adrift();
+            drop(core);
+            // Whoever waited has as long for himself as this took.
+            let done = Instant::now();
+            let pause = if self.in_pieces { QUIET.min(done - started) } else { QUIET };
+            self.next_checkpoint = done + pause;
         }
     }
 
@@ -160,14 +170,14 @@ impl Following {
 
 impl Core {
     /// What should be done now and then: taking over from a holder that is gone, settling the anchor, and our
-    /// checkpoint.
-    fn maintain(&mut self, idle: bool) -> Result<(), Error> {
+    /// checkpoint. Answers whether there is another piece of that to be made; `in_pieces`: what the last call answered.
+    fn maintain(&mut self, idle: bool, in_pieces: bool) -> Result<bool, Error> {
         if self.holder.is_none() {
-            return if self.may_attach() { self.attach() } else { Ok(()) };
+            return if self.may_attach() { self.attach().map(|()| false) } else { Ok(false) };
         }
         self.settle_anchor()?;
-        let Some(frozen) = self.frozen else { return Ok(()) };
-        let Some(header) = self.index.watch().header() else { return Ok(()) };
+        let Some(frozen) = self.frozen else { return Ok(false) };
+        let Some(header) = self.index.watch().header() else { return Ok(false) };
         let used = u64::from(header.max_frame) * self.wal.frame_len() as u64;
         // An era can begin only when the database file holds everything.
         let due = self.store.era_is_due(self.object);
@@ -177,18 +187,26 @@ impl Core {
         let over = due || used > self.wal_limit;
         let goal = if over { header.max_frame } else { self.oldest_hot_mark(header.max_frame)? };
         let behind = goal.saturating_sub(frozen.back_filled);
+        let more_than = |frames| behind > if in_pieces { 0 } else { frames };
         let worth =
-            over || (idle && behind > WORTH_A_CHECKPOINT) || (left && behind > Self::frames_for_an_era());
+            over || (idle && more_than(WORTH_A_CHECKPOINT)) || (left && more_than(Self::frames_for_an_era()));
         if left && !worth {
-            return Ok(());
+            return Ok(false);
         }
         if !worth && (frozen.back_filled < header.max_frame || header.max_frame <= 1) {
-            return Ok(());
+            return Ok(false);
         }
         let _object = self.lock_object(Duration::from_millis(1))?;
         self.refresh_runs()?;
         let header = self.header()?;
         self.drain_to(&header, u32::MAX)?;
+        if !over {
+            let piece = self.piece_of_checkpoint(frozen.back_filled, goal)?;
+            if piece < goal {
+                self.back_fill(piece)?;
+                return Ok(self.frozen.is_some_and(|frozen| frozen.back_filled >= piece));
+            }
+        }
         let whole = self.back_fill(goal)?;
         // Where commits follow each other closely, what has come since then is taken while nobody can commit.
         let close = due && self.frozen.is_some_and(|frozen| frozen.back_filled >= goal);
@@ -196,7 +214,22 @@ impl Core {
         if (whole || close) && self.restart(patience)? {
             self.anchor_pending = true;
         }
-        Ok(())
+        Ok(false)
+    }
+
+    /// How far a checkpoint goes that leaves the rest to the next one: to the last commit of the next [`PIECE`], or of a longer transaction.
+    fn piece_of_checkpoint(&self, from: u32, goal: u32) -> Result<u32, Error> {
+        let frames = u32::try_from(PIECE / self.wal.frame_len()).unwrap_or(u32::MAX);
+        let most = from.saturating_add(frames);
+        if most >= goal {
+            return Ok(goal);
+        }
+        for frame in (from + 1..=most).rev().chain(most + 1..goal) {
+            if self.wal.frame_header(frame)?.commit != 0 {
+                return Ok(frame);
+            }
+        }
+        Ok(goal)
     }
 
     /// Whether it is worth while to try. Where there was no room: now and then, when there may be some.
