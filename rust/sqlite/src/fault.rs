@@ -2,7 +2,8 @@
 //! `rust/docs/recovery.md`. Compiled out without the feature `fault`.
 
 /// Ends the process here if it is this place's turn: `DBREWIND_FAULT_AT` is `n`, the n-th place that is passed,
-/// or `n name`, the n-th time that the place of this name is. With `0` no place is; each tells its name once.
+/// or `n name`, the n-th time that the place of this name is. With `0` no place is; each tells its name once. Where `DBREWIND_FAULT_STOPS` is
+/// set it is stopped there instead, until somebody has it go on.
 #[cfg(feature = "fault")]
 pub(crate) fn place(name: &str) {
     use std::sync::{LazyLock, Mutex, PoisonError};
@@ -29,6 +30,12 @@ pub(crate) fn place(name: &str) {
     *count = count.saturating_sub(1);
     if *count == 0 {
         eprintln!("fault: {name}");
+        if std::env::var_os("DBREWIND_FAULT_STOPS").is_some() {
+            *left = None;
+            let own = std::process::id().to_string();
+            let _ = std::process::Command::new("kill").args(["-STOP", &own]).status();
+            return;
+        }
         // No destructor, no exit handler: what the kernel does for a dead process is all that happens.
         std::process::abort();
     }

@@ -71,6 +71,23 @@ impl Peer {
             .then(|| Self::spawn(name, Command::new("python3").args(["-S", "-u", "-c", PYTHON])))
     }
 
+    /// The same, stopped there until somebody has it go on or kills it.
+    #[must_use]
+    pub fn stopping(name: &str, binary: &Path, at: &str) -> Self {
+        let mut command = Command::new(binary);
+        command.arg("serve").env("DBREWIND_FAULT_AT", at).env("DBREWIND_FAULT_STOPS", "1");
+        Self::spawn(name, &mut command)
+    }
+
+    /// The number of its process; `None` for a thread.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        match &self.line {
+            Line::Process { child, .. } => Some(child.id()),
+            Line::Thread { .. } => None,
+        }
+    }
+
     fn spawn(name: &str, command: &mut Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("peer process");
         let requests = child.stdin.take();
