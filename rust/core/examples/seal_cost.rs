@@ -1,7 +1,8 @@
 //! What sealing makes of recorded pages: `seal_cost FOLDER WAL-FILE [TRANSACTIONS]`.
 //!
 //! Records the frames of an SQLite WAL as the adapter does, seals them, and reads: bytes a transaction, the ratio to raw
-//! pages, how fast; then one version of each page, in page order, from the segments as they were and sealed.
+//! pages, how fast; then one version of each page, in page order, from the segments as they were and sealed. And where the bytes are: what
+//! the newest image of each page alone takes, in frames as sealed files have them, and as one frame of level 19.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a measurement that cannot go on fails")]
 
 use std::path::PathBuf;
@@ -55,6 +56,29 @@ fn read(store: &Store, places: &[Location]) -> f64 {
     start.elapsed().as_secs_f64() * 1e6 / places.len() as f64
 }
 
+/// Bytes of a sealed file: bodies, index, digest, and the rest.
+fn parts(file: &[u8]) -> [u64; 4] {
+    let mut sums = [0; 4];
+    let mut rest = file;
+    while !rest.is_empty() {
+        let word = |at: usize| u32::from_le_bytes(rest[at..at + 4].try_into().unwrap());
+        let (part, len) = match word(0) {
+            0x184D_2A51 => (1, 8 + word(4) as usize),
+            0x184D_2A52 => (2, 8 + word(4) as usize),
+            0x184D_2A50..0x184D_2A60 => (3, 8 + word(4) as usize),
+            _ => (0, zstd_safe::find_frame_compressed_size(rest).unwrap()),
+        };
+        sums[part] += len as u64;
+        rest = &rest[len..];
+    }
+    sums
+}
+
+fn packed(bytes: &[u8], level: i32) -> u64 {
+    let mut out = Vec::with_capacity(zstd_safe::compress_bound(bytes.len()));
+    zstd_safe::compress(&mut out, bytes, level).unwrap() as u64
+}
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let folder = PathBuf::from(arguments.next().unwrap());
@@ -90,6 +114,13 @@ fn main() {
         .collect();
     let best = |store: &Store| (0..9).map(|_| read(store, &one_each)).fold(f64::MAX, f64::min);
     let before = best(&store);
+    let newest: Vec<Vec<u8>> = images
+        .chunk_by(|a, b| a.0 == b.0)
+        .map(|versions| store.read(versions[versions.len() - 1].1).unwrap().body)
+        .collect();
+    let framed: u64 =
+        newest.chunks((8192 / recorded.page_size).max(1)).map(|frame| packed(&frame.concat(), 3)).sum();
+    let at_best = packed(&newest.concat(), 19);
     let (mut used, mut seconds) = (0, 0.0);
     loop {
         let start = Instant::now();
@@ -106,6 +137,18 @@ fn main() {
     sizes.sort();
     let sealed: u64 = sizes.iter().map(|(_, len)| len).sum();
     println!("sealed files: {:?}", sizes.iter().map(|(_, len)| len).collect::<Vec<_>>());
+    let mut sums = [0; 4];
+    for (name, _) in &sizes {
+        let found = parts(&std::fs::read(folder.join(name)).unwrap());
+        sums.iter_mut().zip(found).for_each(|(sum, part)| *sum += part);
+    }
+    let [bodies, index, digest, rest] = sums.map(|sum| sum as f64 / recorded.commits as f64 / 1024.0);
+    println!(
+        "KiB a transaction: bodies {bodies:.2}, indexes {index:.2}, digests {digest:.2}, the rest {rest:.2}; the newest image of each page alone \
+         {:.2}, as one frame of level 19 {:.2}",
+        framed as f64 / recorded.commits as f64 / 1024.0,
+        at_best as f64 / recorded.commits as f64 / 1024.0,
+    );
     let raw = recorded.pages * recorded.page_size as u64;
     let first = read(&store, &one_each);
     let after = best(&store);
