@@ -441,6 +441,13 @@ typedef struct dbrewind_status_info {
     uint32_t state;
     /* 0 */
     uint32_t reserved;
+    /*
+     How many other processes have the store open and were stopped (Ctrl-Z, SIGSTOP, a debugger): until they go on or end, what is old may be
+     neither sealed nor evicted, and a rewind may have to wait. Those of this user, unless he may see others'.
+     */
+    uint32_t waits_for;
+    /* The number of one of them, one that holds a lock of the store if there is such a one. 0: none. */
+    uint32_t waits_for_pid;
 } dbrewind_status_info;
 
 /* A mark that keeps what it needs from being evicted. */

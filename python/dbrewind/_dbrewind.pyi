@@ -409,6 +409,23 @@ class Pin:
         """Bytes of the store that it holds: from its era on to the newest era."""
 
 @final
+class Process:
+    """Another process."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+    @property
+    def name(self) -> str:
+        """What the system calls it, 15 characters at most."""
+    @property
+    def stopped(self) -> bool:
+        """It does not run: by Ctrl-Z, SIGSTOP or a debugger."""
+    @property
+    def holds(self) -> Sequence[str]:
+        """Which of the store's locks it has, in words: "prepares to evict"."""
+
+@final
 class Status:
     """How far back the history reaches, what the store takes, and how its marks do."""
 
@@ -449,6 +466,12 @@ class Status:
     @property
     def marks(self) -> dict[Literal["hot", "archived", "evicted", "lost"], int]:
         """How many marks there are, by state."""
+    @property
+    def waits_for(self) -> Sequence[Process]:
+        """The other processes that have the store open and were stopped (Ctrl-Z, SIGSTOP, a debugger).
+
+        Until they go on or end, what is old may be neither sealed nor evicted, and a rewind may have to wait. Those
+        of other users are left out unless this process may look."""
 
 @final
 class Rewound:

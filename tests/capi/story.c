@@ -1,6 +1,11 @@
 /* Everything that the header offers, on a real database: story FOLDER wal|delete table|process */
 #include "check.h"
 
+#include <signal.h>
+#include <stddef.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 static const int WRITE = SQLITE_OPEN_READWRITE, READ_URI = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI;
 static dbrewind_error *error = NULL;
 
@@ -110,11 +115,43 @@ static void states(dbrewind_db *db, const char *path) {
     CHECK(dbrewind_pin_list_get(pins, 1, &pin) == DBREWIND_INVALID_ARGUMENT);
     dbrewind_pin_list_free(pins);
     OK(dbrewind_status(db, &status, NULL, &error));
+    CHECK(status.waits_for == 0 && status.waits_for_pid == 0);
     OK(dbrewind_drop(db, "pinned", &error));
 
     OK(dbrewind_get_info(db, &info, &error));
     CHECK(strcmp(info.path, path) == 0 && strstr(info.store, "story.db-rewind") != NULL);
     CHECK(info.engine == DBREWIND_ENGINE_INSIDE && !info.unguarded);
+}
+
+/* A process that has the store open is stopped. */
+static void waits(dbrewind_db *db) {
+    dbrewind_status_info status = DBREWIND_INIT(status);
+    dbrewind_info info = DBREWIND_INIT(info);
+    char *locks;
+    pid_t child;
+    int code;
+
+    OK(dbrewind_get_info(db, &info, &error));
+    locks = joined(info.store, "locks");
+    child = fork();
+    if (child == 0) {
+        /* What it has inherited is closed in it. */
+        if (fopen(locks, "r") != NULL) raise(SIGSTOP);
+        _exit(0);
+    }
+    CHECK(child > 0 && waitpid(child, NULL, WUNTRACED) == child);
+    code = dbrewind_status(db, &status, NULL, &error);
+    CHECK(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
+    OK(code);
+    CHECK(status.waits_for == 1 && status.waits_for_pid == (uint32_t)child);
+    free(locks);
+    /* A program that was compiled before there was that. */
+    status.waits_for = status.waits_for_pid = 7;
+    status.size = offsetof(dbrewind_status_info, waits_for);
+    OK(dbrewind_status(db, &status, NULL, &error));
+    CHECK(status.used > 0 && status.waits_for == 7 && status.waits_for_pid == 7);
+    status.size -= 1;
+    FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_status(db, &status, NULL, &error));
 }
 
 static void past(dbrewind_db *db, sqlite3 *app, const char *folder) {
@@ -226,6 +263,7 @@ int main(int argc, char **argv) {
     marks(db, app, wal);
     rewinds(db, app, wal);
     states(db, path);
+    waits(db);
     past(db, app, argv[1]);
     differences(db, app);
     closed(db);

@@ -65,7 +65,7 @@ int main(int argc, char **argv) {
     sqlite3_close(then);
     db.clone(seeded, std::string(argv[1]) + "/copy.db");
     db.pin("kept");
-    CHECK(db.marks().back().pinned && db.status().used > 0 && db.now().lsn > 0);
+    CHECK(db.marks().back().pinned && db.status().used > 0 && db.status().waits_for == 0 && db.now().lsn > 0);
     db.drop("kept");
 
     auto missing = caught(DBREWIND_MARK_NOT_FOUND, [&] { db.rewind("seded"); });

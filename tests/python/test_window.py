@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -66,6 +70,36 @@ def test_a_pinned_mark_says_so(wal_db: Path, engine: Any) -> None:
         db.drop("kept")
         assert list(db.status().pins) == []
         assert db.status().target == timedelta(hours=72)
+
+
+RECORDS = """
+import sys, dbrewind
+with dbrewind.open(sys.argv[1]) as db, db.at("seeded"):
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("engine", ["inside", "keeper"])
+def test_a_stopped_process_is_named_while_it_may_hold_things_up(wal_db: Path, engine: Any) -> None:
+    with dbrewind.open(wal_db, engine=engine) as db:
+        db.mark("seeded")
+        command = [sys.executable, "-c", RECORDS, str(wal_db)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+            assert other.stdin
+            assert other.stdout
+            assert other.stdout.readline() == "ready\n"
+            assert list(db.status().waits_for) == []
+            other.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, other.pid, os.WSTOPPED | os.WNOWAIT)
+            (process,) = db.status().waits_for
+            other.send_signal(signal.SIGCONT)
+            assert (process.pid, process.stopped) == (other.pid, True)
+            assert list(process.holds) == ["reads a past moment"]
+            assert repr(process) == f"<Process {other.pid} ({process.name}), stopped, reads a past moment>"
+            other.stdin.close()
+            assert other.wait(60) == 0
+        assert list(db.status().waits_for) == []
 
 
 def test_a_window_of_a_second_evicts_and_a_pin_keeps(app_db: Path, connect: Connect) -> None:

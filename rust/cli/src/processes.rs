@@ -1,12 +1,11 @@
-//! Which other processes have a file open, as far as this user may see that.
+//! Which other processes have a file open, as far as this user may see that, and what SQLite is in them.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use dbrewind_sqlite::what_lock_is_held_for;
+use dbrewind_sqlite::{processes_at, processes_with};
 use serde::Serialize;
 
-/// Another process.
+/// Another process, as JSON has it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub(crate) struct Process {
     /// Its number.
@@ -16,7 +15,14 @@ pub(crate) struct Process {
     /// It does not run: by Ctrl-Z, SIGSTOP or a debugger.
     pub(crate) stopped: bool,
     /// Which of the history's locks it has at the moment, in words; of a process that only reads the database none.
-    pub(crate) holds: Vec<&'static str>,
+    pub(crate) holds: Vec<String>,
+}
+
+impl From<dbrewind_sqlite::Process> for Process {
+    fn from(found: dbrewind_sqlite::Process) -> Self {
+        let dbrewind_sqlite::Process { pid, name, stopped, holds } = found;
+        Self { pid, name, stopped, holds }
+    }
 }
 
 impl Process {
@@ -28,61 +34,12 @@ impl Process {
 
 /// The other processes that have this file open. Those of other users are left out unless this one may look.
 pub(crate) fn holding(file: &Path) -> Vec<Process> {
-    let Ok(wanted) = std::fs::metadata(file) else { return Vec::new() };
-    let Ok(all) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let own = std::process::id();
-    let numbers = all.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let mut found: Vec<Process> = numbers
-        .filter(|pid| *pid != own)
-        .filter_map(|pid| {
-            let holds = locks_on(pid, &wanted)?;
-            Some(Process { pid, name: name_of(pid), stopped: is_stopped(pid), holds })
-        })
-        .collect();
-    found.sort_by_key(|process| process.pid);
-    found
-}
-
-/// Which locks a process has by its descriptors of this file; `None`: it does not have it open.
-fn locks_on(pid: u32, wanted: &std::fs::Metadata) -> Option<Vec<&'static str>> {
-    let mut held = None;
-    for entry in std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten() {
-        let same = |found: std::fs::Metadata| (found.dev(), found.ino()) == (wanted.dev(), wanted.ino());
-        if std::fs::metadata(entry.path()).is_ok_and(same) {
-            let number = entry.file_name();
-            let told = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy()));
-            held.get_or_insert_with(Vec::new).extend(locks_in(&told.unwrap_or_default()));
-        }
-    }
-    if let Some(held) = &mut held {
-        held.sort_unstable();
-        held.dedup();
-    }
-    held
-}
-
-/// `lock:  1: OFDLCK  ADVISORY  WRITE -1 fe:00:1234 2 2`: the last two are the first byte and the last one.
-fn locks_in(told: &str) -> impl Iterator<Item = &'static str> {
-    let ours = told.lines().filter(|line| line.starts_with("lock:") && line.contains("OFDLCK"));
-    let bytes = ours.filter_map(|line| line.split_whitespace().rev().nth(1)?.parse::<u64>().ok());
-    bytes.filter_map(what_lock_is_held_for)
-}
-
-/// Whether the system says `T` or `t` of it.
-fn is_stopped(pid: u32) -> bool {
-    let told = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // Behind the name, which may have brackets and blanks in it.
-    told.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with(['T', 't']))
-}
-
-fn name_of(pid: u32) -> String {
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    name.trim_end().to_owned()
+    processes_with(file).into_iter().map(Process::from).collect()
 }
 
 /// The processes that have a store open: those that record into it, or may at any moment.
 pub(crate) fn recording_into(store: &Path) -> Vec<Process> {
-    holding(&store.join("locks"))
+    processes_at(store).into_iter().map(Process::from).collect()
 }
 
 /// A library in a process that has SQLite in it, by its name.

@@ -25,10 +25,11 @@ mod types;
 pub use error::{AppendError, Code, LockError, OpenError, ReadError, SealError, SyncError};
 pub use format::{BodyError, CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
 pub use interrupt::{Patience, Refused, interruptible, lock_patiently};
+pub use map::Process;
 pub use store::{
     Cursor, FORGOTTEN, Head, HolderLock, KEPT, Location, MOVED, NamesLock, Need, ObjectLock, PINNED, Pin,
     Presence, Record, Room, SealedSegment, Store, StoreOptions, Window, WindowHold, WindowState,
-    what_lock_is_held_for,
+    processes_at, processes_with,
 };
 pub use timeline::{
     Era, MarkEntry, NoteEntry, Plan, PlanError, RewindEntry, Source, Timeline, TimelineError, Unnamed,

@@ -34,6 +34,7 @@ fn _dbrewind(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<rewound::PyRewound>()?;
     module.add_class::<status::PyStatus>()?;
     module.add_class::<status::PyPin>()?;
+    module.add_class::<status::PyProcess>()?;
     module.add_function(wrap_pyfunction!(open::open, module)?)?;
     module.add_function(wrap_pyfunction!(mark::from_pickle, module)?)?;
     module.add_function(wrap_pyfunction!(rewound::from_pickle, module)?)?;

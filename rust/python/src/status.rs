@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dbrewind_core::Timestamp;
-use dbrewind_sqlite::{MarkCounts, Pin, Status, WindowState};
+use dbrewind_sqlite::{MarkCounts, Pin, Process, Status, WindowState};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -107,6 +107,12 @@ impl PyStatus {
         Ok(counts)
     }
 
+    /// Other processes that have the store open and were stopped, by their numbers.
+    #[getter]
+    fn waits_for(&self) -> Vec<PyProcess> {
+        self.status.waits_for.iter().cloned().map(PyProcess).collect()
+    }
+
     fn __repr__(&self) -> String {
         let Status { used, limit, window, target, .. } = &self.status;
         let (window, target) = (span(*window), span(*target));
@@ -159,5 +165,43 @@ impl PyPin {
 
     fn __repr__(&self) -> String {
         format!("<Pin {:?}, {} bytes>", self.pin.name, self.pin.bytes)
+    }
+}
+
+/// Another process.
+#[pyclass(name = "Process", module = "dbrewind", frozen)]
+pub(crate) struct PyProcess(Process);
+
+#[pymethods]
+impl PyProcess {
+    /// Its number.
+    #[getter]
+    fn pid(&self) -> u32 {
+        self.0.pid
+    }
+
+    /// What the system calls it, 15 characters at most.
+    #[getter]
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// It does not run: by Ctrl-Z, SIGSTOP or a debugger.
+    #[getter]
+    fn stopped(&self) -> bool {
+        self.0.stopped
+    }
+
+    /// Which of the store's locks it has, in words.
+    #[getter]
+    fn holds(&self) -> Vec<String> {
+        self.0.holds.clone()
+    }
+
+    fn __repr__(&self) -> String {
+        let Process { pid, name, stopped, holds } = &self.0;
+        let all = stopped.then_some("stopped").into_iter().chain(holds.iter().map(String::as_str));
+        let all: String = all.map(|text| format!(", {text}")).collect();
+        format!("<Process {pid} ({name}){all}>")
     }
 }

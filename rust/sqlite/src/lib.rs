@@ -40,8 +40,8 @@ mod wal;
 pub use as_of::{Altered, At, CounterDiff, Diff, SchemaChange, TableDiff, Value};
 pub use database::{Database, Position};
 pub use dbrewind_core::{
-    Clock, Code, Lsn, ManualClock, Patience, Refused, RewindOptions, Target, TargetError, Timestamp,
-    WindowState, interruptible, lock_patiently, what_lock_is_held_for,
+    Clock, Code, Lsn, ManualClock, Patience, Process, Refused, RewindOptions, Target, TargetError, Timestamp,
+    WindowState, interruptible, lock_patiently, processes_at, processes_with,
 };
 pub use engine::JournalMode;
 pub use error::{Error, SqliteCode};

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use dbrewind_core::{Lsn, Timestamp, Window, WindowState};
+use dbrewind_core::{Lsn, Process, Timestamp, Window, WindowState};
 
 use crate::mark::{Mark, MarkState};
 
@@ -55,6 +55,9 @@ pub struct Status {
     pub pins: Vec<Pin>,
     /// How many marks there are.
     pub marks: MarkCounts,
+    /// The other processes that have the store open and were stopped (Ctrl-Z, SIGSTOP, a debugger), by their numbers: until they go on or
+    /// end, what is old may be neither sealed nor evicted, and a rewind may have to wait. Of this user's alone, unless he may see others'.
+    pub waits_for: Vec<Process>,
 }
 
 impl Status {
@@ -83,6 +86,7 @@ impl Status {
                 evicted: count(MarkState::Evicted),
                 lost: count(MarkState::Lost),
             },
+            waits_for: window.waits_for,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dbrewind_core::{Lsn, Pin, Timestamp, Window, WindowState};
+use dbrewind_core::{Lsn, Pin, Process, Timestamp, Window, WindowState};
 
 use crate::error::Error;
 use crate::marks::{Mark, MarkState};
@@ -45,12 +45,15 @@ pub struct Status {
     pub pins: Vec<Pin>,
     /// How many marks there are.
     pub marks: MarkCounts,
+    /// The other processes that have the store open and were stopped (Ctrl-Z, SIGSTOP, a debugger), by their numbers: until they go on or
+    /// end, what is old may be neither sealed nor evicted, and a rewind may have to wait.
+    pub waits_for: Vec<Process>,
 }
 
 impl Status {
     pub(crate) fn new(window: Window, marks: &[Mark]) -> Self {
         let count = |state| marks.iter().filter(|mark| mark.state == state).count() as u64;
-        let Window { state, room, sealed, target, earliest, actual, forecast, pins } = window;
+        let Window { state, room, sealed, target, earliest, actual, forecast, pins, waits_for } = window;
         Self {
             state,
             used: room.used,
@@ -67,6 +70,7 @@ impl Status {
                 evicted: count(MarkState::Evicted),
                 lost: count(MarkState::Lost),
             },
+            waits_for,
         }
     }
 }

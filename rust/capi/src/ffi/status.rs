@@ -1,6 +1,7 @@
 use std::ffi::{CString, c_char, c_int};
+use std::mem::offset_of;
 
-use dbrewind_sqlite::{Lsn, Pin, Status, Timestamp, WindowState};
+use dbrewind_sqlite::{Lsn, Pin, Process, Status, Timestamp, WindowState};
 
 use super::database::dbrewind_db;
 use super::error::dbrewind_error;
@@ -54,12 +55,18 @@ pub struct dbrewind_status_info {
     pub state: u32,
     /// 0
     pub reserved: u32,
+    /// How many other processes have the store open and were stopped (Ctrl-Z, SIGSTOP, a debugger): until they go on or end, what is old may be
+    /// neither sealed nor evicted, and a rewind may have to wait. Those of this user, unless he may see others'.
+    pub waits_for: u32,
+    /// The number of one of them, one that holds a lock of the store if there is such a one. 0: none.
+    pub waits_for_pid: u32,
 }
 
 // SAFETY: numbers, the size first.
 unsafe impl CStruct for dbrewind_status_info {
     const NAME: &'static str = "dbrewind_status_info";
-    const LEAST: usize = size_of::<Self>();
+    // Without what came later.
+    const LEAST: usize = offset_of!(Self, waits_for);
 }
 
 /// A mark that keeps what it needs from being evicted.
@@ -111,6 +118,8 @@ impl dbrewind_pin_list {
 impl dbrewind_status_info {
     fn new(database: u64, found: &Status) -> Self {
         let (lsn, time) = found.earliest.unwrap_or((Lsn::ORIGIN, Timestamp::default()));
+        let holds = |process: &&Process| !process.holds.is_empty();
+        let first = found.waits_for.iter().find(holds).or(found.waits_for.first());
         Self {
             size: 0,
             used: found.used,
@@ -133,6 +142,8 @@ impl dbrewind_status_info {
                 WindowState::Stopped => DBREWIND_WINDOW_STOPPED,
             },
             reserved: 0,
+            waits_for: u32::try_from(found.waits_for.len()).unwrap_or(u32::MAX),
+            waits_for_pid: first.map_or(0, |process| process.pid),
         }
     }
 }

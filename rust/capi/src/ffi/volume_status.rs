@@ -28,6 +28,7 @@ fn status_of(found: ::dbrewind_volume::Status) -> Status {
         forecast: found.forecast,
         pins: pins.collect(),
         marks: MarkCounts { hot: 0, archived: kept, evicted, lost },
+        waits_for: found.waits_for,
     }
 }
 

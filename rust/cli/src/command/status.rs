@@ -42,6 +42,7 @@ struct HistoryFields {
     forecast: Option<f64>,
     pins: Vec<PinFields>,
     marks: CountFields,
+    waits_for: Vec<Process>,
 }
 
 #[derive(Serialize)]
@@ -125,6 +126,7 @@ fn fields(session: &Session, status: &Status) -> HistoryFields {
         forecast: status.forecast.map(in_seconds),
         pins: pins.collect(),
         marks: CountFields { hot, archived, evicted, lost },
+        waits_for: status.waits_for.iter().cloned().map(Process::from).collect(),
     }
 }
 
@@ -187,7 +189,7 @@ fn text(session: &Session, status: &Status) -> String {
         lines.push(format!("pinned    {name}, set {age}, keeps {}", show::bytes(pin.bytes)));
     }
     lines.push(format!("recorded  by {}", show::plain(&recorders)));
-    for process in session.recorders.iter().filter(|process| process.stopped) {
+    for process in status.waits_for.iter().cloned().map(Process::from) {
         let bad = show::BAD;
         let holds = match process.holds.as_slice() {
             [] => String::new(),

@@ -119,9 +119,12 @@ fn a_stopped_process_is_named() {
     assert_eq!(first(scene.json("status", &[]))["stopped"], false);
     signal("-STOP", watch.child.id());
     let told = scene.run("status", &[]).ok().out;
-    let stopped = first(scene.json("status", &[]));
+    let status = scene.json("status", &[]);
+    let stopped = first(status.clone());
     signal("-CONT", watch.child.id());
     assert_eq!((&stopped["stopped"], &stopped["pid"]), (&true.into(), &watch.child.id().into()));
+    assert_eq!(status["waits_for"], serde_json::json!([stopped]));
+    assert_eq!(scene.json("status", &[])["waits_for"], serde_json::json!([]));
     assert!(told.contains(&format!("kill -CONT {}", watch.child.id())), "{told}");
     assert!(!scene.run("status", &[]).ok().out.contains("kill -CONT"));
     // Who keeps a past moment is named with what it holds. This process is none of the command's.

@@ -10,6 +10,7 @@ use crate::store::StoreOptions;
 use crate::store::aftercare::Aftercare;
 use crate::store::batch::BatchFile;
 use crate::store::control::Control;
+use crate::store::locks;
 use crate::store::objects::Objects;
 use crate::store::populate::Populate;
 use crate::store::window::Keeping;
@@ -95,7 +96,7 @@ impl Inner {
     }
 
     pub(super) fn lock_path(&self) -> PathBuf {
-        self.dir.join("locks")
+        self.dir.join(locks::FILE)
     }
 
     /// The time.

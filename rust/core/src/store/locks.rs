@@ -1,10 +1,13 @@
+use std::path::Path;
 use std::time::Duration;
 
 use crate::error::LockError;
-use crate::map::Held;
+use crate::map::{self, Held, Process};
 use crate::store::Store;
 use crate::types::ObjectId;
 
+/// Its name in the store's folder.
+pub(super) const FILE: &str = "locks";
 /// Held while creating a store or a segment, and while opening.
 pub(super) const CREATE: u32 = 0;
 /// Held while registering an object. Taken before `CREATE`, never after it.
@@ -22,8 +25,7 @@ const ATTENDED_AT: u32 = 0x3_0000;
 
 /// What a process does that holds a byte of the file `locks` for which others wait while they grow, seal or evict, in words; `None` for
 /// every other byte.
-#[must_use]
-pub fn what_lock_is_held_for(byte: u64) -> Option<&'static str> {
+fn what_lock_is_held_for(byte: u64) -> Option<&'static str> {
     Some(match u32::try_from(byte).ok()? {
         CREATE => "makes or drops a segment",
         REGISTER => "registers an object",
@@ -32,6 +34,24 @@ pub fn what_lock_is_held_for(byte: u64) -> Option<&'static str> {
         WINDOW_HELD => "reads a past moment",
         _ => return None,
     })
+}
+
+/// The other processes that have the store in this folder open: those that record into it, or may at any moment. Those of other users are
+/// left out unless this process may look.
+#[must_use]
+pub fn processes_at(folder: &Path) -> Vec<Process> {
+    map::others_with(&folder.join(FILE), false, what_lock_is_held_for)
+}
+
+/// Of them those that were stopped, for which growing, sealing and evicting may wait.
+pub(super) fn stopped_at(folder: &Path) -> Vec<Process> {
+    map::others_with(&folder.join(FILE), true, what_lock_is_held_for)
+}
+
+/// The other processes that have this file open, whatever it is. As [`processes_at`], without what they hold.
+#[must_use]
+pub fn processes_with(file: &Path) -> Vec<Process> {
+    map::others_with(file, false, |_| None)
 }
 
 /// The byte of a writer slot.

@@ -24,7 +24,7 @@ mod walk;
 mod window;
 
 pub use handle::Store;
-pub use locks::{HolderLock, ObjectLock, Presence, what_lock_is_held_for};
+pub use locks::{HolderLock, ObjectLock, Presence, processes_at, processes_with};
 pub use objects::{FORGOTTEN, NamesLock};
 pub use options::StoreOptions;
 pub use record::{Cursor, Head, KEPT, Location, Record};

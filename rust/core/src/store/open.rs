@@ -47,7 +47,7 @@ impl Store {
         let failed = |action| move |source| OpenError::Io { action, path: dir.to_path_buf(), source };
         let generation = Generation::now().map_err(failed("watch for forks in"))?;
         fs::create_dir_all(dir).map_err(failed("create"))?;
-        let locks = LockFile::open(&dir.join("locks")).map_err(failed("open the lock file in"))?;
+        let locks = LockFile::open(&dir.join(locks::FILE)).map_err(failed("open the lock file in"))?;
         match locks.lock_patiently(locks::CREATE, PATIENCE) {
             Ok(true) => {}
             Ok(false) => return Err(OpenError::Busy { path: dir.to_path_buf(), waited: PATIENCE }),
@@ -102,7 +102,7 @@ impl Store {
             clock,
             id,
             control,
-            idle_locks: IdleLockFiles::new(dir.join("locks")),
+            idle_locks: IdleLockFiles::new(dir.join(locks::FILE)),
             locks,
             owner,
             generation,

@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
 use dbrewind_sqlite::{
-    Code, Diff, JournalMode, Lsn, Mark, MarkCounts, MarkState, Method, Pin, Rewound, Status, Timestamp,
-    WindowState,
+    Code, Diff, JournalMode, Lsn, Mark, MarkCounts, MarkState, Method, Pin, Process, Rewound, Status,
+    Timestamp, WindowState,
 };
 
 use super::diff::{put_diff, take_diff};
@@ -14,6 +14,10 @@ use crate::error::Refusal;
 const LEAST_MARK: usize = 30;
 /// Bytes of a pin with an empty name.
 const LEAST_PIN: usize = 28;
+/// Bytes of a process with an empty name that holds nothing.
+const LEAST_PROCESS: usize = 13;
+/// Bytes of an empty text.
+const LEAST_TEXT: usize = 4;
 /// Bytes of a field of a refusal with empty name and text.
 const LEAST_FIELD: usize = 8;
 
@@ -154,7 +158,20 @@ fn take_mark(fields: &mut Fields<'_>) -> Result<Mark, WireError> {
 }
 
 fn put_status(out: &mut Vec<u8>, status: &Status) {
-    let Status { state, used, raw, sealed, limit, target, window, earliest, forecast, pins, marks } = status;
+    let Status {
+        state,
+        used,
+        raw,
+        sealed,
+        limit,
+        target,
+        window,
+        earliest,
+        forecast,
+        pins,
+        marks,
+        waits_for,
+    } = status;
     out.push(match state {
         WindowState::Ok => 0,
         WindowState::Alert => 1,
@@ -180,6 +197,16 @@ fn put_status(out: &mut Vec<u8>, status: &Status) {
     }
     for number in [marks.hot, marks.archived, marks.evicted, marks.lost] {
         put_u64(out, number);
+    }
+    put_u32(out, u32::try_from(waits_for.len()).unwrap_or(u32::MAX));
+    for Process { pid, name, stopped, holds } in waits_for {
+        put_u32(out, *pid);
+        put_bytes(out, name.as_bytes());
+        out.push(u8::from(*stopped));
+        put_u32(out, u32::try_from(holds.len()).unwrap_or(u32::MAX));
+        for text in holds {
+            put_bytes(out, text.as_bytes());
+        }
     }
 }
 
@@ -208,6 +235,16 @@ fn take_status(fields: &mut Fields<'_>) -> Result<Status, WireError> {
             evicted: fields.u64()?,
             lost: fields.u64()?,
         },
+        waits_for: fields.list(LEAST_PROCESS, take_process)?,
+    })
+}
+
+fn take_process(fields: &mut Fields<'_>) -> Result<Process, WireError> {
+    Ok(Process {
+        pid: fields.u32()?,
+        name: fields.text()?,
+        stopped: fields.flag("whether a process was stopped")?,
+        holds: fields.list(LEAST_TEXT, Fields::text)?,
     })
 }
 
@@ -252,6 +289,8 @@ fn take_rewound(fields: &mut Fields<'_>) -> Result<Rewound, WireError> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -264,6 +303,31 @@ mod tests {
             pages: 9,
             state: MarkState::Archived,
             pinned: true,
+        }
+    }
+
+    fn process(name: &str, holds: &[&str]) -> Process {
+        let holds = holds.iter().map(|text| (*text).to_owned()).collect();
+        Process { pid: 4711, name: name.into(), stopped: true, holds }
+    }
+
+    fn status() -> Status {
+        Status {
+            state: WindowState::Alert,
+            used: 10,
+            raw: 6,
+            sealed: 4,
+            limit: 11,
+            target: Duration::from_secs(12),
+            window: Duration::from_nanos(13),
+            earliest: Some((Lsn::new(14), Timestamp::new(15))),
+            forecast: None,
+            pins: vec![Pin { name: "p".into(), lsn: Lsn::new(16), time: Timestamp::new(17), bytes: 18 }],
+            marks: MarkCounts { hot: 1, archived: 2, evicted: 3, lost: 4 },
+            waits_for: vec![
+                process("", &[]),
+                process("python3", &["seals a segment", "reads a past moment"]),
+            ],
         }
     }
 
@@ -293,6 +357,7 @@ mod tests {
             (Operation::DirtySince, Reply::Flag(true)),
             (Operation::Now, Reply::Lsn(Lsn::new(u64::MAX))),
             (Operation::Digest, Reply::Digest([5; 16])),
+            (Operation::Status, Reply::Status(status())),
             (Operation::Close, Reply::Done),
         ] {
             let mut out = Vec::new();
@@ -307,10 +372,18 @@ mod tests {
     }
 
     #[test]
-    fn the_shortest_mark_is_as_long_as_said() {
+    fn the_shortest_items_are_as_long_as_said() {
         let mut out = Vec::new();
         put_mark(&mut out, &mark(""));
         assert_eq!(out.len(), LEAST_MARK);
+        let length = |status: &Status| {
+            let mut out = Vec::new();
+            put_status(&mut out, status);
+            out.len()
+        };
+        let none = Status { waits_for: Vec::new(), ..status() };
+        let one = Status { waits_for: vec![process("", &[])], ..status() };
+        assert_eq!(length(&one) - length(&none), LEAST_PROCESS);
     }
 
     #[test]

@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::keep::YOUNG;
 use super::ledger::{Known, Ledger};
 use crate::error::AppendError;
+use crate::map::Process;
 use crate::segment;
 use crate::store::handle::Inner;
+use crate::store::locks::stopped_at;
 use crate::store::{Location, Room, Store};
 use crate::types::{Lsn, MarkName, ObjectId, Timestamp};
 
@@ -59,6 +61,9 @@ pub struct Window {
     pub forecast: Option<Duration>,
     /// Marks that keep records, by age.
     pub pins: Vec<Pin>,
+    /// The other processes that have the store open and were stopped, by their numbers: until they go on or end, growing, sealing and
+    /// evicting may wait for them, and what others recorded may stay hidden.
+    pub waits_for: Vec<Process>,
 }
 
 impl Store {
@@ -111,7 +116,8 @@ impl Store {
         let sealed = (inner.first()..=inner.control.current()).filter_map(|id| inner.len_sealed(id)).sum();
         let forecast = inner.forecast(&ledger, &since, room.limit);
         let pins = known.map_or_else(Vec::new, |known| inner.pins(known));
-        Ok(Window { state, room, sealed, target, earliest, actual, forecast, pins })
+        let waits_for = stopped_at(&inner.dir);
+        Ok(Window { state, room, sealed, target, earliest, actual, forecast, pins, waits_for })
     }
 }
 
