@@ -1,6 +1,8 @@
 //! The names of volumes in a store, and the end of one.
 
-use dbrewind_core::{DropBody, Engine, FORGOTTEN, Head, Key, Kind, Lsn, MarkName, ObjectId, Store, Timeline};
+use dbrewind_core::{
+    DropBody, Engine, FORGOTTEN, Head, Key, Kind, Lsn, MarkName, Need, ObjectId, Store, Timeline,
+};
 
 use crate::error::Error;
 use crate::store::VolumeStore;
@@ -51,23 +53,28 @@ impl VolumeStore {
     }
 }
 
-/// Takes all marks away, and says that what comes later has nothing to do with what was.
+/// Says that what comes later has nothing to do with what was, and takes all marks away. In a full store, too: the first makes room for the
+/// rest.
 fn end(store: &Store, object: ObjectId) -> Result<(), Error> {
     let mut history = Timeline::lazy(object);
-    let names = store.lock_names()?;
     history.catch_up(store)?;
-    let dropped: Vec<(MarkName, Lsn)> = history.marks().map(|mark| (mark.name.clone(), mark.lsn)).collect();
-    for (name, lsn) in dropped {
-        let body = DropBody { time: store.time(object), name };
-        let head = Head::new(Kind::Drop, object, Key::new(0), history.last().max(lsn));
-        store.append(head, &[&body.encode()])?;
-    }
-    drop(names);
     if history.era().is_some() {
         let highest = history.highest().max(store.last_lsn(object));
         let lsn = highest.next().ok_or(Error::Damaged { what: "the LSNs are used up" })?;
         let extent = history.extent_at(history.last()).unwrap_or_default();
         store.append_era(object, (Engine::Rollback, lsn), (extent, true), &[])?;
     }
+    if store.is_short_of_room() {
+        store.make_room();
+    }
+    let names = store.lock_names()?;
+    history.catch_up(store)?;
+    let dropped: Vec<(MarkName, Lsn)> = history.marks().map(|mark| (mark.name.clone(), mark.lsn)).collect();
+    for (name, lsn) in dropped {
+        let body = DropBody { time: store.time(object), name };
+        let head = Head::new(Kind::Drop, object, Key::new(0), history.last().max(lsn));
+        store.append_in_need(Need::Drop, head, &[&body.encode()])?;
+    }
+    drop(names);
     Ok(())
 }

@@ -89,6 +89,29 @@ fn the_log_is_cut_behind_a_volume_that_was_forgotten() {
     }
 }
 
+/// It is what cures the store.
+#[test]
+fn hazard_a_volume_that_fills_the_store_is_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), Some(1 << 20));
+    let (memory, mut random) = (Memory::new(&[1; 64 << 10]), Random(3));
+    let volume = attach(&store, "v", &memory, &AttachOptions::anew()).unwrap();
+    for number in 0..100 {
+        volume.mark_pinned(&format!("{number:0200}")).unwrap();
+    }
+    let done = (0..200).try_for_each(|round| {
+        fill(&volume, &memory, &mut random)?;
+        volume.mark(&format!("{round}")).map(drop)
+    });
+    assert_eq!(done.unwrap_err().code(), Code::StoreFull);
+    let _ = volume.detach();
+    store.forget("v").unwrap();
+    let volume = attach(&store, "other", &memory, &AttachOptions::anew()).unwrap();
+    volume.mark("m").unwrap();
+    fill(&volume, &memory, &mut random).unwrap();
+    volume.rewind("m").unwrap();
+}
+
 #[test]
 fn two_contents_cannot_begin_under_one_name() {
     let folder = tempfile::tempdir().unwrap();
