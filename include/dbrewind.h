@@ -1024,6 +1024,75 @@ int dbrewind_volume_will_change_with(const struct dbrewind_volume *volume,
                                      struct dbrewind_error **error);
 
 /*
+ Attaches to the volume of a name whose content is a file, which is made if there is none. For programs that need no more than bytes in a file: instead of
+ writing functions for dbrewind_volume_attach they read and write through the handle.
+
+ store, name, block_size, options, *volume: as in dbrewind_volume_attach. The handle goes to all dbrewind_volume functions but those by which an engine
+ tells what it does (enter, will_write, will_truncate, will_change, commit: DBR022).
+ The file is locked (flock) while a change lasts; it may be attached in many processes. Who writes to it in another way writes unrecorded. Another file under
+ the name while others have it attached is DBR004.
+ */
+int dbrewind_volume_attach_file(const char *store,
+                                const char *name,
+                                uint32_t block_size,
+                                const char *file,
+                                const struct dbrewind_volume_options *options,
+                                struct dbrewind_volume **volume,
+                                struct dbrewind_error **error);
+
+/*
+ Begins a change of the file, or a look at it: locks it, for at most the timeout of the options. Until dbrewind_file_end on the same thread nobody else reads or writes.
+
+ DBR004 when it is not free in time; so is a mark or a rewind of this thread's until the end. DBR022 when the thread has begun already. Then nothing has
+ begun.
+ */
+int dbrewind_file_begin(const struct dbrewind_volume *volume,
+                        struct dbrewind_error **error);
+
+/*
+ Reads at most `length` bytes from an offset. Between begin and end.
+
+ *count: how many there are, fewer at the end of the file; 0 after an error.
+ */
+int dbrewind_file_read(const struct dbrewind_volume *volume,
+                       uint64_t offset,
+                       void *to,
+                       uint64_t length,
+                       uint64_t *count,
+                       struct dbrewind_error **error);
+
+/*
+ Writes bytes at an offset; past the end the file grows, with zeros where nothing is written. Between begin and end.
+
+ After DBR025 the file could not be written, perhaps in part. After any other error nothing is written.
+ */
+int dbrewind_file_write(const struct dbrewind_volume *volume,
+                        uint64_t offset,
+                        const void *from,
+                        uint64_t length,
+                        struct dbrewind_error **error);
+
+/* Makes the file so long, in bytes: longer, with zeros, or shorter. Between begin and end. Errors as of dbrewind_file_write. */
+int dbrewind_file_truncate(const struct dbrewind_volume *volume,
+                           uint64_t length,
+                           struct dbrewind_error **error);
+
+/* How long the file is, in bytes. Between begin and end. */
+int dbrewind_file_length(const struct dbrewind_volume *volume,
+                         uint64_t *length,
+                         struct dbrewind_error **error);
+
+/*
+ Ends this thread's change: what it wrote is a moment, and the file is free. Nothing is taken back; a rewind does that. Not synced: dbrewind_volume_detach
+ does, which also ends a change that was left open.
+
+ now: nullable; the new moment, or the newest one if nothing was written. After an error the change is over, too, but for DBR022: none had begun.
+ */
+int dbrewind_file_end(const struct dbrewind_volume *volume,
+                      struct dbrewind_moment *now,
+                      struct dbrewind_error **error);
+
+/*
  As dbrewind_status, of a volume: how far back its history reaches, and how its marks do; the bytes and the limit are those of the store with all that is
  recorded into it. Without the lock; also when recording has stopped.
 

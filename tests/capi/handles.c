@@ -121,6 +121,28 @@ static int volume_status(dbrewind_volume *volume, dbrewind_error **why) {
     dbrewind_status_info status = DBREWIND_INIT(status);
     return dbrewind_volume_status(volume, &status, NULL, why);
 }
+/* Those of files; all but the first want a change to have begun, which is looked at last. */
+static int file_begin(dbrewind_volume *volume, dbrewind_error **why) {
+    return dbrewind_file_begin(volume, why);
+}
+static int file_read(dbrewind_volume *volume, dbrewind_error **why) {
+    char byte;
+    uint64_t count;
+    return dbrewind_file_read(volume, 0, &byte, 1, &count, why);
+}
+static int file_write(dbrewind_volume *volume, dbrewind_error **why) {
+    return dbrewind_file_write(volume, 0, "x", 1, why);
+}
+static int file_truncate(dbrewind_volume *volume, dbrewind_error **why) {
+    return dbrewind_file_truncate(volume, LENGTH, why);
+}
+static int file_length(dbrewind_volume *volume, dbrewind_error **why) {
+    uint64_t length;
+    return dbrewind_file_length(volume, &length, why);
+}
+static int file_end(dbrewind_volume *volume, dbrewind_error **why) {
+    return dbrewind_file_end(volume, NULL, why);
+}
 /* The last two end the handle. */
 static int volume_detach(dbrewind_volume *volume, dbrewind_error **why) {
     return dbrewind_volume_detach(volume, why);
@@ -132,7 +154,8 @@ static int volume_abandon(dbrewind_volume *volume, dbrewind_error **why) {
 static const volume_call VOLUME_CALLS[] = {
     volume_enter,  volume_will_write, volume_will_write_with, volume_will_truncate, volume_will_change, volume_will_change_with,
     volume_commit, volume_mark,       volume_drop,            volume_marks,         volume_rewind,      volume_now,
-    volume_dirty,  volume_status,     volume_detach,          volume_abandon};
+    volume_dirty,  volume_status,     file_begin,             file_read,            file_write,         file_truncate,
+    file_length,   file_end,          volume_detach,          volume_abandon};
 #define VOLUME_COUNT (sizeof VOLUME_CALLS / sizeof *VOLUME_CALLS)
 
 /* Which function of a medium runs. */

@@ -1,5 +1,6 @@
 //! The C interface of `dbrewind`: `include/dbrewind.h` is generated from [`ffi`], `rust/docs/c-abi.md` says what holds.
 
+mod attached;
 mod codes;
 mod fault;
 pub mod ffi;

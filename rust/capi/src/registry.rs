@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use dbrewind_keeper::Handle;
 use dbrewind_sqlite::Code;
-use dbrewind_volume::Volume;
 
+use crate::attached::Attached;
 use crate::fault::Fault;
 use crate::moment::database_number;
 
@@ -38,7 +38,7 @@ impl Entry {
 /// What a handle of a volume stands for.
 #[derive(Debug)]
 pub(crate) struct VolumeEntry {
-    pub(crate) volume: Volume,
+    pub(crate) volume: Attached,
     /// Which volume its moments belong to.
     pub(crate) database: u64,
 }

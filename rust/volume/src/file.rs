@@ -62,8 +62,8 @@ struct Content {
 /// What is dropped without [`commit`](Self::commit) is not taken back: what was written stays, and counts as a moment.
 #[derive(Debug)]
 #[must_use = "dropping it ends the change"]
-pub struct FileChange<'a> {
-    file: &'a FileVolume,
+pub struct FileChange<F: Deref<Target = FileVolume>> {
+    file: F,
     ended: bool,
 }
 
@@ -90,13 +90,16 @@ impl FileVolume {
     ///
     /// # Errors
     /// `DBR004` when somebody has it locked, `DBR025` when it cannot be locked, `DBR020` in a child of the process that attached.
-    pub fn begin(&self) -> Result<FileChange<'_>, Error> {
-        // In the child of a fork the lock is the parent's: giving it back there would take it from the parent.
-        self.volume.check()?;
-        std::mem::forget(self.volume.lock(self.volume.timeout)?);
-        let change = FileChange { file: self, ended: false };
-        self.volume.enter()?;
-        Ok(change)
+    pub fn begin(&self) -> Result<FileChange<&Self>, Error> {
+        FileChange::of(self)
+    }
+
+    /// The same for who cannot borrow the volume as long as the change lasts.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub fn begin_owned(self: Arc<Self>) -> Result<FileChange<Arc<Self>>, Error> {
+        FileChange::of(self)
     }
 }
 
@@ -108,7 +111,16 @@ impl Deref for FileVolume {
     }
 }
 
-impl FileChange<'_> {
+impl<F: Deref<Target = FileVolume>> FileChange<F> {
+    fn of(file: F) -> Result<Self, Error> {
+        // In the child of a fork the lock is the parent's: giving it back there would take it from the parent.
+        file.volume.check()?;
+        std::mem::forget(file.volume.lock(file.volume.timeout)?);
+        let change = Self { file, ended: false };
+        change.file.volume.enter()?;
+        Ok(change)
+    }
+
     /// Reads so many bytes from an offset; answers how many there are, fewer at the end of the file.
     ///
     /// # Errors
@@ -170,7 +182,7 @@ impl FileChange<'_> {
     }
 }
 
-impl Drop for FileChange<'_> {
+impl<F: Deref<Target = FileVolume>> Drop for FileChange<F> {
     fn drop(&mut self) {
         if !self.ended {
             // There is no place for the error; who comes next settles it.

@@ -19,7 +19,7 @@ use toolchain::{
     built, compiler, has, here, in_both_modes, libraries, program, root, run, source, under_valgrind,
 };
 
-const PROGRAMS: [&str; 11] = [
+const PROGRAMS: [&str; 12] = [
     "story",
     "hostile",
     "keeper",
@@ -29,6 +29,7 @@ const PROGRAMS: [&str; 11] = [
     "keyed",
     "told",
     "contents",
+    "file",
     "handles",
     "structs",
 ];
@@ -88,7 +89,7 @@ fn the_programs_of_the_readme() {
 /// Its content is its own, and no SQLite is asked for anything.
 #[test]
 fn a_program_with_an_engine_of_its_own() {
-    for name in ["volume", "keyed", "told", "contents"] {
+    for name in ["volume", "keyed", "told", "contents", "file"] {
         is_right(name);
     }
 }

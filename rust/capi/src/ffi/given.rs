@@ -118,11 +118,32 @@ pub(super) unsafe fn bytes<'a>(given: *const c_void, length: u64, name: &str) ->
     if length == 0 {
         return Ok(&[]);
     }
-    not_null(given, name)?;
-    let length = usize::try_from(length).ok().filter(|length| isize::try_from(*length).is_ok());
-    let length = length.ok_or_else(|| Fault::invalid(format!("{name} is longer than the memory")))?;
+    let length = length_of(given, length, name)?;
     // SAFETY: by contract; not null, and no longer than a slice can be.
     Ok(unsafe { std::slice::from_raw_parts(given.cast(), length) })
+}
+
+/// Room of the caller's for bytes; null if there is none.
+///
+/// # Safety
+/// `given` is null or points to so many bytes, which nobody else uses as long as the answer is used.
+pub(super) unsafe fn bytes_to_fill<'a>(
+    given: *mut c_void,
+    length: u64,
+    name: &str,
+) -> Result<&'a mut [u8], Fault> {
+    if length == 0 {
+        return Ok(&mut []);
+    }
+    let length = length_of(given, length, name)?;
+    // SAFETY: by contract; not null, and no longer than a slice can be.
+    Ok(unsafe { std::slice::from_raw_parts_mut(given.cast(), length) })
+}
+
+fn length_of(given: *const c_void, length: u64, name: &str) -> Result<usize, Fault> {
+    not_null(given, name)?;
+    let length = usize::try_from(length).ok().filter(|length| isize::try_from(*length).is_ok());
+    length.ok_or_else(|| Fault::invalid(format!("{name} is longer than the memory")))
 }
 
 /// The size that a struct of the caller's says it has.

@@ -154,7 +154,7 @@ pub unsafe extern "C" fn dbrewind_volume_will_change(
     error: *mut *mut dbrewind_error,
 ) -> c_int {
     // SAFETY: the caller owes what the header says of these pointers.
-    unsafe { entry(error, || Ok(self::volume(volume)?.volume.will_change(key)?)) }
+    unsafe { entry(error, || Ok(self::volume(volume)?.volume.engine()?.will_change(key)?)) }
 }
 
 /// The same from an engine that has the present record at hand, which is not read then: it is believed.
@@ -176,7 +176,7 @@ pub unsafe extern "C" fn dbrewind_volume_will_change_with(
                 DBREWIND_ABSENT => None,
                 _ => Some(bytes(old, old_length, "old")?),
             };
-            Ok(entry.volume.will_change_with(key, old)?)
+            Ok(entry.volume.engine()?.will_change_with(key, old)?)
         })
     }
 }

@@ -15,6 +15,8 @@ pub mod database;
 pub mod difference;
 /// Why a call failed.
 pub mod error;
+/// A volume that is a file.
+pub mod file;
 mod given;
 /// Ending a wait.
 pub mod interrupt;

@@ -20,6 +20,7 @@ use super::options::{
     DBREWIND_SYNCHRONOUS_NORMAL, DBREWIND_SYNCHRONOUS_OFF, dbrewind_rewind_options, int, only, timeout,
 };
 use super::rewind::{DBREWIND_NOTHING, DBREWIND_WRITTEN, dbrewind_rewound};
+use crate::attached::Attached;
 use crate::codes::c_string;
 use crate::fault::Fault;
 use crate::moment::database_number;
@@ -95,7 +96,36 @@ impl dbrewind_target {
     }
 }
 
-/// What attaching does for both kinds of content.
+/// What attaching does for all kinds of content.
+///
+/// # Safety
+/// As the header says of these pointers.
+pub(super) unsafe fn attach_by(
+    store: *const c_char,
+    name: *const c_char,
+    options: *const dbrewind_volume_options,
+    volume: *mut *mut dbrewind_volume,
+    attach: impl FnOnce(&VolumeStore, &str, &AttachOptions) -> Result<Attached, Fault>,
+) -> Result<(), Fault> {
+    // SAFETY: by contract.
+    unsafe {
+        pointer_place(volume, "volume")?;
+        refuse_inside()?;
+        let (folder, name) = (path(store, "store")?, text(name, "name")?);
+        let (settings, how) = super::given::options(options)?.read()?;
+        if folder == Path::new("") {
+            return Err(Fault::invalid("store is empty; name a folder"));
+        }
+        let store = VolumeStore::open(&folder, &settings)?;
+        let number = database_number(&store.folder().join("volume").join(name));
+        let attached = attach(&store, name, &how)?;
+        let handle = VOLUMES.insert(VolumeEntry { volume: attached, database: number })?;
+        volume.write(std::ptr::without_provenance_mut(handle));
+        Ok(())
+    }
+}
+
+/// The same for what an engine's functions read and write.
 ///
 /// # Safety
 /// As the header says of these pointers.
@@ -110,20 +140,11 @@ pub(super) unsafe fn attach<T: GivenMedium>(
     // SAFETY: by contract.
     unsafe {
         pointer_place(volume, "volume")?;
-        refuse_inside()?;
-        let (folder, name) = (path(store, "store")?, text(name, "name")?);
-        let (settings, how) = super::given::options(options)?.read()?;
         not_null(medium, "medium")?;
         let functions = Functions::new(super::given::options(medium)?)?;
-        if folder == Path::new("") {
-            return Err(Fault::invalid("store is empty; name a folder"));
-        }
-        let store = VolumeStore::open(&folder, &settings)?;
-        let number = database_number(&store.folder().join("volume").join(name));
-        let attached = attach(&store, name, functions, &how)?;
-        let handle = VOLUMES.insert(VolumeEntry { volume: attached, database: number })?;
-        volume.write(std::ptr::without_provenance_mut(handle));
-        Ok(())
+        attach_by(store, name, options, volume, |store, name, how| {
+            Ok(Attached::Engine(Box::new(attach(store, name, functions, how)?)))
+        })
     }
 }
 
@@ -167,7 +188,9 @@ pub unsafe extern "C" fn dbrewind_volume_detach(
             if volume.is_null() {
                 return Ok(());
             }
-            Ok(VOLUMES.remove(volume.addr())?.volume.detach()?)
+            let entry = VOLUMES.remove(volume.addr())?;
+            entry.volume.let_go();
+            Ok(entry.volume.detach()?)
         })
     }
 }
@@ -188,7 +211,9 @@ pub unsafe extern "C" fn dbrewind_volume_abandon(
             if volume.is_null() {
                 return Ok(());
             }
-            VOLUMES.remove(volume.addr())?.volume.abandon();
+            let entry = VOLUMES.remove(volume.addr())?;
+            entry.volume.abandon();
+            entry.volume.let_go();
             Ok(())
         })
     }
@@ -225,7 +250,7 @@ pub unsafe extern "C" fn dbrewind_volume_enter(
     error: *mut *mut dbrewind_error,
 ) -> c_int {
     // SAFETY: the caller owes what the header says of these pointers.
-    unsafe { entry(error, || Ok(self::volume(volume)?.volume.enter()?)) }
+    unsafe { entry(error, || Ok(self::volume(volume)?.volume.engine()?.enter()?)) }
 }
 
 /// Says that so many bytes are about to be written, also past the end: with the lock held, before the write.
@@ -240,7 +265,7 @@ pub unsafe extern "C" fn dbrewind_volume_will_write(
     error: *mut *mut dbrewind_error,
 ) -> c_int {
     // SAFETY: the caller owes what the header says of these pointers.
-    unsafe { entry(error, || Ok(self::volume(volume)?.volume.will_write(offset, length)?)) }
+    unsafe { entry(error, || Ok(self::volume(volume)?.volume.engine()?.will_write(offset, length)?)) }
 }
 
 /// The same from an engine that has the present content at hand: `old` is what stands at `offset` and behind it, as far as the content goes. Blocks that it
@@ -261,7 +286,7 @@ pub unsafe extern "C" fn dbrewind_volume_will_write_with(
         entry(error, || {
             let entry = self::volume(volume)?;
             let old = bytes(old, old_length, "old")?;
-            Ok(entry.volume.will_write_with(offset, length, old)?)
+            Ok(entry.volume.engine()?.will_write_with(offset, length, old)?)
         })
     }
 }
@@ -274,7 +299,7 @@ pub unsafe extern "C" fn dbrewind_volume_will_truncate(
     error: *mut *mut dbrewind_error,
 ) -> c_int {
     // SAFETY: the caller owes what the header says of these pointers.
-    unsafe { entry(error, || Ok(self::volume(volume)?.volume.will_truncate(length)?)) }
+    unsafe { entry(error, || Ok(self::volume(volume)?.volume.engine()?.will_truncate(length)?)) }
 }
 
 /// Says that a change is complete: with the lock held, after the last write. now: nullable; the new moment, or the newest one if nothing has changed.
@@ -288,7 +313,7 @@ pub unsafe extern "C" fn dbrewind_volume_commit(
     unsafe {
         entry(error, || {
             let entry = self::volume(volume)?;
-            let lsn = entry.volume.commit()?;
+            let lsn = entry.volume.engine()?.commit()?;
             if !now.is_null() {
                 now.write(dbrewind_moment::of(entry.database, lsn));
             }
