@@ -76,7 +76,6 @@ lint: package
 	@.ci/prepare checks
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo test --package dbrewind-capi header
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
