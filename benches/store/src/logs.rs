@@ -16,16 +16,36 @@ pub trait Log: Sync {
     }
 }
 
-/// The names, and whether several processes can append to one.
-pub const LOGS: [(&str, bool); 8] = [
-    ("dbrewind", true),
-    ("dbrewind, 64 at once", true),
-    ("copy", true),
-    ("copy, pages present", true),
-    ("copy, pages present, in one order", true),
-    ("LMDB", true),
-    ("wal-db", false),
-    ("raft-engine", false),
+/// A row of the table.
+pub struct Row {
+    pub label: &'static str,
+    /// For [`open`].
+    pub log: &'static str,
+    /// Whether several processes can append to one.
+    pub shared: bool,
+    /// Whether writers pause between bursts.
+    pub bursts: bool,
+}
+
+const fn row(log: &'static str, shared: bool) -> Row {
+    Row { label: log, log, shared, bursts: false }
+}
+
+const fn bursts(label: &'static str, log: &'static str) -> Row {
+    Row { label, log, shared: true, bursts: true }
+}
+
+pub const ROWS: [Row; 10] = [
+    row("dbrewind", true),
+    row("dbrewind, 64 at once", true),
+    bursts("dbrewind, in bursts", "dbrewind"),
+    bursts("dbrewind, 64 at once, in bursts", "dbrewind, 64 at once"),
+    row("copy", true),
+    row("copy, pages present", true),
+    row("copy, pages present, in one order", true),
+    row("LMDB", true),
+    row("wal-db", false),
+    row("raft-engine", false),
 ];
 
 /// Opens a log in a folder; `room` is what all writers together will append, in bytes with headers, for those that must know.

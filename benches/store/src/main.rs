@@ -2,6 +2,7 @@
 //!
 //! `dbrewind-bench-store [--quick] [--rounds N] [--only LOG] [--record STEM]`; run by `make bench-store`.
 
+mod clock;
 mod logs;
 mod worker;
 
@@ -9,11 +10,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use logs::LOGS;
+use logs::{ROWS, Row};
 use worker::{Load, child, processes, threads};
 
 const SIZES: [(&str, usize, u64); 2] = [("100 B", 100, 409_600), ("4 KiB", 4096, 20_480)];
 const WRITERS: [u32; 3] = [1, 2, 4];
+/// What all writers together append between two pauses, in bytes of bodies: five hundred pages of 4 KiB.
+const BURST: u64 = 2 << 20;
 
 type Cell = (usize, &'static str, u32, &'static str);
 
@@ -35,16 +38,18 @@ fn main() {
             for (how, writers) in
                 WRITERS.map(|n| ("threads", n)).into_iter().chain(WRITERS.map(|n| ("processes", n)))
             {
-                for (name, shared) in LOGS {
-                    if only.is_some_and(|only| only != name) || (how == "processes" && !shared) {
+                for row in &ROWS {
+                    if only.is_some_and(|only| only != row.log) || (how == "processes" && !row.shared) {
                         continue;
                     }
                     let records = if quick { records / 40 } else { records } / u64::from(writers);
+                    let burst = if row.bursts { BURST / size as u64 / u64::from(writers) } else { records };
                     let folder = tempfile::tempdir_in(&scratch).expect("a folder");
-                    let load = Load { size, writers, records };
+                    let load = Load { size, writers, records, burst };
+                    clock::quiet(2 * load.room());
                     let measure = if how == "threads" { threads } else { processes };
-                    if let Some(nanos) = measure(name, folder.path(), load) {
-                        times.entry((size, how, writers, name)).or_default().push(nanos);
+                    if let Some(nanos) = measure(row.log, folder.path(), load) {
+                        times.entry((size, how, writers, row.label)).or_default().push(nanos);
                     }
                 }
             }
@@ -80,12 +85,12 @@ fn table(times: &BTreeMap<Cell, Vec<f64>>) -> String {
              | log | 1 thread | 2 threads | 4 threads | 1 process | 2 processes | 4 processes | 2 processes do |\n|---|---|---|---|---|---|---|---|",
             times.values().map(Vec::len).max().unwrap_or(0)
         );
-        for (name, _) in LOGS {
+        for Row { label: name, .. } in &ROWS {
             let mut row = format!("| {name} |");
             for (how, writers) in
                 WRITERS.map(|n| ("threads", n)).into_iter().chain(WRITERS.map(|n| ("processes", n)))
             {
-                let cell = times.get(&(size, how, writers, name));
+                let cell = times.get(&(size, how, writers, *name));
                 let text = cell.map_or_else(
                     || "-".to_owned(),
                     |nanos| {
@@ -94,8 +99,7 @@ fn table(times: &BTreeMap<Cell, Vec<f64>>) -> String {
                 );
                 let _infallible = write!(row, " {text} |");
             }
-            // By medians: the best would be of a round in which one had ended before the other began.
-            let usual = |writers| times.get(&(size, "processes", writers, name)).map(|nanos| median(nanos));
+            let usual = |writers| times.get(&(size, "processes", writers, *name)).map(|nanos| median(nanos));
             let scaling = usual(1)
                 .zip(usual(2))
                 .map_or_else(|| "-".to_owned(), |(one, two)| format!("{:.2}x", one / two));
@@ -121,7 +125,8 @@ fn facts() -> String {
          An append here survives the death of its process, and need not survive a power cut: nobody syncs. LMDB makes one \
          transaction of each append. *copy* writes the same bytes into a mapping of the same kind, each writer in a part of its own; \
          *in one order*: one behind the other, as a log has them, with one addition to a shared word for the place, and no way to tell \
-         what a killed writer left. *2 processes do*: how many times the appends of one process, by the medians.\n",
+         what a killed writer left. *In bursts*: 2 MiB, then up to 20 ms without an append, in which pages are made present; the bursts of all \
+         writers begin at one instant, and the pauses are not counted. *2 processes do*: how many times the appends of one process, by the medians.\n",
         first("/proc/cpuinfo", "model name"),
         std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
         kernel.trim(),
