@@ -145,3 +145,22 @@ fn hazard_a_transaction_whose_process_is_stopped() {
         scene.ends(end, "rollback capture", |found| found == rows);
     }
 }
+
+/// The one that copies the WAL is stopped between the frames of a commit, while others go on committing.
+#[test]
+fn hazard_a_commit_half_copied_by_a_process_that_is_stopped() {
+    for frame in 8..14 {
+        for end in [End::GoesOn, End::Killed] {
+            let mut scene = Scene::new("wal", &format!("{frame} wal tail: one frame"));
+            let mut count = 1;
+            until(|| {
+                scene.second.must("insert into t values(randomblob(9000))");
+                count += 1;
+                std::thread::sleep(Duration::from_millis(5));
+                scene.is_stopped()
+            });
+            scene.second.must("insert into t values('one more')");
+            scene.ends(end, &format!("frame {frame}"), |rows| rows == count + 1);
+        }
+    }
+}

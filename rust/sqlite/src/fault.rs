@@ -34,6 +34,8 @@ pub(crate) fn place(name: &str) {
             *left = None;
             let own = std::process::id().to_string();
             let _ = std::process::Command::new("kill").args(["-STOP", &own]).status();
+            // The signal is taken by any thread; this one must not go on before it is.
+            std::thread::sleep(std::time::Duration::from_millis(500));
             return;
         }
         // No destructor, no exit handler: what the kernel does for a dead process is all that happens.
