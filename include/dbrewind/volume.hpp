@@ -12,10 +12,16 @@
 //     volume.rewind("base");
 //     { dbrewind::Scope scope{volume}; /* changes */ }   // rewound here; not with the table locked
 //
+//     auto file = dbrewind::Volume::attach_file("history", "data", 4096, "data.bin");   // no engine: bytes in a file
+//     auto change = file.change();
+//     change.write(0, "something");
+//     change.commit();
+//
 // Calls fail as those of dbrewind.hpp. rust/docs/volumes.md says what an engine promises.
 #ifndef DBREWIND_VOLUME_HPP
 #define DBREWIND_VOLUME_HPP
 
+#include "file.hpp"
 #include "medium.hpp"
 
 namespace dbrewind {
@@ -81,6 +87,16 @@ public:
         return attach_records(store, name, medium.get(), medium, options);
     }
 
+    /// Attaches to a volume whose content is a file, which is made if there is none: no functions are needed. It is read and written by `change`.
+    static Returned<Volume> attach_file(const std::string &store, const std::string &name, uint32_t block_size, const std::string &file,
+                                        const VolumeOptions &options = VolumeOptions()) {
+        dbrewind_volume *volume = nullptr;
+        auto call = [&](dbrewind_error **error) {
+            return dbrewind_volume_attach_file(store.c_str(), name.c_str(), block_size, file.c_str(), &options.raw, &volume, error);
+        };
+        return detail::checked(call, [&] { return Volume(volume); });
+    }
+
     /// Forgets a volume that nobody has attached: its marks, and what its history keeps from being evicted.
     static Returned<void> forget(const std::string &store, const std::string &name) {
         return detail::checked([&](dbrewind_error **error) { return dbrewind_volume_forget(store.c_str(), name.c_str(), error); });
@@ -106,6 +122,13 @@ public:
         // Its own detaching, later, finds that it is done.
         auto volume = std::exchange(volume_, nullptr);
         return detail::checked([&](dbrewind_error **error) { return dbrewind_volume_detach(volume.get(), error); });
+    }
+
+    /// Begins a change of the file, or a look at it: locks it, for at most the timeout of the options. For those of `attach_file`; the volume must stay until the
+    /// change is over.
+    Returned<FileChange> change() {
+        auto call = [&](dbrewind_error **error) { return dbrewind_file_begin(raw(), error); };
+        return detail::checked(call, [&] { return FileChange(raw()); });
     }
 
     /// Begins to use the content: with the lock held, first thing. If it fails do not read the content.
@@ -198,8 +221,10 @@ public:
     dbrewind_volume *raw() const noexcept { return volume_.get(); }
 
 private:
-    Volume(dbrewind_volume *volume, Storage &medium, std::shared_ptr<Storage> owned)
-        : medium_(std::move(owned)), volume_(volume, [](dbrewind_volume *gone) { dbrewind_volume_detach(gone, nullptr); }) {
+    explicit Volume(dbrewind_volume *volume)
+        : volume_(volume, [](dbrewind_volume *gone) { dbrewind_volume_detach(gone, nullptr); }) {}
+    Volume(dbrewind_volume *volume, Storage &medium, std::shared_ptr<Storage> owned) : Volume(volume) {
+        medium_ = std::move(owned);
         medium.attached_by(volume_);
     }
 

@@ -56,7 +56,7 @@ fn volumes_in_cpp() {
         let out = run(command.arg(folder.path()));
         assert_eq!(String::from_utf8_lossy(&out.stdout), "right\n");
     };
-    for name in ["volumes", "media"] {
+    for name in ["volumes", "media", "file"] {
         for flags in [&[][..], &["-fno-exceptions"]] {
             let flags = [flags, &SANITIZED].concat();
             right(Command::new(cpp_program(programs.path(), &libraries, name, &flags)));
