@@ -32,6 +32,7 @@ __all__ = [
     "NotAttachedError",
     "NotWritableError",
     "Pin",
+    "Process",
     "Rewound",
     "Status",
     "StoreDamagedError",
