@@ -90,8 +90,8 @@ def open(
     - `limit`: the most bytes that the store may have, at least 1 MiB. It belongs to the store: it holds for everybody
       who records into it, now and later, until somebody opens it with another one. None leaves it as it is, 16 GiB in a
       new store. What is oldest is evicted to make room; if pinned marks need all of it, the store records no more
-      (StoreFullError) and the application goes on. A full store is opened, too: `status`, `marks` and `drop` need no room,
-      and what was kept by marks that are dropped makes some.
+      (StoreFullError) and the application goes on. A full store is opened, too: `status`, `marks` and `drop` need no
+      room, and what was kept by marks that are dropped makes some.
     - `window`: how far back the store shall reach, a timedelta or seconds, at least 1 s. It belongs to the store, as
       the limit does. What is older is evicted. None leaves it as it is, 72 hours in a new store.
     - `seal`: rewrite the full parts of the store in the background, so that they take a fraction of the room: a thread
