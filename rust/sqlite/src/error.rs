@@ -1,5 +1,7 @@
 //! What can go wrong with a database's recording. Texts say what happened, why, and what helps.
 
+mod from_core;
+mod sqlite_code;
 mod wording;
 
 use std::io;
@@ -7,10 +9,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dbrewind_core::{
-    AppendError, Code, LockError, Lsn, MarkNameError, OpenError, PlanError, ReadError, Refused, Store,
-    SyncError, TargetError, TimelineError, Timestamp, Unreachable,
+    AppendError, Code, LockError, Lsn, MarkNameError, OpenError, PlanError, ReadError, Store, SyncError,
+    TimelineError, Timestamp,
 };
 
+pub use sqlite_code::SqliteCode;
 use wording::{
     after, did_you_mean, earliest_is, free_some, free_the_name, full, held_by, how_to_name, keep_more,
     no_room, or_go_there, or_wait,
@@ -296,11 +299,6 @@ pub enum Error {
     },
 }
 
-/// A result code of SQLite.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("SQLite result code {0}")]
-pub struct SqliteCode(pub i32);
-
 impl Error {
     /// The stable number of this error.
     #[must_use]
@@ -417,79 +415,6 @@ impl Error {
     /// A defect, with what was found.
     pub(crate) fn internal(what: impl Into<String>) -> Self {
         Self::Internal { what: what.into() }
-    }
-}
-
-impl From<TargetError> for Error {
-    fn from(error: TargetError) -> Self {
-        Self::Invalid { what: error.to_string() }
-    }
-}
-
-impl From<Refused> for Error {
-    fn from(why: Refused) -> Self {
-        match why {
-            Refused::Interrupted => Self::Interrupted,
-            Refused::InsideAWait => Self::Busy {
-                what: "a signal handler called while a call of the same thread was waiting".to_owned(),
-                holder: None,
-                waited: Duration::ZERO,
-            },
-        }
-    }
-}
-
-impl From<Unreachable> for Error {
-    fn from(why: Unreachable) -> Self {
-        match why {
-            Unreachable::Lost { lsn, time, .. } => Self::MarkLost { what: format!("LSN {lsn}"), since: time },
-            Unreachable::Unknown { lsn, .. } | Unreachable::NotAMoment { lsn } => Self::NoSuchMoment { lsn },
-            Unreachable::Evicted { lsn, time, .. } => {
-                let what = format!("LSN {lsn}");
-                Self::BeforeWindow { what, earliest: time, begins: false, rewinding: false }
-            }
-            other => Self::internal(other.to_string()),
-        }
-    }
-}
-
-impl From<PlanError> for Error {
-    fn from(why: PlanError) -> Self {
-        match why {
-            PlanError::Unreachable(why) => why.into(),
-            other => Self::Plan(other),
-        }
-    }
-}
-
-impl SqliteCode {
-    /// The stable number: SQLite's primary result codes that have one of ours, else `DBR025`.
-    #[must_use]
-    pub fn code(self) -> Code {
-        match self.0 & 0xff {
-            3 | 8 => Code::NotWritable,
-            5 | 6 => Code::Busy,
-            13 => Code::StoreFull,
-            14 => Code::FileMissing,
-            26 => Code::NotADatabase,
-            _ => Code::Io,
-        }
-    }
-
-    /// What helps, where the number alone tells.
-    fn help(self) -> &'static str {
-        match self.0 & 0xff {
-            3 | 8 => {
-                " (it may not be written); check owner and mode of the database, of its -wal and -shm, and of the folder"
-            }
-            13 => {
-                " (the disk is full, or the user's share of it); free some of the disk that the database is on, and try again"
-            }
-            14 => {
-                " (it cannot be opened); check the path, and that SQLite may create files in the database's folder"
-            }
-            _ => "",
-        }
     }
 }
 
