@@ -105,11 +105,13 @@ def fill(db: dbrewind.Database, app: sqlite3.Connection) -> list[str]:
     pinned = []
     for turn in range(100):
         app.execute("UPDATE orders SET note = hex(randomblob(1000))")
-        try:
+        with suppress(dbrewind.StoreFullError):
             pinned.append(db.mark(f"turn {turn}", pin=True).name)
-        except dbrewind.StoreFullError:
-            if db.status().state == "stopped":
-                return pinned
+        if db.status().state == "stopped":
+            # Once it has been said closing does not say so again.
+            with pytest.raises(dbrewind.StoreFullError):
+                db.rewind(pinned[0])
+            return pinned
     raise AssertionError("the store is not full")
 
 

@@ -55,7 +55,8 @@ def test_what_is_written_between_two_tests_is_not_blamed_on_the_next(
             "*users: 2 deleted (1, 2)",
         ]
     )
-    assert result.stdout.str().count("by: ") == 1
+    # Where the variable CI is set pytest's summary repeats whole messages.
+    assert result.stdout.str().partition("short test summary")[0].count("by: ") == 1
 
 
 def test_what_is_written_before_a_wider_fixture_is_not_blamed_on_it(pytester: pytest.Pytester) -> None:
