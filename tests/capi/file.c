@@ -110,7 +110,9 @@ static void wrong_callers(void) {
     FAILS(DBREWIND_BUSY, dbrewind_volume_attach_file(store, "wrong", 64, data, NULL, &second, &error));
     CHECK(second == NULL);
     FAILS(DBREWIND_IO, dbrewind_volume_attach_file(store, "x", 64, nowhere, NULL, &second, &error));
-    FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_volume_attach_file(store, "x", 64, NULL, NULL, &second, &error));
+    second = (dbrewind_volume *)&error;
+    FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_volume_attach_file(nowhere, "x", 64, NULL, NULL, &second, &error));
+    CHECK(second == NULL && access(nowhere, F_OK) != 0);
     FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_volume_attach_file(store, "x", 63, data, NULL, &second, &error));
     FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_volume_attach_file(store, "x", 64, data, NULL, NULL, &error));
     /* It ends with the handle, and counts. */

@@ -3,7 +3,7 @@ use std::ffi::{c_char, c_int, c_void};
 use ::dbrewind_volume::FileVolume;
 
 use super::error::dbrewind_error;
-use super::given::{bytes, bytes_to_fill, entry, not_null, path};
+use super::given::{bytes, bytes_to_fill, entry, not_null, path, pointer_place};
 use super::moment::dbrewind_moment;
 use super::volume::{attach_by, dbrewind_volume, dbrewind_volume_options, volume};
 use crate::attached::{Attached, RecordedFile};
@@ -28,9 +28,10 @@ pub unsafe extern "C" fn dbrewind_volume_attach_file(
     // SAFETY: the caller owes what the header says of these pointers.
     unsafe {
         entry(error, || {
-            let file = path(file, "file");
+            pointer_place(volume, "volume")?;
+            let file = path(file, "file")?;
             attach_by(store, name, options, volume, |store, name, how| {
-                let attached = FileVolume::attach(store, name, block_size, &file?, how)?;
+                let attached = FileVolume::attach(store, name, block_size, &file, how)?;
                 Ok(Attached::File(RecordedFile::new(attached)))
             })
         })
