@@ -83,6 +83,24 @@ fn hazard_what_is_said_in_need_leaves_nothing_to_evictions() {
     }
 }
 
+/// A record that is too long closes the segment that it does not fit into: nothing shorter goes there either.
+#[test]
+fn hazard_the_rest_of_a_segment_that_is_closed_is_taken_for_room() {
+    for need in [Need::Keep, Need::Drop] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut world = World::open(dir.path());
+        fill(&mut world);
+        let append = |len: usize| {
+            world.store.append_in_need(need, world.head(Kind::Note, 2), &[vec![5; len].as_slice()])
+        };
+        while append(2500).is_ok() {}
+        for len in [1000, 100, 10] {
+            let said = world.store.has_room_in_need(need, len);
+            assert_eq!(append(len as usize).is_ok(), said, "{need:?}: {len}");
+        }
+    }
+}
+
 /// All before it is lost: pins keep nothing of it.
 #[test]
 fn a_history_begins_anew_in_a_full_store() {

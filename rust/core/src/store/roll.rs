@@ -6,8 +6,9 @@ use crate::error::{AppendError, OpenError};
 use crate::format::segment::HEADER_LEN;
 use crate::format::span;
 use crate::map::{self, Held};
-use crate::ring::Region;
+use crate::ring::{self, Region, Step};
 use crate::segment::{self, Segment};
+use crate::store::form::Form;
 use crate::store::handle::Inner;
 use crate::store::locks;
 use crate::store::{Store, StoreOptions};
@@ -151,6 +152,23 @@ impl Inner {
         }
         let size = (HEADER_LEN as u64 + carries).min(self.longest()).next_multiple_of(PAGE).max(needed);
         Ok(u32::try_from(size.min(left - left % PAGE)).unwrap_or(u32::MAX))
+    }
+
+    /// Bytes for records that the present segment still has.
+    pub(super) fn left_in_current(&self) -> u64 {
+        let id = self.control.current();
+        let Ok(Some(Form::Raw(segment))) = self.form(id) else { return 0 };
+        let mut at = self.control.hint(id).unwrap_or(Segment::FIRST);
+        loop {
+            match ring::step(&**segment, at) {
+                Step::Free => return u64::from(segment.size().saturating_sub(at)),
+                Step::Committed { next, .. } | Step::Aborted { next } | Step::Reserved { next, .. } => {
+                    at = next
+                }
+                // What did not fit has closed it: nothing goes into the rest.
+                Step::Over | Step::Damaged => return 0,
+            }
+        }
     }
 
     /// Bytes that are enough for a segment with room for a body of this length, and then some.

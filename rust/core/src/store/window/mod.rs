@@ -2,6 +2,7 @@
 
 mod age;
 mod alike;
+mod carry;
 mod drop;
 mod era;
 mod keep;

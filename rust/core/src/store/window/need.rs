@@ -5,7 +5,6 @@ use std::cell::Cell;
 use crate::error::AppendError;
 use crate::format::span;
 use crate::map;
-use crate::segment::Segment;
 use crate::store::handle::Inner;
 use crate::store::roll::needed;
 use crate::store::{Head, Location, Store};
@@ -76,10 +75,7 @@ impl Store {
         if inner.forked() {
             return false;
         }
-        let current = inner.control.current();
-        let size = inner.len_on_disk(current).unwrap_or(0);
-        let end = u64::from(inner.control.hint(current).unwrap_or(Segment::FIRST));
-        size.saturating_sub(end) >= span(len) || inner.has_room_for_a_segment(need, len)
+        inner.left_in_current() >= span(len) || inner.has_room_for_a_segment(need, len)
     }
 }
 
@@ -94,7 +90,10 @@ impl Inner {
 }
 
 /// Tries it as usual, which evicts what may go; then in need.
-fn in_need<T>(need: Need, mut append: impl FnMut() -> Result<T, AppendError>) -> Result<T, AppendError> {
+pub(super) fn in_need<T>(
+    need: Need,
+    mut append: impl FnMut() -> Result<T, AppendError>,
+) -> Result<T, AppendError> {
     match append() {
         Err(AppendError::Full { .. }) => {
             let _need = InNeed { before: NEED.replace(Some(need)) };

@@ -4,18 +4,14 @@ use std::time::Duration;
 
 use super::age::Present;
 use super::keep::{Cuts, YOUNG, cuts};
-use super::ledger::{Known, Ledger, MOVED, MarkAt, PINNED, segment};
+use super::ledger::{Known, Ledger, MarkAt};
 use super::urgent::Unfit;
 use crate::error::{AppendError, ReadError, SyncError};
 use crate::fault;
-use crate::format::{Kind, MarkBody, span};
 use crate::map::Held;
 use crate::store::handle::Inner;
-use crate::store::{Head, Location, Store, locks};
-use crate::types::{Key, Lsn};
-
-/// Marks of an object that are carried forward; older ones are forgotten.
-const MOST_MARKS: usize = 1000;
+use crate::store::{Location, Store, locks};
+use crate::types::Lsn;
 
 /// Whether the thing that an object is named after is still there.
 pub(crate) type Alive = dyn Fn(&str) -> bool + Send + Sync;
@@ -126,43 +122,7 @@ impl Store {
         let cut = ready.max(cuts.most);
         // Else only what is to be said of marks that were rewound to.
         let all = ready < cut;
-        let mut again = Vec::new();
-        for (object, known) in &ledger.objects {
-            if let Some((_, at)) = known.name.as_ref().filter(|(_, at)| all && segment(*at) < cut) {
-                again.push((Head::new(Kind::Object, *object, Key::new(0), Lsn::ORIGIN), *at, None));
-            }
-            let goes = |mark: &&MarkAt| known.moves(mark, cut) || all && segment(mark.at) < cut;
-            let mut marks: Vec<_> = known.marks.values().filter(goes).collect();
-            // Those last that must stay above all.
-            marks.sort_by_key(|mark| (mark.pinned, known.is_kept(mark, cut), mark.time, mark.at));
-            let mut marks = marks.split_off(marks.len().saturating_sub(MOST_MARKS));
-            // As they were set: that is the order in which they are listed.
-            marks.sort_by_key(|mark| (mark.time, mark.at));
-            for mark in marks {
-                let stand_in = Some(known.reached_by(mark)).filter(|_| known.moves(mark, cut));
-                let moved = if stand_in.or(mark.stand_in).is_some() { MOVED } else { 0 };
-                let flags = moved | if mark.pinned { PINNED } else { 0 };
-                let head =
-                    Head { flags, ..Head::new(Kind::Mark, *object, Key::new(mark.origin.into()), mark.lsn) };
-                again.push((head, mark.at, stand_in));
-            }
-        }
-        let mut copies = Vec::with_capacity(again.len());
-        for (head, at, stand_in) in again {
-            let mut body = self.read(at).map_err(unreadable)?.body;
-            if let Some(stand_in) = stand_in {
-                let stand_in = stand_in.get().to_le_bytes();
-                let mark = MarkBody::decode(&body).map_err(|error| damaged(at, &error))?;
-                body = MarkBody { note: &stand_in, ..mark }.encode();
-            }
-            copies.push((head, body));
-        }
-        let spans = copies.iter().map(|(_, body)| span(u32::try_from(body.len()).unwrap_or(u32::MAX)));
-        Unfit::carries(spans.sum());
-        for (head, body) in copies {
-            self.append(head, &[&body])?;
-            fault::place("evict: one carried");
-        }
+        self.carry(ledger, cut, all)?;
         drop(names);
         fault::place("evict: carried");
         self.sync().map_err(|error| match error {
@@ -175,7 +135,7 @@ impl Store {
 
 impl Known {
     /// Whether it has to be said of a mark through which later moment it is reached, if the log is cut there.
-    fn moves(&self, mark: &MarkAt, cut: u32) -> bool {
+    pub(super) fn moves(&self, mark: &MarkAt, cut: u32) -> bool {
         let newest = self.reached_by(mark);
         newest != mark.lsn
             && Some(newest) != mark.stand_in
@@ -184,7 +144,7 @@ impl Known {
     }
 
     /// Whether a mark can be reached if the log is cut there.
-    fn is_kept(&self, mark: &MarkAt, cut: u32) -> bool {
+    pub(super) fn is_kept(&self, mark: &MarkAt, cut: u32) -> bool {
         !mark.lost && self.is_at_or_behind(self.reached_by(mark), cut)
     }
 
@@ -201,11 +161,11 @@ impl Inner {
     }
 }
 
-fn damaged(at: Location, error: &dyn std::fmt::Display) -> AppendError {
+pub(super) fn damaged(at: Location, error: &dyn std::fmt::Display) -> AppendError {
     AppendError::Damaged { what: format!("at {at}: {error}") }
 }
 
-fn unreadable(error: ReadError) -> AppendError {
+pub(super) fn unreadable(error: ReadError) -> AppendError {
     match error {
         ReadError::Forked => AppendError::Forked,
         ReadError::Io { action, source } => AppendError::Io { action, source },

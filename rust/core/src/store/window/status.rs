@@ -131,9 +131,8 @@ impl Inner {
     fn is_nearly_full(&self, room: &Room) -> bool {
         let current = self.control.current();
         let size = self.len_on_disk(current).unwrap_or(0);
-        let end = u64::from(self.control.hint(current).unwrap_or(0));
         let left = room.limit.saturating_sub(self.left_to_evictions()).saturating_sub(room.used);
-        left + size.saturating_sub(end) < size.max(self.longest()) / 4
+        left + self.left_in_current() < size.max(self.longest()) / 4
     }
 
     fn forecast(

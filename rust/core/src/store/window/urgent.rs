@@ -57,6 +57,11 @@ impl Drop for Unfit {
     }
 }
 
+/// Whether an append that began then looks once more. One in need has looked for as long without its need.
+fn may_wait(started: Instant) -> bool {
+    !UNFIT.get() && Need::of_this_thread().is_none() && started.elapsed() < PATIENCE
+}
+
 impl Store {
     /// Moves on to the segment after a full one, as `Inner::roll`. If there is no room for it, and there may be when something is
     /// evicted, evicts it or waits for those who do.
@@ -65,8 +70,7 @@ impl Store {
         let started = Instant::now();
         loop {
             match self.inner.roll(full, len) {
-                Err(AppendError::Full { .. })
-                    if !UNFIT.get() && started.elapsed() < PATIENCE && self.may_make_room(len) => {}
+                Err(AppendError::Full { .. }) if may_wait(started) && self.may_make_room(len) => {}
                 other => return other,
             }
         }
@@ -113,10 +117,15 @@ impl Store {
     }
 }
 
+/// How much of a limit is left to evictions, in a process that keeps the window.
+pub(super) fn left_of(limit: u64) -> u64 {
+    (limit / LEFT_TO_EVICTIONS).min(MOST_LEFT)
+}
+
 impl Inner {
     /// Bytes of the limit that are left to evictions. None where nobody keeps the window.
     pub(in crate::store) fn left_to_evictions(&self) -> u64 {
-        if self.keeping.alive().is_none() { 0 } else { (self.limit() / LEFT_TO_EVICTIONS).min(MOST_LEFT) }
+        if self.keeping.alive().is_none() { 0 } else { left_of(self.limit()) }
     }
 
     /// How much of that this thread needs, and how much of it must stay; `None`: it is not for this thread.
@@ -125,5 +134,23 @@ impl Inner {
             return Some((CARRIES.get(), 0));
         }
         Need::of_this_thread().map(|need| (0, need.leaves(self.left_to_evictions())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::window::need::in_need;
+
+    #[test]
+    fn hazard_an_append_in_need_waits_for_room_twice() {
+        let mut waits = Vec::new();
+        let refused: Result<(), AppendError> = in_need(Need::Keep, || {
+            waits.push(may_wait(Instant::now()));
+            Err(AppendError::Full { path: "/s".into(), why: String::new() })
+        });
+        assert!(refused.is_err());
+        assert_eq!(waits, [true, false]);
+        assert!(may_wait(Instant::now()), "nobody is in need any more");
     }
 }
