@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dbrewind_sqlite::{Mark, Timestamp};
+use dbrewind_sqlite::{Mark, MarkCounts, Pin, Timestamp, WindowState};
 use serde::Serialize;
 
 use crate::exit;
@@ -49,6 +49,47 @@ impl MarkFields {
             pinned: mark.pinned,
             state: state_name(mark.state),
         }
+    }
+}
+
+/// A pinned mark.
+#[derive(Serialize)]
+pub(crate) struct PinFields {
+    name: String,
+    lsn: u64,
+    time: String,
+    bytes: u64,
+}
+
+impl PinFields {
+    pub(crate) fn of(pin: &Pin) -> Self {
+        let Pin { name, lsn, time, bytes } = pin;
+        Self { name: name.to_string(), lsn: lsn.get(), time: show::time(*time), bytes: *bytes }
+    }
+}
+
+/// How many marks there are.
+#[derive(Serialize)]
+pub(crate) struct CountFields {
+    hot: u64,
+    archived: u64,
+    evicted: u64,
+    lost: u64,
+}
+
+impl From<MarkCounts> for CountFields {
+    fn from(MarkCounts { hot, archived, evicted, lost }: MarkCounts) -> Self {
+        Self { hot, archived, evicted, lost }
+    }
+}
+
+/// How a history does, in a word.
+pub(crate) fn state_word(state: WindowState) -> &'static str {
+    match state {
+        WindowState::Ok => "ok",
+        WindowState::Alert => "alert",
+        WindowState::Full => "full",
+        WindowState::Stopped => "stopped",
     }
 }
 

@@ -17,6 +17,7 @@ mod map;
 mod ring;
 mod seal;
 mod segment;
+mod status;
 mod store;
 mod sync;
 mod timeline;
@@ -26,6 +27,7 @@ pub use error::{AppendError, Code, LockError, OpenError, ReadError, SealError, S
 pub use format::{BodyError, CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
 pub use interrupt::{Patience, Refused, interruptible, lock_patiently};
 pub use map::Process;
+pub use status::{MarkCounts, MarkState, Status};
 pub use store::{
     Cursor, FORGOTTEN, Head, HolderLock, KEPT, Location, MOVED, NamesLock, Need, ObjectLock, PINNED, Pin,
     Presence, Record, Room, SealedSegment, Store, StoreOptions, Window, WindowHold, WindowState,

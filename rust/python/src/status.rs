@@ -141,7 +141,7 @@ impl PyPin {
     /// The mark's name.
     #[getter]
     fn name(&self) -> &str {
-        &self.pin.name
+        self.pin.name.as_str()
     }
 
     /// The moment.
@@ -164,7 +164,7 @@ impl PyPin {
     }
 
     fn __repr__(&self) -> String {
-        format!("<Pin {:?}, {} bytes>", self.pin.name, self.pin.bytes)
+        format!("<Pin {:?}, {} bytes>", self.name(), self.pin.bytes)
     }
 }
 

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dbrewind_core::{
-    Code, DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, Need, PINNED, RewindOptions, Target,
-    WindowState,
+    Code, DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, MarkState, Need, PINNED,
+    RewindOptions, Status, Target, WindowState,
 };
 
 use crate::as_of::Origin;
@@ -18,7 +18,7 @@ use crate::engine::{Change, Engine, JournalMode, SharedHistory, locked};
 use crate::error::Error;
 use crate::ffi::SqliteApi;
 use crate::file::FileId;
-use crate::mark::{Mark, MarkState};
+use crate::mark::Mark;
 use crate::naming::is_there;
 use crate::opening::{self, Whose};
 use crate::options::OpenOptions;
@@ -26,7 +26,6 @@ use crate::resolve::{or_earliest, resolve};
 use crate::rewound::{Method, Rewound};
 use crate::rollback::is_unguarded;
 use crate::slot::Slot;
-use crate::status::Status;
 use crate::switch::Context;
 
 pub use position::Position;
@@ -295,7 +294,7 @@ impl Database {
                 window.state = WindowState::Full;
             }
         }
-        Ok(Status::new(window, &marks))
+        Ok(Status::new(window, marks.iter().map(|mark| mark.state)))
     }
 
     /// Forgets a mark's name. In a full store, too: if what the mark has kept is not needed any more, it is evicted before this returns.

@@ -31,7 +31,6 @@ mod resolve;
 mod rewound;
 mod rollback;
 mod slot;
-mod status;
 mod store_folder;
 mod switch;
 mod sync;
@@ -40,16 +39,16 @@ mod wal;
 pub use as_of::{Altered, At, CounterDiff, Diff, SchemaChange, TableDiff, Value};
 pub use database::{Database, Position};
 pub use dbrewind_core::{
-    Clock, Code, Lsn, ManualClock, Patience, Process, Refused, RewindOptions, Target, TargetError, Timestamp,
-    WindowState, interruptible, lock_patiently, processes_at, processes_with,
+    Clock, Code, Lsn, ManualClock, MarkCounts, MarkName, MarkNameError, MarkState, Patience, Pin, Process,
+    Refused, RewindOptions, Status, Target, TargetError, Timestamp, WindowState, interruptible,
+    lock_patiently, processes_at, processes_with,
 };
 pub use engine::JournalMode;
 pub use error::{Error, SqliteCode};
 pub use ffi::{ApiError, SqliteApi, extension_init, is_opening, join_recording};
-pub use mark::{Mark, MarkState};
+pub use mark::Mark;
 pub use naming::left_behind as store_left_behind;
 pub use options::{Journal, Moments, OpenOptions, Synchronous};
 pub use progress::telling;
 pub use rewound::{Method, Rewound};
-pub use status::{MarkCounts, Pin, Status};
 pub use store_folder::beside as store_beside;

@@ -153,7 +153,7 @@ fn a_recording_that_has_stopped_can_be_looked_at_and_begun_anew_with_the_same_li
             let pinned: Vec<_> = database.status().unwrap().pins;
             assert!(!pinned.is_empty(), "{mode}");
             for pin in &pinned {
-                database.drop_mark(&pin.name).unwrap();
+                database.drop_mark(pin.name.as_str()).unwrap();
             }
             assert!(database.status().unwrap().pins.is_empty(), "{mode}");
             assert!(states(&database).iter().all(is_gone), "{mode}");

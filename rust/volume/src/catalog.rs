@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use dbrewind_core::{Code, Lsn, ObjectId, Store, StoreOptions, Timeline};
+use dbrewind_core::{Code, Lsn, ObjectId, Status, Store, StoreOptions, Timeline};
 
 use crate::content::blocks_at;
 use crate::error::Error;
 use crate::forget::PREFIX;
 use crate::marks::{Mark, listed};
-use crate::status::Status;
 use crate::store::VolumeStore;
 
 /// A volume of a store.
@@ -84,7 +83,7 @@ impl VolumeStore {
             attached: store.is_attended(object)?,
             stopped,
             now: history.era().map(|_| history.last()),
-            status: Status::new(store.window(object, &|_| true)?, &marks),
+            status: Status::new(store.window(object, &|_| true)?, marks.iter().map(|mark| mark.state)),
             marks,
         })
     }

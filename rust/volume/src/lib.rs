@@ -54,15 +54,15 @@ mod volume;
 pub use catalog::Listed;
 pub use content::LONGEST_RECORD;
 pub use dbrewind_core::{
-    Code, Lsn, MarkName, Pin, RewindOptions, Target, TargetError, Timestamp, WindowState, interruptible,
+    Code, Lsn, MarkCounts, MarkName, MarkState, Pin, RewindOptions, Status, Target, TargetError, Timestamp,
+    WindowState, interruptible,
 };
 pub use error::Error;
 pub use file::{FileChange, FileVolume};
-pub use marks::{Mark, MarkState};
+pub use marks::Mark;
 pub use medium::{KeyedMedium, Medium, Storage};
 pub use memory::{Memory, MemoryGuard};
 pub use options::{AttachOptions, Synchronous};
 pub use rewind::Rewound;
-pub use status::{MarkCounts, Status};
 pub use store::{StoreSettings, VolumeStore};
 pub use volume::Volume;

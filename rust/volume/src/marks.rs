@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use dbrewind_core::{
-    DropBody, Extent, Head, Kind, Location, Lsn, MarkBody, MarkName, Need, PINNED, Target, Timeline,
-    Timestamp,
+    DropBody, Extent, Head, Kind, Location, Lsn, MarkBody, MarkName, MarkState, Need, PINNED, Target,
+    Timeline, Timestamp,
 };
 
 use crate::error::Error;
@@ -21,21 +21,10 @@ pub struct Mark {
     pub time: Timestamp,
     /// How many blocks the content had then; 0 for records under keys.
     pub blocks: u64,
-    /// Whether it can be gone to.
+    /// Whether it can be gone to; never `Hot`.
     pub state: MarkState,
     /// It keeps what it needs from being evicted.
     pub pinned: bool,
-}
-
-/// Whether a mark can be gone to.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum MarkState {
-    /// It can.
-    Kept,
-    /// It is older than what the store keeps.
-    Evicted,
-    /// Recording was interrupted after it, or has stopped.
-    Lost,
 }
 
 /// The marks of a history, oldest first. `stopped`: recording has.
@@ -48,7 +37,7 @@ pub(crate) fn listed(history: &Timeline, stopped: bool, blocks_at: impl Fn(Exten
         state: match (mark.evicted, mark.lost || stopped) {
             (true, _) => MarkState::Evicted,
             (_, true) => MarkState::Lost,
-            (false, false) => MarkState::Kept,
+            (false, false) => MarkState::Archived,
         },
         pinned: mark.pinned,
     });
@@ -115,7 +104,7 @@ impl Volume {
             return Err(taken());
         }
         let blocks = self.content.blocks_at(extent);
-        Ok(Mark { name: name.to_string(), lsn, time, blocks, state: MarkState::Kept, pinned })
+        Ok(Mark { name: name.to_string(), lsn, time, blocks, state: MarkState::Archived, pinned })
     }
 
     /// Reads the log up to a mark that was just appended; answers whether another one of its name came before it.

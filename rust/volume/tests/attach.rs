@@ -155,7 +155,7 @@ fn a_power_cut_keeps_what_was_at_rest() {
         }
         restart::restart(&folder.history());
         let file = folder.attach();
-        assert_eq!(state(&file, "m") == MarkState::Kept, kept, "at rest: {rest}");
+        assert_eq!(state(&file, "m") == MarkState::Archived, kept, "at rest: {rest}");
         if kept {
             write(&file, 0, b"more");
             file.rewind("m").unwrap();
@@ -199,7 +199,7 @@ fn an_error_of_the_engine_takes_a_rewind_back() {
     volume.detach().unwrap();
     let again = Volume::attach(&_store, "v", 64, Arc::clone(&medium), &AttachOptions::default()).unwrap();
     assert_eq!(medium.memory.locked().content(), [6; 700]);
-    assert_eq!(again.marks().unwrap()[0].state, MarkState::Kept);
+    assert_eq!(again.marks().unwrap()[0].state, MarkState::Archived);
 }
 
 #[test]

@@ -37,9 +37,9 @@ fn a_store_tells_what_is_in_it() {
     assert_eq!(volumes[0].marks, std::slice::from_ref(&pinned));
     assert_eq!(volumes[0].now, Some(b.now().unwrap()));
     assert_eq!(volumes[0].status.pins[0].lsn, pinned.lsn);
-    assert_eq!((volumes[0].status.marks.kept, volumes[1].status.marks.kept), (1, 0));
+    assert_eq!((volumes[0].status.marks.archived, volumes[1].status.marks.archived), (1, 0));
     assert_eq!((volumes[2].marks[0].name.as_str(), volumes[2].marks[0].blocks), ("m", 0));
-    assert_eq!(volumes[2].marks[0].state, MarkState::Kept);
+    assert_eq!(volumes[2].marks[0].state, MarkState::Archived);
     assert!(volumes.iter().all(|one| one.stopped.is_none() && one.status.used > 0));
 
     // Nobody was kept from anything, and what is told is of its moment.

@@ -138,7 +138,7 @@ fn two_contents_in_memory_are_told_apart_without_being_asked_to() {
     drop(first);
     assert_eq!(attach(&two).unwrap_err().code(), Code::Busy);
     drop(again);
-    assert_eq!(attach(&one).unwrap().marks().unwrap()[0].state, MarkState::Kept);
+    assert_eq!(attach(&one).unwrap().marks().unwrap()[0].state, MarkState::Archived);
     assert_eq!(attach(&two).unwrap().marks().unwrap()[0].state, MarkState::Lost);
 }
 
@@ -170,7 +170,7 @@ fn hazard_the_half_rewind_of_one_content_is_finished_on_another() {
     one.fail_after(u32::MAX);
     let volume = attach(&one, &AttachOptions::default()).unwrap();
     assert_eq!(one.memory.locked().content(), [5; 640], "whose it is finishes it");
-    assert_eq!(volume.marks().unwrap()[0].state, MarkState::Kept);
+    assert_eq!(volume.marks().unwrap()[0].state, MarkState::Archived);
     drop(volume);
     let other = attach(&two, &AttachOptions::anew()).unwrap();
     assert_eq!(other.marks().unwrap()[0].state, MarkState::Lost);
@@ -194,7 +194,7 @@ fn who_does_not_tell_is_believed() {
     assert_eq!(attach(&two).unwrap_err().code(), Code::Busy);
     drop((first, second));
     let silent = attach(&silent).unwrap();
-    assert_eq!(silent.marks().unwrap()[0].state, MarkState::Kept);
+    assert_eq!(silent.marks().unwrap()[0].state, MarkState::Archived);
     drop(attach(&two).unwrap());
 }
 

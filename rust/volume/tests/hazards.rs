@@ -136,7 +136,7 @@ fn hazard_the_target_of_a_half_rewind_is_evicted_before_anybody_comes() {
     let error = volume.rewind("m").unwrap_err();
     assert!(matches!(error, Error::HalfDone { .. }), "{error}");
     medium.fail_after(u32::MAX);
-    while volume.marks().unwrap()[0].state == MarkState::Kept {
+    while volume.marks().unwrap()[0].state == MarkState::Archived {
         marks += 1;
         busy.mark(&format!("{marks}")).unwrap();
         change(&busy, &other, 100_000);

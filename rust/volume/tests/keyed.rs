@@ -103,7 +103,7 @@ impl World {
             0..6 => self.change(),
             6 | 7 => match handle.mark(&name) {
                 Ok(mark) => {
-                    assert_eq!((mark.state, mark.blocks), (MarkState::Kept, 0));
+                    assert_eq!((mark.state, mark.blocks), (MarkState::Archived, 0));
                     assert!(self.marks.insert(name, self.content.clone()).is_none());
                 }
                 Err(error) => assert!(self.marks.contains_key(&name) && error.code() == Code::MarkExists),

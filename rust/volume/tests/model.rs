@@ -98,7 +98,7 @@ impl World {
                 let taken = self.marks.contains_key(&name);
                 match self.file().mark(&name) {
                     Ok(mark) => {
-                        assert!(!taken && mark.state == MarkState::Kept);
+                        assert!(!taken && mark.state == MarkState::Archived);
                         self.marks.insert(name, self.content.clone());
                     }
                     Err(error) => assert!(taken && error.code() == Code::MarkExists, "{error}"),

@@ -35,13 +35,13 @@ fn a_status_tells_of_this_volume_and_of_the_store() {
     let status = volume.status().unwrap();
     assert_eq!(status.state, WindowState::Ok);
     assert_eq!((status.limit, status.target), (64 << 20, Duration::from_secs(3600)));
-    assert_eq!(status.marks, MarkCounts { kept: 2, evicted: 0, lost: 1 });
+    assert_eq!(status.marks, MarkCounts { archived: 2, lost: 1, ..MarkCounts::default() });
     assert!(status.used > 0 && status.used == status.raw + status.sealed && status.used <= status.limit);
     let (lsn, time) = status.earliest.unwrap();
     assert!(lsn < pinned.lsn && time <= pinned.time && status.window < Duration::from_secs(3600));
     let [pin] = status.pins.as_slice() else { panic!("{status:?}") };
     assert_eq!((pin.name.as_str(), pin.lsn, pin.time), ("two", pinned.lsn, pinned.time));
-    assert_eq!(second.status().unwrap().marks, MarkCounts { kept: 1, evicted: 0, lost: 0 });
+    assert_eq!(second.status().unwrap().marks, MarkCounts { archived: 1, ..MarkCounts::default() });
 
     volume.drop_mark("two").unwrap();
     assert!(volume.status().unwrap().pins.is_empty());
@@ -63,6 +63,6 @@ fn a_recording_that_has_stopped_is_told_of() {
     drop(lock);
     let status = volume.status().unwrap();
     assert_eq!(status.state, WindowState::Stopped);
-    assert_eq!(status.marks, MarkCounts { kept: 0, evicted: 0, lost: 1 });
+    assert_eq!(status.marks, MarkCounts { lost: 1, ..MarkCounts::default() });
     assert_eq!(volume.marks().unwrap()[0].state, MarkState::Lost);
 }

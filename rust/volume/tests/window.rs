@@ -71,7 +71,7 @@ impl Recorded {
         assert_ne!(mark.state, MarkState::Lost);
         match self.volume.rewind(mark.name.as_str()) {
             Ok(rewound) => {
-                assert_eq!(mark.state, MarkState::Kept, "{}", mark.name);
+                assert_eq!(mark.state, MarkState::Archived, "{}", mark.name);
                 let found = self.memory.locked().content();
                 assert!(found == self.marks[&mark.name], "{} (block {})", mark.name, self.block);
                 let before = std::mem::replace(&mut self.content, found);

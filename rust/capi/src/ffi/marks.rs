@@ -48,6 +48,16 @@ unsafe impl CStruct for dbrewind_mark_info {
     const LEAST: usize = size_of::<Self>();
 }
 
+/// The number of a state.
+pub(super) fn state_number(state: MarkState) -> u32 {
+    match state {
+        MarkState::Hot => DBREWIND_HOT,
+        MarkState::Archived => DBREWIND_ARCHIVED,
+        MarkState::Evicted => DBREWIND_EVICTED,
+        MarkState::Lost => DBREWIND_LOST,
+    }
+}
+
 impl dbrewind_mark_info {
     fn new(entry: &Entry, mark: &Mark, name: *const c_char) -> Self {
         Self {
@@ -56,12 +66,7 @@ impl dbrewind_mark_info {
             moment: dbrewind_moment::new(entry, mark.lsn),
             time: mark.time.get(),
             pages: mark.pages,
-            state: match mark.state {
-                MarkState::Hot => DBREWIND_HOT,
-                MarkState::Archived => DBREWIND_ARCHIVED,
-                MarkState::Evicted => DBREWIND_EVICTED,
-                MarkState::Lost => DBREWIND_LOST,
-            },
+            state: state_number(mark.state),
             pinned: int(mark.pinned),
         }
     }

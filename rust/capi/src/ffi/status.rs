@@ -100,7 +100,7 @@ pub struct dbrewind_pin_list {
 impl dbrewind_pin_list {
     fn new(database: u64, pins: Vec<Pin>) -> Self {
         let pins = pins.into_iter().map(|pin| {
-            let name = c_string(&pin.name);
+            let name = c_string(pin.name.as_str());
             let info = dbrewind_pin_info {
                 size: 0,
                 // A CString's bytes stay where they are when it moves.

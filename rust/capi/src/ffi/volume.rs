@@ -4,16 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::dbrewind_volume::{
-    AttachOptions, Error, Mark, MarkState, StoreSettings, Synchronous, Target, Volume, VolumeStore,
+    AttachOptions, Error, Mark, StoreSettings, Synchronous, Target, Volume, VolumeStore,
 };
 
 use super::error::dbrewind_error;
 use super::given::{
     CStruct, Place, bytes, entry, entry_to_its_end, not_null, options, path, pointer_place, text,
 };
-use super::marks::{
-    DBREWIND_ARCHIVED, DBREWIND_EVICTED, DBREWIND_LOST, DBREWIND_PIN, dbrewind_mark_info, dbrewind_mark_list,
-};
+use super::marks::{DBREWIND_PIN, dbrewind_mark_info, dbrewind_mark_list, state_number};
 use super::medium::{Functions, GivenMedium, dbrewind_medium, refuse_inside};
 use super::moment::{dbrewind_moment, dbrewind_target};
 use super::options::{
@@ -329,11 +327,7 @@ fn info(entry: &VolumeEntry, mark: &Mark, name: *const c_char) -> dbrewind_mark_
         moment: dbrewind_moment::of(entry.database, mark.lsn),
         time: mark.time.get(),
         pages: mark.blocks,
-        state: match mark.state {
-            MarkState::Kept => DBREWIND_ARCHIVED,
-            MarkState::Evicted => DBREWIND_EVICTED,
-            MarkState::Lost => DBREWIND_LOST,
-        },
+        state: state_number(mark.state),
         pinned: int(mark.pinned),
     }
 }

@@ -46,7 +46,7 @@ pub(crate) fn run(args: &DatabaseArgs) -> Result<Report, Failure> {
 }
 
 fn held(mark: &Mark, status: &Status) -> Option<u64> {
-    status.pins.iter().find(|pin| pin.name == mark.name).map(|pin| pin.bytes)
+    status.pins.iter().find(|pin| pin.name.as_str() == mark.name).map(|pin| pin.bytes)
 }
 
 /// For programs: name, state, LSN, pages, time, between tabs.

@@ -9,7 +9,7 @@ use super::within;
 use crate::arguments::DatabaseArgs;
 use crate::failure::Failure;
 use crate::processes::Process;
-use crate::report::{Report, in_seconds, maybe_time};
+use crate::report::{CountFields, PinFields, Report, in_seconds, maybe_time, state_word};
 use crate::session::{Session, is_without_history, store_of};
 use crate::show;
 
@@ -45,22 +45,6 @@ struct HistoryFields {
     waits_for: Vec<Process>,
 }
 
-#[derive(Serialize)]
-struct PinFields {
-    name: String,
-    lsn: u64,
-    time: String,
-    bytes: u64,
-}
-
-#[derive(Serialize)]
-struct CountFields {
-    hot: u64,
-    archived: u64,
-    evicted: u64,
-    lost: u64,
-}
-
 pub(crate) fn run(args: &DatabaseArgs) -> Result<Report, Failure> {
     if is_without_history(args)? {
         return without_history(args);
@@ -93,28 +77,12 @@ fn without_history(args: &DatabaseArgs) -> Result<Report, Failure> {
     Report::new(&told, format!("{path} has no history; `dbrewind mark {word} NAME` begins one"))
 }
 
-fn word(state: WindowState) -> &'static str {
-    match state {
-        WindowState::Ok => "ok",
-        WindowState::Alert => "alert",
-        WindowState::Full => "full",
-        WindowState::Stopped => "stopped",
-    }
-}
-
 fn fields(session: &Session, status: &Status) -> HistoryFields {
-    let MarkCounts { hot, archived, evicted, lost } = status.marks;
-    let pins = status.pins.iter().map(|pin| PinFields {
-        name: pin.name.clone(),
-        lsn: pin.lsn.get(),
-        time: show::time(pin.time),
-        bytes: pin.bytes,
-    });
     HistoryFields {
         journal: journal_word(session.database.journal()),
         now: session.database.now().ok().map(dbrewind_sqlite::Lsn::get),
         recorders: session.recorders.clone(),
-        state: word(status.state),
+        state: state_word(status.state),
         used: status.used,
         raw: status.raw,
         sealed: status.sealed,
@@ -124,8 +92,8 @@ fn fields(session: &Session, status: &Status) -> HistoryFields {
         earliest: status.earliest.map(|(lsn, _)| lsn.get()),
         earliest_time: maybe_time(status.earliest.map(|(_, time)| time)),
         forecast: status.forecast.map(in_seconds),
-        pins: pins.collect(),
-        marks: CountFields { hot, archived, evicted, lost },
+        pins: status.pins.iter().map(PinFields::of).collect(),
+        marks: status.marks.into(),
         waits_for: status.waits_for.iter().cloned().map(Process::from).collect(),
     }
 }
@@ -173,7 +141,7 @@ fn text(session: &Session, status: &Status) -> String {
     let mut lines = vec![
         format!("{strong}{path}{strong:#}, with {mode}"),
         format!("now       {now}"),
-        format!("state     {style}{}{style:#}{}", word(status.state), meaning(status.state)),
+        format!("state     {style}{}{style:#}{}", state_word(status.state), meaning(status.state)),
         format!("reaches   back {reaches}{forecast}"),
         format!(
             "takes     {} of {}, in {}",
@@ -185,7 +153,7 @@ fn text(session: &Session, status: &Status) -> String {
     ];
     let now = Timestamp::now();
     for pin in &status.pins {
-        let (name, age) = (show::plain(&pin.name), show::age(pin.time, now));
+        let (name, age) = (show::plain(pin.name.as_str()), show::age(pin.time, now));
         lines.push(format!("pinned    {name}, set {age}, keeps {}", show::bytes(pin.bytes)));
     }
     lines.push(format!("recorded  by {}", show::plain(&recorders)));

@@ -9,7 +9,8 @@ use serde::Serialize;
 use crate::arguments::Command;
 use crate::failure::Failure;
 use crate::processes::{self, Process};
-use crate::report::{MarkFields, Report, in_seconds, maybe_time};
+use crate::report::{CountFields, MarkFields, PinFields, Report, in_seconds, maybe_time, state_word};
+use crate::session::state_name;
 use crate::show::{self, Cell};
 use crate::wording;
 
@@ -41,21 +42,6 @@ struct VolumeStatus<'a> {
     earliest_time: Option<String>,
     pins: Vec<PinFields>,
     marks: CountFields,
-}
-
-#[derive(Serialize)]
-struct PinFields {
-    name: String,
-    lsn: u64,
-    time: String,
-    bytes: u64,
-}
-
-#[derive(Serialize)]
-struct CountFields {
-    kept: u64,
-    evicted: u64,
-    lost: u64,
 }
 
 #[derive(Serialize)]
@@ -139,14 +125,6 @@ fn refused(verb: &str, path: &Path) -> Failure {
         .with_fix(format!("`dbrewind list {word}` and `dbrewind status {word}` show what is in it"))
 }
 
-fn state_name(state: MarkState) -> &'static str {
-    match state {
-        MarkState::Kept => "kept",
-        MarkState::Evicted => "evicted",
-        MarkState::Lost => "lost",
-    }
-}
-
 fn fields(mark: &Mark) -> MarkFields {
     MarkFields {
         name: mark.name.clone(),
@@ -195,7 +173,7 @@ fn table(marks: &[(&Listed, &Mark)]) -> String {
     }
     let now = dbrewind_volume::Timestamp::now();
     let row = |(volume, mark): &(&Listed, &Mark)| {
-        let style = if mark.state == MarkState::Kept { show::GOOD } else { show::BAD };
+        let style = if mark.state == MarkState::Archived { show::GOOD } else { show::BAD };
         vec![
             Cell::new(&volume.name),
             Cell::styled(&mark.name, show::STRONG),
@@ -230,37 +208,18 @@ fn status(store: &VolumeStore, recorders: Vec<Process>, volumes: &[Listed]) -> R
 
 fn status_of(volume: &Listed) -> VolumeStatus<'_> {
     let status = &volume.status;
-    let pins = status.pins.iter().map(|pin| PinFields {
-        name: pin.name.to_string(),
-        lsn: pin.lsn.get(),
-        time: show::time(pin.time),
-        bytes: pin.bytes,
-    });
     VolumeStatus {
         name: &volume.name,
         block_size: volume.block_size,
         attached: volume.attached,
         stopped: volume.stopped.map(Code::text),
         now: volume.now.map(dbrewind_volume::Lsn::get),
-        state: word(status.state),
+        state: state_word(status.state),
         window: in_seconds(status.window),
         earliest: status.earliest.map(|(lsn, _)| lsn.get()),
         earliest_time: maybe_time(status.earliest.map(|(_, time)| time)),
-        pins: pins.collect(),
-        marks: CountFields {
-            kept: status.marks.kept,
-            evicted: status.marks.evicted,
-            lost: status.marks.lost,
-        },
-    }
-}
-
-fn word(state: WindowState) -> &'static str {
-    match state {
-        WindowState::Ok => "ok",
-        WindowState::Alert => "alert",
-        WindowState::Full => "full",
-        WindowState::Stopped => "stopped",
+        pins: status.pins.iter().map(PinFields::of).collect(),
+        marks: status.marks.into(),
     }
 }
 
@@ -288,7 +247,7 @@ fn line_of(volume: &Listed) -> String {
     };
     let state = match volume.stopped {
         Some(code) => format!("stopped ({code}: {})", code.title()),
-        None => word(volume.status.state).to_owned(),
+        None => state_word(volume.status.state).to_owned(),
     };
     let style = if volume.status.state == WindowState::Ok { show::GOOD } else { show::BAD };
     let attached = if volume.attached { "attached" } else { "not attached" };
@@ -301,7 +260,7 @@ fn line_of(volume: &Listed) -> String {
     let marks = &volume.status.marks;
     format!(
         "volume    {strong}{name}{strong:#}, {kind}: {style}{state}{style:#}, {attached}; {reaches}; marks: {} to go to, {} evicted, {} lost",
-        marks.kept, marks.evicted, marks.lost
+        marks.archived, marks.evicted, marks.lost
     )
 }
 

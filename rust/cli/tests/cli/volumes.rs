@@ -74,13 +74,14 @@ fn a_store_of_volumes_is_looked_at_while_it_is_used() {
         (&json!("table"), &json!(64), &json!(true))
     );
     let expected = json!({
-        "name": "seeded", "lsn": pinned.lsn.get(), "pages": 100, "pinned": true, "state": "kept",
+        "name": "seeded", "lsn": pinned.lsn.get(), "pages": 100, "pinned": true, "state": "archived",
         "time": one["marks"][0]["time"],
     });
     assert_eq!(one["marks"], Value::Array(vec![expected]));
     let lines = run(&["list", &store]).ok();
     assert!(
-        lines.out.starts_with("a file\tempty\tkept\t") && lines.out.contains("\ntable\tseeded\tkept\t"),
+        lines.out.starts_with("a file\tempty\tarchived\t")
+            && lines.out.contains("\ntable\tseeded\tarchived\t"),
         "{lines:?}"
     );
 
@@ -91,7 +92,7 @@ fn a_store_of_volumes_is_looked_at_while_it_is_used() {
     );
     let one = &status["volumes"][1];
     assert_eq!((&one["state"], &one["stopped"]), (&json!("ok"), &Value::Null));
-    assert_eq!(one["marks"], json!({"kept": 1, "evicted": 0, "lost": 0}));
+    assert_eq!(one["marks"], json!({"hot": 0, "archived": 1, "evicted": 0, "lost": 0}));
     assert_eq!(
         (&one["pins"][0]["name"], &one["now"]),
         (&json!("seeded"), &json!(table.now().unwrap().get()))

@@ -3,6 +3,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dbrewind_sqlite::MarkNameError;
+
 /// Why bytes are not a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum WireError {
@@ -24,6 +26,9 @@ pub(crate) enum WireError {
     /// A text is not UTF-8.
     #[error("a text is not UTF-8")]
     Text,
+    /// A text names no mark.
+    #[error(transparent)]
+    Name(#[from] MarkNameError),
     /// A value has no meaning.
     #[error("{what} cannot be {found}")]
     Value {

@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
 use dbrewind_sqlite::{
-    Code, Diff, JournalMode, Lsn, Mark, MarkCounts, MarkState, Method, Pin, Process, Rewound, Status,
-    Timestamp, WindowState,
+    Code, Diff, JournalMode, Lsn, Mark, MarkCounts, MarkName, MarkState, Method, Pin, Process, Rewound,
+    Status, Timestamp, WindowState,
 };
 
 use super::diff::{put_diff, take_diff};
@@ -190,7 +190,7 @@ fn put_status(out: &mut Vec<u8>, status: &Status) {
     put_option(out, *forecast, put_duration);
     put_u32(out, u32::try_from(pins.len()).unwrap_or(u32::MAX));
     for Pin { name, lsn, time, bytes } in pins {
-        put_bytes(out, name.as_bytes());
+        put_bytes(out, name.as_str().as_bytes());
         for number in [lsn.get(), time.get(), *bytes] {
             put_u64(out, number);
         }
@@ -250,7 +250,7 @@ fn take_process(fields: &mut Fields<'_>) -> Result<Process, WireError> {
 
 fn take_pin(fields: &mut Fields<'_>) -> Result<Pin, WireError> {
     Ok(Pin {
-        name: fields.text()?,
+        name: MarkName::new(&fields.text()?)?,
         lsn: Lsn::new(fields.u64()?),
         time: Timestamp::new(fields.u64()?),
         bytes: fields.u64()?,
@@ -322,7 +322,12 @@ mod tests {
             window: Duration::from_nanos(13),
             earliest: Some((Lsn::new(14), Timestamp::new(15))),
             forecast: None,
-            pins: vec![Pin { name: "p".into(), lsn: Lsn::new(16), time: Timestamp::new(17), bytes: 18 }],
+            pins: vec![Pin {
+                name: MarkName::new("p").unwrap(),
+                lsn: Lsn::new(16),
+                time: Timestamp::new(17),
+                bytes: 18,
+            }],
             marks: MarkCounts { hot: 1, archived: 2, evicted: 3, lost: 4 },
             waits_for: vec![
                 process("", &[]),
