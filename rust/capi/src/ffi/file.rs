@@ -1,9 +1,9 @@
 use std::ffi::{c_char, c_int, c_void};
 
-use ::dbrewind_volume::FileVolume;
+use ::dbrewind_volume::{AttachOptions, FileVolume, VolumeStore};
 
 use super::error::dbrewind_error;
-use super::given::{bytes, bytes_to_fill, entry, not_null, path, pointer_place};
+use super::given::{bytes, bytes_to_fill, entry, not_null, path};
 use super::moment::dbrewind_moment;
 use super::volume::{attach_by, dbrewind_volume, dbrewind_volume_options, volume};
 use crate::attached::{Attached, RecordedFile};
@@ -28,11 +28,12 @@ pub unsafe extern "C" fn dbrewind_volume_attach_file(
     // SAFETY: the caller owes what the header says of these pointers.
     unsafe {
         entry(error, || {
-            pointer_place(volume, "volume")?;
-            let file = path(file, "file")?;
-            attach_by(store, name, options, volume, |store, name, how| {
-                let attached = FileVolume::attach(store, name, block_size, &file, how)?;
-                Ok(Attached::File(RecordedFile::new(attached)))
+            attach_by(store, name, options, volume, || {
+                let file = path(file, "file")?;
+                Ok(move |store: &VolumeStore, name: &str, how: &AttachOptions| {
+                    let attached = FileVolume::attach(store, name, block_size, &file, how)?;
+                    Ok(Attached::File(RecordedFile::new(attached)))
+                })
             })
         })
     }

@@ -94,20 +94,24 @@ impl dbrewind_target {
     }
 }
 
-/// What attaching does for all kinds of content.
+/// What attaching does for all kinds of content. `content` looks at the arguments that tell of it, before a store is made; what it answers attaches.
 ///
 /// # Safety
 /// As the header says of these pointers.
-pub(super) unsafe fn attach_by(
+pub(super) unsafe fn attach_by<A>(
     store: *const c_char,
     name: *const c_char,
     options: *const dbrewind_volume_options,
     volume: *mut *mut dbrewind_volume,
-    attach: impl FnOnce(&VolumeStore, &str, &AttachOptions) -> Result<Attached, Fault>,
-) -> Result<(), Fault> {
+    content: impl FnOnce() -> Result<A, Fault>,
+) -> Result<(), Fault>
+where
+    A: FnOnce(&VolumeStore, &str, &AttachOptions) -> Result<Attached, Fault>,
+{
     // SAFETY: by contract.
     unsafe {
         pointer_place(volume, "volume")?;
+        let attach = content()?;
         refuse_inside()?;
         let (folder, name) = (path(store, "store")?, text(name, "name")?);
         let (settings, how) = super::given::options(options)?.read()?;
@@ -137,11 +141,12 @@ pub(super) unsafe fn attach<T: GivenMedium>(
 ) -> Result<(), Fault> {
     // SAFETY: by contract.
     unsafe {
-        pointer_place(volume, "volume")?;
-        not_null(medium, "medium")?;
-        let functions = Functions::new(super::given::options(medium)?)?;
-        attach_by(store, name, options, volume, |store, name, how| {
-            Ok(Attached::Engine(Box::new(attach(store, name, functions, how)?)))
+        attach_by(store, name, options, volume, || {
+            not_null(medium, "medium")?;
+            let functions = Functions::new(super::given::options(medium)?)?;
+            Ok(move |store: &VolumeStore, name: &str, how: &AttachOptions| {
+                Ok(Attached::Engine(Box::new(attach(store, name, functions, how)?)))
+            })
         })
     }
 }
