@@ -24,20 +24,21 @@ mod timeline;
 mod types;
 
 pub use error::{AppendError, Code, LockError, OpenError, ReadError, SealError, SyncError};
-pub use format::{BodyError, CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
+pub use format::{
+    BodyError, CommitBody, DropBody, Engine, EraBody, Head, KEPT, Kind, MOVED, MarkBody, PINNED, RewindBody,
+};
 pub use interrupt::{Patience, Refused, interruptible, lock_patiently};
 pub use map::Process;
 pub use status::{MarkCounts, MarkState, Status};
 pub use store::{
-    Cursor, FORGOTTEN, Head, HolderLock, KEPT, Location, MOVED, NamesLock, Need, ObjectLock, PINNED, Pin,
-    Presence, Record, Room, SealedSegment, Store, StoreOptions, Window, WindowHold, WindowState,
-    processes_at, processes_with,
+    Cursor, FORGOTTEN, HolderLock, NamesLock, Need, ObjectLock, Pin, Presence, Record, Room, SealedSegment,
+    Store, StoreOptions, Window, WindowHold, WindowState, processes_at, processes_with,
 };
 pub use timeline::{
     Era, MarkEntry, NoteEntry, Plan, PlanError, RewindEntry, Source, Timeline, TimelineError, Unnamed,
     Unreachable, Vantage,
 };
 pub use types::{
-    Clock, Extent, Key, Lsn, ManualClock, MarkName, MarkNameError, ObjectId, RewindOptions, SegmentId,
-    Target, TargetError, Timestamp,
+    Clock, Extent, Key, Location, Lsn, ManualClock, MarkName, MarkNameError, ObjectId, RewindOptions,
+    SegmentId, Target, TargetError, Timestamp,
 };

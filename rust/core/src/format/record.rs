@@ -3,8 +3,7 @@
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::format::bytes::{put, u16_at, u32_at, u64_at};
-use crate::format::{HEADER, Kind, Place};
-use crate::store::Head;
+use crate::format::{HEADER, Head, Kind, Place};
 use crate::types::{Key, Lsn, ObjectId};
 
 const WORD: usize = 8;

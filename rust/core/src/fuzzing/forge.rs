@@ -2,8 +2,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::format::control::ControlHeader;
 use crate::format::segment::SegmentHeader;
-use crate::format::{Owner, Place, Word, record, span};
-use crate::store::Head;
+use crate::format::{Head, Owner, Place, Word, record, span};
 
 /// What a forged word says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,7 +1,6 @@
-use crate::format::{CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
-use crate::store::{Head, Location};
+use crate::format::{CommitBody, DropBody, Engine, EraBody, Head, Kind, MarkBody, RewindBody};
 use crate::timeline::Timeline;
-use crate::types::{Extent, Key, Lsn, MarkName, ObjectId, Timestamp};
+use crate::types::{Extent, Key, Location, Lsn, MarkName, ObjectId, Timestamp};
 
 /// Plans for a longer object list as many keys, which is right but takes long.
 const MOST_KEYS: u64 = 1000;

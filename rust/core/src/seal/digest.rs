@@ -12,8 +12,7 @@ use super::header::BadSeal;
 use super::index::is_image;
 use super::varint::{Numbers, put, put_step};
 use crate::format::bytes::{u32_at, u64_at};
-use crate::format::{HEADER, Kind};
-use crate::store::{Head, KEPT};
+use crate::format::{HEADER, Head, KEPT, Kind};
 use crate::types::{Key, Lsn, ObjectId};
 
 /// Two counts, length of the content, hash of these and of the packed content.

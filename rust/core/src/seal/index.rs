@@ -4,8 +4,7 @@ use std::ops::{Range, RangeInclusive};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::format::{HEADER, Kind};
-use crate::store::Head;
+use crate::format::{HEADER, Head, Kind};
 use crate::types::{Key, Lsn, ObjectId};
 
 /// Most records that the body of one is made of: the time that it takes is bounded, however little they differ.

@@ -16,8 +16,9 @@ use super::index::{Entry, Index, StoredAs, farthest, leaning_check};
 use super::recent::Frames;
 use super::runs;
 use crate::error::{OpenError, ReadError};
+use crate::format::Head;
 use crate::segment::{LONGEST, sealed_name};
-use crate::store::{Head, Location};
+use crate::types::Location;
 
 /// A sealed segment: its index in memory, its bodies in the file.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use super::header::{
     DIGEST_MAGIC, EMPTY_TABLE, FRONT, Header, INDEX_MAGIC, SKIPPED, VERSION, seek_table, skipped,
 };
 use super::index::{CHAIN, Entry, Frame, Group, Index, StoredAs, is_image, leaning_check};
-use crate::store::Head;
+use crate::format::Head;
 
 /// A frame ends with the key in which it reached this.
 const FRAME: usize = 8 << 10;

@@ -23,14 +23,17 @@ mod sync;
 mod walk;
 mod window;
 
+use crate::format::Head;
+use crate::types::Location;
+
 pub use handle::Store;
 pub use locks::{HolderLock, ObjectLock, Presence, processes_at, processes_with};
 pub use objects::{FORGOTTEN, NamesLock};
 pub use options::StoreOptions;
-pub use record::{Cursor, Head, KEPT, Location, Record};
+pub use record::{Cursor, Record};
 pub use roll::Room;
 pub use seal::SealedSegment;
 pub(crate) use walk::Seen;
 #[cfg(feature = "fuzzing")]
 pub(crate) use window::manifest;
-pub use window::{MOVED, Need, PINNED, Pin, Window, WindowHold, WindowState};
+pub use window::{Need, Pin, Window, WindowHold, WindowState};

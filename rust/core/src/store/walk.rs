@@ -3,13 +3,13 @@ use std::time::{Duration, Instant};
 use crate::error::{OpenError, ReadError};
 use crate::format::record::{self, NotARecord, REST};
 use crate::format::segment::VERSION;
-use crate::format::{Kind, Place};
+use crate::format::{Head, Kind, Place};
 use crate::ring::{self, Region, Step};
 use crate::seal::Digest;
 use crate::segment::Segment;
 use crate::store::form::Form;
 use crate::store::handle::Inner;
-use crate::store::{Head, Location};
+use crate::types::Location;
 
 /// What to do at a record whose writer is alive and not done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,8 +4,7 @@ use std::ops::RangeInclusive;
 use super::cuts::Cuts;
 use super::touches::Touches;
 use crate::format::Engine;
-use crate::store::Location;
-use crate::types::{Extent, Key, Lsn, Timestamp};
+use crate::types::{Extent, Key, Location, Lsn, Timestamp};
 
 /// A stretch of history recorded without interruption by one engine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,7 +1,6 @@
 use crate::error::{Code, ReadError};
 use crate::format::{BodyError, Kind};
-use crate::store::Location;
-use crate::types::Lsn;
+use crate::types::{Location, Lsn};
 
 /// Why the history of an object could not be read. What was read before is forgotten: the next
 /// [`Timeline::catch_up`](super::Timeline::catch_up) begins anew.

@@ -1,8 +1,10 @@
 use super::{Era, EraLog, MarkEntry, NoteEntry, RewindEntry, Timeline, TimelineError};
 use crate::error::Code;
-use crate::format::{BodyError, CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
-use crate::store::{Head, KEPT, Location, MOVED, PINNED, Seen, Store};
-use crate::types::{Lsn, Timestamp};
+use crate::format::{
+    BodyError, CommitBody, DropBody, Engine, EraBody, Head, KEPT, Kind, MOVED, MarkBody, PINNED, RewindBody,
+};
+use crate::store::{Seen, Store};
+use crate::types::{Location, Lsn, Timestamp};
 
 impl Timeline {
     /// Reads the records that were appended since the last call. Images are not read, only noted.

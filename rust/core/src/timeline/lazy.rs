@@ -108,7 +108,7 @@ impl Timeline {
     }
 
     /// Whether an era whose record is there was read whole, and all that come after it.
-    fn is_whole(&self, at: crate::store::Location) -> bool {
+    fn is_whole(&self, at: crate::types::Location) -> bool {
         at.segment().get() >= u64::from(self.whole_from.unwrap_or(0))
     }
 

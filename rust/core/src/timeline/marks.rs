@@ -1,8 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::nearest::nearest;
-use crate::store::Location;
-use crate::types::{Extent, Lsn, MarkName, Timestamp};
+use crate::types::{Extent, Location, Lsn, MarkName, Timestamp};
 
 /// A mark as it was set.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -27,8 +27,9 @@ mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::store::{Cursor, Location};
-use crate::types::{Extent, Key, Lsn, ObjectId, Timestamp};
+use crate::store::Cursor;
+
+use crate::types::{Extent, Key, Location, Lsn, ObjectId, Timestamp};
 
 pub use era::Era;
 use era::EraLog;

@@ -1,8 +1,7 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
-use crate::store::Location;
-use crate::types::{Key, Lsn};
+use crate::types::{Key, Location, Lsn};
 
 /// One image of one key. Halves keep it at 20 bytes: a long history holds millions.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,7 @@
 use super::path::{Exit, Place, Stretch};
 use super::{EraLog, Timeline};
 use crate::format::Engine;
-use crate::store::Location;
-use crate::types::Key;
+use crate::types::{Key, Location};
 
 /// Where the content of a key at a moment is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

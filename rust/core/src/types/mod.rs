@@ -3,6 +3,7 @@
 mod clock;
 mod extent;
 mod key;
+mod location;
 mod lsn;
 mod mark_name;
 mod object_id;
@@ -14,6 +15,7 @@ mod timestamp;
 pub use clock::{Clock, ManualClock};
 pub use extent::Extent;
 pub use key::Key;
+pub use location::Location;
 pub use lsn::Lsn;
 pub use mark_name::{MarkName, MarkNameError};
 pub use object_id::ObjectId;

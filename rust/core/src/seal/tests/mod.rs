@@ -11,9 +11,8 @@ use std::path::Path;
 use super::recent::Frames;
 use super::{Found, Origin, Others, Sealed, digest, write};
 use crate::error::{OpenError, ReadError};
-use crate::format::Kind;
+use crate::format::{Head, Kind};
 use crate::segment::sealed_name;
-use crate::store::Head;
 use crate::types::{Key, Lsn, ObjectId};
 
 pub(super) const STORE: [u8; 16] = [7; 16];

@@ -1,11 +1,11 @@
 //! What must survive an eviction: chosen, and appended once more (`rust/docs/window.md`, "Evicting").
 
-use super::ledger::{Known, Ledger, MOVED, MarkAt, PINNED, segment};
+use super::ledger::{Known, Ledger, MarkAt, segment};
 use super::prepare::{damaged, unreadable};
 use super::urgent::{Unfit, left_of};
 use crate::error::AppendError;
 use crate::fault;
-use crate::format::{Kind, MarkBody, span};
+use crate::format::{Kind, MOVED, MarkBody, PINNED, span};
 use crate::store::handle::Inner;
 use crate::store::roll::{at_limit, needed};
 use crate::store::{Head, Location, Store};

@@ -7,16 +7,9 @@ use super::age::{Present, Sighting};
 use super::alike::Alike;
 use crate::error::ReadError;
 use crate::format::object::ObjectBody;
-use crate::format::{CommitBody, DropBody, Engine, EraBody, Kind, MarkBody};
+use crate::format::{CommitBody, DropBody, Engine, EraBody, Kind, MOVED, MarkBody, PINNED};
 use crate::store::{Cursor, Head, Location, Seen, Store};
 use crate::types::{Lsn, MarkName, ObjectId, Timestamp};
-
-/// Flag of a `MARK`: what is needed for it is not evicted.
-pub const PINNED: u8 = 1;
-
-/// Flag of a `MARK` that was carried forward: in place of the adapter's bytes it has the LSN of a later moment with the same state,
-/// through which the mark is reached when its own moment is gone.
-pub const MOVED: u8 = 2;
 
 /// An era that can be reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -14,7 +14,6 @@ mod status;
 mod thread;
 mod urgent;
 
-pub use ledger::{MOVED, PINNED};
 pub use need::Need;
 pub use status::{Pin, Window, WindowState};
 pub(crate) use thread::Keeping;

@@ -1,10 +1,10 @@
 //! The rules of the timeline, one example each. Locations are numbers: image `n` is at offset `n`.
 
 use crate::error::Code;
-use crate::format::{CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
-use crate::store::{Head, Location, Store, StoreOptions};
+use crate::format::{CommitBody, DropBody, Engine, EraBody, Head, Kind, MarkBody, RewindBody};
+use crate::store::{Store, StoreOptions};
 use crate::timeline::{PlanError, Source, Timeline, TimelineError, Unreachable};
-use crate::types::{Extent, Key, Lsn, MarkName, ObjectId, Timestamp};
+use crate::types::{Extent, Key, Location, Lsn, MarkName, ObjectId, Timestamp};
 
 const OBJECT: ObjectId = ObjectId::new(1);
 

@@ -2,10 +2,9 @@
 
 use proptest::prelude::*;
 
-use crate::format::{CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
-use crate::store::{Head, Location};
+use crate::format::{CommitBody, DropBody, Engine, EraBody, Head, Kind, MarkBody, RewindBody};
 use crate::timeline::Timeline;
-use crate::types::{Extent, Key, Lsn, MarkName, ObjectId, Timestamp};
+use crate::types::{Extent, Key, Location, Lsn, MarkName, ObjectId, Timestamp};
 
 fn number() -> impl Strategy<Value = u64> {
     prop_oneof![8 => 0..12u64, 1 => Just(u64::MAX), 1 => Just(u64::MAX - 1), 1 => any::<u64>()]

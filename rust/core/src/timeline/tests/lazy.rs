@@ -19,7 +19,7 @@ fn read(world: &World, timeline: &mut Timeline) {
                 }
                 continue;
             }
-            let found = |(head, at, body): &(_, crate::store::Location, Vec<u8>)| Found {
+            let found = |(head, at, body): &(_, crate::types::Location, Vec<u8>)| Found {
                 head: *head,
                 offset: at.offset(),
                 len: body.len() as u32,

@@ -1,9 +1,8 @@
 //! Times of moments, one example each.
 
-use crate::format::{CommitBody, Engine, EraBody, Kind, MarkBody, RewindBody};
-use crate::store::{Head, Location};
+use crate::format::{CommitBody, Engine, EraBody, Head, Kind, MarkBody, RewindBody};
 use crate::timeline::{Source, Timeline};
-use crate::types::{Extent, Key, Lsn, MarkName, ObjectId, Timestamp};
+use crate::types::{Extent, Key, Location, Lsn, MarkName, ObjectId, Timestamp};
 
 const OBJECT: ObjectId = ObjectId::new(1);
 

@@ -4,10 +4,9 @@ mod checks;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::format::{CommitBody, DropBody, Engine, EraBody, Kind, MarkBody, RewindBody};
-use crate::store::{Head, KEPT, Location};
+use crate::format::{CommitBody, DropBody, Engine, EraBody, Head, KEPT, Kind, MarkBody, RewindBody};
 use crate::timeline::Timeline;
-use crate::types::{Extent, Key, Lsn, MarkName, ObjectId, Timestamp};
+use crate::types::{Extent, Key, Location, Lsn, MarkName, ObjectId, Timestamp};
 
 /// Of so many offsets each is a segment, where segments matter.
 const SEGMENT: u32 = 8 * 7;
