@@ -8,8 +8,8 @@ use dbrewind_core::{
     Timestamp,
 };
 
-use crate::as_of::Presence;
 use crate::error::Error;
+use crate::exclusion::Exclusion;
 use crate::rewound::Method;
 
 /// The records of one database, shared by the facade, the engine and the engine's threads.
@@ -26,13 +26,13 @@ pub(crate) struct History {
     /// What was read of them so far.
     pub(crate) timeline: Timeline,
     /// What those go by who read the database file without the engine's locks.
-    pub(crate) presence: Arc<Presence>,
+    pub(crate) exclusion: Arc<Exclusion>,
 }
 
 impl History {
     /// Nothing is read yet.
     pub(crate) fn new(store: Store, object: ObjectId, block: u32) -> Self {
-        Self { store, object, block, timeline: Timeline::lazy(object), presence: Arc::default() }
+        Self { store, object, block, timeline: Timeline::lazy(object), exclusion: Arc::default() }
     }
 
     /// Reads what was appended since the last call.

@@ -4,14 +4,14 @@ use crate::sync::{AtomicBool, Ordering};
 
 /// What the engine of this process keeps others from doing at the moment.
 #[derive(Debug, Default)]
-pub(crate) struct Presence {
+pub(crate) struct Exclusion {
     /// WAL: nobody but us can bring frames into the database file, and what happened before that was so is in the log.
     frozen: AtomicBool,
     /// Rollback modes: RESERVED on the database is a rewind's of ours.
     rewinding: AtomicBool,
 }
 
-impl Presence {
+impl Exclusion {
     /// The freeze is in place, and the comparison with the anchor is in the log: history goes on, or an era broke.
     pub(crate) fn set_frozen(&self) {
         // SeqCst: partner of the load in `is_frozen`; whoever sees the flag finds an era that broke in the log.

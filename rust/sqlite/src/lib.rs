@@ -9,6 +9,7 @@ mod database;
 mod digest;
 mod engine;
 mod error;
+mod exclusion;
 mod fault;
 mod ffi;
 mod file;

@@ -5,7 +5,6 @@ mod at;
 mod clone;
 mod diff;
 mod origin;
-mod presence;
 mod trust;
 mod view;
 
@@ -14,5 +13,4 @@ pub(crate) use clone::clone_to;
 pub(crate) use diff::diff;
 pub use diff::{Altered, CounterDiff, Diff, SchemaChange, TableDiff, Value};
 pub(crate) use origin::{Hold, Origin};
-pub(crate) use presence::Presence;
 pub(crate) use view::View;

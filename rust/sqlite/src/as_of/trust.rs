@@ -26,8 +26,8 @@ impl Trust {
         origin: &Arc<Origin>,
         file: &mut HostFile,
     ) -> Result<(), Error> {
-        let presence = Arc::clone(&locked(&origin.history()?).presence);
-        if engine != Some(Engine::Wal) || presence.is_frozen() {
+        let exclusion = Arc::clone(&locked(&origin.history()?).exclusion);
+        if engine != Some(Engine::Wal) || exclusion.is_frozen() {
             return Ok(());
         }
         let mut beside = match self.beside.take() {
@@ -50,13 +50,13 @@ impl Trust {
         file: &mut HostFile,
     ) -> Result<bool, Error> {
         let shared = origin.history()?;
-        let (store, object, presence) = {
+        let (store, object, exclusion) = {
             let history = locked(&shared);
-            (history.store.clone(), history.object, Arc::clone(&history.presence))
+            (history.store.clone(), history.object, Arc::clone(&history.exclusion))
         };
         match engine {
             Some(Engine::Wal) => {
-                let frozen = presence.is_frozen();
+                let frozen = exclusion.is_frozen();
                 match &mut self.beside {
                     Some(beside) => Ok(beside.unlock(file, &shared)? || frozen),
                     None => Ok(frozen),
@@ -64,7 +64,7 @@ impl Trust {
             }
             Some(Engine::Rollback) => {
                 let path = origin.path.as_path();
-                let by = Bystander { store: &store, object, id: origin.file, path, presence: &presence };
+                let by = Bystander { store: &store, object, id: origin.file, path, exclusion: &exclusion };
                 let seen = by.look(file)?;
                 if let Some(code) = store.broken(object) {
                     return Err(Error::stopped(&store, code));

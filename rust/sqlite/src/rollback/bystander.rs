@@ -6,8 +6,8 @@ use dbrewind_core::{ObjectId, Store};
 
 use super::settle;
 use super::{journal, registry};
-use crate::as_of::Presence;
 use crate::error::Error;
+use crate::exclusion::Exclusion;
 use crate::ffi::{HostFile, LockLevel, VfsError};
 use crate::file::{FileId, Header, read_padded};
 use crate::registers::Registers;
@@ -33,7 +33,7 @@ pub(crate) struct Bystander<'a> {
     pub(crate) object: ObjectId,
     pub(crate) id: FileId,
     pub(crate) path: &'a Path,
-    pub(crate) presence: &'a Presence,
+    pub(crate) exclusion: &'a Exclusion,
 }
 
 impl Bystander<'_> {
@@ -63,7 +63,7 @@ impl Bystander<'_> {
     /// before its first byte.
     fn is_ours(&self) -> bool {
         let here = registry::held_here(self.id);
-        here.mine.max(here.others) >= RESERVED || self.presence.is_rewinding()
+        here.mine.max(here.others) >= RESERVED || self.exclusion.is_rewinding()
     }
 
     /// Another process may write, and has announced nothing. Either it is recorded and has not begun, or it is not.

@@ -141,9 +141,9 @@ impl Engine for Rollback {
         if let Some(code) = self.store.broken(self.object) {
             return Err(Error::stopped(&self.store, code));
         }
-        let presence = Arc::clone(&locked(&self.history).presence);
+        let exclusion = Arc::clone(&locked(&self.history).exclusion);
         let (store, object, id, path) = (&self.store, self.object, self.id, self.path.as_path());
-        let by = Bystander { store, object, id, path, presence: &presence };
+        let by = Bystander { store, object, id, path, exclusion: &exclusion };
         if by.look(&mut self.file)? == Seen::Unrecorded {
             let present = self.present()?;
             return Err(self.not_attached(&present));

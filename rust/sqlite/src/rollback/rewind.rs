@@ -54,7 +54,7 @@ impl Rollback {
         let result = self
             .lock_for_rewind(&wait, &journal)
             .and_then(|(present, like)| self.rewind_locked(to, &journal, present, &like));
-        locked(&self.history).presence.set_rewinding(false);
+        locked(&self.history).exclusion.set_rewinding(false);
         let _ = self.file.unlock(LockLevel::None);
         match result {
             Err(Halted::After(error)) => {
@@ -82,7 +82,7 @@ impl Rollback {
                 // RESERVED nobody else writes: what is seen now holds under EXCLUSIVE.
                 let present = self.present()?;
                 self.check_journal_mode(&present)?;
-                locked(&self.history).presence.set_rewinding(true);
+                locked(&self.history).exclusion.set_rewinding(true);
                 lock_wait::exclusive(&mut self.file, wait)?;
                 return Ok((present, like));
             }

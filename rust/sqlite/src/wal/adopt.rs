@@ -54,7 +54,7 @@ impl Core {
             return Err(NotAdopted::new(error, Some(Handover { file, role })));
         }
         core.holder = Some(role);
-        core.presence.set_frozen();
+        core.exclusion.set_frozen();
         Ok(core)
     }
 

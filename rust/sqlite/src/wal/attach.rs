@@ -66,9 +66,9 @@ impl Core {
             Ok(parts) => parts,
             Err(error) => return Err((error, file)),
         };
-        let (store, object, presence) = {
+        let (store, object, exclusion) = {
             let history = locked(&history);
-            (history.store.clone(), history.object, Arc::clone(&history.presence))
+            (history.store.clone(), history.object, Arc::clone(&history.exclusion))
         };
         Ok(Self {
             api,
@@ -80,7 +80,7 @@ impl Core {
             history,
             store,
             object,
-            presence,
+            exclusion,
             runs: Runs::default(),
             sequence: 0,
             holder: None,
@@ -136,7 +136,7 @@ impl Core {
             Ok(()) => {
                 self.holder = Some(role);
                 self.without_room = None;
-                self.presence.set_frozen();
+                self.exclusion.set_frozen();
                 Ok(())
             }
             Err(error) => {

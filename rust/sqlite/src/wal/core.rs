@@ -13,10 +13,10 @@ use super::file::WalFile;
 use super::index::{IndexHeader, WalIndex};
 use super::notes::RunNote;
 use super::runs::Runs;
-use crate::as_of::Presence;
 use crate::checksum::Salt;
 use crate::engine::{SharedHistory, locked};
 use crate::error::Error;
+use crate::exclusion::Exclusion;
 use crate::ffi::{HostFile, SqliteApi};
 use crate::file::FileState;
 use crate::file::PageOne;
@@ -49,7 +49,7 @@ pub(crate) struct Core {
     pub(crate) store: Store,
     pub(crate) object: ObjectId,
     /// Told what the freeze is worth to those who read the database file without our locks.
-    pub(crate) presence: Arc<Presence>,
+    pub(crate) exclusion: Arc<Exclusion>,
     pub(crate) runs: Runs,
     /// Number of the WAL's generation, from its header.
     pub(crate) sequence: u32,

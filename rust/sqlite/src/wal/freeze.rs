@@ -53,7 +53,7 @@ impl Core {
     pub(crate) fn hold_slot(&mut self, mark: u32, timeout: Duration) -> Result<(), Error> {
         let held = self.hold_slot_steps(mark, timeout);
         if held.is_err() && self.frozen.is_some() {
-            self.presence.set_thawed();
+            self.exclusion.set_thawed();
             self.adrift = true;
         }
         held
@@ -97,7 +97,7 @@ impl Core {
     /// and `-shm`, and what we have mapped is nobody's any more.
     pub(crate) fn thaw(&mut self) {
         self.frozen = None;
-        self.presence.set_thawed();
+        self.exclusion.set_thawed();
         let _ = self.file.shm_unlock(READ4, 1, ShmLock::Shared);
         let _ = self.file.shm_unlock(CKPT, 1, ShmLock::Shared);
     }
@@ -141,7 +141,7 @@ impl Core {
             let held = self.hold_against_checkpoints();
             // Without it the freeze is none: it ends with the call.
             if held.is_err() {
-                self.presence.set_thawed();
+                self.exclusion.set_thawed();
                 self.adrift = true;
             }
             held?;
