@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use dbrewind_core::{Cursor, Kind, Location, ObjectId, OpenError, Store, StoreOptions};
 
@@ -115,6 +116,12 @@ pub(crate) fn is_there(folder: &Path, name: &str) -> bool {
         // Who may not look, or cannot at the moment, does not know.
         Err(error) => !gone.contains(&error.kind()),
     })
+}
+
+/// The same question for who evicts from the store of a folder.
+pub(crate) fn who_is_there(folder: &Path) -> Arc<dyn Fn(&str) -> bool + Send + Sync> {
+    let folder = folder.to_owned();
+    Arc::new(move |name: &str| is_there(&folder, name))
 }
 
 /// Where a name leads.

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::ffi::{SqliteApi, may_read_and_write, shim};
 use crate::handover::Hook;
 use crate::journal_mode::{heal, look, set_journal};
-use crate::naming::{is_there, left_behind, name_in};
+use crate::naming::{left_behind, name_in, who_is_there};
 use crate::notes::{is_of_another_file, tag};
 use crate::objects::{latest_block, lost_marks};
 use crate::options::{Journal, OpenOptions};
@@ -130,6 +130,9 @@ pub(crate) fn open(
     if let Some(window) = options.window {
         store.set_window(window);
     }
+    // Before anything is said in the store. Nothing is evicted before its object has its name: what is not there is not kept.
+    let alive = who_is_there(&store_path);
+    store.make_room_by(Arc::clone(&alive));
     if options.seal {
         // Without the thread all is as well, only larger.
         let _ = store.seal_in_background();
@@ -171,8 +174,7 @@ pub(crate) fn open(
         lost_marks(&store, store.object(&name, other)?, object)?;
     }
     // Before anything is recorded, which may need room.
-    let folder = store_path.clone();
-    store.keep_window(Arc::new(move |name: &str| is_there(&folder, name)));
+    store.keep_window(alive);
     let mut history = History::new(store, object, block);
     if whose == Whose::SameFile {
         refuse_another_file(&mut history, &path)?;

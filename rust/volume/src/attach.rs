@@ -1,6 +1,6 @@
 //! The first look at the content, and the last: is the history kept or lost (`rust/docs/volumes.md`).
 
-use dbrewind_core::{Engine, Kind, Lsn, MarkName, ObjectLock};
+use dbrewind_core::{Engine, Kind, Lsn, MarkName, Need, ObjectLock};
 
 use crate::blocks::Blocks;
 use crate::content::Content;
@@ -252,7 +252,7 @@ impl Volume {
         }
         let stamp = self.stamp()?;
         let lsn = self.store.last_lsn(self.object);
-        self.store.append(self.head(Kind::Note, tag::CLOSED, lsn), &[&stamp])?;
+        self.store.append_in_need(Need::Keep, self.head(Kind::Note, tag::CLOSED, lsn), &[&stamp])?;
         if self.content.storage().syncs() {
             self.store.sync()?;
         }

@@ -1,6 +1,6 @@
 //! What came of a change whose process died.
 
-use dbrewind_core::{Kind, Lsn, PlanError, RewindBody, Timeline, Unreachable, fault};
+use dbrewind_core::{Kind, Lsn, Need, PlanError, RewindBody, Timeline, Unreachable, fault};
 
 use crate::error::Error;
 use crate::intent::{Intent, tag};
@@ -110,7 +110,9 @@ impl Volume {
         self.store.raise_last_lsn(self.object, own);
         let Intent { from, target, extent, time, .. } = *intent;
         let body = RewindBody { time, extent, from, note: &[] };
-        self.store.append(self.head(Kind::Rewind, target.get(), own), &[&body.encode()])?;
+        // It has happened: without it nothing else could be said.
+        let head = self.head(Kind::Rewind, target.get(), own);
+        self.store.append_in_need(Need::Keep, head, &[&body.encode()])?;
         fault::place("volume rewind: recorded");
         // An intent that is on disk is taken up after a power cut, unless this is, too.
         if intent.synced || self.waits_for_disk() {

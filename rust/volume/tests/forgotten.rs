@@ -112,6 +112,51 @@ fn hazard_a_volume_that_fills_the_store_is_forgotten() {
     volume.rewind("m").unwrap();
 }
 
+/// Which another one keeps full: nothing that is said makes room for the next word. Also when everything that histories may take in need is taken.
+#[test]
+fn hazard_a_volume_is_forgotten_half() {
+    for (marks, rounds) in [(3, 1), (300, 1), (300, 9)] {
+        let what = format!("{marks} marks, {rounds} rounds");
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path(), Some(1 << 20));
+        let (memory, small, mut random) = (Memory::new(&[1; 64 << 10]), Memory::new(&[2; 8192]), Random(3));
+        let keeps = attach(&store, "keeps", &memory, &AttachOptions::anew()).unwrap();
+        keeps.mark_pinned("from here on").unwrap();
+        let volume = attach(&store, "v", &small, &AttachOptions::anew()).unwrap();
+        for number in 0..marks {
+            volume.mark_pinned(&format!("{number:0250}")).unwrap();
+        }
+        let done = (0..200).try_for_each(|round| {
+            fill(&keeps, &memory, &mut random)?;
+            keeps.mark(&format!("{round}")).map(drop)
+        });
+        assert_eq!(done.unwrap_err().code(), Code::StoreFull, "{what}");
+        volume.detach().expect(&what);
+        for round in 0..rounds {
+            store.forget("v").expect(&what);
+            assert_eq!(store.forget("v").unwrap_err().code(), Code::InvalidArgument, "{what}");
+            if round + 1 < rounds {
+                // There may be no room for its marks to be dropped, or for an era.
+                match attach(&store, "v", &small, &AttachOptions::default()) {
+                    Ok(again) => assert!(again.marks().unwrap().is_empty(), "{what}"),
+                    Err(error) => {
+                        assert_eq!(error.code(), Code::StoreFull, "{what}");
+                        break;
+                    }
+                }
+            }
+        }
+        drop(keeps);
+        store.forget("keeps").unwrap();
+        let again = attach(&store, "v", &small, &AttachOptions::default()).unwrap();
+        assert!(again.marks().unwrap().is_empty(), "{what}");
+        again.mark("m").unwrap();
+        fill(&again, &small, &mut random).unwrap();
+        again.rewind("m").unwrap();
+        assert_eq!(small.locked().content(), [2; 8192], "{what}");
+    }
+}
+
 #[test]
 fn two_contents_cannot_begin_under_one_name() {
     let folder = tempfile::tempdir().unwrap();

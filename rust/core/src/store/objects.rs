@@ -8,7 +8,7 @@ use crate::map::Held;
 use crate::store::roll::PATIENCE;
 use crate::store::walk::{InFlight, Seen};
 use crate::store::window::Unfit;
-use crate::store::{Head, Location, Store, locks};
+use crate::store::{Head, Location, Need, Store, locks};
 use crate::types::{Key, Lsn, ObjectId};
 
 /// The objects that this process has seen registered.
@@ -70,8 +70,12 @@ impl Store {
         }
         let object = ObjectId::new(used);
         let head = Head::new(Kind::Object, object, Key::new(0), Lsn::ORIGIN);
-        let body = ObjectBody { key_size, name: name.to_owned() };
-        self.append(head, &[&body.encode()])?;
+        let body = ObjectBody { key_size, name: name.to_owned() }.encode();
+        // What goes on in keys of another size may be what cures a full store.
+        match objects.known.iter().any(|(_, known)| known.name == name) {
+            true => self.append_in_need(Need::Keep, head, &[&body])?,
+            false => self.append(head, &[&body])?,
+        };
         self.learn(&mut objects)?;
         Ok(object)
     }
@@ -105,7 +109,8 @@ impl Store {
         Ok(named.map(|(object, body)| (*object, body.key_size)).collect())
     }
 
-    /// Gives an object another name. Its history stays, also for those who found it by the old one.
+    /// Gives an object another name. Its history stays, also for those who found it by the old one. In a full store, too
+    /// ([`Need::Drop`]): what is there can be looked at, or goes, by its new name.
     ///
     /// # Errors
     /// [`AppendError::Invalid`] when there is no such object, or when another one of the same key size has the name;
@@ -128,7 +133,8 @@ impl Store {
             None => {}
         }
         let head = Head::new(Kind::Object, object, Key::new(0), Lsn::ORIGIN);
-        self.append(head, &[&ObjectBody { key_size, name: name.to_owned() }.encode()])?;
+        let body = ObjectBody { key_size, name: name.to_owned() }.encode();
+        self.append_in_need(Need::Drop, head, &[&body])?;
         self.learn(&mut objects)
     }
 

@@ -8,7 +8,7 @@ use dbrewind_core::{Engine as EraEngine, Store, StoreOptions, Timeline};
 
 use super::recorder::Recorder;
 use crate::file::FileId;
-use crate::naming::name_in;
+use crate::naming::{name_in, who_is_there};
 use crate::notes::{anchored_file, tag};
 use crate::objects::latest_block;
 use crate::store_folder::beside;
@@ -62,6 +62,8 @@ pub(super) fn find(path: &Path, file: FileId) -> Option<Recorder> {
     // Not to make one where there is none.
     std::fs::metadata(folder.join("control")).ok()?;
     let store = Store::open(&folder, &StoreOptions::default()).ok()?;
+    // Whoever writes makes the room for it, and leaves others theirs.
+    store.make_room_by(who_is_there(&folder));
     let name = name_in(&store, &path).ok()?;
     let block = latest_block(&store, &name).ok()??;
     let object = store.object(&name, block).ok()?;

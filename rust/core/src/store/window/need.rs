@@ -14,7 +14,7 @@ use crate::store::{Head, Location, Store};
 pub enum Need {
     /// To keep a history, or to begin one anew: up to a quarter, so that a mark can be dropped afterwards.
     Keep,
-    /// To drop a mark: up to a half.
+    /// To drop a mark, or to say what a thing is called by now: up to a half.
     Drop,
 }
 

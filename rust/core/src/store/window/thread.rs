@@ -51,6 +51,15 @@ impl Store {
         let _ = inner.keeping.background.start("dbrewind-window", move |wishes| run(wishes, &store, &alive));
     }
 
+    /// From now on appends of this process evict what may go when they find no room, and leave to evictions what those need. For who
+    /// appends before [`keep_window`](Self::keep_window), or without its thread. `alive`: whether the thing of this name is still there; the
+    /// first one that was given counts. Nothing is evicted yet.
+    pub fn make_room_by(&self, alive: Arc<Alive>) {
+        if !self.inner.forked() {
+            self.inner.keeping.alive.get_or_init(|| alive);
+        }
+    }
+
     /// Keeps everybody from evicting anything while the answer is there.
     ///
     /// # Errors
