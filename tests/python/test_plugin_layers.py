@@ -368,3 +368,44 @@ def street(dbrewind_class, dbrewind_db):
     result = run(pytester)
     result.assert_outcomes(passed=3, errors=1)
     result.stdout.fnmatch_lines(["*DBR004*"])
+
+
+def test_a_fixture_that_cannot_begin_yet_is_tried_again_for_the_next_test(pytester: pytest.Pytester) -> None:
+    """A rewind that is owed may fail before somebody else's fixture, such as pytest-django's for each class."""
+    create(pytester.path / "test.db", "wal")
+    body = "import dbrewind\n    yield dbrewind.open('test.db', timeout=0.1)"
+    pytester.makeconftest(
+        "import pytest\n"
+        + OVERRIDE.format(body=body)
+        + """
+left = []
+
+@pytest.fixture(scope="class", autouse=True)
+def others(request):
+    yield request.node.name
+
+def pytest_runtest_setup(item):
+    if item.name == "test_after_its_end":
+        left.pop().close()
+"""
+    )
+    pytester.makepyfile("""
+        import sqlite3
+        from conftest import left
+
+        class TestOne:
+            def test_leaves_a_transaction_open(self, dbrewind):
+                left.append(sqlite3.connect(dbrewind.path))
+                left[0].execute("DELETE FROM users")
+
+        class TestTwo:
+            def test_cannot_begin(self):
+                pass
+
+        class TestThree:
+            def test_after_its_end(self, others, dbrewind):
+                assert others == "TestThree"
+    """)
+    result = run(pytester)
+    result.assert_outcomes(passed=2, errors=2)
+    result.stdout.no_fnmatch_line("*AssertionError*")

@@ -178,7 +178,11 @@ def pytest_fixture_setup(
     if fixturedef.scope != "function" and not name.startswith(("dbrewind_", "_dbrewind")):
         session = _active(request.config)
     if session is not None:
-        session.before_fixture(request, fixturedef)
+        try:
+            session.before_fixture(request, fixturedef)
+        except BaseException as error:
+            _end_unset(fixturedef, request, error)
+            raise
     value = yield
     if session is not None:
         session.after_fixture(request.config, fixturedef)
@@ -266,6 +270,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
     if numbers(config):
         summarize(terminalreporter, numbers(config), options(config).report)
+
+
+def _end_unset(fixturedef: pytest.FixtureDef[Any], request: Any, error: BaseException) -> None:
+    """A fixture's set-up was not begun. Pytest would refuse one that is neither set up nor ended to all later tests."""
+    fixturedef.cached_result = (None, fixturedef.cache_key(request), (error, error.__traceback__))
+    fixturedef.finish(request)
 
 
 def _active(config: pytest.Config) -> Any:
