@@ -2,7 +2,7 @@
 //! where each key's images are.
 //!
 //! Nothing here is stored. A [`Timeline`] is made by reading the log's records in order, and goes on from
-//! where it stopped; `rust/docs/architecture.md` ("History is a tree, written as a line") says what the
+//! where it stopped; `rust/docs/history.md` says what the
 //! records mean. [`Timeline::plan`] is what everything else is for.
 
 mod cuts;

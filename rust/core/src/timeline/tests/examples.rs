@@ -79,7 +79,7 @@ impl History {
     }
 }
 
-/// The drawing in `architecture.md`: commits 1 to 5, a rewind 6 to 3, a commit 7.
+/// The drawing in `history.md`: commits 1 to 5, a rewind 6 to 3, a commit 7.
 fn drawing() -> History {
     let mut history = History::begin(Engine::Wal, 0, 9);
     for lsn in 1..=5 {
