@@ -22,6 +22,17 @@ pub enum Choice {
 }
 
 /// A recorded database, wherever the engine runs. The methods are those of [`Database`].
+///
+/// ```no_run
+/// use dbrewind_keeper::{Choice, Handle, KeeperCommand};
+///
+/// let command = KeeperCommand::new("dbrewind-keeper");
+/// let hidden = Err("this program's SQLite has no symbols".to_owned());
+/// let db = Handle::open(Choice::Auto, hidden, &command, "app.db".as_ref(), &Default::default())?;
+/// db.mark("seeded")?;
+/// db.rewind(&"seeded".into(), None)?;
+/// # Ok::<(), dbrewind_keeper::Error>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Handle {

@@ -33,6 +33,25 @@ pub use position::Position;
 /// A database whose changes are recorded for as long as this handle lives.
 ///
 /// Every call may be made from any thread. Dropping the handle closes it, without a place for an error.
+///
+/// ```
+/// use dbrewind_sqlite::{Code, Database, MarkState, OpenOptions, SqliteApi};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("app.db");
+/// # let app = rusqlite::Connection::open(&path)?;
+/// # app.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE users(id INTEGER PRIMARY KEY, name)")?;
+/// # let db = Database::open(SqliteApi::bundled(), &path, &OpenOptions::default())?;
+/// let seeded = db.mark("seeded")?;
+/// assert!(!db.dirty_since(&seeded.lsn.into())?);
+/// app.execute("INSERT INTO users VALUES (7, 'Ann')", [])?;
+/// assert!(db.dirty_since(&seeded.lsn.into())?);
+///
+/// db.rewind(&"seeded".into(), None)?;
+/// assert_eq!(db.marks()?[0].state, MarkState::Hot, "a rewind consumes no mark");
+/// assert_eq!(db.rewind(&"sedeed".into(), None).unwrap_err().code(), Code::MarkNotFound);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Database {
     path: PathBuf,
     store_path: PathBuf,

@@ -23,6 +23,17 @@ use crate::ffi::VfsError;
 use crate::store_folder::beside;
 
 /// Why an operation failed. Unless a variant says otherwise the database is as it was before the call.
+///
+/// ```
+/// use dbrewind_sqlite::{Code, Database, OpenOptions, SqliteApi};
+///
+/// # let folder = tempfile::tempdir()?;
+/// let nowhere = folder.path().join("app.db");
+/// let error = Database::open(SqliteApi::bundled(), &nowhere, &OpenOptions::default()).unwrap_err();
+/// assert_eq!(error.code(), Code::FileMissing); // for programs
+/// assert!(error.to_string().starts_with("there is no database at")); // for people: what, why, what to do
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -1,6 +1,29 @@
 //! `dbrewind` for SQLite: records what a database goes through and rewinds it in place.
 //!
 //! Links no SQLite: every call goes through the [`SqliteApi`] of the copy that the host uses.
+//!
+//! ```
+//! use dbrewind_sqlite::{Database, OpenOptions, SqliteApi};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("app.db");
+//! # rusqlite::Connection::open(&path)?.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE users(name)")?;
+//! # let sqlite = SqliteApi::bundled();
+//! // `sqlite`: the functions of the application's own SQLite, for instance SqliteApi::from_process()
+//! let db = Database::open(sqlite, &path, &OpenOptions::default())?;
+//! let app = rusqlite::Connection::open(&path)?;
+//!
+//! db.mark("empty")?;
+//! app.execute("INSERT INTO users VALUES ('Ann')", [])?;
+//!
+//! let rewound = db.rewind(&"empty".into(), None)?; // in place: `app` stays open
+//! assert_eq!(app.query_row("SELECT count(*) FROM users", [], |row| row.get::<_, i64>(0))?, 0);
+//!
+//! db.rewind(&rewound.undo.into(), None)?; // and forward again
+//! assert_eq!(app.query_row("SELECT count(*) FROM users", [], |row| row.get::<_, i64>(0))?, 1);
+//! db.close()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod as_of;
 mod checksum;

@@ -12,6 +12,22 @@ pub enum Method {
 }
 
 /// What a rewind did.
+///
+/// ```
+/// use dbrewind_sqlite::{Database, Method, OpenOptions, SqliteApi};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("app.db");
+/// # let app = rusqlite::Connection::open(&path)?;
+/// # app.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE users(id INTEGER PRIMARY KEY, name)")?;
+/// # let db = Database::open(SqliteApi::bundled(), &path, &OpenOptions::default())?;
+/// let mark = db.mark("seeded")?;
+/// app.execute("INSERT INTO users VALUES (7, 'Ann')", [])?;
+/// let rewound = db.rewind(&"seeded".into(), None)?;
+/// assert_eq!((rewound.to, rewound.method), (mark.lsn, Method::Moved));
+/// assert_eq!(db.rewind(&"seeded".into(), None)?.method, Method::Nothing);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Debug)]
 pub struct Rewound {
     /// The moment whose state the database has now.

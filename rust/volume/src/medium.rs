@@ -56,6 +56,64 @@ pub trait Storage: Send + Sync {
 }
 
 /// Content that is read and written by offset, as its engine lets us.
+///
+/// ```
+/// use std::io;
+/// use std::sync::{Arc, Mutex};
+/// use std::time::Duration;
+///
+/// use dbrewind_volume::{AttachOptions, Medium, Storage, Volume, VolumeStore};
+///
+/// #[derive(Default)]
+/// struct Engine {
+///     lock: Mutex<bool>,
+///     pages: Mutex<Vec<u8>>,
+/// }
+///
+/// impl Storage for Engine {
+///     fn lock(&self, _timeout: Duration) -> io::Result<bool> {
+///         Ok(!std::mem::replace(&mut *self.lock.lock().unwrap(), true)) // an engine's lock would wait
+///     }
+///     fn unlock(&self) {
+///         *self.lock.lock().unwrap() = false;
+///     }
+/// }
+///
+/// impl Medium for Engine {
+///     fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()> {
+///         to.copy_from_slice(&self.pages.lock().unwrap()[offset as usize..][..to.len()]);
+///         Ok(())
+///     }
+///     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+///         self.pages.lock().unwrap()[offset as usize..][..bytes.len()].copy_from_slice(bytes);
+///         Ok(())
+///     }
+///     fn truncate(&self, size: u64) -> io::Result<()> {
+///         self.pages.lock().unwrap().resize(size as usize, 0);
+///         Ok(())
+///     }
+///     fn size(&self) -> io::Result<u64> {
+///         Ok(self.pages.lock().unwrap().len() as u64)
+///     }
+/// }
+///
+/// # let folder = tempfile::tempdir()?;
+/// let store = VolumeStore::open(&folder.path().join("history"), &Default::default())?;
+/// let engine = Arc::new(Engine::default());
+/// let volume = Volume::attach(&store, "pages", 4096, engine.clone(), &AttachOptions::anew())?;
+/// volume.mark("empty")?;
+///
+/// assert!(engine.lock(Duration::ZERO)?);
+/// volume.enter()?;
+/// volume.will_write(0, 4096)?;
+/// engine.pages.lock().unwrap().resize(4096, 7);
+/// volume.commit()?;
+/// engine.unlock();
+///
+/// volume.rewind("empty")?;
+/// assert_eq!(engine.size()?, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Medium: Storage {
     /// Reads so many bytes from an offset. All of them lie below the size.
     ///
@@ -86,6 +144,64 @@ pub trait Medium: Storage {
 ///
 /// A key is any number but `u64::MAX`. A record has at most [`LONGEST_RECORD`](crate::LONGEST_RECORD) bytes. That there is none under a
 /// key is a state as any other.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use std::io;
+/// use std::sync::{Arc, Mutex};
+/// use std::time::Duration;
+///
+/// use dbrewind_volume::{AttachOptions, KeyedMedium, Storage, Volume, VolumeStore};
+///
+/// #[derive(Default)]
+/// struct Rows {
+///     lock: Mutex<bool>,
+///     rows: Mutex<BTreeMap<u64, Vec<u8>>>,
+/// }
+///
+/// impl Storage for Rows {
+///     fn lock(&self, _timeout: Duration) -> io::Result<bool> {
+///         Ok(!std::mem::replace(&mut *self.lock.lock().unwrap(), true)) // an engine's lock would wait
+///     }
+///     fn unlock(&self) {
+///         *self.lock.lock().unwrap() = false;
+///     }
+/// }
+///
+/// impl KeyedMedium for Rows {
+///     fn read(&self, key: u64, into: &mut Vec<u8>) -> io::Result<bool> {
+///         let rows = self.rows.lock().unwrap();
+///         let Some(row) = rows.get(&key) else { return Ok(false) };
+///         into.extend_from_slice(row);
+///         Ok(true)
+///     }
+///     fn write(&self, key: u64, record: &[u8]) -> io::Result<()> {
+///         self.rows.lock().unwrap().insert(key, record.to_vec());
+///         Ok(())
+///     }
+///     fn remove(&self, key: u64) -> io::Result<()> {
+///         self.rows.lock().unwrap().remove(&key);
+///         Ok(())
+///     }
+/// }
+///
+/// # let folder = tempfile::tempdir()?;
+/// let store = VolumeStore::open(&folder.path().join("history"), &Default::default())?;
+/// let engine = Arc::new(Rows::default());
+/// let volume = Volume::attach_keyed(&store, "users", engine.clone(), &AttachOptions::anew())?;
+/// volume.mark("empty")?;
+///
+/// assert!(engine.lock(Duration::ZERO)?);
+/// volume.enter()?;
+/// volume.will_change(7)?; // before the row is there
+/// engine.rows.lock().unwrap().insert(7, b"Ann".to_vec());
+/// volume.commit()?;
+/// engine.unlock();
+///
+/// volume.rewind("empty")?;
+/// assert!(engine.rows.lock().unwrap().is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait KeyedMedium: Storage {
     /// Appends the record under a key to `into`, which is empty. `false`: there is none.
     ///

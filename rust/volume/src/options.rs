@@ -25,7 +25,7 @@ impl AttachOptions {
     }
 }
 
-/// What of a rewind waits for the disk. Nothing does for a medium that does not [sync](crate::Medium::syncs).
+/// What of a rewind waits for the disk. Nothing does for a medium that does not [sync](crate::Storage::syncs).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Synchronous {
     /// Nothing: a power cut in a rewind may leave a part of it.

@@ -9,7 +9,7 @@ use crate::volume::{State, Volume};
 
 impl Volume {
     /// Begins to use the content: with the engine's lock held, first thing. Finishes what a dead process has left; calls
-    /// [`after_rewind`](crate::Medium::after_rewind) if anybody has rewound since this handle last heard of it.
+    /// [`after_rewind`](crate::Storage::after_rewind) if anybody has rewound since this handle last heard of it.
     ///
     /// # Errors
     /// When a rewind is half done and cannot be finished: do not read the content then.

@@ -18,6 +18,20 @@ pub struct StoreSettings {
 /// The folder with the histories of volumes. Cheap to clone.
 ///
 /// Any number of volumes, of threads and of processes may record into one. Databases may, too: theirs is the same format.
+///
+/// ```
+/// use dbrewind_volume::{AttachOptions, Memory, StoreSettings, Volume, VolumeStore};
+///
+/// # let folder = tempfile::tempdir()?;
+/// let settings = StoreSettings { limit: Some(64 << 20), ..StoreSettings::default() };
+/// let store = VolumeStore::open(&folder.path().join("history"), &settings)?;
+/// for name in ["table", "index"] {
+///     Volume::attach(&store, name, 4096, Memory::new(&[0; 8192]), &AttachOptions::anew())?.detach()?;
+/// }
+/// let names: Vec<_> = store.volumes()?.into_iter().map(|volume| volume.name).collect();
+/// assert_eq!(names, ["index", "table"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct VolumeStore(pub(crate) Store);
 

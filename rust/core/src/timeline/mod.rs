@@ -75,6 +75,29 @@ pub struct NoteEntry {
 /// The history of one object, read from the log's records.
 ///
 /// Holds about 24 bytes an image, 60 a key and 24 a commit. Marks, rewinds and notes are held whole.
+///
+/// ```
+/// use dbrewind_core::{
+///     CommitBody, Engine, Extent, Head, Key, Kind, Lsn, Store, StoreOptions, Timeline, Timestamp,
+/// };
+///
+/// # let folder = tempfile::tempdir()?;
+/// let store = Store::open(&folder.path().join("app.db-rewind"), &StoreOptions::default())?;
+/// let object = store.object("/srv/app.db", 4096)?;
+/// store.append_era(object, (Engine::Wal, Lsn::new(1)), (Extent::new(3), false), &[])?;
+/// let extent = Extent::new(3);
+/// for (lsn, key) in [(2, 1), (3, 2)] {
+///     store.append(Head::new(Kind::After, object, Key::new(key), Lsn::new(lsn)), &[b"a page"])?;
+///     let commit = CommitBody { time: Timestamp::now(), extent };
+///     store.append(Head::new(Kind::Commit, object, Key::new(0), Lsn::new(lsn)), &[&commit.encode()])?;
+/// }
+///
+/// let mut history = Timeline::new(object);
+/// history.catch_up(&store)?;
+/// let plan = history.plan(Lsn::new(3), Lsn::new(2))?; // what undoes the last commit
+/// assert_eq!(plan.items.iter().map(|(key, _)| key.get()).collect::<Vec<_>>(), [2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Timeline {
     object: ObjectId,

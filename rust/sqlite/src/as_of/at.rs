@@ -13,6 +13,24 @@ use crate::ffi::past_vfs;
 /// Nothing is copied and nothing moves: pages come from the store, or from the database file where they have not changed
 /// since. What is read stays the same whatever is written, rewound, checkpointed or vacuumed meanwhile, until the handle
 /// it came from is closed: then a connection's reads fail with an I/O error.
+///
+/// ```
+/// use dbrewind_sqlite::{Database, OpenOptions, SqliteApi};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("app.db");
+/// # let app = rusqlite::Connection::open(&path)?;
+/// # app.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE users(id INTEGER PRIMARY KEY, name)")?;
+/// # let db = Database::open(SqliteApi::bundled(), &path, &OpenOptions::default())?;
+/// db.mark("empty")?;
+/// app.execute("INSERT INTO users VALUES (7, 'Ann')", [])?;
+///
+/// let past = db.at(&"empty".into())?;
+/// app.execute("ATTACH ?1 AS past", [past.uri()])?;
+/// let users = "SELECT (SELECT count(*) FROM past.users), (SELECT count(*) FROM users)";
+/// assert_eq!(app.query_row(users, [], |row| Ok((row.get(0)?, row.get(1)?)))?, (0, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct At {
     origin: Arc<Origin>,

@@ -22,6 +22,23 @@ use schema::{Item, Schema};
 use table::Rows;
 
 /// What differs between two moments.
+///
+/// ```
+/// use dbrewind_sqlite::{Database, OpenOptions, SqliteApi, Value};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("app.db");
+/// # let app = rusqlite::Connection::open(&path)?;
+/// # app.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE users(id INTEGER PRIMARY KEY, name)")?;
+/// # let db = Database::open(SqliteApi::bundled(), &path, &OpenOptions::default())?;
+/// db.mark("empty")?;
+/// app.execute("INSERT INTO users VALUES (7, 'Ann')", [])?;
+///
+/// let diff = db.diff(&"empty".into(), None)?;
+/// assert_eq!(diff.tables["users"].inserted, [[Value::Integer(7)]]);
+/// assert!(diff.schema.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Debug)]
 pub struct Diff {
     /// The first moment.
