@@ -413,9 +413,9 @@ impl Error {
         Self::Stopped { code, why }
     }
 
-    /// Recording cannot begin in this store.
-    pub(crate) fn no_room(store: &Store) -> Self {
-        Self::NoRoom { why: no_room(store.dir(), store.room(), &store.pins()) }
+    /// Recording cannot begin in this store. `waiting`: bytes that are committed and not recorded.
+    pub(crate) fn no_room(store: &Store, waiting: u64) -> Self {
+        Self::NoRoom { why: no_room(store.dir(), store.room(), &store.pins(), waiting) }
     }
 
     /// Whether there was no room for a record.

@@ -212,11 +212,15 @@ fn hazard_nothing_was_recorded_for_want_of_room_and_nobody_has_said_so() {
     database.close().unwrap();
     scene.fill_up(Some(Need::Keep));
     let database = scene.open(None).unwrap();
+    let text = database.now().unwrap_err().to_string();
+    assert!(text.contains("; drop pinned marks") && text.contains("limit=2097152"), "{text}");
+    database.close().unwrap();
+    let database = scene.open(None).unwrap();
     scene.write("new");
     let error = database.close().unwrap_err();
     assert_eq!(error.code(), Code::StoreFull);
     let text = error.to_string();
-    assert!(text.contains("; drop pinned marks") && text.contains("limit=2097152"), "{text}");
+    assert!(text.contains("have to be recorded first") && text.contains("limit=2097152"), "{text}");
     let database = scene.open(None).unwrap();
     assert_eq!(database.now().unwrap_err().code(), Code::StoreFull);
     database.close().unwrap();
@@ -233,14 +237,21 @@ fn hazard_a_look_at_a_full_store_gives_up_what_is_in_the_wal() {
     database.close().unwrap();
     scene.fill_up(None);
     scene.write("new");
+    let mut text = String::new();
     for _ in 0..2 {
         let database = scene.open(None).unwrap();
         assert!(!states(&database).iter().any(is_lost));
         assert_eq!(database.status().unwrap().state, WindowState::Full);
-        assert_eq!(database.rewind(&Target::from("one"), None).unwrap_err().code(), Code::StoreFull);
+        let error = database.rewind(&Target::from("one"), None).unwrap_err();
+        assert_eq!(error.code(), Code::StoreFull);
+        text = error.to_string();
         database.close().unwrap();
     }
-    let database = scene.open(Some(4 * LIMIT)).unwrap();
+    // It says what helps, and nothing that does not.
+    assert!(text.contains("are in the WAL and have to be recorded first"), "{text}");
+    assert!(!text.contains("drop pinned marks"), "{text}");
+    let limit = text.split("limit=").nth(1).unwrap().split(':').next().unwrap();
+    let database = scene.open(Some(limit.parse().unwrap())).unwrap();
     scene.check(&database, "two", &["one", "two"]);
     scene.check(&database, "one", &["one"]);
     assert_eq!(scene.rows(), ["one", "two", "six", "new"]);

@@ -115,6 +115,27 @@ fn the_error_names_a_limit_that_helps() {
     }
 }
 
+/// Twice the limit need not help then.
+#[test]
+fn a_store_that_nothing_pinned_has_filled_says_what_may_have() {
+    for mode in MODES {
+        let dir = tempfile::tempdir().unwrap();
+        let path = database(dir.path(), mode);
+        let database = record(&path, Some(LIMIT));
+        database.mark("start").unwrap();
+        let app = Connection::open(&path).unwrap();
+        app.execute_batch("BEGIN; UPDATE t SET x = randomblob(4000000); COMMIT").unwrap();
+        let _ = database.mark("between");
+        app.execute_batch("BEGIN; UPDATE t SET x = randomblob(4000000); COMMIT").unwrap();
+        let error = database.drain().and_then(|()| database.mark("more")).unwrap_err();
+        assert_eq!(error.code(), Code::StoreFull, "{mode}");
+        let text = error.to_string();
+        assert!(text.contains("No mark is pinned: more was committed at once"), "{mode}: {text}");
+        assert!(text.contains("a higher limit, such as limit=1073741824"), "{mode}: {text}");
+        database.close().unwrap();
+    }
+}
+
 #[test]
 fn the_limit_is_the_stores_and_the_last_one_given_holds_for_all() {
     for mode in MODES {

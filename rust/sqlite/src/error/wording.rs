@@ -6,6 +6,14 @@ use std::time::Duration;
 
 use dbrewind_core::{Pin, Room};
 
+/// A limit below which programs that commit without a pause have filled stores (`rust/docs/window.md`, "In WAL mode").
+const ANY_LOAD: u64 = 1 << 30;
+
+/// Why it is full where no mark is pinned.
+const UNPINNED: &str = ". No mark is pinned: more was committed at once, or without a pause, than there is room for, or \
+                        something else keeps what is old (a reader of a past moment, a stopped process, another database \
+                        in the same store)";
+
 /// Which of the two bounds is the narrower one, and what to do.
 pub(super) fn full(store: &Path, room: Room, pins: &[Pin]) -> String {
     let Room { used, limit, on_disk } = room;
@@ -18,9 +26,10 @@ pub(super) fn full(store: &Path, room: Room, pins: &[Pin]) -> String {
             "close every recording of it, open it again, and set new marks".to_owned(),
         )
     } else if limit.saturating_sub(used) <= on_disk {
-        let more = limit.max(used).saturating_mul(2);
+        let twice = limit.max(used).saturating_mul(2);
+        let (more, why) = if pins.is_empty() { (twice.max(ANY_LOAD), UNPINNED) } else { (twice, "") };
         (
-            format!("the store in {store} has {used} bytes, and its limit is {limit}"),
+            format!("the store in {store} has {used} bytes, and its limit is {limit}{why}"),
             format!("close it, open it again with a higher limit, such as limit={more}, and set new marks"),
         )
     } else {
@@ -35,12 +44,14 @@ pub(super) fn full(store: &Path, room: Room, pins: &[Pin]) -> String {
     )
 }
 
-/// The same where recording has not begun for that, and marks are what they were.
-pub(super) fn no_room(store: &Path, room: Room, pins: &[Pin]) -> String {
+/// The same where recording has not begun for that, and marks are what they were. `waiting`: bytes in the WAL that have to be recorded before
+/// anything else.
+pub(super) fn no_room(store: &Path, room: Room, pins: &[Pin], waiting: u64) -> String {
     let Room { used, limit, on_disk } = room;
     let store = store.display();
-    let (found, help) = if limit.saturating_sub(used) <= on_disk {
-        let more = limit.max(used).saturating_mul(2);
+    let limited = limit.saturating_sub(used) <= on_disk;
+    let (found, help) = if limited {
+        let more = limit.max(used).saturating_mul(2).max(used.saturating_add(waiting.saturating_mul(2)));
         (
             format!("the store in {store} has {used} bytes, and its limit is {limit}"),
             format!("close it and open it again with a higher limit, such as limit={more}"),
@@ -49,6 +60,13 @@ pub(super) fn no_room(store: &Path, room: Room, pins: &[Pin]) -> String {
         (format!("the disk of the store in {store} is full"), "free some of it".to_owned())
     };
     let held = kept_by(pins);
+    if waiting > 0 {
+        // No pin that goes makes room before that is recorded.
+        return format!(
+            "{found}.{held} {waiting} bytes that were committed meanwhile are in the WAL and have to be recorded first, or else \
+             earlier marks are lost with the next checkpoint; {help}: with room for that all marks stay"
+        );
+    }
     let drop = if pins.is_empty() { "" } else { "drop pinned marks that need not stay, or " };
     format!("{found}.{held} What the application writes is not recorded; {drop}{help}")
 }

@@ -157,8 +157,26 @@ impl Core {
         self.without_room = Some(Instant::now());
         match self.store.broken(self.object) {
             Some(code) => Error::stopped(&self.store, code),
-            None => Error::no_room(&self.store),
+            None => {
+                let waiting = self.waiting();
+                Error::no_room(&self.store, waiting)
+            }
         }
+    }
+
+    /// Bytes of the WAL that are committed and not recorded, if the history could go on with them. Without the freeze, so that it may be
+    /// otherwise in a moment.
+    fn waiting(&mut self) -> u64 {
+        let Some(header) = self.index.watch().settled_header() else { return 0 };
+        if self.found_lost || self.catch_up().is_err() {
+            return 0;
+        }
+        // Of a WAL that nobody knows all of it; but for a single frame, which may be our own.
+        let recorded = match header.salt == self.runs.salt() {
+            true => self.runs.frame_of(self.tailed, header.max_frame).unwrap_or(0),
+            false => 1,
+        };
+        u64::from(header.max_frame.saturating_sub(recorded)) * self.wal.frame_len() as u64
     }
 
     /// Whether nobody records, and what is recorded cannot be reached any more: others go on to write, and may bring into the file what
