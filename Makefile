@@ -21,7 +21,7 @@ help:
 # The package, compiled with the release profile and installed into .venv. Cargo knows what is up to date.
 package:
 	@.ci/prepare build
-	@echo 'Building the package'
+	@echo 'Building the package: some minutes the first time; .venv/package.log grows meanwhile'
 	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release >.venv/package.log 2>&1 || { cat .venv/package.log; exit 1; }
 
 # include/dbrewind.h, from the sources of the C interface. That it is fresh `make test` and `make lint` look at.

@@ -25,6 +25,7 @@ def test_a_second_session_on_the_same_database_is_refused(pytester: pytest.Pytes
             before = dbrewind.now()
             done = subprocess.run([sys.executable, "-m", "pytest", "{other}"], capture_output=True, text=True)
             assert "another test session has" in done.stdout, done.stdout
+            assert "Resource temporarily unavailable" not in done.stdout, done.stdout
             assert not dbrewind.dirty_since(before)
 
         def test_second(dbrewind):

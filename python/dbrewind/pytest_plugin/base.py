@@ -90,9 +90,7 @@ def _alone(db: Database) -> Generator[None, None, None]:
     """Refuses a database that another session has: each would rewind the other's, and take it for killed."""
     folder = os.open(db.store, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _taken(folder):
             pytest.fail(
                 f"dbrewind: another test session has {db.path} under test now. Nothing was changed. Wait until it has "
                 "ended, or give each session a database of its own: a dbrewind_db whose path has the process id in it, "
@@ -102,6 +100,14 @@ def _alone(db: Database) -> Generator[None, None, None]:
         yield
     finally:
         os.close(folder)
+
+
+def _taken(folder: int) -> bool:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def build(request: pytest.FixtureRequest, stack: Stack, options: Options, given: bool) -> None:
