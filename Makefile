@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTHON := $(BIN)/python
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-rust test-python lint docs bench bench-store bench-history crash fuzz race format header capi capi-test install package clean
+.PHONY: help demo test test-rust test-python lint docs bench bench-store bench-history crash fuzz race format header capi capi-test cinstall-test install package clean
 
 help:
 	@echo 'make demo    the story of README.md on a real file of 200 MB, with proof and milliseconds'
@@ -47,6 +47,10 @@ install: capi
 capi-test:
 	cargo build --package dbrewind-capi
 	rust/capi/link target/debug/libdbrewind_c.a target/debug/capi
+
+# What cargo-c installs, beside what `make install` does (rust/docs/c-abi.md, "Installing"). Skips, and says so, where cargo-c is missing.
+cinstall-test:
+	tests/capi/cinstall target/cinstall
 
 demo: package
 	@$(PYTHON) tests/demo/demo.py
