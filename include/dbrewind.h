@@ -1043,8 +1043,8 @@ int dbrewind_volume_attach_file(const char *store,
 /*
  Begins a change of the file, or a look at it: locks it, for at most the timeout of the options. Until dbrewind_file_end on the same thread nobody else reads or writes.
 
- DBR004 when it is not free in time; so is a mark or a rewind of this thread's until the end. DBR022 when the thread has begun already. Then nothing has
- begun.
+ DBR004 when it is not free in time. DBR022 when the thread has begun already. Then nothing has begun. Until the end a mark or a rewind of this thread's is
+ DBR004 at once: its own change is open.
  */
 int dbrewind_file_begin(const struct dbrewind_volume *volume,
                         struct dbrewind_error **error);

@@ -131,6 +131,27 @@ static void wrong_callers(void) {
     free(nowhere);
 }
 
+/* However long it may wait: nobody else ends its change. */
+static void own_change(void) {
+    char *other = joined(store, "own-file");
+    dbrewind_volume *volume = attached("own", other, 24 * 3600 * 1000);
+    unsigned before = alarm(120);
+    OK(dbrewind_volume_mark(volume, "m", 0, NULL, &error));
+    OK(dbrewind_file_begin(volume, &error));
+    OK(dbrewind_file_write(volume, 0, "own", 3, &error));
+    CHECK(dbrewind_volume_mark(volume, "n", 0, NULL, &error) == DBREWIND_BUSY);
+    CHECK(strstr(dbrewind_error_text(error), "this thread's own change of the content is still open") != NULL);
+    dbrewind_error_free(error);
+    error = NULL;
+    FAILS(DBREWIND_BUSY, dbrewind_volume_rewind(volume, dbrewind_to_mark("m"), NULL, NULL, &error));
+    OK(dbrewind_file_end(volume, NULL, &error));
+    OK(dbrewind_volume_rewind(volume, dbrewind_to_mark("m"), NULL, NULL, &error));
+    holds(volume, 0, "");
+    OK(dbrewind_volume_detach(volume, &error));
+    alarm(before);
+    free(other);
+}
+
 #define ROUNDS 50
 
 static void count_up(dbrewind_volume *volume) {
@@ -197,6 +218,7 @@ int main(int argc, char **argv) {
     store = joined(argv[1], "history");
     is_recorded();
     wrong_callers();
+    own_change();
     threads_and_processes();
     free(data);
     free((void *)store);

@@ -238,6 +238,7 @@ impl Volume {
 
     /// Notes what the content looks like at rest.
     pub(crate) fn note_rest(&self) -> Result<(), Error> {
+        self.refuse_own_change()?;
         let _object = self.store.lock_object(self.object, self.timeout)?;
         let _locked = self.lock(self.timeout)?;
         let mut state = self.state();

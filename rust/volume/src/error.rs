@@ -54,6 +54,9 @@ pub enum Error {
         /// How long.
         waited: Duration,
     },
+    /// The calling thread has the engine's lock itself.
+    #[error("this thread's own change of the content is still open; end that change first, then call again")]
+    OwnChange,
     /// Somebody wrote without saying so.
     #[error(
         "the content is {found} bytes long, and the newest recorded moment left {known} blocks: somebody wrote without \
@@ -173,7 +176,7 @@ impl Error {
             Self::Forked => Code::Forked,
             Self::Medium { .. } => Code::Io,
             Self::HalfDone(error) | Self::Late(error) => error.code(),
-            Self::Busy { .. } | Self::OtherContent => Code::Busy,
+            Self::Busy { .. } | Self::OwnChange | Self::OtherContent => Code::Busy,
             Self::Replaced => Code::FileReplaced,
             Self::NotAttached { .. } => Code::NotAttached,
             Self::RecordTooLong { .. } => Code::Unsupported,

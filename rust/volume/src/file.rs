@@ -86,10 +86,11 @@ impl FileVolume {
         Ok(Self { volume, content })
     }
 
-    /// Locks the file for a change or a look, for at most the timeout it was attached with.
+    /// Locks the file for a change or a look, for at most the timeout it was attached with. Until its end a mark or a rewind of the thread that has
+    /// begun it is refused at once (`DBR004`), wherever the change was moved; so is another change.
     ///
     /// # Errors
-    /// `DBR004` when somebody has it locked, `DBR025` when it cannot be locked, `DBR020` in a child of the process that attached.
+    /// `DBR004` when somebody has it locked, or this thread itself, `DBR025` when it cannot be locked, `DBR020` in a child of the process that attached.
     pub fn begin(&self) -> Result<FileChange<&Self>, Error> {
         FileChange::of(self)
     }
@@ -219,6 +220,10 @@ impl Storage for Content {
             let _ = self.file.unlock();
         }
         self.turn.give_back();
+    }
+
+    fn is_locked_here(&self) -> bool {
+        self.turn.is_mine()
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -65,6 +65,7 @@ impl Volume {
     fn set_mark(&self, name: &str, pinned: bool) -> Result<Mark, Error> {
         self.check()?;
         self.check_recording()?;
+        self.refuse_own_change()?;
         let name = MarkName::new(name)?;
         self.store.check_in_place()?;
         let taken = || Error::MarkExists { name: name.to_string() };

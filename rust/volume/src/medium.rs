@@ -18,6 +18,12 @@ pub trait Storage: Send + Sync {
     /// Lets the others go on.
     fn unlock(&self);
 
+    /// Whether the calling thread has it locked: a call of the volume that wants the lock is refused at once then, since nobody else could give
+    /// it back. `false` also where that is not known.
+    fn is_locked_here(&self) -> bool {
+        false
+    }
+
     /// Waits until all that was written is on the disk. [`syncs`](Self::syncs) says whether it does.
     ///
     /// # Errors
@@ -229,6 +235,9 @@ impl<M: Storage + ?Sized> Storage for std::sync::Arc<M> {
     }
     fn unlock(&self) {
         (**self).unlock();
+    }
+    fn is_locked_here(&self) -> bool {
+        (**self).is_locked_here()
     }
     fn sync(&self) -> io::Result<()> {
         (**self).sync()

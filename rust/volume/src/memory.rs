@@ -74,6 +74,10 @@ impl Storage for Memory {
         self.0.turn.give_back();
     }
 
+    fn is_locked_here(&self) -> bool {
+        self.0.turn.is_mine()
+    }
+
     /// No other process has these bytes, and no others of this process are at this place.
     fn identity(&self) -> io::Result<Vec<u8>> {
         let place = Arc::as_ptr(&self.0).addr() as u64;

@@ -52,6 +52,7 @@ impl Volume {
         let (started, timeout) = (Instant::now(), options.timeout.unwrap_or(self.timeout));
         self.check()?;
         self.check_recording()?;
+        self.refuse_own_change()?;
         let _object = self.store.lock_object(self.object, timeout)?;
         let _locked = self.lock(timeout)?;
         let mut state = self.state();

@@ -134,8 +134,14 @@ impl Volume {
         self.store.broken(self.object).map_or(Ok(()), |code| Err(Error::Stopped { code }))
     }
 
+    /// Refuses where the calling thread has the engine's lock, before it is asked for, or anything that its holder might want.
+    pub(crate) fn refuse_own_change(&self) -> Result<(), Error> {
+        if self.content.storage().is_locked_here() { Err(Error::OwnChange) } else { Ok(()) }
+    }
+
     /// Takes the engine's lock.
     pub(crate) fn lock(&self, timeout: Duration) -> Result<Locked<'_>, Error> {
+        self.refuse_own_change()?;
         match self.content.storage().lock(timeout).map_err(Error::medium("lock the content"))? {
             true => Ok(Locked(self.content.storage())),
             false => Err(Error::Busy { what: "the engine's lock was not free", waited: timeout }),

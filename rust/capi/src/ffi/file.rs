@@ -41,8 +41,8 @@ pub unsafe extern "C" fn dbrewind_volume_attach_file(
 
 /// Begins a change of the file, or a look at it: locks it, for at most the timeout of the options. Until dbrewind_file_end on the same thread nobody else reads or writes.
 ///
-/// DBR004 when it is not free in time; so is a mark or a rewind of this thread's until the end. DBR022 when the thread has begun already. Then nothing has
-/// begun.
+/// DBR004 when it is not free in time. DBR022 when the thread has begun already. Then nothing has begun. Until the end a mark or a rewind of this thread's is
+/// DBR004 at once: its own change is open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dbrewind_file_begin(
     volume: *const dbrewind_volume,
