@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use dbrewind_core::{Head, Key, Kind, Lsn, Need, Store, StoreOptions};
 use dbrewind_sqlite::{
-    Code, Database, Error, MarkState, OpenOptions, SqliteApi, Synchronous, Target, WindowState,
+    Code, Database, Error, MarkState, Method, OpenOptions, SqliteApi, Synchronous, Target, WindowState,
 };
 use rusqlite::Connection;
 
@@ -85,6 +85,17 @@ impl Scene {
             while store.append_in_need(need, head, &[]).is_ok() {}
         }
         while store.append(head, &[]).is_ok() {}
+    }
+
+    /// With so many long records and so many of the shortest, or until there is no room for them. Answers how many long ones there were.
+    fn fill_up_with(&self, long: usize, shortest: usize) -> usize {
+        let store = Store::open(&self.dir.path().join("app.db-rewind"), &StoreOptions::default()).unwrap();
+        let object = store.object("filler", 4096).unwrap();
+        store.keep_window(Arc::new(|_: &str| true));
+        let head = Head::new(Kind::Note, object, Key::new(99), Lsn::new(1));
+        let taken = (0..long).take_while(|_| store.append(head, &[&[7; 1000]]).is_ok()).count();
+        let _ = (0..shortest).take_while(|_| store.append(head, &[]).is_ok()).count();
+        taken
     }
 
     /// Writes more than the store takes.
@@ -256,6 +267,41 @@ fn hazard_a_look_at_a_full_store_gives_up_what_is_in_the_wal() {
     scene.check(&database, "one", &["one"]);
     assert_eq!(scene.rows(), ["one", "two", "six", "new"]);
     drop(app);
+}
+
+/// However many bytes are left: the rewind happens and is recorded, or nothing happens.
+#[test]
+fn hazard_a_rewind_has_happened_and_there_is_no_room_to_say_so() {
+    let three = || {
+        let scene = Scene::new("wal");
+        let database = scene.record();
+        scene.three(&database);
+        (scene, database)
+    };
+    let (scene, database) = three();
+    let long = scene.fill_up_with(usize::MAX, 0);
+    drop((database, scene));
+    let mut outcomes = [0, 0];
+    for shortest in 0..56 {
+        let (scene, database) = three();
+        scene.fill_up_with(long - 1, shortest);
+        let outcome = database.rewind(&Target::from("two"), None);
+        match &outcome {
+            Ok(done) => {
+                assert_eq!((scene.rows().len(), done.method), (2, Method::Moved), "{shortest}");
+            }
+            Err(error) => {
+                assert_eq!((error.code(), scene.rows().len()), (Code::StoreFull, 3), "{shortest}: {error}");
+            }
+        }
+        outcomes[usize::from(outcome.is_ok())] += 1;
+        assert!(!states(&database).iter().any(is_lost), "{shortest}: {outcome:?}");
+        database.drop_mark("one").unwrap();
+        database.mark("more").unwrap();
+        assert!(!states(&database).iter().any(is_lost), "{shortest}");
+        database.close().unwrap();
+    }
+    assert!(outcomes.iter().all(|count| *count > 0), "{outcomes:?}");
 }
 
 /// Marks that cannot be reached any more are not offered.

@@ -19,7 +19,7 @@ use toolchain::{
     built, compiler, has, here, in_both_modes, libraries, program, root, run, source, under_valgrind,
 };
 
-const PROGRAMS: [&str; 12] = [
+const PROGRAMS: [&str; 13] = [
     "story",
     "hostile",
     "keeper",
@@ -32,6 +32,7 @@ const PROGRAMS: [&str; 12] = [
     "file",
     "handles",
     "structs",
+    "full",
 ];
 
 #[test]
@@ -100,6 +101,12 @@ fn promises_to_callers_who_are_wrong() {
     for name in ["handles", "structs"] {
         is_right(name);
     }
+}
+
+/// A store at its limit, and what cures it.
+#[test]
+fn a_store_that_is_full() {
+    is_right("full");
 }
 
 /// Runs a program by itself, with sanitizers, and under valgrind.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{Extent, Key, Kind, Lsn, RewindBody, Source};
+use dbrewind_core::{Extent, Key, Kind, Lsn, Need, RewindBody, Source, WindowState};
 
 use super::core::Core;
 use super::index::{IndexHeader, UNUSED_MARK};
@@ -14,12 +14,16 @@ use crate::engine::{Change, locked, next_lsn};
 use crate::error::Error;
 use crate::fault;
 use crate::ffi::{ShmLock, VfsError};
+use crate::naming::is_there;
 use crate::notes::tag;
 use crate::options::Synchronous;
 use crate::rewound::Method;
 
 /// How long readers are waited for before the rewind is written instead.
 const READER_GRACE: Duration = Duration::from_micros(300);
+
+/// Bytes of what is recorded of a rewind once the WAL's end has been moved, and then some.
+const TO_MOVE: u32 = 256;
 
 impl Core {
     /// Brings the database to its state at `to`.
@@ -212,6 +216,10 @@ impl Core {
             last_checksum: header.checksum,
         };
         self.store.append(self.head(Kind::Note, tag::WAL_INTENT, lsn), &[&intent.encode()])?;
+        // What could not be recorded once it has happened.
+        if !self.store.has_room_in_need(Need::Keep, TO_MOVE) {
+            return Err(Error::no_room(&self.store, 0));
+        }
         fault::place("wal rewind: intent");
         self.note_counters(&one);
         self.index.invalidate(&mut self.file);
@@ -254,7 +262,10 @@ impl Core {
         if self.index.attempted() > k + 1 {
             self.index.set_attempted(back_filled);
         }
+        // It has happened: without them all marks would be lost.
+        self.in_need = true;
         let recorded = self.record_run(lsn, &note);
+        self.in_need = false;
         fault::place("wal rewind: run recorded");
         let recorded = recorded.and_then(|()| self.record_rewind(lsn, from, to, u64::from(pages)));
         fault::place("wal rewind: recorded");
@@ -275,7 +286,19 @@ impl Core {
         let plan = locked(&self.history).plan(from, to)?;
         let pages = u32::try_from(plan.extent.get()).ok().filter(|pages| *pages > 0);
         let pages = pages.ok_or_else(|| Error::internal(format!("a length of {} pages", plan.extent)))?;
+        if self.is_before_era(to) && self.has_no_room_for_images()? {
+            return Err(Error::no_room(&self.store, 0));
+        }
         self.append_pages(header, &plan.items, pages, (from, to))
+    }
+
+    /// Whether images would find no room, and nothing could be evicted for them: to be asked before what they are of is written.
+    fn has_no_room_for_images(&self) -> Result<bool, Error> {
+        if !self.store.is_short_of_room() {
+            return Ok(false);
+        }
+        let window = self.store.window(self.object, &|name| is_there(self.store.dir(), name))?;
+        Ok(window.state == WindowState::Full)
     }
 
     /// Appends a transaction that makes the state of `to`, and records it as the rewind there.
@@ -370,7 +393,8 @@ impl Core {
     pub(crate) fn record_rewind(&mut self, lsn: Lsn, from: Lsn, to: Lsn, pages: u64) -> Result<(), Error> {
         let time = self.store.next_time(self.object);
         let body = RewindBody { time, extent: Extent::new(pages), from, note: &[] };
-        self.store.append(self.head(Kind::Rewind, to.get(), lsn), &[&body.encode()])?;
+        let head = self.head(Kind::Rewind, to.get(), lsn);
+        self.store.append_in_need(Need::Keep, head, &[&body.encode()])?;
         self.store.raise_last_lsn(self.object, lsn);
         (self.tailed, self.extent) = (lsn, pages);
         Ok(())
