@@ -157,3 +157,30 @@ print(second.execute(count).fetchone()[0], first.execute(count).fetchone()[0])
 """
     ran = under_run(path, script, "--rewind=after")
     assert (ran.returncode, ran.stdout, rows(path), rows(other)) == (0, "100 97\n", 100, 100), ran
+
+
+def test_a_handle_of_another_database_that_is_there_first_keeps_nothing_from_run(tmp_path: Path) -> None:
+    path, other = create(tmp_path / "app.db", "delete"), create(tmp_path / "other.db", "delete")
+    script = f"""
+other, more = {str(other)!r}, {str(other)!r} + "2"
+handle = dbrewind.open(other)
+handle.mark("seeded")
+first = sqlite3.connect(path, isolation_level=None)
+first.execute("DELETE FROM users WHERE id = 1")
+second = sqlite3.connect(other, isolation_level=None)
+second.execute("DELETE FROM users")
+# Another handle makes its VFS the one of connections from then on.
+sqlite3.connect(more, isolation_level=None).execute("CREATE TABLE t (x)")
+again = dbrewind.open(more)
+third = sqlite3.connect(path, isolation_level=None)
+third.execute("DELETE FROM users WHERE id = 2")
+handle.rewind("seeded")
+count = "SELECT count(*) FROM users"
+print(second.execute(count).fetchone()[0], first.execute(count).fetchone()[0])
+try:
+    dbrewind.open(path)
+except dbrewind.InvalidArgumentError as error:
+    print("[DBR022] this process records" in str(error))
+"""
+    ran = under_run(path, script, "--rewind=after")
+    assert (ran.returncode, ran.stdout, rows(path), rows(other)) == (0, "100 98\nTrue\n", 100, 100), ran

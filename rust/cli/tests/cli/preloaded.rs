@@ -157,19 +157,23 @@ fn a_sqlite_that_cannot_be_reached_changes_nothing() {
         assert!(ran.err.contains("[DBR002]") && ran.err.contains("--journal wal"), "{ran:?}");
         assert_eq!(std::fs::read(scene.path()).unwrap(), before);
     };
-    let program = std::env::current_exe().unwrap();
-    let program = program.to_str().unwrap();
-    let mut command =
-        scene.command("run", &["--", program, "--exact", "preloaded::a_program_with_its_own_sqlite"]);
     let temporary = scene.folder().join("temporary");
     std::fs::create_dir(&temporary).unwrap();
-    command.env("WRITES_WITH_ITS_OWN_SQLITE", scene.path()).env("TMPDIR", &temporary);
-    let ran = Ran::of(command.output().unwrap());
-    assert!(
-        ran.err.contains("cannot be reached") && ran.err.contains("it gets no right to write"),
-        "{ran:?}"
-    );
-    refused(ran);
+    // Whatever its name.
+    let program = std::env::current_exe().unwrap();
+    let renamed = scene.folder().join("dbrewind-load");
+    std::fs::copy(&program, &renamed).unwrap();
+    for program in [program, renamed] {
+        let words = ["--", program.to_str().unwrap(), "--exact", "preloaded::a_program_with_its_own_sqlite"];
+        let mut command = scene.command("run", &words);
+        command.env("WRITES_WITH_ITS_OWN_SQLITE", scene.path()).env("TMPDIR", &temporary);
+        let ran = Ran::of(command.output().unwrap());
+        assert!(
+            ran.err.contains("cannot be reached") && ran.err.contains("it gets no right to write"),
+            "{ran:?}"
+        );
+        refused(ran);
+    }
     refused(run(&scene, &["--rewind=after"], &["sqlite3", "file:app.db?vfs=unix", "DELETE FROM t"]));
     // By `dlsym`.
     let script = "import ctypes\nlib = ctypes.CDLL('libsqlite3.so.0'); db = ctypes.c_void_p()\n\

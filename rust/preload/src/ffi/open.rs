@@ -90,10 +90,8 @@ fn is_refused(path: &Path) -> bool {
 
 /// Whether dbrewind itself is at work here: the command line, a keeper, a program with a handle.
 fn has_its_own() -> bool {
-    let ours = |path: PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        name.starts_with("dbrewind")
-    };
+    let ours =
+        |path: PathBuf| path.file_name().is_some_and(|name| name == "dbrewind" || name == "dbrewind-keeper");
     if std::env::current_exe().is_ok_and(ours) {
         return true;
     }

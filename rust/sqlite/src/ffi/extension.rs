@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::api::SqliteApi;
 use super::types::{self, BusyTimeout, Close, Exec, LibVersionNumber, OpenV2, VfsFind, VfsRegister};
-use super::{host_file::VfsError, shim};
+use super::{host_file::VfsError, shim, shim::Others};
 
 /// Places in `struct sqlite3_api_routines`, counted in pointers. Entries are only ever added at its end.
 mod place {
@@ -50,14 +50,16 @@ impl SqliteApi {
 }
 
 /// Makes our VFS the default one of a SQLite, and has connections from then on write into the recording that another process has of one
-/// database, in this folder. Again after `sqlite3_shutdown`, which forgets what is the default.
+/// database, in this folder. Nothing is done where a handle of this process has that recording. Again after `sqlite3_shutdown`, which forgets what is the default.
 ///
 /// # Errors
 /// SQLite's, in words. Nothing is recorded then.
 pub fn join_recording(api: &SqliteApi, database: &Path, store: &Path) -> Result<(), String> {
-    // A handle's, of another database: it stands where connections are opened from now on, and ours behind it, if it was there before.
-    if shim::is_another_there(api) {
-        return Ok(());
+    match shim::others(api) {
+        Others::Behind => {}
+        // A handle's. If it is of this very database it records already; of others ours is none of its business.
+        Others::Alone if !crate::rollback::is_open_here(&store.join("locks")) => {}
+        Others::Alone | Others::InFront => return Ok(()),
     }
     shim::install(api, true).map_err(|error| format!("its SQLite takes no VFS: {error:?}"))?;
     crate::rollback::join_recording_of(database, store);

@@ -65,9 +65,13 @@ fn executables(maps: &str) -> BTreeMap<PathBuf, Vec<Range<usize>>> {
     files
 }
 
-/// Libraries of ours that other programs load: they know the sign, too, and have no SQLite in them.
+/// Libraries of ours that other programs load: they know the sign, too, and have no SQLite in them. By their whole names: what begins
+/// like them may be a program's own, with a SQLite in it.
 fn is_ours(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libdbrewind"))
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let version = |rest: &str| rest.bytes().all(|byte| byte == b'.' || byte.is_ascii_digit());
+    name.strip_prefix("libdbrewind.so").is_some_and(version)
+        || ["libdbrewind_preload.so", "libdbrewind_sqlite_extension.so"].contains(&&*name)
 }
 
 fn contains_sqlite(path: &Path) -> bool {
@@ -113,6 +117,19 @@ mod tests {
         assert!(is_spare(&code, 0x7f05, 0x6000));
         assert!(!is_spare(&code, 0x7f05, 0x7f25));
         assert!(!is_spare(&code, 0x5000, 0x6000));
+    }
+
+    #[test]
+    fn our_libraries_are_known_by_their_whole_names() {
+        let ours = ["libdbrewind.so", "libdbrewind.so.0", "libdbrewind.so.0.1.0", "libdbrewind_preload.so"];
+        for name in ours.into_iter().chain(["libdbrewind_sqlite_extension.so"]) {
+            assert!(is_ours(&Path::new("/usr/lib").join(name)), "{name}");
+        }
+        for name in
+            ["libdbrewind_shop.so", "libdbrewinding.so.1", "libdbrewind.so.bundled", "libsqlite3.so.0"]
+        {
+            assert!(!is_ours(&Path::new("/usr/lib").join(name)), "{name}");
+        }
     }
 
     #[test]

@@ -43,6 +43,8 @@ struct Made {
     shim: HostVfs,
     real: HostVfs,
     api: SqliteApi,
+    /// Another library of this process had its own shim there when we registered ours, the first time or again.
+    another: bool,
 }
 
 /// A `sqlite3_vfs` is linked into one list through its only `pNext`: each copy of SQLite gets its own.
@@ -64,7 +66,12 @@ pub(crate) struct Installed {
 /// SQLite's result code when it has no VFS at all, or refuses the registration.
 pub(crate) fn install(api: &SqliteApi, make_default: bool) -> Result<Installed, VfsError> {
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = made.iter().find(|m| m.identity == api.identity()).map(|m| (m.shim, m.real));
+    let known = made.iter_mut().find(|m| m.identity == api.identity()).map(|m| {
+        // Ours may hide it from now on.
+        m.another |= named(api).is_some_and(|found| found.as_ptr() != m.shim.as_ptr());
+        (m.shim, m.real)
+    });
+    let another = named(api).is_some();
     let (shim, real) = match known {
         Some(found) => found,
         None => {
@@ -80,18 +87,50 @@ pub(crate) fn install(api: &SqliteApi, make_default: bool) -> Result<Installed, 
         }
     }
     if known.is_none() {
-        made.push(Made { identity: api.identity(), shim, real, api: *api });
+        made.push(Made { identity: api.identity(), shim, real, api: *api, another });
     }
     Ok(Installed { real })
+}
+
+/// The shim that connections are opened with from now on which ask for it by name: ours, or that of another library of this process.
+fn named(api: &SqliteApi) -> Option<HostVfs> {
+    HostVfs::find(api, NAME.to_str().ok())
+}
+
+/// What other libraries of this process, which contain dbrewind as well, have put into a copy of SQLite.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Others {
+    /// Nothing that matters: ours is not there and needs no other, or it stands in front of theirs.
+    Behind,
+    /// A shim, and ours is not there.
+    Alone,
+    /// A shim that wraps ours.
+    InFront,
+}
+
+/// Looks which shims there are.
+pub(crate) fn others(api: &SqliteApi) -> Others {
+    let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let ours = made.iter().find(|made| made.identity == api.identity());
+    match (ours, named(api)) {
+        (_, None) => Others::Behind,
+        (None, Some(_)) => Others::Alone,
+        // What ours wraps may have been made the default one again.
+        (Some(ours), Some(found))
+            if [ours.shim, ours.real].map(HostVfs::as_ptr).contains(&found.as_ptr()) =>
+        {
+            Others::Behind
+        }
+        (Some(_), Some(_)) => Others::InFront,
+    }
 }
 
 /// Whether another library in this process has put its own shim into this copy of SQLite, which would record what ours does.
 pub(crate) fn is_another_there(api: &SqliteApi) -> bool {
     let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-    let ours = made.iter().find(|made| made.identity == api.identity()).map(|made| made.shim.as_ptr());
-    let named = HostVfs::find(api, NAME.to_str().ok());
-    named.is_some_and(|found| Some(found.as_ptr()) != ours)
-        || made.iter().any(|made| made.identity == api.identity() && made.real.name() == NAME)
+    let ours = made.iter().find(|made| made.identity == api.identity());
+    ours.is_some_and(|ours| ours.another)
+        || named(api).is_some_and(|found| ours.is_none_or(|ours| ours.shim.as_ptr() != found.as_ptr()))
 }
 
 /// The copy of SQLite whose VFS the shim wraps.
