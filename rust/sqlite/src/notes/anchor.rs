@@ -131,14 +131,20 @@ pub(crate) fn anchored_file(body: &[u8]) -> Option<FileId> {
 /// number may be used again, and when it was created. The device's number alone tells nothing: a start of the machine may change it.
 pub(crate) fn is_of_another_file(body: &[u8], path: &Path) -> bool {
     let (Some(anchor), Ok(found)) = (WalAnchor::decode(body), std::fs::metadata(path)) else { return false };
-    let (known, present, birth) = (anchor.file, FileState::from(&found), born(path));
+    is_another(&anchor, FileState::from(&found), born(path))
+}
+
+/// The same of a file that looks so, and was created then.
+fn is_another(anchor: &WalAnchor, present: FileState, birth: u64) -> bool {
+    let known = anchor.file;
     if known.id.inode != present.id.inode {
         return true;
     }
-    // In a rollback mode the birth stands where else the last change does.
     let is_younger = match known.modified {
+        // In a rollback mode the birth stands where else the last change does.
         0 => birth != known.changed && known.changed > 0,
-        _ => birth > known.changed && present != known && !anchor.under_way,
+        // A file that was changed before it was created has seen the clock set back: its birth tells nothing.
+        _ => birth > known.changed && birth <= present.changed && present != known && !anchor.under_way,
     };
     birth > 0 && is_younger
 }
@@ -191,6 +197,28 @@ mod tests {
             &path
         ));
         assert!(!is_of_another_file(&[7; 9], &path));
+    }
+
+    #[test]
+    fn hazard_the_clock_was_set_back_after_the_file_was_created() {
+        let id = FileId { device: 1, inode: 2 };
+        let at = |changed, size| FileState { id, size, modified: changed, changed };
+        let anchor = WalAnchor {
+            file: at(100, 6),
+            salt: [0; 8],
+            frame: 0,
+            checksum: Checksum::default(),
+            back_filled: 0,
+            attempted: 0,
+            counter: 1,
+            under_way: false,
+            settled: true,
+            all_back_filled: true,
+        };
+        assert!(!is_another(&anchor, at(150, 7), 5000), "its birth is to come");
+        assert!(is_another(&anchor, at(150, 7), 150), "created after the anchor, not changed since");
+        assert!(is_another(&anchor, at(150, 7), 120));
+        assert!(!is_another(&anchor, at(150, 7), 90));
     }
 
     #[test]
