@@ -239,6 +239,9 @@ typedef struct dbrewind_past dbrewind_past;
 /* Pinned marks, oldest first. The caller's, to be freed once. */
 typedef struct dbrewind_pin_list dbrewind_pin_list;
 
+/* Processes, by their numbers. The caller's, to be freed once. */
+typedef struct dbrewind_process_list dbrewind_process_list;
+
 /*
  The content of an engine that is not SQLite, being recorded. Any thread may use it, until dbrewind_volume_detach; a later use is an error
  (DBR019).
@@ -494,6 +497,22 @@ typedef struct dbrewind_value {
     size_t length;
 } dbrewind_value;
 
+/* One counter that differs. */
+typedef struct dbrewind_counter_change {
+    /* sizeof(dbrewind_counter_change) */
+    size_t size;
+    /* "sqlite_sequence.users", the highest id that AUTOINCREMENT has given in the table users; "user_version", "application_id". */
+    const char *name;
+    /* What it was at the first moment; 0 if it was not there. */
+    int64_t before;
+    /* What it is at the second one; 0 if it is not there. */
+    int64_t after;
+    /* DBREWIND_CREATED: there at the second moment only; DBREWIND_DROPPED: at the first; DBREWIND_CHANGED: at both. */
+    uint32_t how;
+    /* 0 */
+    uint32_t reserved;
+} dbrewind_counter_change;
+
 /*
  The content of a volume, as its engine lets it be read and written. Each function gets `user` first, and answers 0 or an errno number.
 
@@ -615,6 +634,20 @@ typedef struct dbrewind_keyed_medium {
                     size_t room,
                     size_t *length);
 } dbrewind_keyed_medium;
+
+/* Another process that has the store open. */
+typedef struct dbrewind_process_info {
+    /* sizeof(dbrewind_process_info) */
+    size_t size;
+    /* What the system calls it. Until the list is freed. */
+    const char *name;
+    /* Which of the store's locks it holds, in words, with ", " between them; "" for none. Until the list is freed. */
+    const char *holds;
+    /* Its number. */
+    uint32_t pid;
+    /* 1: it was stopped (Ctrl-Z, SIGSTOP, a debugger). */
+    uint32_t stopped;
+} dbrewind_process_info;
 
 #ifdef __cplusplus
 extern "C" {
@@ -801,7 +834,7 @@ int dbrewind_clone(const struct dbrewind_db *db,
                    struct dbrewind_error **error);
 
 /*
- Which rows, and which parts of the schema, differ between two moments. Costs what has changed.
+ Which rows, parts of the schema and counters differ between two moments. Costs what has changed.
 
  to: dbrewind_to_now() for the present. *difference: to be freed with dbrewind_difference_free; NULL after an error.
  */
@@ -856,6 +889,14 @@ const struct dbrewind_value *dbrewind_difference_row(const struct dbrewind_diffe
 
 /* Frees it. NULL is allowed. */
 void dbrewind_difference_free(struct dbrewind_difference *difference);
+
+/* How many counters differ. */
+size_t dbrewind_difference_counter_count(const struct dbrewind_difference *difference);
+
+/* The one at a place, 0 to count - 1. Answers 0, or DBREWIND_INVALID_ARGUMENT: no such place, or a wrong size. */
+int dbrewind_difference_counter_get(const struct dbrewind_difference *difference,
+                                    size_t place,
+                                    struct dbrewind_counter_change *change);
 
 /*
  Sets what this thread's waits for somebody else ask, about every 50 ms: when the hook answers other than 0, the call ends with
@@ -1102,6 +1143,35 @@ int dbrewind_volume_status(const struct dbrewind_volume *volume,
                            struct dbrewind_status_info *status,
                            struct dbrewind_pin_list **pins,
                            struct dbrewind_error **error);
+
+/*
+ The processes that `waits_for` of dbrewind_status_info counts.
+
+ *processes: to be freed with dbrewind_process_list_free; NULL after an error.
+ */
+int dbrewind_waits_for(const struct dbrewind_db *db,
+                       struct dbrewind_process_list **processes,
+                       struct dbrewind_error **error);
+
+/*
+ As dbrewind_waits_for, of the store that a volume is recorded into.
+
+ *processes: to be freed with dbrewind_process_list_free; NULL after an error.
+ */
+int dbrewind_volume_waits_for(const struct dbrewind_volume *volume,
+                              struct dbrewind_process_list **processes,
+                              struct dbrewind_error **error);
+
+/* How many there are; 0 for NULL. */
+size_t dbrewind_process_list_count(const struct dbrewind_process_list *processes);
+
+/* The one at a place, 0 to count - 1. Answers 0, or DBREWIND_INVALID_ARGUMENT: no such place, or a wrong size. */
+int dbrewind_process_list_get(const struct dbrewind_process_list *processes,
+                              size_t place,
+                              struct dbrewind_process_info *process);
+
+/* Frees a list. NULL is allowed. */
+void dbrewind_process_list_free(struct dbrewind_process_list *processes);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -97,6 +97,19 @@ struct Pin {
         : name(info.name), moment(info.moment), time(time_of(info.time)), bytes(info.bytes) {}
 };
 
+/// Another process that has the store open.
+struct Process {
+    std::string name;
+    uint32_t pid;
+    /// It does not run: by Ctrl-Z, SIGSTOP or a debugger.
+    bool stopped;
+    /// Which of the store's locks it holds, in words, with ", " between them.
+    std::string holds;
+
+    explicit Process(const dbrewind_process_info &info)
+        : name(info.name), pid(info.pid), stopped(info.stopped != 0), holds(info.holds) {}
+};
+
 /// What a rewind did; a rewind to `undo` takes it back.
 struct Rewound {
     Moment to, undo;
@@ -128,6 +141,17 @@ inline std::vector<Pin> pins_of(dbrewind_pin_list *list) {
         pins.emplace_back(info);
     }
     return pins;
+}
+
+/// Takes the list.
+inline std::vector<Process> processes_of(dbrewind_process_list *list) {
+    Owned<dbrewind_process_list> owned(list, dbrewind_process_list_free);
+    std::vector<Process> processes;
+    dbrewind_process_info info = DBREWIND_INIT(info);
+    for (size_t place = 0; dbrewind_process_list_get(list, place, &info) == DBREWIND_OK; place++) {
+        processes.emplace_back(info);
+    }
+    return processes;
 }
 
 inline Rewound rewound_of(const dbrewind_rewound &done) {
@@ -215,7 +239,8 @@ class Difference {
 public:
     explicit Difference(dbrewind_difference *raw) : raw_(raw, dbrewind_difference_free) {}
     bool empty() const {
-        return dbrewind_difference_table_count(raw()) == 0 && dbrewind_difference_schema_count(raw()) == 0;
+        return dbrewind_difference_table_count(raw()) == 0 && dbrewind_difference_schema_count(raw()) == 0 &&
+               dbrewind_difference_counter_count(raw()) == 0;
     }
     /// For people, a line for each table.
     std::string text() const { return dbrewind_difference_text(raw()); }
@@ -323,6 +348,12 @@ public:
         dbrewind_pin_list *list = nullptr;
         auto call = [&](dbrewind_error **error) { return dbrewind_status(db_, &status, &list, error); };
         return detail::checked(call, [&] { return detail::pins_of(list); });
+    }
+    /// The stopped processes that sealing, evictions and rewinds may have to wait for.
+    Returned<std::vector<Process>> waits_for() const {
+        dbrewind_process_list *list = nullptr;
+        auto call = [&](dbrewind_error **error) { return dbrewind_waits_for(db_, &list, error); };
+        return detail::checked(call, [&] { return detail::processes_of(list); });
     }
     Returned<dbrewind_info> info() const {
         dbrewind_info info = DBREWIND_INIT(info);

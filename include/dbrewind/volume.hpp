@@ -216,6 +216,12 @@ public:
         auto call = [&](dbrewind_error **error) { return dbrewind_volume_status(raw(), &status, &list, error); };
         return detail::checked(call, [&] { return detail::pins_of(list); });
     }
+    /// The stopped processes that sealing, evictions and rewinds may have to wait for.
+    Returned<std::vector<Process>> waits_for() const {
+        dbrewind_process_list *list = nullptr;
+        auto call = [&](dbrewind_error **error) { return dbrewind_volume_waits_for(raw(), &list, error); };
+        return detail::checked(call, [&] { return detail::processes_of(list); });
+    }
 
     /// For the C calls; stays this object's.
     dbrewind_volume *raw() const noexcept { return volume_.get(); }

@@ -122,18 +122,24 @@ static void nulls(dbrewind_db *db) {
     FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_dirty_since(NULL, dbrewind_to_now(), &dirty, &error));
     FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_at(db, dbrewind_to_now(), NULL, &error));
     FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_clone(db, dbrewind_to_now(), NULL, &error));
+    FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_waits_for(db, NULL, &error));
+    FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_volume_waits_for(NULL, NULL, &error));
     FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_diff(db, dbrewind_to_now(), dbrewind_to_now(), NULL, &error));
 
     CHECK(dbrewind_close(NULL, NULL) == DBREWIND_OK);
     dbrewind_error_free(NULL);
     dbrewind_mark_list_free(NULL);
     dbrewind_pin_list_free(NULL);
+    dbrewind_process_list_free(NULL);
     dbrewind_past_free(NULL);
     dbrewind_difference_free(NULL);
     CHECK(dbrewind_error_code(NULL) == 0 && *dbrewind_error_text(NULL) == 0);
     CHECK(dbrewind_error_detail(NULL, "name") == NULL && dbrewind_error_detail(NULL, NULL) == NULL);
     CHECK(dbrewind_mark_list_count(NULL) == 0 && dbrewind_mark_list_get(NULL, 0, &mark) != DBREWIND_OK);
     CHECK(dbrewind_pin_list_count(NULL) == 0 && dbrewind_pin_list_get(NULL, 0, NULL) != DBREWIND_OK);
+    CHECK(dbrewind_process_list_count(NULL) == 0 && dbrewind_process_list_get(NULL, 0, NULL) != DBREWIND_OK);
+    CHECK(dbrewind_difference_counter_count(NULL) == 0);
+    CHECK(dbrewind_difference_counter_get(NULL, 0, NULL) != DBREWIND_OK);
     CHECK(*dbrewind_past_uri(NULL) == 0 && dbrewind_past_moment(NULL).lsn == 0 && dbrewind_past_time(NULL) == 0);
     CHECK(dbrewind_past_failure(NULL) == NULL);
     CHECK(dbrewind_difference_table_count(NULL) == 0 && dbrewind_difference_table_name(NULL, 0) == NULL);

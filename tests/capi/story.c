@@ -127,9 +127,11 @@ static void states(dbrewind_db *db, const char *path) {
 static void waits(dbrewind_db *db) {
     dbrewind_status_info status = DBREWIND_INIT(status);
     dbrewind_info info = DBREWIND_INIT(info);
+    dbrewind_process_list *processes = NULL, *none = NULL;
+    dbrewind_process_info process = DBREWIND_INIT(process);
     char *locks;
     pid_t child;
-    int code;
+    int code, listed;
 
     OK(dbrewind_get_info(db, &info, &error));
     locks = joined(info.store, "locks");
@@ -141,10 +143,19 @@ static void waits(dbrewind_db *db) {
     }
     CHECK(child > 0 && waitpid(child, NULL, WUNTRACED) == child);
     code = dbrewind_status(db, &status, NULL, &error);
+    listed = dbrewind_waits_for(db, &processes, NULL);
     CHECK(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
     OK(code);
     CHECK(status.waits_for == 1 && status.waits_for_pid == (uint32_t)child);
     free(locks);
+    CHECK(listed == DBREWIND_OK && dbrewind_process_list_count(processes) == 1);
+    CHECK(dbrewind_process_list_get(processes, 0, &process) == DBREWIND_OK && process.pid == (uint32_t)child);
+    CHECK(process.stopped == 1 && strlen(process.name) > 0 && strcmp(process.holds, "") == 0);
+    CHECK(dbrewind_process_list_get(processes, 1, &process) == DBREWIND_INVALID_ARGUMENT);
+    dbrewind_process_list_free(processes);
+    OK(dbrewind_waits_for(db, &none, &error));
+    CHECK(none != NULL && dbrewind_process_list_count(none) == 0);
+    dbrewind_process_list_free(none);
     /* A program that was compiled before there was that. */
     status.waits_for = status.waits_for_pid = 7;
     status.size = offsetof(dbrewind_status_info, waits_for);
@@ -234,7 +245,39 @@ static void differences(dbrewind_db *db, sqlite3 *app) {
     OK(dbrewind_rewind(db, dbrewind_to_mark("seeded"), NULL, NULL, &error));
     OK(dbrewind_diff(db, dbrewind_to_mark("seeded"), dbrewind_to_now(), &diff, &error));
     CHECK(dbrewind_difference_table_count(diff) == 0 && dbrewind_difference_schema_count(diff) == 0);
+    CHECK(dbrewind_difference_counter_count(diff) == 0);
     dbrewind_difference_free(diff);
+}
+
+/* The counter at a place of what differs between a mark and now, where nothing else that is counted does. */
+static dbrewind_counter_change counter(dbrewind_db *db, const char *since, size_t place, const char *name) {
+    dbrewind_counter_change change = DBREWIND_INIT(change);
+    dbrewind_difference *diff = NULL;
+    OK(dbrewind_diff(db, dbrewind_to_mark(since), dbrewind_to_now(), &diff, &error));
+    CHECK(dbrewind_difference_counter_count(diff) == place + 1);
+    CHECK(dbrewind_difference_counter_get(diff, place + 1, &change) == DBREWIND_INVALID_ARGUMENT);
+    CHECK(dbrewind_difference_counter_get(diff, place, NULL) == DBREWIND_INVALID_ARGUMENT);
+    CHECK(dbrewind_difference_counter_get(diff, place, &change) == DBREWIND_OK && strcmp(change.name, name) == 0);
+    dbrewind_difference_free(diff);
+    return change;
+}
+
+static void counters(dbrewind_db *db, sqlite3 *app) {
+    dbrewind_counter_change change;
+
+    run(app, "PRAGMA user_version = 9");
+    change = counter(db, "seeded", 0, "user_version");
+    CHECK(change.how == DBREWIND_CHANGED && change.before == 0 && change.after == 9 && change.reserved == 0);
+    run(app, "PRAGMA user_version = 0; CREATE TABLE numbered(id INTEGER PRIMARY KEY AUTOINCREMENT)");
+    run(app, "INSERT INTO numbered VALUES (41), (7)");
+    change = counter(db, "seeded", 0, "sqlite_sequence.numbered");
+    CHECK(change.how == DBREWIND_CREATED && change.before == 0 && change.after == 41);
+    OK(dbrewind_mark(db, "numbered", 0, NULL, &error));
+    run(app, "DROP TABLE numbered");
+    change = counter(db, "numbered", 0, "sqlite_sequence.numbered");
+    CHECK(change.how == DBREWIND_DROPPED && change.before == 41 && change.after == 0);
+    OK(dbrewind_rewind(db, dbrewind_to_mark("seeded"), NULL, NULL, &error));
+    OK(dbrewind_drop(db, "numbered", &error));
 }
 
 int main(int argc, char **argv) {
@@ -266,6 +309,7 @@ int main(int argc, char **argv) {
     waits(db);
     past(db, app, argv[1]);
     differences(db, app);
+    counters(db, app);
     closed(db);
 
     /* Marks are kept from one recording to the next. */

@@ -206,6 +206,7 @@ static void results_after_errors(void) {
     dbrewind_moment moment, same_moment;
     dbrewind_mark_list *marks = (dbrewind_mark_list *)&mark;
     dbrewind_pin_list *pins = (dbrewind_pin_list *)&mark;
+    dbrewind_process_list *processes = (dbrewind_process_list *)&mark;
     dbrewind_past *past = (dbrewind_past *)&mark;
     dbrewind_difference *difference = (dbrewind_difference *)&mark;
     dbrewind_db *none = (dbrewind_db *)&mark;
@@ -237,6 +238,11 @@ static void results_after_errors(void) {
     CHECK(memcmp(&mark, &same_mark, sizeof mark) == 0 && memcmp(&rewound, &same_rewound, sizeof rewound) == 0);
     CHECK(memcmp(&status, &same_status, sizeof status) == 0 && memcmp(&moment, &same_moment, sizeof moment) == 0);
     CHECK(dirty == 7 && pins == NULL);
+    FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_waits_for(NULL, &processes, &error));
+    CHECK(processes == NULL);
+    processes = (dbrewind_process_list *)&mark;
+    FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_volume_waits_for(NULL, &processes, &error));
+    CHECK(processes == NULL);
     FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_marks(NULL, &marks, &error));
     CHECK(marks == NULL);
     marks = (dbrewind_mark_list *)&mark;

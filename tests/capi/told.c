@@ -67,6 +67,7 @@ static void status(const char *store) {
     dbrewind_rewind_options how = DBREWIND_INIT(how);
     dbrewind_rewound rewound = DBREWIND_INIT(rewound);
     dbrewind_pin_list *pins = (dbrewind_pin_list *)&table;
+    dbrewind_process_list *processes = NULL;
     dbrewind_volume *volume = attached(store, "told", &table, DBREWIND_VOLUME_ANEW);
 
     OK(dbrewind_volume_mark(volume, "lost", 0, NULL, &error));
@@ -89,6 +90,9 @@ static void status(const char *store) {
     CHECK(found.state == DBREWIND_WINDOW_OK && found.limit == 64 << 20 && found.target_s == 3600.0);
     CHECK(found.used > 0 && found.used == found.raw + found.sealed && found.window_s >= 0.0);
     CHECK(found.earliest.database == first.moment.database && found.earliest_time <= first.time);
+    OK(dbrewind_volume_waits_for(volume, &processes, &error));
+    CHECK(processes != NULL && dbrewind_process_list_count(processes) == 0);
+    dbrewind_process_list_free(processes);
     CHECK(dbrewind_pin_list_count(pins) == 1 && dbrewind_pin_list_get(pins, 0, &pin) == DBREWIND_OK);
     CHECK(strcmp(pin.name, "first") == 0 && pin.time == first.time);
     CHECK(pin.moment.lsn == first.moment.lsn && pin.moment.database == first.moment.database);

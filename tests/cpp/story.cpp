@@ -54,6 +54,9 @@ int main(int argc, char **argv) {
     run(app, "INSERT INTO users (name) VALUES ('Dee')");
     auto done = db.rewind(dbrewind::Target::mark("seeded"));
     CHECK(users() == 3 && done.pages > 0 && done.took.count() > 0 && done.method != dbrewind::Method::nothing);
+    CHECK(db.diff(seeded).empty());
+    run(app, "PRAGMA user_version = 9");
+    CHECK(!db.diff(seeded).empty() && db.waits_for().empty());
     db.rewind(done.undo);
     CHECK(users() == 4);
     CHECK(db.rewind(done.time).to == done.to && users() == 3);

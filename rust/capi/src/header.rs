@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// In the order of the header.
-const SOURCES: [&str; 18] = [
+const SOURCES: [&str; 20] = [
     "version",
     "codes",
     "error",
@@ -16,12 +16,14 @@ const SOURCES: [&str; 18] = [
     "status",
     "past",
     "difference",
+    "counter",
     "interrupt",
     "medium",
     "volume",
     "keyed",
     "file",
     "volume_status",
+    "process",
 ];
 
 fn generated(folder: &Path) -> String {

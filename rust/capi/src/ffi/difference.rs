@@ -2,6 +2,7 @@ use std::ffi::{CString, c_char, c_int, c_void};
 
 use dbrewind_sqlite::{Altered, Diff, Value};
 
+use super::counter::Counter;
 use super::database::dbrewind_db;
 use super::error::dbrewind_error;
 use super::given::{CStruct, Place, database, entry, pointer_place};
@@ -37,6 +38,7 @@ pub struct dbrewind_difference {
     /// Kind, name, how.
     schema: Vec<(CString, CString, u32)>,
     tables: Vec<Table>,
+    counters: Vec<Counter>,
 }
 
 struct Table {
@@ -91,7 +93,7 @@ pub struct dbrewind_value {
     pub length: usize,
 }
 
-/// Which rows, and which parts of the schema, differ between two moments. Costs what has changed.
+/// Which rows, parts of the schema and counters differ between two moments. Costs what has changed.
 ///
 /// to: dbrewind_to_now() for the present. *difference: to be freed with dbrewind_difference_free; NULL after an error.
 #[unsafe(no_mangle)]
@@ -137,7 +139,12 @@ impl dbrewind_difference {
             text,
             schema,
             tables: tables.collect(),
+            counters: diff.counters.into_iter().map(Counter::new).collect(),
         }
+    }
+
+    pub(super) fn counters(&self) -> &[Counter] {
+        &self.counters
     }
 
     fn rows(&self, table: usize, how: u32) -> Option<&Vec<Row>> {

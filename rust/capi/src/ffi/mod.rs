@@ -9,6 +9,8 @@
 
 /// The DBR codes.
 pub mod codes;
+/// The counters of a difference.
+pub mod counter;
 /// Opening, closing, and what a handle tells.
 pub mod database;
 /// What differs between two moments.
@@ -32,6 +34,8 @@ pub mod moment;
 pub mod options;
 /// A past moment beside the live database.
 pub mod past;
+/// Other processes.
+pub mod process;
 /// Rewinding.
 pub mod rewind;
 /// The program's SQLite.
