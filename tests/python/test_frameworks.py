@@ -16,6 +16,7 @@ APPS = Path(__file__).parent / "apps"
     [
         ("flask_notes", "flask_sqlalchemy", 10),
         ("fastapi_orders", "fastapi", 12),
+        ("starlette_tickets", "starlette", 5),
         ("peewee_ledger", "peewee", 9),
         ("aiosqlite_jobs", "aiosqlite", 5),
     ],
