@@ -6,9 +6,10 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 import warnings
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -170,7 +171,7 @@ def test_busy_leaves_everything_as_it_was(app_db: Path, connect: Connect) -> Non
         app.execute("DELETE FROM users WHERE id > 50")
         app.execute("BEGIN IMMEDIATE")
         app.execute("DELETE FROM users WHERE id > 40")
-        with pytest.raises(TimeoutError) as caught:
+        with another_thread(), pytest.raises(TimeoutError) as caught:
             db.rewind("seeded", timeout=0.05)
         assert isinstance(caught.value, dbrewind.BusyError)
         # In a rollback mode it is told at once that the connection is this thread's own.
@@ -180,6 +181,47 @@ def test_busy_leaves_everything_as_it_was(app_db: Path, connect: Connect) -> Non
         assert app.execute("SELECT count(*) FROM users").fetchone() == (40,)
         db.rewind("seeded", timeout=0)
         assert app.execute("SELECT count(*) FROM users").fetchone() == (100,)
+
+
+@contextmanager
+def another_thread() -> Iterator[None]:
+    """Somebody else who might have begun the transaction."""
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+OWN_TRANSACTION = """
+import sqlite3, sys
+import dbrewind
+
+with dbrewind.open(sys.argv[1], timeout=600) as db:
+    app = sqlite3.connect(sys.argv[1], isolation_level=None)
+    db.mark("seeded")
+    app.execute("BEGIN IMMEDIATE")
+    app.execute("DELETE FROM users")
+    try:
+        db.rewind("seeded")
+    except dbrewind.BusyError as error:
+        print(error)
+    app.execute("ROLLBACK")
+"""
+
+
+def test_the_only_thread_does_not_wait_for_itself(app_db: Path) -> None:
+    """Nobody else could end the transaction: ten minutes would not help."""
+    done = subprocess.run([sys.executable, "-c", OWN_TRANSACTION, app_db], capture_output=True, text=True, check=False)
+    assert (done.stderr, done.returncode) == ("", 0)
+    text = done.stdout
+    assert text.startswith("[DBR004] this thread itself is in the way")
+    assert ": a connection of this thread has an open write transaction; end that transaction" in text
+    assert "waited" not in text
+    assert "timeout" not in text
 
 
 @pytest.mark.parametrize(

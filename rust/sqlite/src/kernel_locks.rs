@@ -82,6 +82,24 @@ pub(crate) fn program(pid: u32) -> String {
     if name.trim().is_empty() { String::new() } else { format!(" ({})", name.trim()) }
 }
 
+/// Whether this process has no other thread than the calling one, but for those that we started, which run no code of the
+/// application. `false` also when the system does not tell.
+pub(crate) fn no_other_thread() -> bool {
+    let tasks = || fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let is_ours = |name: &str| name.starts_with("dbrewind-");
+    let mine = fs::read_link("/proc/thread-self").ok().and_then(|path| Some(path.file_name()?.to_owned()));
+    let Some(mine) = mine else { return false };
+    let mut here = false;
+    for task in tasks() {
+        if task.file_name() == mine {
+            here = true;
+        } else if !fs::read_to_string(task.path().join("comm")).is_ok_and(|name| is_ours(&name)) {
+            return false;
+        }
+    }
+    here
+}
+
 /// Reads a list that no kernel wrote.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn fuzz(list: &str) {
@@ -95,6 +113,15 @@ mod tests {
     use super::*;
 
     const FILE: FileId = FileId { device: 0xfd01, inode: 9876 };
+
+    /// Who runs tests has threads of its own.
+    #[test]
+    fn a_thread_of_somebody_else_is_seen() {
+        std::thread::scope(|scope| {
+            let seen = scope.spawn(no_other_thread).join().unwrap();
+            assert!(!seen);
+        });
+    }
 
     #[test]
     fn lines_of_the_kernel_are_understood() {

@@ -341,7 +341,8 @@ impl HostFile {
         Self::retry_until(timeout, || patience.get_or_insert_default().is_over(), attempt)
     }
 
-    fn retry_until<T>(
+    /// As [`HostFile::retry`], and `Interrupted` when this answers yes after a refusal.
+    pub(crate) fn retry_until<T>(
         timeout: Duration,
         mut give_up: impl FnMut() -> bool,
         mut attempt: impl FnMut() -> Result<T, VfsError>,
