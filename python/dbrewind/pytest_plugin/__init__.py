@@ -173,9 +173,11 @@ def pytest_fixture_setup(
 ) -> Generator[None, Any, Any]:
     """Give the askers of `dbrewind_db` one type, and see what fixtures write that outlive a test."""
     __tracebackhide__ = True
+    if fixturedef.scope == "function":
+        return (yield)
     name = fixturedef.argname
     session = None
-    if fixturedef.scope != "function" and not name.startswith(("dbrewind_", "_dbrewind")):
+    if not name.startswith(("dbrewind_", "_dbrewind")):
         session = _active(request.config)
     if session is not None:
         try:
@@ -200,46 +202,6 @@ def pytest_fixture_setup(
         if known is not None:
             fixturedef.cached_result = (value, known[1], None)
     return value
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Whatever the test asks for: nothing was written since the one before it."""
-    __tracebackhide__ = True
-    session = _active(item.config)
-    if session is not None:
-        session.begin(item)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
-    """Whatever the test asked for: it must have left nothing."""
-    __tracebackhide__ = True
-    session = _active(item.config)
-    if session is None:
-        return (yield)
-    stacks = session.before_end(item, nextitem is None)
-    try:
-        return (yield)
-    finally:
-        # Also of a test whose fixtures end badly.
-        session.after_end(item, stacks)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-    """Remember failures; and take the time of building the base out of the set-up of the test that came first."""
-    report = yield
-    if call.excinfo is not None and call.when != "call" and hasattr(report, "wasxfail"):
-        errors = sys.modules.get("dbrewind.testing.errors")
-        if errors is not None and errors.tells_of_a_test(call.excinfo.value):
-            # The test was expected to fail, not to leave something behind.
-            report.outcome = "failed"
-            del report.wasxfail
-    session = _active(item.config)
-    if session is not None:
-        session.reported(item, call.when, report)
-    return report
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -281,7 +243,7 @@ def _end_unset(fixturedef: pytest.FixtureDef[Any], request: Any, error: BaseExce
 def _active(config: pytest.Config) -> Any:
     """The module `session`, if a database is under test now. Imports nothing."""
     session = sys.modules.get("dbrewind.pytest_plugin.session")
-    return session if session is not None and config.stash.get(session.STACKS, None) else None
+    return session if session is not None and session.stacks(config) else None
 
 
 def _is_loaded(config: pytest.Config) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from dbrewind.pytest_plugin import cache
+from dbrewind.pytest_plugin import cache, outcomes
 from dbrewind.pytest_plugin.report import Base, numbers
 from dbrewind.pytest_plugin.rewinding import rewind
 from dbrewind.pytest_plugin.stack import BASE, FOUND, Stack
@@ -242,6 +242,7 @@ def tell(config: pytest.Config, stack: Stack, name: str, cached: bool, begun: fl
     here = numbers(config)
     here.bases.append(base)
     here.building += took
+    outcomes.watch(config)
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if name and not unkept and reporter is not None and not worker_of(config) and config.get_verbosity() >= 0:
         capture = config.pluginmanager.get_plugin("capturemanager")

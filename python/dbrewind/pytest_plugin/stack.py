@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbrewind.pytest_plugin import kept, leaks, marker, writers
+from dbrewind.pytest_plugin import kept, leaks, marker, outcomes, writers
 from dbrewind.pytest_plugin.report import FAILED, Changed, numbers
 from dbrewind.pytest_plugin.rewinding import rewind
 
 if TYPE_CHECKING:
-    from collections.abc import Container
-
     from dbrewind._dbrewind import Database, Diff, Mark
     from dbrewind.pytest_plugin.options import Options
 
@@ -62,8 +60,13 @@ class Stack:
         self.layers: list[Layer] = []
         # Where the database is known to be as at the top: its newest moment, and how often marks were set or dropped.
         self.position: tuple[int, int] | None = None
-        # The marks there are at that position.
+        # The marks there are, and that second number when they were looked up.
         self.names: set[str] | None = None
+        self.names_at: int | None = None
+        # The present test asks for the handle.
+        self.asked = False
+        # It was taken back from it, and the database was known to be as at the top then.
+        self.rests = False
         # The test between its beginning and its end, and the marks there were before; None: all of its are dropped.
         self.running = ""
         self.marks: set[str] | None = None
@@ -102,6 +105,8 @@ class Stack:
         # A superset of the marker's names, and quick.
         if "dbrewind" in item.keywords:
             self.keep, mark = marker.arguments(item, self.options)
+        if self.keep == "failed":
+            outcomes.watch(self.config, lasting=True)
         self.begin(item.nodeid, mark)
         return self.db
 
@@ -124,6 +129,7 @@ class Stack:
         self._look(f"the beginning of {nodeid}")
         if self.names is None or self.position is None:
             self.names = {known.name for known in self.db.marks()}
+            self.names_at = None if self.position is None else self.position[1]
         self.marks = self.names
         if mark is not None and mark != self.top.mark.name:
             self.db.rewind(mark)
@@ -133,7 +139,9 @@ class Stack:
         """A test begins. If it does not ask for the handle, nothing else looks whether it begins at the top."""
         __tracebackhide__ = True
         self.item = item
-        if not self.owed and self.per_test.isdisjoint(getattr(item, "fixturenames", ())):
+        self.rests = False
+        self.asked = not self.per_test.isdisjoint(getattr(item, "fixturenames", ()))
+        if not self.asked and not self.owed:
             self._look(f"the beginning of {item.nodeid}")
 
     def end(self, keep: bool) -> None:
@@ -146,15 +154,23 @@ class Stack:
         if self.position is not None and self.db._rests_at(*self.position):
             self.numbers.clean += 1
             self.marks = None
+            self.rests = True
             return
         try:
             if keep and self._is_dirty():
                 self.numbers.kept.append(kept.keep(self.db, self.config.rootpath, nodeid))
         finally:
             self._take_back(nodeid)
-        self._drop_marks()
+        self.position = self.db._position_at(self.top.mark)
+        if self.position is None or self.position[1] != self.names_at:
+            self._drop_marks()
+            self.position = None
+        else:
+            # None was set or dropped.
+            self.marks = None
+            self.rests = True
 
-    def notice(self, names: Container[str], asked: Container[str], last: bool) -> None:
+    def notice(self, item: pytest.Item, last: bool) -> None:
         """A test is over, its fixtures are not: a layer that ends with it would take along what the test left.
 
         So would the end of the session, if it is the last one.
@@ -162,9 +178,9 @@ class Stack:
         from dbrewind import Error
 
         self.noticed = None
-        if self.running or self.owed or (len(self.layers) == 1 and not last):
+        if self.asked or self.running or self.owed or (len(self.layers) == 1 and not last):
             return
-        if any(name in (names if scope == "function" else asked) for name, scope in self.fixtures.items()):
+        if not _asked_itself(item).isdisjoint(self.fixtures):
             return
         try:
             self.noticed = self._seen() if self._is_dirty() else None
@@ -172,12 +188,18 @@ class Stack:
             # Raised here, it would keep the fixtures of the test from being ended. `after_any` meets it, too.
             return
 
-    def after_any(self, nodeid: str, asked: Container[str]) -> None:
-        """A test is over that asked for these fixtures: nothing is changed now, but in the layer that it asked for."""
+    def after_any(self, item: pytest.Item, alone: bool) -> None:
+        """A test is over: nothing is changed now, but in the layer that it asked for.
+
+        `alone`: no fixture of a wider scope has ended with it. Then nothing of it came after the handle was taken back.
+        """
         __tracebackhide__ = True
-        self.last = nodeid
-        self.left_clean = False
+        nodeid = self.last = item.nodeid
         self.threads.note(nodeid)
+        if alone and self.rests:
+            self.left_clean = True
+            return
+        self.left_clean = False
         if self.running or self.owed:
             return
         if not self.layers or not self._is_dirty():
@@ -185,6 +207,7 @@ class Stack:
             if self.noticed is not None:
                 self.pollution(nodeid, self.noticed)
             return
+        asked = _asked_itself(item)
         scope = next((scope for name, scope in self.fixtures.items() if name in asked), "")
         if self._find(scope) is not None:
             self._absorb(scope, nodeid)
@@ -267,6 +290,7 @@ class Stack:
 
         __tracebackhide__ = True
         if self.options.strict:
+            outcomes.watch(self.config)
             raise PollutedError(text)
         warnings.warn(DbrewindPollutionWarning(text), stacklevel=1)
 
@@ -297,14 +321,11 @@ class Stack:
             return False
         if self.position is not None and self.db._is_at(*self.position):
             return False
-        # First: what comes after it shows in the next look.
-        position = self.db._position()
-        if self.db.dirty_since(self.top.mark):
-            self.position = None
+        self.position = self.db._position_at(self.top.mark)
+        if self.position is None:
             return True
-        if self.position is None or position is None or self.position[1] != position[1]:
+        if self.position[1] != self.names_at:
             self.names = None
-        self.position = position
         return False
 
     def _layer(self, scope: str, name: str, fixture: object = None, of: str = "", first: bool = True) -> Layer:
@@ -380,6 +401,7 @@ class Stack:
             what += self.threads.left_by_others(who)
             self.numbers.changed.append(Changed(who, rows, what, 1e3 * took))
         if self.options.mode == "verify" and self.db.digest() != self.top.digest:
+            outcomes.watch(self.config)
             kept.differ(self.db, self.top.mark, self.config.rootpath)
 
     def _tell(self, mark: str) -> None:
@@ -394,3 +416,8 @@ class Stack:
             if mark.name not in kept:
                 self.db.drop(mark)
         self.marks = None
+
+
+def _asked_itself(item: pytest.Item) -> set[str]:
+    """The fixtures that a test asks for itself."""
+    return set(getattr(getattr(item, "_fixtureinfo", None), "initialnames", ()))

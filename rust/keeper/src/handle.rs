@@ -186,16 +186,12 @@ impl Handle {
         pass!(self, handle => handle.rewind(to, options))
     }
 
-    /// Where the database stands. `None`: the engine is not in this process, and looking twice would cost as much as
-    /// [`dirty_since`](Self::dirty_since).
+    /// Where the database stands, if its state is that of the target.
     ///
     /// # Errors
-    /// As [`Database::position`].
-    pub fn position(&self) -> Result<Option<Position>, Error> {
-        match self {
-            Self::Inside(database) => Ok(Some(database.position()?)),
-            Self::Keeper(_) => Ok(None),
-        }
+    /// As [`Database::position_at`].
+    pub fn position_at(&self, to: &Target) -> Result<Option<Position>, Error> {
+        pass!(self, handle => handle.position_at(to))
     }
 
     /// Whether it certainly still stands there.
@@ -203,10 +199,7 @@ impl Handle {
     /// # Errors
     /// As [`Database::is_at`].
     pub fn is_at(&self, position: Position) -> Result<bool, Error> {
-        match self {
-            Self::Inside(database) => Ok(database.is_at(position)?),
-            Self::Keeper(_) => Ok(false),
-        }
+        pass!(self, handle => handle.is_at(position))
     }
 
     /// The same, and nobody is in a transaction.
@@ -214,10 +207,7 @@ impl Handle {
     /// # Errors
     /// As [`Database::rests_at`].
     pub fn rests_at(&self, position: Position) -> Result<bool, Error> {
-        match self {
-            Self::Inside(database) => Ok(database.rests_at(position)?),
-            Self::Keeper(_) => Ok(false),
-        }
+        pass!(self, handle => handle.rests_at(position))
     }
 
     /// Whether anything was committed since the target's state.

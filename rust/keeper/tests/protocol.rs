@@ -23,6 +23,9 @@ fn frame(id: u64, kind: u8, payload: &[u8]) -> Vec<u8> {
     out
 }
 
+/// The version of the protocol.
+const OURS: u32 = 2;
+
 fn hello(version: u32) -> Vec<u8> {
     let mut payload = b"dbrwkpr\x01".to_vec();
     payload.extend(version.to_le_bytes());
@@ -79,10 +82,10 @@ impl Keeper {
 #[test]
 fn hello_tells_versions_and_process() {
     let mut keeper = Keeper::start();
-    keeper.send(&hello(1));
+    keeper.send(&hello(OURS));
     let (id, kind, payload) = keeper.receive();
     assert_eq!((id, kind, payload.len()), (1, 0, 12));
-    assert_eq!(payload[..4], 1_u32.to_le_bytes());
+    assert_eq!(payload[..4], OURS.to_le_bytes());
     assert_eq!(payload[4..8], std::process::id().to_le_bytes());
     assert!(u32::from_le_bytes(payload[8..].try_into().unwrap()) > 3_030_000);
     assert_eq!(keeper.status(), 0);
@@ -91,8 +94,8 @@ fn hello_tells_versions_and_process() {
 #[test]
 fn another_version_is_told_ours_and_refused_all_else() {
     let mut keeper = Keeper::start();
-    keeper.send(&hello(2));
-    assert_eq!(keeper.receive().2[..4], 1_u32.to_le_bytes());
+    keeper.send(&hello(OURS + 1));
+    assert_eq!(keeper.receive().2[..4], OURS.to_le_bytes());
     keeper.send(&frame(2, NOW, b""));
     assert_eq!(keeper.refusal(2), (99, text("a request came before hello")));
     assert_eq!(keeper.status(), 0);
@@ -103,7 +106,7 @@ fn order_is_hello_then_open() {
     let mut keeper = Keeper::start();
     keeper.send(&frame(1, OPEN, b""));
     assert!(keeper.refusal(1).1.contains("a message ends too early"));
-    keeper.send(&hello(1));
+    keeper.send(&hello(OURS));
     keeper.receive();
     keeper.send(&frame(2, MARK, b"\x01\0\0\0m\0"));
     assert_eq!(keeper.refusal(2), (99, text("a request came before open")));
@@ -113,7 +116,7 @@ fn order_is_hello_then_open() {
 #[test]
 fn a_malformed_request_is_refused_and_the_next_one_answered() {
     let mut keeper = Keeper::start();
-    keeper.send(&hello(1));
+    keeper.send(&hello(OURS));
     keeper.receive();
     for (id, kind, payload, why) in [
         (2, 0, &b""[..], "an operation cannot be 0"),
@@ -137,7 +140,7 @@ fn a_malformed_request_is_refused_and_the_next_one_answered() {
 #[test]
 fn a_cancel_without_its_request_is_passed_over() {
     let mut keeper = Keeper::start();
-    keeper.send(&[frame(9, CANCEL, b""), hello(1)].concat());
+    keeper.send(&[frame(9, CANCEL, b""), hello(OURS)].concat());
     assert_eq!(keeper.receive().0, 1);
     keeper.send(
         &[frame(1, CANCEL, b""), frame(2, NOW, b""), frame(2, CANCEL, b"?"), frame(3, CLOSE, b"")].concat(),
@@ -159,7 +162,7 @@ fn an_impossible_length_ends_the_keeper() {
 #[test]
 fn requests_may_come_in_pieces_and_in_heaps() {
     let mut keeper = Keeper::start();
-    let mut bytes = hello(1);
+    let mut bytes = hello(OURS);
     for id in 2..50 {
         bytes.extend(frame(id, NOW, b""));
     }
@@ -176,7 +179,7 @@ fn requests_may_come_in_pieces_and_in_heaps() {
 #[test]
 fn a_refusal_with_a_long_text_comes_whole() {
     let mut keeper = Keeper::start();
-    keeper.send(&hello(1));
+    keeper.send(&hello(OURS));
     keeper.receive();
     // Larger than a pipe: the keeper must wait for room without giving up. The path is quoted in the answer.
     let path = vec![b'x'; 200_000];
@@ -205,7 +208,7 @@ proptest! {
     fn any_bytes_end(bytes in proptest::collection::vec(any::<u8>(), 0..300), greet in any::<bool>()) {
         let mut keeper = Keeper::start();
         if greet {
-            keeper.send(&hello(1));
+            keeper.send(&hello(OURS));
         }
         // It may be gone before all is written.
         let _ = keeper.to.as_mut().unwrap().write_all(&bytes);
@@ -215,7 +218,7 @@ proptest! {
     #[test]
     fn any_frames_are_answered(frames in proptest::collection::vec((3..=255_u8, proptest::collection::vec(any::<u8>(), 0..40)), 0..20)) {
         let mut keeper = Keeper::start();
-        keeper.send(&hello(1));
+        keeper.send(&hello(OURS));
         keeper.receive();
         for (index, (kind, payload)) in frames.iter().enumerate() {
             let id = index as u64 + 2;

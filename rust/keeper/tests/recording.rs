@@ -67,8 +67,15 @@ fn marks_and_rewinds() {
     assert_eq!((mark.name.as_str(), mark.state), ("one", MarkState::Hot));
     let digest = db.digest().unwrap();
     assert!(!db.dirty_since(&"one".into()).unwrap());
+    let at = db.position_at(&"one".into()).unwrap().unwrap();
+    assert!(db.is_at(at).unwrap() && db.rests_at(at).unwrap());
+    world.app.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(db.is_at(at).unwrap() && !db.rests_at(at).unwrap());
+    world.app.execute_batch("COMMIT").unwrap();
     world.insert(1000);
     assert!(db.dirty_since(&"one".into()).unwrap());
+    assert_eq!(db.position_at(&"one".into()).unwrap(), None);
+    assert!(!db.is_at(at).unwrap() && !db.rests_at(at).unwrap());
     assert!(db.now().unwrap() > mark.lsn);
     let rewound = db.rewind(&"one".into(), None).unwrap();
     assert_eq!((rewound.to, rewound.method), (mark.lsn, Method::Moved));

@@ -397,10 +397,12 @@ impl PyDatabase {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = marks;
     }
 
-    /// For the pytest plugin: where the database stands, its newest moment and a number that changes with its marks; `None` where
-    /// recording runs in the keeper, from which that is not to be had for less than `dirty_since`.
-    fn _position(&self, py: Python<'_>) -> PyResult<Option<(u64, u64)>> {
-        let position = self.run(py, Handle::position)?;
+    /// For the pytest plugin: where the database stands, its newest moment and a number that changes with its marks, if its state is
+    /// that of the target; `None`: something was committed since.
+    #[pyo3(signature = (to, /))]
+    fn _position_at(&self, to: &Bound<'_, PyAny>) -> PyResult<Option<(u64, u64)>> {
+        let target = self.target(to)?;
+        let position = self.run(to.py(), |handle| handle.position_at(&target))?;
         Ok(position.map(|position| (position.lsn.get(), position.mark_changes)))
     }
 

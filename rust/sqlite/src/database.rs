@@ -116,7 +116,20 @@ impl Database {
     fn with<T>(&self, mut run: impl FnMut(&mut dyn Engine) -> Result<T, Error>) -> Result<T, Error> {
         self.check_process()?;
         let result = self.slot.with(&mut run);
-        if let Err(error) = &result
+        self.note_stop(&result);
+        result
+    }
+
+    /// The same for a question that the engine which is there can answer, or with "ask the long way".
+    fn look<T>(&self, mut run: impl FnMut(&mut dyn Engine) -> Result<T, Error>) -> Result<T, Error> {
+        self.check_process()?;
+        let result = self.slot.look(&mut run);
+        self.note_stop(&result);
+        result
+    }
+
+    fn note_stop<T>(&self, result: &Result<T, Error>) {
+        if let Err(error) = result
             && let Ok(history) = self.history()
         {
             let history = locked(&history);
@@ -125,7 +138,6 @@ impl Database {
                 self.told_of_stop();
             }
         }
-        result
     }
 
     /// A call says that nothing is recorded.
@@ -417,22 +429,7 @@ impl Database {
     /// # Errors
     /// `DBR003` no such target, `DBR027` a time before everything that can be reached.
     pub fn dirty_since(&self, to: &Target) -> Result<bool, Error> {
-        self.with(|engine| {
-            let shared = self.history_in_place(engine)?;
-            let now = engine.now()?;
-            let found = resolve(&shared, engine, to, self.timeout)?;
-            if found.present {
-                return Ok(false);
-            }
-            let newest = locked(&shared).timeline.last();
-            if newest < found.lsn && found.lsn <= now {
-                // Its commit may not have been copied out of the WAL yet.
-                engine.drain(self.timeout)?;
-            }
-            let history = locked(&shared);
-            history.timeline.reachable(found.lsn)?;
-            Ok(history.timeline.canonical(now) != history.timeline.canonical(found.lsn))
-        })
+        Ok(self.position_at(to)?.is_none())
     }
 
     /// The moment of the newest commit or rewind.

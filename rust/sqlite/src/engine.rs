@@ -242,7 +242,8 @@ pub(crate) trait Engine: Send {
     /// The LSN of the newest commit or rewind.
     fn now(&mut self) -> Result<Lsn, Error>;
 
-    /// Whether this, once the newest moment, still is. `false` also where that takes a longer look.
+    /// Whether this, once the newest moment, still is. `false` also where that takes a longer look, and where the database has
+    /// [`left`](Self::left). Looks whether the file is in its place.
     fn is_at(&mut self, at: Lsn) -> Result<bool, Error> {
         Ok(self.now()? == at)
     }

@@ -70,6 +70,16 @@ impl Slot {
         run(filled.engine.as_mut())
     }
 
+    /// Runs a look of the engine that is there, which has to see for itself whether the database has left its journal modes.
+    pub(crate) fn look<T>(
+        &self,
+        run: &mut dyn FnMut(&mut dyn Engine) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut slot = lock_patiently(&self.filled)?;
+        let filled = slot.as_mut().ok_or(Error::Closed)?;
+        run(filled.engine.as_mut())
+    }
+
     /// Ends the recording, and does this before and after it. Again, or when it does not come to the end at all: nothing.
     pub(crate) fn close(&self, before: impl FnOnce(), after: impl FnOnce()) -> Result<(), Error> {
         let Some(mut filled) = lock_patiently(&self.filled)?.take() else { return Ok(()) };

@@ -280,7 +280,7 @@ mod tests {
             "import os, struct, sys, time\n\
              def take():\n    n, = struct.unpack('<I', os.read(0, 4)); return struct.unpack('<QB', os.read(0, n)[:9])\n\
              def give(id, kind, payload=b''):\n    os.write(1, struct.pack('<IQB', 9 + len(payload), id, kind) + payload)\n\
-             give(take()[0], 0, struct.pack('<III', 1, os.getpid(), 0))\n{script}"
+             give(take()[0], 0, struct.pack('<III', {VERSION}, os.getpid(), 0))\n{script}"
         );
         Link::start(&KeeperCommand::new("python3").arg("-ISc").arg(text)).unwrap()
     }

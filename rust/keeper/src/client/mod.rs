@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use dbrewind_sqlite::{
-    Diff, Error as EngineError, JournalMode, Lsn, Mark, OpenOptions, RewindOptions, Rewound, Status, Target,
-    lock_patiently,
+    Diff, Error as EngineError, JournalMode, Lsn, Mark, OpenOptions, Position, RewindOptions, Rewound,
+    Status, Target, lock_patiently,
 };
 
 pub use command::KeeperCommand;
@@ -206,6 +206,41 @@ impl KeeperClient {
     pub fn dirty_since(&self, to: &Target) -> Result<bool, Error> {
         match self.ask(&Request::DirtySince { to: to.clone() }, self.timeout.saturating_add(SHORT))? {
             Reply::Flag(dirty) => Ok(dirty),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    /// Where the database stands, if its state is that of the target. See
+    /// [`Database::position_at`](dbrewind_sqlite::Database::position_at).
+    ///
+    /// # Errors
+    /// `DBR003` no such target.
+    pub fn position_at(&self, to: &Target) -> Result<Option<Position>, Error> {
+        match self.ask(&Request::PositionAt { to: to.clone() }, self.timeout.saturating_add(SHORT))? {
+            Reply::Position(position) => Ok(position),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    /// Whether it certainly still stands there. See [`Database::is_at`](dbrewind_sqlite::Database::is_at).
+    ///
+    /// # Errors
+    /// When the recording is closed or was interrupted.
+    pub fn is_at(&self, position: Position) -> Result<bool, Error> {
+        self.is_still(position, false)
+    }
+
+    /// The same, and nobody is in a transaction. See [`Database::rests_at`](dbrewind_sqlite::Database::rests_at).
+    ///
+    /// # Errors
+    /// When the recording is closed or was interrupted; `DBR015` when the store is no longer in its place.
+    pub fn rests_at(&self, position: Position) -> Result<bool, Error> {
+        self.is_still(position, true)
+    }
+
+    fn is_still(&self, position: Position, at_rest: bool) -> Result<bool, Error> {
+        match self.ask(&Request::IsAt { position, at_rest }, self.timeout.saturating_add(SHORT))? {
+            Reply::Flag(still) => Ok(still),
             _ => Err(self.unexpected()),
         }
     }

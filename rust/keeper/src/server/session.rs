@@ -130,6 +130,9 @@ fn ask(database: &Database, request: Request) -> Result<Reply, dbrewind_sqlite::
         }
         Request::Rewind { to, options } => Reply::Rewound(database.rewind(&to, options)?),
         Request::DirtySince { to } => Reply::Flag(database.dirty_since(&to)?),
+        Request::PositionAt { to } => Reply::Position(database.position_at(&to)?),
+        Request::IsAt { position, at_rest: false } => Reply::Flag(database.is_at(position)?),
+        Request::IsAt { position, at_rest: true } => Reply::Flag(database.rests_at(position)?),
         Request::CloneTo { to, path } => {
             database.clone_to(&to, &path)?;
             Reply::Done

@@ -1,12 +1,13 @@
 use std::path::PathBuf;
 
 use dbrewind_sqlite::{
-    Code, Diff, JournalMode, Lsn, Mark, MarkCounts, MarkName, MarkState, Method, Pin, Process, Rewound,
-    Status, Timestamp, WindowState,
+    Code, Diff, JournalMode, Lsn, Mark, MarkCounts, MarkName, MarkState, Method, Pin, Position, Process,
+    Rewound, Status, Timestamp, WindowState,
 };
 
 use super::diff::{put_diff, take_diff};
 use super::fields::{put_bytes, put_duration, put_option, put_path, put_u32, put_u64};
+use super::request::{put_position, take_position};
 use super::{Fields, Operation, WireError};
 use crate::error::Refusal;
 
@@ -30,6 +31,7 @@ pub(crate) enum Reply {
     Marks(Vec<Mark>),
     Rewound(Rewound),
     Flag(bool),
+    Position(Option<Position>),
     Lsn(Lsn),
     Digest([u8; 16]),
     Status(Status),
@@ -63,6 +65,7 @@ impl Reply {
             }
             Self::Rewound(rewound) => put_rewound(out, rewound),
             Self::Flag(flag) => out.push((*flag).into()),
+            Self::Position(position) => put_option(out, position.as_ref(), put_position),
             Self::Lsn(lsn) => put_u64(out, lsn.get()),
             Self::Status(status) => put_status(out, status),
             Self::Diff(diff) => put_diff(out, diff),
@@ -90,7 +93,8 @@ impl Reply {
             Operation::Mark => Self::Mark(take_mark(&mut fields)?),
             Operation::Marks => Self::Marks(fields.list(LEAST_MARK, take_mark)?),
             Operation::Rewind => Self::Rewound(take_rewound(&mut fields)?),
-            Operation::DirtySince => Self::Flag(fields.flag("an answer")?),
+            Operation::PositionAt => Self::Position(fields.option(take_position)?),
+            Operation::DirtySince | Operation::IsAt => Self::Flag(fields.flag("an answer")?),
             Operation::Now => Self::Lsn(Lsn::new(fields.u64()?)),
             Operation::Status => Self::Status(take_status(&mut fields)?),
             Operation::Diff => Self::Diff(take_diff(&mut fields)?),
@@ -360,6 +364,9 @@ mod tests {
             (Operation::Marks, Reply::Marks(vec![mark(""), mark("b")])),
             (Operation::Rewind, Reply::Rewound(rewound)),
             (Operation::DirtySince, Reply::Flag(true)),
+            (Operation::IsAt, Reply::Flag(false)),
+            (Operation::PositionAt, Reply::Position(None)),
+            (Operation::PositionAt, Reply::Position(Some(Position { lsn: Lsn::new(7), mark_changes: 8 }))),
             (Operation::Now, Reply::Lsn(Lsn::new(u64::MAX))),
             (Operation::Digest, Reply::Digest([5; 16])),
             (Operation::Status, Reply::Status(status())),

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use dbrewind_sqlite::{
-    Clock, Journal, Lsn, Moments, OpenOptions, RewindOptions, Synchronous, Target, Timestamp,
+    Clock, Journal, Lsn, Moments, OpenOptions, Position, RewindOptions, Synchronous, Target, Timestamp,
 };
 
 use super::fields::{put_bytes, put_duration, put_option, put_path, put_u32, put_u64};
@@ -25,12 +25,14 @@ pub(crate) enum Operation {
     Status = 13,
     CloneTo = 14,
     Diff = 15,
+    PositionAt = 16,
+    IsAt = 17,
 }
 
 impl Operation {
     /// Every one, for those who try them all.
     #[cfg(any(test, feature = "fuzzing"))]
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Hello,
         Self::Open,
         Self::Mark,
@@ -45,6 +47,8 @@ impl Operation {
         Self::Status,
         Self::CloneTo,
         Self::Diff,
+        Self::PositionAt,
+        Self::IsAt,
     ];
 }
 
@@ -76,6 +80,13 @@ pub(crate) enum Request {
     DirtySince {
         to: Target,
     },
+    PositionAt {
+        to: Target,
+    },
+    IsAt {
+        position: Position,
+        at_rest: bool,
+    },
     /// The path is absolute.
     CloneTo {
         to: Target,
@@ -103,6 +114,8 @@ impl Request {
             Self::DropMark { .. } => Operation::DropMark,
             Self::Rewind { .. } => Operation::Rewind,
             Self::DirtySince { .. } => Operation::DirtySince,
+            Self::PositionAt { .. } => Operation::PositionAt,
+            Self::IsAt { .. } => Operation::IsAt,
             Self::CloneTo { .. } => Operation::CloneTo,
             Self::Diff { .. } => Operation::Diff,
             Self::Now => Operation::Now,
@@ -135,7 +148,11 @@ impl Request {
                 put_option(out, *timeout, put_duration);
                 out.push(u8::from(*use_earliest));
             }
-            Self::DirtySince { to } => put_target(out, to),
+            Self::DirtySince { to } | Self::PositionAt { to } => put_target(out, to),
+            Self::IsAt { position, at_rest } => {
+                put_position(out, position);
+                out.push(u8::from(*at_rest));
+            }
             Self::CloneTo { to, path } => {
                 put_target(out, to);
                 put_path(out, path);
@@ -178,11 +195,24 @@ impl Request {
             13 => Self::Status,
             14 => Self::CloneTo { to: take_target(&mut fields)?, path: fields.path()? },
             15 => Self::Diff { from: take_target(&mut fields)?, to: fields.option(take_target)? },
+            16 => Self::PositionAt { to: take_target(&mut fields)? },
+            17 => {
+                Self::IsAt { position: take_position(&mut fields)?, at_rest: fields.flag("whether at rest")? }
+            }
             found => return Err(WireError::Value { what: "an operation", found: found.into() }),
         };
         fields.end()?;
         Ok(request)
     }
+}
+
+pub(super) fn put_position(out: &mut Vec<u8>, position: &Position) {
+    put_u64(out, position.lsn.get());
+    put_u64(out, position.mark_changes);
+}
+
+pub(super) fn take_position(fields: &mut Fields<'_>) -> Result<Position, WireError> {
+    Ok(Position { lsn: Lsn::new(fields.u64()?), mark_changes: fields.u64()? })
 }
 
 fn put_target(out: &mut Vec<u8>, target: &Target) {
@@ -332,6 +362,11 @@ mod tests {
                 options: RewindOptions { timeout, use_earliest },
             }),
             target().prop_map(|to| Request::DirtySince { to }),
+            target().prop_map(|to| Request::PositionAt { to }),
+            any::<(u64, u64, bool)>().prop_map(|(lsn, mark_changes, at_rest)| Request::IsAt {
+                position: Position { lsn: Lsn::new(lsn), mark_changes },
+                at_rest,
+            }),
             (target(), any::<String>()).prop_map(|(to, path)| Request::CloneTo { to, path: path.into() }),
             (target(), proptest::option::of(target())).prop_map(|(from, to)| Request::Diff { from, to }),
             Just(Request::Marks),

@@ -1,10 +1,11 @@
 //! Where a database stands, and whether it still stands there: for whoever asks often, and nearly always hears yes.
 
-use dbrewind_core::Lsn;
+use dbrewind_core::{Lsn, Target};
 
 use super::Database;
 use crate::engine::locked;
 use crate::error::Error;
+use crate::resolve::resolve;
 
 /// Where a database stands. Of use to the handle that gave it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -30,13 +31,39 @@ impl Database {
         })
     }
 
+    /// Where the database stands, if its state is that of the target; `None`: something was committed since.
+    ///
+    /// # Errors
+    /// As [`position`](Self::position); `DBR003` no such target, `DBR027` a time before everything that can be reached.
+    pub fn position_at(&self, to: &Target) -> Result<Option<Position>, Error> {
+        self.with(|engine| {
+            let shared = self.history_in_place(engine)?;
+            // First: what comes after it shows when somebody asks whether the database still stands there.
+            let now = engine.now()?;
+            let found = resolve(&shared, engine, to, self.timeout)?;
+            if !found.present {
+                let newest = locked(&shared).timeline.last();
+                if newest < found.lsn && found.lsn <= now {
+                    // Its commit may not have been copied out of the WAL yet.
+                    engine.drain(self.timeout)?;
+                }
+                let history = locked(&shared);
+                history.timeline.reachable(found.lsn)?;
+                if history.timeline.canonical(now) != history.timeline.canonical(found.lsn) {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(Position { lsn: now, mark_changes: locked(&shared).timeline.mark_changes() }))
+        })
+    }
+
     /// Whether it is certain that nothing was committed, rewound, marked or dropped since it stood there. Takes some
     /// microseconds, and no lock. After `false` [`dirty_since`](Self::dirty_since) and [`marks`](Self::marks) tell.
     ///
     /// # Errors
     /// As [`position`](Self::position).
     pub fn is_at(&self, position: Position) -> Result<bool, Error> {
-        self.with(|engine| {
+        self.look(|engine| {
             if !engine.is_at(position.lsn)? {
                 return Ok(false);
             }
@@ -53,8 +80,9 @@ impl Database {
     /// # Errors
     /// As [`position`](Self::position); and `DBR015` when the store is no longer in its place.
     pub fn rests_at(&self, position: Position) -> Result<bool, Error> {
-        self.with(|engine| {
-            let history = self.history_in_place(engine)?;
+        self.look(|engine| {
+            let history = self.history()?;
+            locked(&history).store.check_in_place()?;
             // First: whoever is in a transaction may commit in the next instant.
             if !engine.is_at_rest() || !engine.is_at(position.lsn)? {
                 return Ok(false);

@@ -206,7 +206,8 @@ impl Engine for Rollback {
         let announced = self.registers().in_flight();
         let mut start = [0; Header::LEN];
         read_padded(&mut self.file, &mut start, 0).map_err(Error::vfs("read page 1"))?;
-        let counter = Header::parse(&start).map(|header| header.counter);
+        let counter =
+            Header::parse(&start).filter(|header| header.versions == [1, 1]).map(|header| header.counter);
         // No lock is needed. What is recorded takes an LSN, and LSNs only grow: if the newest one is `at` after the read, no
         // recorded change had happened at the read. An unrecorded one has another counter.
         let registers = self.registers();
