@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use dbrewind_core::{Cursor, Head, Location, Store};
 
 use super::record::{body, head};
 use super::writer::told;
+
+/// How long a writer that lives may be kept from going on.
+const HIDDEN: Duration = Duration::from_secs(60);
 
 /// A reader that goes through the log once, from its beginning.
 #[derive(Default)]
@@ -21,11 +25,23 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// Reads on. Each writer's records are there in order, without a gap or a repetition, and as they were written.
+    /// Reads on, to the end of the log: a writer that lives and gets no processor in the midst of a record hides what is behind it for
+    /// as long. Each writer's records are there in order, without a gap or a repetition, and as they were written.
     pub(super) fn read(&mut self, store: &Store) -> Result<(), String> {
+        let started = Instant::now();
+        while !self.read_on(store)? {
+            if started.elapsed() > HIDDEN {
+                return Err("a record stays in flight".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers whether nothing that was committed before is behind a record in flight.
+    fn read_on(&mut self, store: &Store) -> Result<bool, String> {
         let mut found: Vec<(Head, Location)> = Vec::new();
-        let scanned = store.scan(&mut self.cursor, &mut |head, at, _| found.push((head, at)));
-        scanned.map_err(|error| format!("the log cannot be read: {error}"))?;
+        let scanned = store.scan_whole(&mut self.cursor, &mut |head, at, _| found.push((head, at)));
+        let whole = scanned.map_err(|error| format!("the log cannot be read: {error}"))?;
         let mut buffer = Vec::new();
         for (seen, at) in found {
             let read = store.read_into(at, &mut buffer).map_err(|error| format!("{at}: {error}"))?;
@@ -43,7 +59,7 @@ impl Ledger {
             self.digest.write_u64(at.segment().get());
             self.digest.write_u32(at.offset());
         }
-        Ok(())
+        Ok(whole)
     }
 
     /// Every record that a dead writer told of has been found.
