@@ -14,6 +14,7 @@ use dbrewind_core::{
 };
 
 pub use sqlite_code::SqliteCode;
+pub(crate) use wording::Without;
 use wording::{
     after, did_you_mean, earliest_is, free_some, free_the_name, full, held_by, how_to_name, keep_more,
     no_room, or_go_there, or_wait,
@@ -242,10 +243,10 @@ pub enum Error {
         /// The reason in words, and what helps.
         why: String,
     },
-    /// Recording has not begun, since the store has no room. What is recorded already is as it was.
-    #[error("nothing is recorded: {why}")]
+    /// Recording has not begun, or a rewind was not, since the store has no room. What is recorded already is as it was.
+    #[error("{why}")]
     NoRoom {
-        /// Where, and what helps.
+        /// What was refused, where, and what helps.
         why: String,
     },
     /// SQLite, or its VFS, refused.
@@ -413,9 +414,9 @@ impl Error {
         Self::Stopped { code, why }
     }
 
-    /// Recording cannot begin in this store. `waiting`: bytes that are committed and not recorded.
-    pub(crate) fn no_room(store: &Store, waiting: u64) -> Self {
-        Self::NoRoom { why: no_room(store.dir(), store.room(), &store.pins(), waiting) }
+    /// There is no room in this store for what would have to be recorded.
+    pub(crate) fn no_room(store: &Store, without: Without) -> Self {
+        Self::NoRoom { why: no_room(store.dir(), store.room(), &store.pins(), without) }
     }
 
     /// Whether there was no room for a record.

@@ -292,6 +292,9 @@ fn hazard_a_rewind_has_happened_and_there_is_no_room_to_say_so() {
             }
             Err(error) => {
                 assert_eq!((error.code(), scene.rows().len()), (Code::StoreFull, 3), "{shortest}: {error}");
+                let text = error.to_string();
+                assert!(text.starts_with("not rewound: ") && text.contains("has changed nothing"), "{text}");
+                assert!(text.contains("drop pinned marks"), "{text}");
             }
         }
         outcomes[usize::from(outcome.is_ok())] += 1;

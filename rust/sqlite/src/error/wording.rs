@@ -44,13 +44,43 @@ pub(super) fn full(store: &Path, room: Room, pins: &[Pin]) -> String {
     )
 }
 
-/// The same where recording has not begun for that, and marks are what they were. `waiting`: bytes in the WAL that have to be recorded before
-/// anything else.
-pub(super) fn no_room(store: &Path, room: Room, pins: &[Pin], waiting: u64) -> String {
+/// What is not done without room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Without {
+    /// Nothing is recorded.
+    Recording,
+    /// Nothing is recorded, and so many bytes in the WAL have to be before anything else.
+    Waiting(u64),
+    /// The database is not rewound.
+    Rewind,
+}
+
+impl Without {
+    /// What was refused, and what that means.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Recording | Self::Waiting(_) => {
+                ("nothing is recorded", "What the application writes is not recorded")
+            }
+            Self::Rewind => ("not rewound", "The rewind could not be recorded, and has changed nothing"),
+        }
+    }
+
+    fn waiting(self) -> u64 {
+        match self {
+            Self::Waiting(bytes) => bytes,
+            Self::Recording | Self::Rewind => 0,
+        }
+    }
+}
+
+/// The same where something is not done for that, and marks are what they were.
+pub(super) fn no_room(store: &Path, room: Room, pins: &[Pin], without: Without) -> String {
     let Room { used, limit, on_disk } = room;
     let store = store.display();
     let limited = limit.saturating_sub(used) <= on_disk;
     let (found, help) = if limited {
+        let waiting = without.waiting();
         let more = limit.max(used).saturating_mul(2).max(used.saturating_add(waiting.saturating_mul(2)));
         (
             format!("the store in {store} has {used} bytes, and its limit is {limit}"),
@@ -60,15 +90,16 @@ pub(super) fn no_room(store: &Path, room: Room, pins: &[Pin], waiting: u64) -> S
         (format!("the disk of the store in {store} is full"), "free some of it".to_owned())
     };
     let held = kept_by(pins);
-    if waiting > 0 {
+    if let Without::Waiting(waiting) = without {
         // No pin that goes makes room before that is recorded.
         return format!(
-            "{found}.{held} {waiting} bytes that were committed meanwhile are in the WAL and have to be recorded first, or else \
+            "nothing is recorded: {found}.{held} {waiting} bytes that were committed meanwhile are in the WAL and have to be recorded first, or else \
              earlier marks are lost with the next checkpoint; {help}: with room for that all marks stay"
         );
     }
     let drop = if pins.is_empty() { "" } else { "drop pinned marks that need not stay, or " };
-    format!("{found}.{held} What the application writes is not recorded; {drop}{help}")
+    let (refused, means) = without.words();
+    format!("{refused}: {found}.{held} {means}; {drop}{help}")
 }
 
 /// A sentence about who keeps the store from having room.

@@ -20,7 +20,7 @@ use super::notes::IntentNote;
 use super::runs::Runs;
 use crate::checksum::Checksum;
 use crate::engine::{SharedHistory, locked};
-use crate::error::Error;
+use crate::error::{Error, Without};
 use crate::fault;
 use crate::ffi::types::SQLITE_BUSY;
 use crate::ffi::{Connection, HostFile, HostVfs, LockLevel, SqliteApi, shim};
@@ -158,8 +158,11 @@ impl Core {
         match self.store.broken(self.object) {
             Some(code) => Error::stopped(&self.store, code),
             None => {
-                let waiting = self.waiting();
-                Error::no_room(&self.store, waiting)
+                let without = match self.waiting() {
+                    0 => Without::Recording,
+                    bytes => Without::Waiting(bytes),
+                };
+                Error::no_room(&self.store, without)
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{Extent, Key, Kind, Lsn, Need, RewindBody, Source, WindowState};
+use dbrewind_core::{AppendError, Extent, Key, Kind, Lsn, Need, RewindBody, Source, WindowState};
 
 use super::core::Core;
 use super::index::{IndexHeader, UNUSED_MARK};
@@ -11,7 +11,7 @@ use super::notes::{IntentNote, RunNote};
 use super::transaction::Place;
 use crate::checksum::{Checksum, Salt};
 use crate::engine::{Change, locked, next_lsn};
-use crate::error::Error;
+use crate::error::{Error, Without};
 use crate::fault;
 use crate::ffi::{ShmLock, VfsError};
 use crate::naming::is_there;
@@ -215,11 +215,13 @@ impl Core {
             last: header.max_frame,
             last_checksum: header.checksum,
         };
-        self.store.append(self.head(Kind::Note, tag::WAL_INTENT, lsn), &[&intent.encode()])?;
+        let said = self.store.append(self.head(Kind::Note, tag::WAL_INTENT, lsn), &[&intent.encode()]);
         // What could not be recorded once it has happened.
-        if !self.store.has_room_in_need(Need::Keep, TO_MOVE) {
-            return Err(Error::no_room(&self.store, 0));
+        if matches!(said, Err(AppendError::Full { .. })) || !self.store.has_room_in_need(Need::Keep, TO_MOVE)
+        {
+            return Err(Error::no_room(&self.store, Without::Rewind));
         }
+        said?;
         fault::place("wal rewind: intent");
         self.note_counters(&one);
         self.index.invalidate(&mut self.file);
@@ -287,7 +289,7 @@ impl Core {
         let pages = u32::try_from(plan.extent.get()).ok().filter(|pages| *pages > 0);
         let pages = pages.ok_or_else(|| Error::internal(format!("a length of {} pages", plan.extent)))?;
         if self.is_before_era(to) && self.has_no_room_for_images()? {
-            return Err(Error::no_room(&self.store, 0));
+            return Err(Error::no_room(&self.store, Without::Rewind));
         }
         self.append_pages(header, &plan.items, pages, (from, to))
     }
