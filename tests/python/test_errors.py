@@ -114,6 +114,42 @@ def test_a_database_that_is_for_others(journal: str, mode: str) -> None:
         assert not Path(f"{path}-rewind").exists()
 
 
+DOCTOR = """
+import os, sys
+from dbrewind._dbrewind import command_main
+if os.geteuid() == 0:
+    os.seteuid(65534)
+sys.exit(command_main(["doctor", *sys.argv[1:]]))
+"""
+
+
+@pytest.mark.parametrize("what", ["nothing", "file", "folder", "store"])
+def test_a_doctor_sees_what_may_not_be_written(what: str) -> None:
+    with TemporaryDirectory() as folder:
+        here, elsewhere = Path(folder) / "here", Path(folder) / "elsewhere"
+        path = create(here_made(here) / "app.db", "wal")
+        here_made(elsewhere)
+        for place in (Path(folder), here, elsewhere):
+            place.chmod(0o777)
+        path.chmod(0o666)
+        refused = {"nothing": None, "file": path, "folder": here, "store": elsewhere}[what]
+        if refused is not None:
+            refused.chmod(0o444 if refused == path else 0o555)
+        run = [sys.executable, "-c", DOCTOR, str(path), "--store", str(elsewhere / "history")]
+        done = subprocess.run(run, capture_output=True, text=True)
+        for place in (here, elsewhere):
+            place.chmod(0o777)
+        assert done.returncode == (0 if refused is None else 1), done
+        assert done.stdout.count("[DBR014]") == (0 if refused is None else 1), done
+        assert refused is None or f"{refused} cannot be written by this user" in done.stdout
+        assert list(elsewhere.iterdir()) == []
+
+
+def here_made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
 def test_mark_not_found_names_the_nearest(app_db: Path) -> None:
     with dbrewind.open(app_db) as db:
         db.mark("seeded")

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use dbrewind_sqlite::{Code, JournalMode};
+use rustix::fs::{Access, AtFlags};
+use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::arguments::DoctorArgs;
@@ -53,7 +55,8 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<Report, Failure> {
     let recorded = std::fs::symlink_metadata(store.join("locks")).is_ok();
     let users = users(&path, &store);
     let name = args.path.display().to_string();
-    let problems = problems(&args.path, &header, recorded, &users);
+    let mut problems = problems(&args.path, &header, recorded, &users);
+    problems.extend(forbidden(&path, &store, recorded));
     let text = text(&name, &header, recorded.then_some(&store), &users, &problems);
     let examined = Examined {
         path: path.display().to_string(),
@@ -72,6 +75,38 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<Report, Failure> {
         report.status = exit::FAILED;
     }
     Ok(report)
+}
+
+/// What this user may not write to, of all that has to be written.
+fn forbidden(path: &Path, store: &Path, recorded: bool) -> Vec<Problem> {
+    let problem = |what: &Path, fix: &str| Problem {
+        code: Code::NotWritable.text(),
+        text: format!("{} cannot be written by this user", what.display()),
+        fix: fix.to_owned(),
+    };
+    let owner = "check owner and permissions, or take the user that the application runs as";
+    let mut problems = Vec::new();
+    if is_forbidden(path, Access::READ_OK | Access::WRITE_OK) {
+        problems.push(problem(path, owner));
+    }
+    // For the journal, or the WAL and its index.
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let in_folder = Access::WRITE_OK | Access::EXEC_OK;
+    if is_forbidden(folder, in_folder) {
+        problems.push(problem(folder, owner));
+    }
+    let place = if recorded { Some(store) } else { store.parent() };
+    if let Some(place) = place.filter(|place| *place != folder && is_forbidden(place, in_folder)) {
+        problems.push(problem(place, "name another place for the history: --store FOLDER"));
+    }
+    problems
+}
+
+/// Whether this user certainly has not this access.
+fn is_forbidden(path: &Path, access: Access) -> bool {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let found = rustix::fs::accessat(rustix::fs::CWD, path, access, AtFlags::EACCESS);
+    matches!(found, Err(Errno::ACCESS | Errno::ROFS | Errno::PERM))
 }
 
 fn users(path: &Path, store: &Path) -> Vec<User> {
