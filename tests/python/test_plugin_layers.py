@@ -409,3 +409,4 @@ def pytest_runtest_setup(item):
     result = run(pytester)
     result.assert_outcomes(passed=2, errors=2)
     result.stdout.no_fnmatch_line("*AssertionError*")
+    result.stdout.fnmatch_lines(["*has waited to be rewound since *::TestOne::test_leaves_a_transaction_open."])

@@ -70,8 +70,8 @@ class Stack:
         # The test between its beginning and its end, and the marks there were before; None: all of its are dropped.
         self.running = ""
         self.marks: set[str] | None = None
-        # A rewind failed: the next test, or the next fixture that outlives one, begins with it.
-        self.owed = False
+        # After this a rewind failed: the next test, or the next fixture that outlives one, begins with it.
+        self.owed = ""
         self.last = "the set-up"
         # When that had ended, nothing had been written since the top.
         self.left_clean = True
@@ -298,11 +298,22 @@ class Stack:
         """What comes next begins at the top, whoever wrote since the last test had ended."""
         __tracebackhide__ = True
         if self.owed:
-            self._take_back(self.last)
+            self._make_up_for()
             self._drop_marks()
         elif self._is_dirty():
             between = f"something between the end of {self.last} and {now}"
             self.pollution(between if self.left_clean else f"{self.last}, or something between it and {now}")
+
+    def _make_up_for(self) -> None:
+        """The rewind that failed after the last test that had to be taken back."""
+        __tracebackhide__ = True
+        from dbrewind import BusyError
+
+        try:
+            self._take_back(self.owed)
+        except BusyError as error:
+            error.args = (f"{error.args[0]}\nThe database has waited to be rewound since {self.owed}.", *error.args[1:])
+            raise
 
     def _seen(self, who: str = "") -> tuple[Diff, list[str]]:
         """What is changed; and who is connected, or runs."""
@@ -386,12 +397,12 @@ class Stack:
     def _take_back(self, who: str) -> None:
         __tracebackhide__ = True
         changed = self.db.changes(self.top.mark) if self.options.report and self._is_dirty() else None
-        self.owed = True
+        self.owed = who
         begun = perf_counter()
         # Where nothing was committed that does nothing, but it finds a transaction that is left open.
         done = rewind(self.db, self.top.mark, getattr(sys, "last_traceback", None))
         took = perf_counter() - begun
-        self.owed = False
+        self.owed = ""
         if done.method == "nothing":
             self.numbers.clean += 1
             return
