@@ -31,12 +31,11 @@ fn hazard_more_is_carried_than_is_left_to_evictions() {
     }
     assert!(world.store.first_segment() > 1);
     let timeline = world.timeline();
-    let evicted: Vec<_> = timeline.marks().filter(|mark| mark.evicted).collect();
-    let kept = timeline.marks().filter(|mark| !mark.evicted).count();
-    // The newest ones of both.
-    assert!(evicted.len() > 20 && kept > 30 * 5, "{} {kept}", evicted.len());
-    let oldest: u64 = timeline.marks().next().unwrap().name.as_str().parse().unwrap();
-    assert_eq!(timeline.marks().count() as u64, 6000 - oldest, "none is left out");
+    let kept = timeline.marks().filter(|mark| !mark.evicted && !mark.lost);
+    let kept: Vec<u64> = kept.map(|mark| mark.name.as_str().parse().unwrap()).collect();
+    assert!(kept.len() > 30 * 5, "{kept:?}");
+    // Of those that cannot be reached some are left out: which depends on when the thread came by.
+    assert_eq!(kept, (kept[0]..6000).collect::<Vec<_>>());
 }
 
 /// However many there are: what a pin promises holds, or the store says that it is full.
@@ -70,4 +69,26 @@ fn hazard_more_pinned_marks_than_are_carried() {
         }
     }
     assert!(world.store.first_segment() > 1);
+}
+
+/// Who reads the log from what an eviction has left meets the copies of older marks behind newer marks.
+#[test]
+fn hazard_the_newest_mark_is_not_the_last_one_in_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    for hour in 0..120 {
+        world.era();
+        for number in 0..3 {
+            world.mark(&long(3 * hour + number), 0);
+        }
+        world.load(40);
+        world.later(1);
+        while world.evict() {}
+        let timeline = world.timeline();
+        let listed: Vec<u64> = timeline.marks().map(|mark| mark.name.as_str().parse().unwrap()).collect();
+        assert!(listed.is_sorted(), "{hour}: {listed:?}");
+        assert_eq!(listed.last(), Some(&(3 * hour + 2)));
+    }
+    assert!(world.store.first_segment() > 1);
+    assert!(world.timeline().marks().any(|mark| mark.evicted));
 }

@@ -229,7 +229,7 @@ impl Database {
                 }
             }
             let moment = engine.moment(true)?;
-            let time = { locked(&history).time() };
+            let time = { locked(&history).next_time() };
             let body = MarkBody { time, extent: moment.extent, name: name.clone(), note: &moment.note };
             let at = {
                 let history = locked(&history);

@@ -101,6 +101,12 @@ impl History {
         self.store.time(self.object)
     }
 
+    /// The same for a mark: later than that of any moment or mark before it, whatever the clock does, since marks of one moment are told
+    /// apart by it.
+    pub(crate) fn next_time(&self) -> Timestamp {
+        self.store.next_time(self.object)
+    }
+
     /// When a moment was the newest one for the first time. Of a marked one that was evicted: when it was marked.
     pub(crate) fn time_of(&self, lsn: Lsn) -> Option<Timestamp> {
         let marks = || self.timeline.marks().filter(|mark| mark.lsn == lsn).map(|mark| mark.time).min();

@@ -96,7 +96,8 @@ impl Volume {
             self.registers().set_boundary(lsn, extent);
             (lsn, extent)
         };
-        let time = self.store.time(self.object);
+        // Later than that of any mark before it, whatever the clock does.
+        let time = self.store.next_time(self.object);
         let body = MarkBody { time, extent, name: name.clone(), note: &[] };
         let flags = if pinned { PINNED } else { 0 };
         let head = Head { flags, ..self.head(Kind::Mark, 0, lsn) };

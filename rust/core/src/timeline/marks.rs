@@ -26,18 +26,35 @@ pub struct MarkEntry {
     pub stand_in: Option<Lsn>,
 }
 
+/// When a mark was set, among the others: the same for those who have read the original and for those who have read a copy
+/// that was carried forward, which stands behind marks that were set later.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+struct Turn {
+    /// Of what it marked: each mark is of its present.
+    lsn: Lsn,
+    /// Those of one moment have times that grow (`Store::next_time`).
+    time: Timestamp,
+    /// As it was read.
+    number: u64,
+}
+
+impl Turn {
+    const FIRST: Self = Self { lsn: Lsn::ORIGIN, time: Timestamp::new(0), number: 0 };
+    const LAST: Self = Self { lsn: Lsn::new(u64::MAX), time: Timestamp::new(u64::MAX), number: u64::MAX };
+}
+
 /// The marks that have not been dropped, in the order they were set.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Marks {
-    entries: BTreeMap<u64, MarkEntry>,
-    by_name: HashMap<MarkName, u64>,
+    entries: BTreeMap<Turn, MarkEntry>,
+    by_name: HashMap<MarkName, Turn>,
     /// Those that are not lost.
-    by_lsn: BTreeSet<(Lsn, u64)>,
+    by_lsn: BTreeSet<(Lsn, Turn)>,
     /// By the moments that a rewind to them may name.
-    by_state: BTreeSet<(Lsn, u64)>,
+    by_state: BTreeSet<(Lsn, Turn)>,
     next: u64,
     /// Those that were carried forward.
-    copied: BTreeSet<u64>,
+    copied: BTreeSet<Turn>,
     /// Records of marks whose name was taken.
     refused: BTreeSet<Location>,
     /// How often a mark was set or dropped.
@@ -50,8 +67,8 @@ impl Marks {
     /// `copied`: it was carried forward, and gives way to a mark that was set since.
     /// `first`: the oldest moment that can be reached; what is there is not before it.
     pub(super) fn insert(&mut self, at: Location, entry: MarkEntry, copied: bool, first: Lsn) {
-        if let Some(number) = self.by_name.get(&entry.name) {
-            if copied || !self.copied.contains(number) {
+        if let Some(turn) = self.by_name.get(&entry.name) {
+            if copied || !self.copied.contains(turn) {
                 if let (Some(stand_in), true) = (entry.stand_in, copied) {
                     self.moved(&entry.name, entry.lsn, stand_in, first);
                 }
@@ -61,30 +78,30 @@ impl Marks {
             self.remove(&entry.name);
         }
         self.changes += 1;
-        if copied {
-            self.copied.insert(self.next);
-        }
-        let number = self.next;
+        let turn = Turn { lsn: entry.lsn, time: entry.time, number: self.next };
         self.next += 1;
-        self.by_name.insert(entry.name.clone(), number);
+        if copied {
+            self.copied.insert(turn);
+        }
+        self.by_name.insert(entry.name.clone(), turn);
         if !entry.lost && !entry.evicted {
-            self.by_lsn.insert((entry.lsn, number));
+            self.by_lsn.insert((entry.lsn, turn));
         }
         if !entry.lost {
             self.by_state
-                .extend([Some(entry.lsn), entry.stand_in].into_iter().flatten().map(|lsn| (lsn, number)));
+                .extend([Some(entry.lsn), entry.stand_in].into_iter().flatten().map(|lsn| (lsn, turn)));
         }
-        self.entries.insert(number, entry);
+        self.entries.insert(turn, entry);
     }
 
     pub(super) fn remove(&mut self, name: &MarkName) {
-        if let Some(number) = self.by_name.remove(name)
-            && let Some(entry) = self.entries.remove(&number)
+        if let Some(turn) = self.by_name.remove(name)
+            && let Some(entry) = self.entries.remove(&turn)
         {
             self.changes += 1;
-            self.by_lsn.remove(&(entry.lsn, number));
+            self.by_lsn.remove(&(entry.lsn, turn));
             for lsn in [Some(entry.lsn), entry.stand_in].into_iter().flatten() {
-                self.by_state.remove(&(lsn, number));
+                self.by_state.remove(&(lsn, turn));
             }
         }
     }
@@ -101,38 +118,38 @@ impl Marks {
 
     /// A copy of a mark says through which moment it is reached.
     pub(super) fn moved(&mut self, name: &MarkName, lsn: Lsn, stand_in: Lsn, first: Lsn) {
-        let number = self.by_name.get(name).copied();
-        let is_it = |number: &u64| self.entries.get(number).is_some_and(|entry| entry.lsn == lsn);
-        if let Some(number) = number.filter(is_it) {
-            self.stand_in(number, stand_in, first);
+        let turn = self.by_name.get(name).copied();
+        let is_it = |turn: &Turn| self.entries.get(turn).is_some_and(|entry| entry.lsn == lsn);
+        if let Some(turn) = turn.filter(is_it) {
+            self.stand_in(turn, stand_in, first);
         }
     }
 
     /// Somebody went back to a moment.
     pub(super) fn rewound(&mut self, target: Lsn, rewind: Lsn, first: Lsn) {
-        let there = self.by_state.range((target, 0)..=(target, u64::MAX));
-        let there: Vec<u64> = there.map(|(_, number)| *number).collect();
-        for number in there {
-            self.stand_in(number, rewind, first);
+        let there = self.by_state.range((target, Turn::FIRST)..=(target, Turn::LAST));
+        let there: Vec<Turn> = there.map(|(_, turn)| *turn).collect();
+        for turn in there {
+            self.stand_in(turn, rewind, first);
         }
     }
 
-    fn stand_in(&mut self, number: u64, stand_in: Lsn, first: Lsn) {
-        let Some(entry) = self.entries.get_mut(&number).filter(|entry| !entry.lost) else { return };
+    fn stand_in(&mut self, turn: Turn, stand_in: Lsn, first: Lsn) {
+        let Some(entry) = self.entries.get_mut(&turn).filter(|entry| !entry.lost) else { return };
         if stand_in <= entry.stand_in.unwrap_or(entry.lsn) {
             return;
         }
         if let Some(old) = entry.stand_in.replace(stand_in) {
-            self.by_state.remove(&(old, number));
+            self.by_state.remove(&(old, turn));
         }
         entry.evicted &= stand_in < first;
-        self.by_state.insert((stand_in, number));
+        self.by_state.insert((stand_in, turn));
     }
 
     /// The moment through which a marked one, which is before this LSN, is reached.
     pub(super) fn reached_by(&self, lsn: Lsn, first: Lsn) -> Option<Lsn> {
-        let there = self.by_state.range((lsn, 0)..=(lsn, u64::MAX));
-        let mut there = there.filter_map(|(_, number)| self.entries.get(number));
+        let there = self.by_state.range((lsn, Turn::FIRST)..=(lsn, Turn::LAST));
+        let mut there = there.filter_map(|(_, turn)| self.entries.get(turn));
         there.find_map(|entry| entry.stand_in.filter(|stand_in| entry.lsn == lsn && *stand_in >= first))
     }
 
@@ -148,38 +165,37 @@ impl Marks {
 
     /// What is before this LSN was evicted.
     pub(super) fn evict_below(&mut self, first: Lsn) {
-        for (number, entry) in self.entries.iter_mut().filter(|(_, entry)| !entry.lost) {
+        for (turn, entry) in self.entries.iter_mut().filter(|(_, entry)| !entry.lost) {
             entry.evicted = entry.stand_in.unwrap_or(entry.lsn) < first;
             if entry.lsn >= first {
-                self.by_lsn.insert((entry.lsn, *number));
+                self.by_lsn.insert((entry.lsn, *turn));
             }
         }
-        self.by_lsn = self.by_lsn.split_off(&(first, 0));
+        self.by_lsn = self.by_lsn.split_off(&(first, Turn::FIRST));
     }
 
     /// A mark of this moment that can be reached.
     pub(super) fn at(&self, lsn: Lsn) -> Option<&MarkEntry> {
-        let (_, number) = self.by_lsn.range((lsn, 0)..=(lsn, u64::MAX)).next_back()?;
-        self.entries.get(number)
+        let (_, turn) = self.by_lsn.range((lsn, Turn::FIRST)..=(lsn, Turn::LAST)).next_back()?;
+        self.entries.get(turn)
     }
 
     /// The newest moment at or below this one that is marked.
     pub(super) fn at_or_below(&self, lsn: Lsn) -> Option<Lsn> {
-        Some(self.by_lsn.range(..=(lsn, u64::MAX)).next_back()?.0)
+        Some(self.by_lsn.range(..=(lsn, Turn::LAST)).next_back()?.0)
     }
 
     /// The newest moment above this one that was marked at or before a time.
     pub(super) fn newest_above(&self, lsn: Lsn, time: Timestamp) -> Option<Lsn> {
-        let mut above = self.by_lsn.range((lsn, 0)..).rev();
-        let early =
-            above.find(|(_, number)| self.entries.get(number).is_some_and(|entry| entry.time <= time));
+        let mut above = self.by_lsn.range((lsn, Turn::FIRST)..).rev();
+        let early = above.find(|(_, turn)| self.entries.get(turn).is_some_and(|entry| entry.time <= time));
         early.map(|(marked, _)| *marked).filter(|marked| *marked > lsn)
     }
 
     /// When this moment was marked first.
     pub(super) fn oldest_time(&self, lsn: Lsn) -> Option<Timestamp> {
-        let numbers = self.by_lsn.range((lsn, 0)..=(lsn, u64::MAX));
-        numbers.filter_map(|(_, number)| Some(self.entries.get(number)?.time)).min()
+        let numbers = self.by_lsn.range((lsn, Turn::FIRST)..=(lsn, Turn::LAST));
+        numbers.filter_map(|(_, turn)| Some(self.entries.get(turn)?.time)).min()
     }
 
     /// Whether this record's name was taken.
@@ -297,6 +313,24 @@ mod tests {
         marks.lose_all();
         marks.rewound(Lsn::new(4), Lsn::new(20), first);
         assert_eq!(marks.reached_by(Lsn::new(4), first), None);
+    }
+
+    #[test]
+    fn marks_are_listed_as_they_were_set_also_those_carried_forward() {
+        let listed = |read: &[(&str, u64, u64)], copied: &[&str]| {
+            let mut marks = Marks::default();
+            for (number, (name, lsn, time)) in (0..).zip(read) {
+                let entry = MarkEntry { time: Timestamp::new(*time), ..mark(name, *lsn) };
+                marks.insert(Location::new(1, number), entry, copied.contains(name), Lsn::ORIGIN);
+            }
+            marks.iter().map(|entry| entry.name.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        let [a, z, b, c, d] = [("a", 4, 10), ("z", 4, 11), ("b", 4, 12), ("c", 6, 13), ("d", 6, 14)];
+        let all = ["a", "z", "b", "c", "d"];
+        assert_eq!(listed(&[a, z, b, c, d], &[]), all);
+        // By whom the originals of the first ones are not found.
+        assert_eq!(listed(&[c, d, a, z, b], &["a", "z", "b"]), all);
+        assert_eq!(listed(&[c, d, z, b, a], &["a", "z", "b"]), all);
     }
 
     #[test]

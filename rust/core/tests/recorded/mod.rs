@@ -76,7 +76,7 @@ impl World {
     }
 
     pub(crate) fn mark(&self, name: &str, flags: u8) {
-        let time = self.store.clock().now();
+        let time = self.store.next_time(self.object);
         let body = MarkBody { time, extent: Extent::new(9), name: MarkName::new(name).unwrap(), note: &[] };
         let head = Head { flags, ..self.head(Kind::Mark, 0) };
         self.store.append(head, &[&body.encode()]).unwrap();

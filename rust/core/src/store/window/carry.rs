@@ -92,7 +92,7 @@ impl Store {
         // As they were set: that is the order in which they are listed.
         carried.sort_by_key(|carried| {
             let again = &carried.again;
-            (again.head.object, again.mark.map(|mark| (mark.time, mark.at)))
+            (again.head.object, again.mark.map(MarkAt::turn))
         });
         carried
     }
@@ -134,7 +134,7 @@ impl Carried<'_> {
 impl Again<'_> {
     /// The most important ones have the highest.
     fn weight(&self) -> impl Ord + use<> {
-        let mark = self.mark.map(|mark| (mark.pinned, self.kept, mark.time, mark.at));
+        let mark = self.mark.map(|mark| (mark.pinned, self.kept, mark.turn()));
         (self.must, mark)
     }
 }

@@ -41,6 +41,13 @@ pub(super) struct MarkAt {
     pub(super) lost: bool,
 }
 
+impl MarkAt {
+    /// When it was set, among the object's others, whichever of its records is read (`timeline/marks.rs`).
+    pub(super) fn turn(&self) -> (Lsn, Timestamp, Location) {
+        (self.lsn, self.time, self.at)
+    }
+}
+
 /// What is known of one object.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Known {
