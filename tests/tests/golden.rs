@@ -51,10 +51,22 @@ fn lines_equal(found: &str, expected: &str) {
         Some(state) => state.rsplit_once(' ').map_or(String::new(), |(told, _)| told.to_owned()),
         None => line.to_owned(),
     };
-    for (found, expected) in found.lines().zip(expected.lines()) {
+    for (found, expected) in marks_sorted(found).into_iter().zip(marks_sorted(expected)) {
         assert_eq!(told(found), told(expected));
     }
     assert_eq!(found.lines().count(), expected.lines().count());
+}
+
+/// The lines, those of marks by their texts: stories that were told before marks had an order of their own have them in that of the log.
+fn marks_sorted(told: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = told.lines().collect();
+    let is_mark = |line: &&str| line.trim_start().starts_with("MarkEntry {");
+    lines.chunk_by_mut(|a, b| is_mark(a) == is_mark(b)).for_each(|group| {
+        if group.first().is_some_and(is_mark) {
+            group.sort_unstable();
+        }
+    });
+    lines
 }
 
 #[test]
