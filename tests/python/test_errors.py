@@ -119,7 +119,7 @@ import os, sys
 from dbrewind._dbrewind import command_main
 if os.geteuid() == 0:
     os.seteuid(65534)
-sys.exit(command_main(["doctor", *sys.argv[1:]]))
+sys.exit(command_main(["dbrewind", "doctor", *sys.argv[1:]]))
 """
 
 
