@@ -122,36 +122,27 @@ struct Rewound {
 namespace detail {
 
 /// Takes the list.
+template <typename T, typename List, typename Info>
+std::vector<T> listed(List *list, int (*get)(const List *, size_t, Info *), void (*free)(List *)) {
+    Owned<List> owned(list, free);
+    std::vector<T> all;
+    Info info = DBREWIND_INIT(info);
+    for (size_t place = 0; get(list, place, &info) == DBREWIND_OK; place++) {
+        all.emplace_back(info);
+    }
+    return all;
+}
+
 inline std::vector<Mark> marks_of(dbrewind_mark_list *list) {
-    Owned<dbrewind_mark_list> owned(list, dbrewind_mark_list_free);
-    std::vector<Mark> marks;
-    dbrewind_mark_info info = DBREWIND_INIT(info);
-    for (size_t place = 0; dbrewind_mark_list_get(list, place, &info) == DBREWIND_OK; place++) {
-        marks.emplace_back(info);
-    }
-    return marks;
+    return listed<Mark>(list, dbrewind_mark_list_get, dbrewind_mark_list_free);
 }
 
-/// Takes the list.
 inline std::vector<Pin> pins_of(dbrewind_pin_list *list) {
-    Owned<dbrewind_pin_list> owned(list, dbrewind_pin_list_free);
-    std::vector<Pin> pins;
-    dbrewind_pin_info info = DBREWIND_INIT(info);
-    for (size_t place = 0; dbrewind_pin_list_get(list, place, &info) == DBREWIND_OK; place++) {
-        pins.emplace_back(info);
-    }
-    return pins;
+    return listed<Pin>(list, dbrewind_pin_list_get, dbrewind_pin_list_free);
 }
 
-/// Takes the list.
 inline std::vector<Process> processes_of(dbrewind_process_list *list) {
-    Owned<dbrewind_process_list> owned(list, dbrewind_process_list_free);
-    std::vector<Process> processes;
-    dbrewind_process_info info = DBREWIND_INIT(info);
-    for (size_t place = 0; dbrewind_process_list_get(list, place, &info) == DBREWIND_OK; place++) {
-        processes.emplace_back(info);
-    }
-    return processes;
+    return listed<Process>(list, dbrewind_process_list_get, dbrewind_process_list_free);
 }
 
 inline Rewound rewound_of(const dbrewind_rewound &done) {
