@@ -3,6 +3,7 @@
 
 mod recorded;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use dbrewind_core::{Code, PINNED};
@@ -13,6 +14,14 @@ fn long(number: u64) -> String {
     format!("{number:0255}")
 }
 
+/// An era with these marks, and more than a segment of images.
+fn an_hour(world: &mut World, marks: Range<u64>) {
+    world.era();
+    marks.for_each(|number| world.mark(&long(number), 0));
+    world.load(40);
+    world.later(1);
+}
+
 /// Nothing is pinned, so that nothing may stop.
 #[test]
 fn hazard_more_is_carried_than_is_left_to_evictions() {
@@ -20,12 +29,7 @@ fn hazard_more_is_carried_than_is_left_to_evictions() {
     let mut world = World::open(dir.path());
     world.store.keep_window(Arc::new(always));
     for hour in 0..200 {
-        world.era();
-        for number in 0..30 {
-            world.mark(&long(30 * hour + number), 0);
-        }
-        world.load(40);
-        world.later(1);
+        an_hour(&mut world, 30 * hour..30 * (hour + 1));
         let room = world.store.room();
         assert!(room.used <= room.limit, "{hour}: {room:?}");
     }
@@ -77,12 +81,7 @@ fn hazard_the_newest_mark_is_not_the_last_one_in_the_log() {
     let dir = tempfile::tempdir().unwrap();
     let mut world = World::open(dir.path());
     for hour in 0..120 {
-        world.era();
-        for number in 0..3 {
-            world.mark(&long(3 * hour + number), 0);
-        }
-        world.load(40);
-        world.later(1);
+        an_hour(&mut world, 3 * hour..3 * (hour + 1));
         while world.evict() {}
         let timeline = world.timeline();
         let listed: Vec<u64> = timeline.marks().map(|mark| mark.name.as_str().parse().unwrap()).collect();

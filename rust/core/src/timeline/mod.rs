@@ -28,7 +28,6 @@ mod tests;
 use std::collections::{BTreeSet, HashMap};
 
 use crate::store::Cursor;
-
 use crate::types::{Extent, Key, Location, Lsn, ObjectId, Timestamp};
 
 pub use era::Era;
