@@ -136,6 +136,20 @@ fn without_a_control_file_a_gap_in_the_log_is_damage() {
 }
 
 #[test]
+fn hazard_power_cut_leaves_a_control_file_as_it_was_before_its_header() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = written(dir.path());
+    flip(&segment(dir.path(), 1), u64::from(records[1].at.offset()) + 100, 1);
+    let control = dir.path().join("control");
+    let mut bytes = fs::read(&control).unwrap();
+    // The first open writes the header last; words of the same sector were there before.
+    bytes[..56].fill(0);
+    assert!(bytes[56..512].iter().any(|byte| *byte != 0));
+    fs::write(&control, bytes).unwrap();
+    assert_eq!(read_all(dir.path()).unwrap(), records[..1]);
+}
+
+#[test]
 fn segments_that_the_log_left_are_soon_on_disk() {
     let dir = tempfile::tempdir().unwrap();
     let records = written(dir.path());

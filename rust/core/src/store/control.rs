@@ -3,13 +3,10 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::format::control::{self, ControlHeader, LEN, hint};
+use crate::format::control::{self, ControlHeader, HEADER_LEN, LEN, hint};
 use crate::format::{Owner, short_generation};
 use crate::map::{self, Mapping};
 use crate::sync::{AtomicU64, Ordering};
-
-/// The header and the words that tell of the whole store stand in this much, which a disk writes or does not.
-const SECTOR: usize = 512;
 
 /// What a control file says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,14 +38,15 @@ impl Control {
         if !whole {
             map::reserve_room(&file, u64::from(LEN))?;
         }
-        let mut bytes = [0; SECTOR];
+        let mut bytes = [0; HEADER_LEN];
         file.read_exact_at(&mut bytes, 0)?;
         let words = Mapping::new(&file, LEN)?;
-        let header = bytes.first_chunk().and_then(ControlHeader::decode);
+        let header = ControlHeader::decode(&bytes);
         let found = match header {
             // The header of a file that was cut shorter would vouch for words that are gone.
             Some(header) if whole => Found::Header(header),
-            _ if existed && bytes == [0; SECTOR] => Found::Unwritten,
+            // Words of its sector say nothing then: they are from before the first open was done, which writes it last.
+            _ if existed && bytes == [0; HEADER_LEN] => Found::Unwritten,
             _ => Found::Nothing,
         };
         Ok((Self { file, words }, found))
