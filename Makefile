@@ -73,6 +73,7 @@ test-rust: capi-test
 test-python: package
 	@.ci/prepare checks
 	@.ci/prepare shell
+	@.ci/prepare k6
 	cargo build --package dbrewind-extension
 	$(PYTHON) -m pytest
 
