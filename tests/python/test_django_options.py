@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -209,11 +210,13 @@ def test_a_test_database_that_looks_like_another_is_refused_untouched(
         said = run(shop, "-m", "pytest", "test_shop_mixed.py", "-k", "test_commits and 0", *extra)
         if allowed:
             assert said.startswith("exit 0\n")
+            assert list(folder.glob(f"{path.name}*")) == [], "neither a WAL nor a store is left"
         else:
             assert re.search(r"DBR007\] .*shop-\w+.sqlite3 does not look like a database of tests", said)
             assert path.read_bytes() == b"precious"
     finally:
-        path.unlink(missing_ok=True)
+        for left in folder.glob(f"{path.name}*"):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 MARKED = """

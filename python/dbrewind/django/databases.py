@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import ExitStack
+import sqlite3
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -134,8 +135,15 @@ def detach(*, keep: bool = False) -> None:
             one.handle.close()
             if not keep:
                 shutil.rmtree(one.handle.store, ignore_errors=True)
+                _take_wal_away(one.handle.path)
         _recorded.clear()
         connection_created.disconnect(dispatch_uid="dbrewind")
+
+
+def _take_wal_away(path: Path) -> None:
+    """A recording leaves an empty WAL for the next one, which SQLite takes away; Django removes the database alone."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as db:
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
 
 def forget() -> None:
