@@ -178,15 +178,16 @@ input()
 
 @pytest.mark.parametrize("statement", ["SELECT 1", "BEGIN IMMEDIATE"])
 def test_a_process_that_is_connected_is_named(
-    wal_db: Path, tmp_path: Path, statement: str, connect: Callable[[Path], sqlite3.Connection]
+    app_db: Path, tmp_path: Path, statement: str, connect: Callable[[Path], sqlite3.Connection]
 ) -> None:
+    """Also an idle one in DELETE mode, where it has no lock."""
     (tmp_path / "server.py").write_text(PROGRAM)
-    with dbrewind.open(wal_db):
-        command = [sys.executable, "-X", "dev", str(tmp_path / "server.py"), str(wal_db), statement]
+    with dbrewind.open(app_db):
+        command = [sys.executable, "-X", "dev", str(tmp_path / "server.py"), str(app_db), statement]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
             assert other.stdout is not None
             other.stdout.readline()
-            (found,) = writers.connected(wal_db)
+            (found,) = writers.connected(app_db)
             other.communicate(b"\n")
     program = Path(f"/proc/{os.getpid()}/comm").read_text().strip()
     shown = str(tmp_path / "server.py")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -38,7 +39,38 @@ class Threads:
 
 
 def connected(path: Path) -> list[str]:
-    """The other processes that hold a lock on the database now: in WAL mode those that have it open.
+    """The other processes that have the database open now, and whether each is in a write transaction."""
+    pids = _locking(path)
+    if not path.with_name(path.name + "-shm").exists():
+        # Outside of WAL mode nobody holds a lock between two transactions.
+        pids = dict.fromkeys(_opened(path), False) | pids
+    pids.pop(os.getpid(), None)
+    return [_process(pid) + (", in a transaction" if writes else "") for pid, writes in sorted(pids.items())]
+
+
+def _opened(path: Path) -> list[int]:
+    """The processes that have the file open, as far as this user may see that."""
+    try:
+        file = path.stat()
+        return [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if _has_open(folder, file)]
+    except OSError:
+        return []
+
+
+def _has_open(process: Path, file: os.stat_result) -> bool:
+    try:
+        opened = list((process / "fd").iterdir())
+    except OSError:
+        return False  # gone, or somebody else's
+    for descriptor in opened:
+        with suppress(OSError):
+            if os.path.samestat(descriptor.stat(), file):
+                return True
+    return False
+
+
+def _locking(path: Path) -> dict[int, bool]:
+    """The processes that hold a lock on the database, in WAL mode who has it open; and whether it is a writer's.
 
     From the kernel's list, which leaves out a lock now and then while others come and go: so it is read several times.
     """
@@ -61,8 +93,7 @@ def connected(path: Path) -> list[str]:
                 continue
             pid, is_write = int(fields[4]), fields[3] == "WRITE" and int(fields[6]) in files[fields[5]]
             pids[pid] = pids.get(pid, False) or is_write
-    pids.pop(os.getpid(), None)
-    return [_process(pid) + (", in a transaction" if writes else "") for pid, writes in sorted(pids.items())]
+    return pids
 
 
 def _process(pid: int) -> str:
