@@ -68,7 +68,7 @@ test-rust: capi-test
 	cargo test --package dbrewind-core --features fault --test sealing_killed --test window_killed
 	cargo test --package dbrewind-volume --features fault --test killed
 	cargo test --package dbrewind-sqlite --package dbrewind-tests --features dbrewind-tests/fault \
-		--test wal_killed --test window_killed --test faults --test stopped --test journal_switch
+		--test wal_killed --test window_killed --test room_taken --test faults --test stopped --test journal_switch
 
 test-python: package
 	@.ci/prepare checks

@@ -27,7 +27,9 @@ fn ended_at(summary: &Summary, place: &str) {
 #[test]
 fn kill_mid_wal_rewind() {
     let summary = campaign(0x6657, "wal");
-    for step in ["intent", "header invalid", "frame written", "frame entered", "published", "run recorded"] {
+    for step in
+        ["intent", "room", "header invalid", "frame written", "frame entered", "published", "recorded"]
+    {
         ended_at(&summary, &format!("wal rewind: {step}"));
     }
     ended_at(&summary, "wal: half of the frames");

@@ -133,3 +133,56 @@ fn an_era_begins_in_a_full_store_so_that_what_is_before_it_can_go() {
     world.later(1);
     goes_on(&world);
 }
+
+/// What is asked for before it is begun: images, and a word in need behind them.
+#[test]
+fn room_that_is_said_to_be_there_is() {
+    const SAID: u32 = 100;
+    let mut answers = [0, 0];
+    for filled in [0, 1, 50, 1200, 1500, 1600, 1640, 1680, 1700] {
+        for count in [0, 1, 2, 20, 30, 70, 100, 200, 500] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut world = World::open(dir.path());
+            world.store.make_room_by(Arc::new(always));
+            world.era();
+            world.mark("kept", PINNED);
+            for _ in 0..filled {
+                let _ = world.store.append(world.head(Kind::Note, 1), &[&[7; 512]]);
+            }
+            let images = (count, 512);
+            let said = world.store.would_have_room(images, (Need::Keep, SAID)).unwrap();
+            let image = [5; 512];
+            let batch: Vec<_> = (0..count).map(|_| (world.head(Kind::Before, 1), image.as_slice())).collect();
+            let word = world.head(Kind::Note, 2);
+            let done = world.store.append_batch(&batch).map(drop);
+            // A head has 40 bytes.
+            let done =
+                done.and_then(|()| world.store.append_in_need(Need::Keep, word, &[&[5; SAID as usize - 40]]));
+            assert_eq!(said, done.is_ok(), "{count} images behind {filled}: {done:?}");
+            answers[usize::from(said)] += 1;
+        }
+    }
+    assert!(answers.iter().all(|count| *count > 10), "{answers:?}");
+}
+
+/// Nothing is evicted by who only asks.
+#[test]
+fn room_that_evictions_would_make_is_said_to_be_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    world.hours(0..44);
+    world.store.make_room_by(Arc::new(always));
+    let ask = |world: &World, count| world.store.would_have_room((count, 512), (Need::Keep, 100)).unwrap();
+    let first = world.store.first_segment();
+    assert!(ask(&world, 1200));
+    assert!(!ask(&world, 2000), "more than the limit");
+    assert_eq!(world.store.first_segment(), first);
+    let hold = world.store.hold_window().unwrap();
+    // As far as it knows; whoever appends then learns better.
+    assert!(ask(&world, 1200));
+    drop(hold);
+    for _ in 0..1200 {
+        world.store.append(world.head(Kind::Before, 1), &[&[5; 512]]).unwrap();
+    }
+    assert!(world.store.first_segment() > first);
+}

@@ -5,9 +5,10 @@ mod recorded;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dbrewind_core::{Code, PINNED};
-use recorded::{World, always};
+use recorded::{HOUR, World, always};
 
 /// A name as long as they may be.
 fn long(number: u64) -> String {
@@ -40,6 +41,45 @@ fn hazard_more_is_carried_than_is_left_to_evictions() {
     assert!(kept.len() > 30 * 5, "{kept:?}");
     // Of those that cannot be reached some are left out: which depends on when the thread came by.
     assert_eq!(kept, (kept[0]..6000).collect::<Vec<_>>());
+}
+
+/// A name as short as they are.
+fn short(number: u64) -> String {
+    number.to_string()
+}
+
+/// The newest ones, without a gap.
+#[test]
+fn evicted_marks_stay_listed_as_far_as_there_is_room_for_them() {
+    // Of names of 255 bytes and of short ones: in a store of 1 MiB, and in one that has room for a thousand.
+    let small = 1 << 20;
+    let large = 64 << 20;
+    for (is_long, limit, expected) in [
+        (true, small, 85..=90),
+        (false, small, 440..=450),
+        (true, large, 1000..=1000),
+        (false, large, 1000..=1000),
+    ] {
+        let name = if is_long { long } else { short };
+        let dir = tempfile::tempdir().unwrap();
+        let mut world = World::open(dir.path());
+        world.store.set_limit(limit);
+        world.store.set_window(Duration::from_secs(2 * HOUR));
+        world.era();
+        (0..1200).for_each(|number| world.mark(&name(number), 0));
+        // What was carried once is carried again.
+        for hour in 0..8 {
+            world.load(40);
+            world.era();
+            world.later(1);
+            assert_eq!(world.evict(), hour > 1, "{hour}");
+        }
+        let timeline = world.timeline();
+        assert!(timeline.marks().all(|mark| mark.evicted && !mark.lost));
+        let listed: Vec<u64> = timeline.marks().map(|mark| mark.name.as_str().parse().unwrap()).collect();
+        assert_eq!(listed, (1200 - listed.len() as u64..1200).collect::<Vec<_>>());
+        assert!(expected.contains(&listed.len()), "{limit}: {} are listed", listed.len());
+    }
 }
 
 /// However many there are: what a pin promises holds, or the store says that it is full.

@@ -15,7 +15,7 @@ use dbrewind_core::{
 
 use crate::as_of::Origin;
 use crate::engine::{Change, Engine, JournalMode, SharedHistory, locked};
-use crate::error::Error;
+use crate::error::{Error, Without};
 use crate::ffi::SqliteApi;
 use crate::file::FileId;
 use crate::mark::Mark;
@@ -235,7 +235,10 @@ impl Database {
                 let history = locked(&history);
                 let flags = if pinned { PINNED } else { 0 };
                 let head = Head { flags, ..Head::new(Kind::Mark, history.object, Key::new(0), moment.lsn) };
-                history.store.append(head, &[&body.encode()])?
+                let appended = history.store.append(head, &[&body.encode()]).map_err(Error::from);
+                appended.map_err(|error| {
+                    error.for_want_of_room((&history.store, history.object), Without::Mark)
+                })?
             };
             if self.read_up_to(&history, at)? {
                 return Err(Error::MarkExists { name: name.to_string(), lost: false });
@@ -411,7 +414,8 @@ impl Database {
             let change = if found.present {
                 Change { undo: found.lsn, pages: 0, method: Method::Nothing }
             } else {
-                engine.rewind(found.lsn, options.timeout.unwrap_or(self.timeout))?
+                let done = engine.rewind(found.lsn, options.timeout.unwrap_or(self.timeout));
+                done.map_err(|error| self.not_rewound(error))?
             };
             let time = {
                 let mut history = locked(&history);
@@ -422,6 +426,15 @@ impl Database {
             let Change { undo, pages, method } = change;
             Ok(Rewound { to: found.named, time, undo, pages, seconds, method })
         })
+    }
+
+    fn not_rewound(&self, error: Error) -> Error {
+        let Ok(history) = self.history() else { return error };
+        let (store, object) = {
+            let history = locked(&history);
+            (history.store.clone(), history.object)
+        };
+        error.for_want_of_room((&store, object), Without::Rewind(0))
     }
 
     /// Whether anything was committed since the target's state. Takes the same time for any change.

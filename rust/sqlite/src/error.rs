@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dbrewind_core::{
-    AppendError, Code, LockError, Lsn, MarkNameError, OpenError, PlanError, ReadError, Store, SyncError,
-    TimelineError, Timestamp,
+    AppendError, Code, LockError, Lsn, MarkNameError, ObjectId, OpenError, PlanError, ReadError, Store,
+    SyncError, TimelineError, Timestamp,
 };
 
 pub use sqlite_code::SqliteCode;
@@ -417,6 +417,15 @@ impl Error {
     /// There is no room in this store for what would have to be recorded.
     pub(crate) fn no_room(store: &Store, without: Without) -> Self {
         Self::NoRoom { why: no_room(store.dir(), store.room(), &store.pins(), without) }
+    }
+
+    /// What is to be said of this object's store where there was no room for a record, and nothing was done for that. Other errors stay.
+    pub(crate) fn for_want_of_room(self, (store, object): (&Store, ObjectId), without: Without) -> Self {
+        match store.broken(object) {
+            _ if !self.is_full() => self,
+            Some(code) => Self::stopped(store, code),
+            None => Self::no_room(store, without),
+        }
     }
 
     /// Whether there was no room for a record.

@@ -1,7 +1,7 @@
 use crate::format::{HEADER, Owner, Place, Word, span};
 use crate::ring::Region;
 use crate::ring::append::{Appended, REST, reserve};
-use crate::ring::settle::commit_as;
+use crate::ring::settle::{abort, commit_as};
 use crate::ring::walk::after;
 use crate::sync::Ordering;
 
@@ -20,17 +20,55 @@ pub(crate) fn append_batch<'a, R: Region>(
     owner: Owner,
     bodies: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
     reserved: impl FnOnce(u32),
-    mut seal: impl FnMut(usize, Place) -> [u8; REST],
+    seal: impl FnMut(usize, Place) -> [u8; REST],
     write: Option<impl FnOnce(u32, &[&[u8]]) -> bool>,
 ) -> Appended {
+    match lay_batch(region, from, owner, bodies, reserved, seal, write) {
+        Ok(laid) if laid.commit(region, owner) => Appended::At(laid.place.offset),
+        Ok(_) => Appended::Aborted,
+        Err(outcome) => outcome,
+    }
+}
+
+/// Records that stand in a segment whole, and do not count yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LaidBatch {
+    /// Of the first one, whose word is reserved.
+    place: Place,
+    /// Length of all of them, as one record's body.
+    whole: u32,
+    /// Length of the first one's body.
+    first: u32,
+}
+
+impl LaidBatch {
+    /// Makes them count. `false` when somebody took their writer for dead and gave them up.
+    pub(crate) fn commit<R: Region>(&self, region: &R, owner: Owner) -> bool {
+        commit_as(region, self.place, owner, (self.whole, self.first))
+    }
+
+    /// Gives them up.
+    pub(crate) fn abort<R: Region>(&self, region: &R, owner: Owner) {
+        abort(region, self.place, owner, self.whole);
+    }
+}
+
+/// The first part of [`append_batch`]: afterwards nothing is missing but that they count, which takes no room and cannot fail for want of it.
+/// Until then nobody looks behind them.
+pub(crate) fn lay_batch<'a, R: Region>(
+    region: &R,
+    from: u32,
+    owner: Owner,
+    bodies: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
+    reserved: impl FnOnce(u32),
+    mut seal: impl FnMut(usize, Place) -> [u8; REST],
+    write: Option<impl FnOnce(u32, &[&[u8]]) -> bool>,
+) -> Result<LaidBatch, Appended> {
     let spans = bodies.clone().map(|body| span(length(body)));
     let whole = spans.fold(0_u64, u64::saturating_add).saturating_sub(u64::from(HEADER));
     let whole = u32::try_from(whole).unwrap_or(u32::MAX);
-    let at = match reserve(region, from, owner, whole) {
-        Ok(at) => at,
-        Err(outcome) => return outcome,
-    };
-    let Some(next) = after(region, at, whole) else { return Appended::Damaged(at) };
+    let at = reserve(region, from, owner, whole)?;
+    let next = after(region, at, whole).ok_or(Appended::Damaged(at))?;
     reserved(next);
     let place = Place { segment: region.id(), offset: at };
     let first = bodies.clone().next().map_or(0, length);
@@ -44,10 +82,7 @@ pub(crate) fn append_batch<'a, R: Region>(
         Some(write) => in_parts(at, records, write),
         None => one_by_one(region, at, records),
     };
-    if !written {
-        return Appended::Damaged(at);
-    }
-    if commit_as(region, place, owner, (whole, first)) { Appended::At(at) } else { Appended::Aborted }
+    if written { Ok(LaidBatch { place, whole, first }) } else { Err(Appended::Damaged(at)) }
 }
 
 /// A record of a batch: where, its word, the rest of its header, its body.

@@ -13,7 +13,7 @@ mod settle;
 mod walk;
 
 pub(crate) use append::{Appended, append};
-pub(crate) use batch::append_batch;
+pub(crate) use batch::{LaidBatch, append_batch, lay_batch};
 pub(crate) use region::Region;
 pub(crate) use settle::abort;
 pub(crate) use walk::{Step, step};

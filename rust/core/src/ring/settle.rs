@@ -23,9 +23,9 @@ pub(super) fn commit_as<R: Region>(
     })
 }
 
-/// Gives a record of a dead owner up. `false` when its word has changed since: look at it again.
+/// Gives a record of a dead owner up, or one's own. `false` when its word has changed since: look at it again.
 ///
-/// The caller has made sure that the owner is dead. Should it be alive after all, its own step
+/// The caller has made sure that the owner is dead, or is the owner. Should it be alive after all, its own step
 /// fails and it appends the record elsewhere.
 pub(crate) fn abort<R: Region>(region: &R, place: Place, owner: Owner, len: u32) -> bool {
     let (theirs, gone) = (Word::reserved(place, owner, len), Word::aborted(place, len));

@@ -158,7 +158,10 @@ impl Inner {
             let left = limit.saturating_sub(used).max(if last < folder.first { 0 } else { SMALLEST });
             let first = self.options.first_segment.min(self.longest()).min(left - left % SMALLEST);
             if first == 0 {
-                return Err(OpenError::Full { path: self.dir.clone(), why: super::roll::at_limit(0, limit) });
+                return Err(OpenError::Full {
+                    path: self.dir.clone(),
+                    why: super::roll::at_limit(0, limit, SMALLEST),
+                });
             }
             // `rounded` compared it with LONGEST.
             let size = u32::try_from(first).unwrap_or(u32::MAX);

@@ -144,11 +144,12 @@ impl Inner {
             return Ok(size);
         }
         // Whatever of the segment it does not need itself others take.
-        let (carries, stays) = self.needs_of_it().ok_or_else(|| self.full(at_limit(total, limit)))?;
-        let left = limit.saturating_sub(total).saturating_sub(stays);
         let needed = needed(len);
+        let full = || self.full(at_limit(total, limit, needed));
+        let (carries, stays) = self.needs_of_it().ok_or_else(full)?;
+        let left = limit.saturating_sub(total).saturating_sub(stays);
         if needed > left {
-            return Err(self.full(at_limit(total, limit)));
+            return Err(full());
         }
         let size = (HEADER_LEN as u64 + carries).min(self.longest()).next_multiple_of(PAGE).max(needed);
         Ok(u32::try_from(size.min(left - left % PAGE)).unwrap_or(u32::MAX))
@@ -189,15 +190,18 @@ pub(super) fn needed(len: u32) -> u64 {
     (HEADER_LEN as u64 + span(len)).next_multiple_of(PAGE)
 }
 
-/// Why a store of `total` bytes cannot grow, and what to write to let it.
-pub(super) fn at_limit(total: u64, limit: u64) -> String {
-    let more = limit.saturating_mul(2);
-    format!("it has {total} bytes, and its limit is {limit}; open it with a higher one, such as limit={more}")
+/// Why a store of `total` bytes cannot grow by so many more, and what lets it.
+pub(super) fn at_limit(total: u64, limit: u64, by: u64) -> String {
+    let more = limit.max(total).saturating_mul(2).max(total.saturating_add(by.saturating_mul(2)));
+    let drop = if total > 0 { "drop pinned marks that need not stay, or " } else { "" };
+    format!(
+        "it has {total} bytes, and its limit is {limit}; {drop}open it with a higher one, such as limit={more}"
+    )
 }
 
 /// Size of a segment that follows one of `before` bytes, when all together have `total`; `None`: there is none within
 /// the limit. `most`: what a segment with a long record may have.
-fn next_size(
+pub(super) fn next_size(
     options: &StoreOptions,
     before: u64,
     total: u64,

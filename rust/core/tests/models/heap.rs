@@ -2,7 +2,7 @@
 
 use crate::explorer::{Arc, Cell};
 use crate::format::{Owner, Place};
-use crate::ring::{Appended, Region, Step, abort, append, append_batch, step};
+use crate::ring::{Appended, LaidBatch, Region, Step, abort, append, append_batch, lay_batch, step};
 use crate::sync::AtomicU64;
 
 /// A segment on the heap. Words of headers are the explorer's atomics, all other bytes its cells.
@@ -69,6 +69,20 @@ pub(crate) fn put_both(log: &Heap, slot: u16, values: [u64; 2]) -> Appended {
     let bodies = values.map(u64::to_le_bytes);
     let bodies = bodies.iter().map(<[u8; 8]>::as_slice);
     append_batch(log, 0, owner(slot), bodies, |_| {}, |_, _| [1; 32], None::<fn(u32, &[&[u8]]) -> bool>)
+}
+
+/// Two records that stand there, and do not count yet.
+pub(crate) fn lay_both(log: &Heap, slot: u16, values: [u64; 2]) -> Result<LaidBatch, Appended> {
+    let bodies = values.map(u64::to_le_bytes);
+    let bodies = bodies.iter().map(<[u8; 8]>::as_slice);
+    lay_batch(log, 0, owner(slot), bodies, |_| {}, |_, _| [1; 32], None::<fn(u32, &[&[u8]]) -> bool>)
+}
+
+pub(crate) fn settle(log: &Heap, slot: u16, laid: LaidBatch, counts: bool) -> bool {
+    if !counts {
+        laid.abort(log, owner(slot));
+    }
+    counts && laid.commit(log, owner(slot))
 }
 
 /// All committed integers up to the first free or reserved word; gives dead owners' records up.

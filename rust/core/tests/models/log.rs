@@ -1,7 +1,7 @@
 //! Writers, readers and reapers of one segment.
 
 use crate::explorer::{Arc, explore, thread};
-use crate::heap::{Heap, alive, get, put, put_both};
+use crate::heap::{Heap, alive, get, lay_both, put, put_both, settle};
 use crate::ring::Appended;
 
 #[test]
@@ -95,6 +95,48 @@ fn a_batch_counts_as_a_whole_or_not_at_all() {
         }
         assert!(seen.iter().filter(|value| **value < 20).count() != 1, "half a batch was seen");
         assert!(seen.iter().all(|value| left.contains(value)));
+    });
+}
+
+/// Also what stands behind it, until it is settled.
+#[test]
+fn what_is_reserved_is_not_seen_before_it_counts_and_never_when_it_is_given_up() {
+    for counts in [true, false] {
+        explore(move || {
+            let log = Heap::new(4 * 48);
+            let laid = lay_both(&log, 1, [10, 11]).unwrap();
+            let other = {
+                let log = Arc::clone(&log);
+                thread::spawn(move || {
+                    assert!(matches!(put(&log, 2, 20), Appended::At(_)));
+                    get(&log, alive)
+                })
+            };
+            assert_eq!(get(&log, alive), []);
+            assert_eq!(settle(&log, 1, laid, counts), counts);
+            let expected: &[u64] = if counts { &[10, 11, 20] } else { &[20] };
+            let seen = other.join().unwrap();
+            assert!(seen.is_empty() || seen == expected, "{seen:?}");
+            assert_eq!(get(&log, alive), expected);
+        });
+    }
+}
+
+/// Somebody takes its writer for dead, though it is not.
+#[test]
+fn what_is_reserved_is_given_up_once() {
+    explore(|| {
+        let log = Heap::new(3 * 48);
+        let laid = lay_both(&log, 1, [10, 11]).unwrap();
+        let reaper = {
+            let log = Arc::clone(&log);
+            thread::spawn(move || get(&log, |slot| slot == 1).len())
+        };
+        let kept = settle(&log, 1, laid, true);
+        let seen = reaper.join().unwrap();
+        let left = get(&log, alive);
+        assert_eq!(left.len(), if kept { 2 } else { 0 });
+        assert!(seen <= left.len());
     });
 }
 

@@ -51,8 +51,10 @@ pub(crate) enum Without {
     Recording,
     /// Nothing is recorded, and so many bytes in the WAL have to be before anything else.
     Waiting(u64),
-    /// The database is not rewound.
-    Rewind,
+    /// The mark is not set.
+    Mark,
+    /// The database is not rewound, for which so many bytes of images would have to be recorded.
+    Rewind(u64),
 }
 
 impl Without {
@@ -62,26 +64,37 @@ impl Without {
             Self::Recording | Self::Waiting(_) => {
                 ("nothing is recorded", "What the application writes is not recorded")
             }
-            Self::Rewind => ("not rewound", "The rewind could not be recorded, and has changed nothing"),
+            Self::Mark => ("not marked", "The mark was not set, and nothing has changed"),
+            Self::Rewind(_) => ("not rewound", "The rewind could not be recorded, and has changed nothing"),
         }
     }
 
-    fn waiting(self) -> u64 {
+    fn bytes(self) -> u64 {
         match self {
-            Self::Waiting(bytes) => bytes,
-            Self::Recording | Self::Rewind => 0,
+            Self::Waiting(bytes) | Self::Rewind(bytes) => bytes,
+            Self::Recording | Self::Mark => 0,
         }
     }
 }
+
+/// Bytes below which what is left is taken for nothing, if a limit is no smaller than eight times as many.
+const HARDLY_ANY: u64 = 16 << 20;
 
 /// The same where something is not done for that, and marks are what they were.
 pub(super) fn no_room(store: &Path, room: Room, pins: &[Pin], without: Without) -> String {
     let Room { used, limit, on_disk } = room;
     let store = store.display();
-    let limited = limit.saturating_sub(used) <= on_disk;
-    let (found, help) = if limited {
-        let waiting = without.waiting();
-        let more = limit.max(used).saturating_mul(2).max(used.saturating_add(waiting.saturating_mul(2)));
+    let (refused, means) = without.words();
+    let free = limit.saturating_sub(used);
+    let wanted = without.bytes().saturating_mul(2);
+    if free.min(on_disk) > wanted.saturating_add(HARDLY_ANY.min(limit / 8)) {
+        return format!(
+            "{refused}: the store in {store} had no room just now, and has some again ({used} bytes, and its limit is \
+             {limit}). {means}; try again"
+        );
+    }
+    let (found, help) = if free <= on_disk {
+        let more = limit.max(used).saturating_mul(2).max(used.saturating_add(wanted));
         (
             format!("the store in {store} has {used} bytes, and its limit is {limit}"),
             format!("close it and open it again with a higher limit, such as limit={more}"),
@@ -97,9 +110,14 @@ pub(super) fn no_room(store: &Path, room: Room, pins: &[Pin], without: Without) 
              earlier marks are lost with the next checkpoint; {help}: with room for that all marks stay"
         );
     }
+    let images = match without {
+        Without::Rewind(bytes) if bytes > 0 => {
+            format!(" A rewind there has to record {bytes} bytes of images.")
+        }
+        _ => String::new(),
+    };
     let drop = if pins.is_empty() { "" } else { "drop pinned marks that need not stay, or " };
-    let (refused, means) = without.words();
-    format!("{refused}: {found}.{held} {means}; {drop}{help}")
+    format!("{refused}: {found}.{images}{held} {means}; {drop}{help}")
 }
 
 /// A sentence about who keeps the store from having room.

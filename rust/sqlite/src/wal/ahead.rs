@@ -87,6 +87,19 @@ impl Core {
         Ok(None)
     }
 
+    /// Takes back what was copied of a transaction, whatever became of it. Where there is no room the record takes of what is left to
+    /// evictions.
+    pub(super) fn forget_ahead(&mut self) -> Result<(), Error> {
+        self.beyond.copied = None;
+        if self.newest_ahead()?.is_none() {
+            return Ok(());
+        }
+        let before = std::mem::replace(&mut self.in_need, true);
+        let taken_back = self.void_ahead();
+        self.in_need = before;
+        taken_back
+    }
+
     /// The newest image in the store that no commit has confirmed.
     fn newest_ahead(&self) -> Result<Option<Location>, Error> {
         let mut history = locked(&self.history);
@@ -97,7 +110,7 @@ impl Core {
     fn void_ahead(&mut self) -> Result<(), Error> {
         // What another process has recorded before it died may not be announced: the records themselves tell.
         let last = locked(&self.history).timeline.last();
-        self.store.append(self.head(Kind::Void, 0, last), &[])?;
+        self.keep(self.head(Kind::Void, 0, last), &[])?;
         fault::place("wal tail: taken back");
         Ok(locked(&self.history).catch_up()?)
     }

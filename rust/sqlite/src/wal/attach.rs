@@ -128,9 +128,13 @@ impl Core {
             self.found_lost = self.seems_lost();
             return Err(self.refuse_for_room());
         }
+        fault::place("wal attach: room");
         let before = self.store.broken(self.object);
         self.in_need = true;
-        let taken = self.freeze_with_a_frame().and_then(|()| self.take_over());
+        let taken = self.freeze_with_a_frame().and_then(|()| {
+            fault::place("wal attach: frozen");
+            self.take_over()
+        });
         self.in_need = false;
         match taken {
             Ok(()) => {
@@ -141,7 +145,7 @@ impl Core {
             }
             Err(error) => {
                 self.thaw();
-                if !error.is_full() {
+                if !error.is_full() && !matches!(error, Error::NoRoom { .. }) {
                     return Err(error);
                 }
                 if before.is_none() {

@@ -144,6 +144,41 @@ impl Core {
         Ok(unchained)
     }
 
+    /// Copies the frames of one transaction, which follow the WAL's end up to `last` and are not published: its images. Answers what is to
+    /// be recorded once it is. Nothing may be left in the store of another transaction that has not committed.
+    pub(super) fn copy_unpublished(
+        &mut self,
+        header: &IndexHeader,
+        last: u32,
+    ) -> Result<Vec<(Head, Vec<u8>)>, Error> {
+        let frame_len = self.wal.frame_len();
+        let per_chunk = u32::try_from((CHUNK / frame_len).max(1)).unwrap_or(1);
+        let mut stretch = Stretch { next: header.max_frame + 1, widest: 0, commit: None };
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut left = Vec::new();
+        let mut copied = Ok(());
+        while copied.is_ok() && stretch.next <= last {
+            let count = per_chunk.min(last - stretch.next + 1);
+            buffer.resize(count as usize * frame_len, 0);
+            copied = self.wal.read_frames(stretch.next, &mut buffer).and_then(|()| {
+                let mut records = Vec::with_capacity(count as usize + 2);
+                for at in (0..buffer.len()).step_by(frame_len) {
+                    let bytes = buffer.get(at..at + frame_len).unwrap_or_default();
+                    self.records_of(header, &mut stretch, bytes, at, &mut records)?;
+                }
+                let said = records.iter().position(|(_, body)| matches!(body, Body::Short(_)));
+                let behind = records.split_off(said.unwrap_or(records.len()));
+                left.extend(behind.into_iter().filter_map(|(head, body)| match body {
+                    Body::Short(bytes) => Some((head, bytes)),
+                    Body::Image(_) => None,
+                }));
+                self.append_all(&records, &buffer)
+            });
+        }
+        self.buffer = buffer;
+        copied.map(|()| left)
+    }
+
     fn append_all(&mut self, records: &[(Head, Body)], buffer: &[u8]) -> Result<(), Error> {
         let bodies = records.iter().map(|(head, body)| match body {
             Body::Image(range) => (*head, buffer.get(range.clone()).unwrap_or_default()),

@@ -26,6 +26,7 @@ mod rewind;
 mod runs;
 mod tail;
 mod transaction;
+mod written;
 
 pub(crate) use beside::Beside;
 pub(crate) use core::Core;

@@ -1,8 +1,8 @@
-//! A rewind: by moving the WAL's end back, or by writing what differs as a transaction.
+//! A rewind: by moving the WAL's end back, or by writing what differs as a transaction (`written.rs`).
 
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{AppendError, Extent, Key, Kind, Lsn, Need, RewindBody, Source, WindowState};
+use dbrewind_core::{Extent, Head, Kind, Lsn, Need, RewindBody};
 
 use super::core::Core;
 use super::index::{IndexHeader, UNUSED_MARK};
@@ -14,16 +14,12 @@ use crate::engine::{Change, locked, next_lsn};
 use crate::error::{Error, Without};
 use crate::fault;
 use crate::ffi::{ShmLock, VfsError};
-use crate::naming::is_there;
 use crate::notes::tag;
 use crate::options::Synchronous;
 use crate::rewound::Method;
 
 /// How long readers are waited for before the rewind is written instead.
 const READER_GRACE: Duration = Duration::from_micros(300);
-
-/// Bytes of what is recorded of a rewind once the WAL's end has been moved, and then some.
-const TO_MOVE: u32 = 256;
 
 impl Core {
     /// Brings the database to its state at `to`.
@@ -216,18 +212,19 @@ impl Core {
             last_checksum: header.checksum,
         };
         let said = self.store.append(self.head(Kind::Note, tag::WAL_INTENT, lsn), &[&intent.encode()]);
-        // What could not be recorded once it has happened.
-        if matches!(said, Err(AppendError::Full { .. })) || !self.store.has_room_in_need(Need::Keep, TO_MOVE)
-        {
-            return Err(Error::no_room(&self.store, Without::Rewind));
-        }
-        said?;
+        said.map_err(|error| self.not_rewound(error.into(), 0))?;
         fault::place("wal rewind: intent");
+        // Once it has happened nothing must be missing.
+        let note = self.run_note(k + 1, checksum, header.salt);
+        let run = (self.head(Kind::Note, tag::RUN, lsn), note.encode());
+        let rewind = self.rewind_record(lsn, from, to, u64::from(pages));
+        let recorded = self.store.reserve(Need::Keep, vec![run, rewind]);
+        let recorded = recorded.map_err(|error| self.not_rewound(error.into(), 0))?;
+        fault::place("wal rewind: room");
         self.note_counters(&one);
         self.index.invalidate(&mut self.file);
         fault::place("wal rewind: header invalid");
         // Whoever reads the header from now on must know that LSNs are counted anew.
-        let note = self.run_note(k + 1, checksum, header.salt);
         self.registers().announce_run(note.stamp(lsn.get()));
         let written = self.wal.write_frames(k + 1, &frame).and_then(|()| match self.synchronous {
             Synchronous::Full => self.wal.sync(),
@@ -264,14 +261,11 @@ impl Core {
         if self.index.attempted() > k + 1 {
             self.index.set_attempted(back_filled);
         }
-        // It has happened: without them all marks would be lost.
-        self.in_need = true;
-        let recorded = self.record_run(lsn, &note);
-        self.in_need = false;
-        fault::place("wal rewind: run recorded");
-        let recorded = recorded.and_then(|()| self.record_rewind(lsn, from, to, u64::from(pages)));
+        let recorded = recorded.commit().map_err(Error::from);
         fault::place("wal rewind: recorded");
         self.or_stop(recorded).map_err(Error::at_target)?;
+        self.runs.push(lsn, &note);
+        self.is_at(lsn, u64::from(pages));
         Ok(Change { undo: from, pages: 1, method: Method::Moved })
     }
 
@@ -281,89 +275,6 @@ impl Core {
             self.store.set_broken(self.object, error.code());
         }
         result
-    }
-
-    /// Writes the pages that differ as one transaction. Readers keep what they see.
-    fn write_to(&mut self, header: &IndexHeader, from: Lsn, to: Lsn) -> Result<Change, Error> {
-        let plan = locked(&self.history).plan(from, to)?;
-        let pages = u32::try_from(plan.extent.get()).ok().filter(|pages| *pages > 0);
-        let pages = pages.ok_or_else(|| Error::internal(format!("a length of {} pages", plan.extent)))?;
-        if self.is_before_era(to) && self.has_no_room_for_images()? {
-            return Err(Error::no_room(&self.store, Without::Rewind));
-        }
-        self.append_pages(header, &plan.items, pages, (from, to))
-    }
-
-    /// Whether images would find no room, and nothing could be evicted for them: to be asked before what they are of is written.
-    fn has_no_room_for_images(&self) -> Result<bool, Error> {
-        if !self.store.is_short_of_room() {
-            return Ok(false);
-        }
-        let window = self.store.window(self.object, &|name| is_there(self.store.dir(), name))?;
-        Ok(window.state == WindowState::Full)
-    }
-
-    /// Appends a transaction that makes the state of `to`, and records it as the rewind there.
-    pub(crate) fn append_pages(
-        &mut self,
-        header: &IndexHeader,
-        items: &[(Key, Source)],
-        pages: u32,
-        (from, to): (Lsn, Lsn),
-    ) -> Result<Change, Error> {
-        let now = self.page_one(header.max_frame)?;
-        let place = Place {
-            after: header.max_frame,
-            checksum: header.checksum,
-            order: header.order,
-            salt: header.salt,
-        };
-        let written =
-            self.write_transaction(place, items, pages, now).and_then(|(numbers, checksum, one)| {
-                self.note_counters(&one);
-                let frame = self.enter_all(header.max_frame, &numbers)?;
-                let lsn = self.runs.lsn_of(frame).ok_or_else(|| Error::internal("a frame without LSN"))?;
-                Ok((numbers, checksum, frame, lsn))
-            });
-        let (numbers, checksum, frame, lsn) = match written {
-            Ok(written) => written,
-            Err(error) => {
-                // Its last frame is a commit, which SQLite would take for one when it next recovers the wal-index.
-                self.wal.end_after(header.max_frame)?;
-                return Err(error);
-            }
-        };
-        fault::place("wal written rewind: frames entered");
-        self.publish(header, frame, pages, checksum);
-        fault::place("wal written rewind: published");
-        if self.is_before_era(to) {
-            // Its images are recorded like a commit's: the target may be evicted some day.
-            self.record_written().map_err(Error::at_target)?;
-            fault::place("wal written rewind: images recorded");
-        }
-        // Without the record the tail finds the frames, and records them as a commit like any other.
-        self.record_rewind(lsn, from, to, u64::from(pages)).map_err(Error::at_target)?;
-        Ok(Change { undo: from, pages: numbers.len() as u64, method: Method::Written })
-    }
-
-    /// Whether a moment is before the present era.
-    fn is_before_era(&self, lsn: Lsn) -> bool {
-        locked(&self.history).timeline.era().is_some_and(|era| lsn < era.first)
-    }
-
-    fn record_written(&mut self) -> Result<(), Error> {
-        let header = self.header()?;
-        self.drain_to(&header, u32::MAX).map(|_| ())
-    }
-
-    /// Enters the pages of a transaction, whose frames follow `last`. Answers the newest frame.
-    fn enter_all(&mut self, last: u32, pages: &[u32]) -> Result<u32, Error> {
-        let mut frame = last;
-        for page in pages {
-            frame += 1;
-            self.index.enter(&mut self.file, frame, *page)?;
-        }
-        Ok(frame)
     }
 
     /// Publishes a new end of the WAL.
@@ -392,13 +303,28 @@ impl Core {
         Ok(())
     }
 
+    /// Records a rewind that has happened.
     pub(crate) fn record_rewind(&mut self, lsn: Lsn, from: Lsn, to: Lsn, pages: u64) -> Result<(), Error> {
+        let (head, body) = self.rewind_record(lsn, from, to, pages);
+        self.store.append_in_need(Need::Keep, head, &[&body])?;
+        self.is_at(lsn, pages);
+        Ok(())
+    }
+
+    pub(super) fn rewind_record(&self, lsn: Lsn, from: Lsn, to: Lsn, pages: u64) -> (Head, Vec<u8>) {
         let time = self.store.next_time(self.object);
         let body = RewindBody { time, extent: Extent::new(pages), from, note: &[] };
-        let head = self.head(Kind::Rewind, to.get(), lsn);
-        self.store.append_in_need(Need::Keep, head, &[&body.encode()])?;
+        (self.head(Kind::Rewind, to.get(), lsn), body.encode())
+    }
+
+    /// A rewind is recorded, which has this LSN and left so many pages.
+    pub(super) fn is_at(&mut self, lsn: Lsn, pages: u64) {
         self.store.raise_last_lsn(self.object, lsn);
         (self.tailed, self.extent) = (lsn, pages);
-        Ok(())
+    }
+
+    /// An error that came before anything was changed. `bytes`: what the rewind had to record.
+    pub(super) fn not_rewound(&self, error: Error, bytes: u64) -> Error {
+        error.for_want_of_room((&self.store, self.object), Without::Rewind(bytes))
     }
 }

@@ -7,6 +7,7 @@
 )]
 
 pub(crate) mod child;
+pub(crate) mod full;
 #[path = "../../../core/tests/support/restart.rs"]
 mod restart;
 pub(crate) mod wal;

@@ -107,7 +107,7 @@ impl Store {
         if here || there || inner.first() < inner.control.ready() {
             return Ok(());
         }
-        Err(AppendError::Full { path: inner.dir.clone(), why: at_limit(room.used, room.limit) })
+        Err(AppendError::Full { path: inner.dir.clone(), why: at_limit(room.used, room.limit, bytes) })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod age;
 mod alike;
+mod ask;
 mod carry;
 mod drop;
 mod era;
@@ -15,6 +16,7 @@ mod thread;
 mod urgent;
 
 pub use need::Need;
+pub(in crate::store) use need::in_need;
 pub use status::{Pin, Window, WindowState};
 pub(crate) use thread::Keeping;
 pub use thread::WindowHold;

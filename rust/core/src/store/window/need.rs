@@ -59,7 +59,7 @@ impl Store {
     }
 
     /// As [`append_whole`](Self::append_whole), in need.
-    pub(super) fn append_whole_in_need(
+    pub(in crate::store) fn append_whole_in_need(
         &self,
         need: Need,
         records: &[(Head, &[u8])],
@@ -90,7 +90,7 @@ impl Inner {
 }
 
 /// Tries it as usual, which evicts what may go; then in need.
-pub(super) fn in_need<T>(
+pub(in crate::store) fn in_need<T>(
     need: Need,
     mut append: impl FnMut() -> Result<T, AppendError>,
 ) -> Result<T, AppendError> {

@@ -1,0 +1,173 @@
+//! Room for records that must not be missing once something has happened: it is there, and filled, before that happens.
+
+use std::sync::Arc;
+
+use crate::error::AppendError;
+use crate::format::{record, span};
+use crate::ring::{self, Appended, LaidBatch};
+use crate::segment::Segment;
+use crate::store::window::in_need;
+use crate::store::{Head, Need, Store};
+use crate::sync::Ordering;
+
+/// Records that stand in the log and do not count yet: nothing is missing but the word that says so.
+///
+/// Nobody sees what stands behind them until they are [committed](Self::commit) or dropped, which gives them up. So it is held for moments
+/// only, and whoever holds it waits for nobody who reads the log. If the process dies they are given up, too.
+#[derive(Debug)]
+#[must_use = "dropping it gives the records up"]
+pub struct Reservation {
+    store: Store,
+    segment: Arc<Segment>,
+    laid: LaidBatch,
+    need: Need,
+    /// Empty once they count.
+    records: Vec<(Head, Vec<u8>)>,
+}
+
+impl Store {
+    /// Makes room for records, which are not none, and writes them there: all of them together, in need if there is no other room
+    /// ([`append_in_need`](Self::append_in_need)). They count from [`Reservation::commit`] on.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append); nothing is left of them then.
+    pub fn reserve(&self, need: Need, records: Vec<(Head, Vec<u8>)>) -> Result<Reservation, AppendError> {
+        let (segment, laid) = in_need(need, || self.lay(&records))?;
+        Ok(Reservation { store: self.clone(), segment, laid, need, records })
+    }
+
+    fn lay(&self, records: &[(Head, Vec<u8>)]) -> Result<(Arc<Segment>, LaidBatch), AppendError> {
+        let inner = &*self.inner;
+        if inner.forked() {
+            return Err(AppendError::Forked);
+        }
+        let bodies = records.iter().map(|(_, body)| body.as_slice());
+        let spans = bodies.clone().map(|body| span(u32::try_from(body.len()).unwrap_or(u32::MAX)));
+        let room = u32::try_from(spans.fold(0, u64::saturating_add)).unwrap_or(u32::MAX);
+        loop {
+            // Relaxed: the table has its own ordering.
+            let id = inner.current.load(Ordering::Relaxed);
+            let Some(segment) = inner.segments.get(id) else {
+                return Err(AppendError::Damaged { what: format!("segment {id} is not mapped") });
+            };
+            let laid = ring::lay_batch(
+                &**segment,
+                inner.control.hint(id).unwrap_or(Segment::FIRST),
+                inner.owner,
+                bodies.clone(),
+                |next| inner.control.raise_hint(id, next),
+                |index, place| {
+                    let Some((head, body)) = records.get(index) else { return [0; record::REST] };
+                    let mut rest = record::encode(head);
+                    let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
+                    record::seal(&mut rest, place, len, record::body_hash(&[body], body.len()));
+                    rest
+                },
+                None::<fn(u32, &[&[u8]]) -> bool>,
+            );
+            match laid {
+                // Else it stands in nobody's file. One that stands in the file keeps it from being sealed.
+                Ok(laid) if !segment.is_gone() => return Ok((Arc::clone(segment), laid)),
+                Ok(_) => self.roll(id, 0)?,
+                Err(Appended::Full) => self.roll(id, room)?,
+                Err(Appended::Damaged(_)) if segment.is_gone() => self.roll(id, 0)?,
+                Err(other) => {
+                    let what = format!("no record stands in segment {id}: {other:?}");
+                    return Err(AppendError::Damaged { what });
+                }
+            }
+        }
+    }
+}
+
+impl Reservation {
+    /// Makes the records count, from one instant on.
+    ///
+    /// # Errors
+    /// None for want of room, unless somebody took this process for dead meanwhile (the control file was damaged) and there is none to append
+    /// them again.
+    pub fn commit(mut self) -> Result<(), AppendError> {
+        let records = std::mem::take(&mut self.records);
+        let inner = &*self.store.inner;
+        if inner.forked() {
+            return Err(AppendError::Forked);
+        }
+        if self.laid.commit(&*self.segment, inner.owner) {
+            return Ok(());
+        }
+        inner.reclaim_slot();
+        let records: Vec<_> = records.iter().map(|(head, body)| (*head, body.as_slice())).collect();
+        self.store.append_whole_in_need(self.need, &records).map(drop)
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let inner = &*self.store.inner;
+        if !self.records.is_empty() && !inner.forked() {
+            self.laid.abort(&*self.segment, inner.owner);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::Kind;
+    use crate::store::{Cursor, StoreOptions};
+    use crate::types::{Key, Lsn, ObjectId};
+
+    fn head(lsn: u64) -> Head {
+        Head::new(Kind::Note, ObjectId::new(0), Key::new(1), Lsn::new(lsn))
+    }
+
+    fn lsns(store: &Store) -> Vec<u64> {
+        let mut found = Vec::new();
+        store.scan(&mut Cursor::default(), &mut |head, _, _| found.push(head.lsn.get())).unwrap();
+        found
+    }
+
+    fn open(dir: &std::path::Path) -> Store {
+        let options = StoreOptions { first_segment: 4096, max_segment: 4096, limit: 8192 };
+        Store::open(dir, &options).unwrap()
+    }
+
+    #[test]
+    fn hazard_the_room_that_was_asked_for_is_another_ones_by_then() {
+        for count in [1, 2] {
+            let dir = tempfile::tempdir().unwrap();
+            let (store, other) = (open(dir.path()), open(dir.path()));
+            let said: Vec<_> = (1..=count).map(|lsn| (head(lsn), vec![7; 99])).collect();
+            let reserved = store.reserve(Need::Keep, said.clone()).unwrap();
+            while other.append(head(9), &[&[1; 500]]).is_ok() {}
+            while other.append(head(9), &[]).is_ok() {}
+            assert_eq!(lsns(&other), []);
+            reserved.commit().unwrap();
+            assert!(lsns(&other).starts_with(&[1, 2][..said.len()]));
+            assert_eq!(lsns(&other)[said.len()], 9);
+            assert!(store.reserve(Need::Keep, said).is_err());
+        }
+    }
+
+    #[test]
+    fn what_is_given_up_was_never_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        drop(store.reserve(Need::Keep, vec![(head(1), Vec::new()), (head(2), vec![7; 99])]).unwrap());
+        store.append(head(3), &[]).unwrap();
+        drop(store.reserve(Need::Keep, vec![(head(4), vec![7; 5000])]).map_err(|error| error.code()));
+        assert_eq!(lsns(&store), [3]);
+        drop(store);
+        assert_eq!(lsns(&open(dir.path())), [3]);
+    }
+
+    #[test]
+    fn a_writer_that_was_given_up_says_it_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let reserved = store.reserve(Need::Keep, vec![(head(1), vec![1]), (head(2), vec![2])]).unwrap();
+        reserved.laid.abort(&*reserved.segment, store.inner.owner);
+        reserved.commit().unwrap();
+        assert_eq!(lsns(&store), [1, 2]);
+    }
+}
