@@ -202,6 +202,16 @@ impl Handle {
         pass!(self, handle => handle.is_at(position))
     }
 
+    /// Whether it certainly still stands there, as far as that shows without waiting for anybody; in a keeper never. See
+    /// [`Database::glance`].
+    #[must_use]
+    pub fn glance(&self, position: Position) -> bool {
+        match self {
+            Self::Inside(handle) => handle.glance(position),
+            Self::Keeper(_) => false,
+        }
+    }
+
     /// The same, and nobody is in a transaction.
     ///
     /// # Errors

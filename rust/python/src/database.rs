@@ -413,6 +413,14 @@ impl PyDatabase {
         self.run(py, |handle| handle.is_at(position))
     }
 
+    /// The same, but for whether the file is in its place: for whoever has asked that just before.
+    #[pyo3(signature = (moment, marks, /))]
+    fn _glance(&self, py: Python<'_>, moment: u64, marks: u64) -> PyResult<bool> {
+        let position = Position { lsn: Lsn::new(moment), mark_changes: marks };
+        // It waits for nobody: it need not give the interpreter away.
+        Ok(self.handle.glance(position) || self.run(py, |handle| handle.is_at(position))?)
+    }
+
     /// The same, and nobody is in a transaction.
     #[pyo3(signature = (moment, marks, /))]
     fn _rests_at(&self, py: Python<'_>, moment: u64, marks: u64) -> PyResult<bool> {

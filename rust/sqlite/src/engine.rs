@@ -254,6 +254,10 @@ pub(crate) trait Engine: Send {
         Ok(self.now()? == at)
     }
 
+    /// The same without waiting for anybody, and without a look at the path: by what is mapped, and in the rollback modes by the
+    /// first 100 bytes of the file. `false` also where that does not tell.
+    fn glance(&mut self, at: Lsn) -> bool;
+
     /// Whether no connection is in a transaction that a rewind would wait for. `false` also where that takes a longer look.
     fn is_at_rest(&mut self) -> bool;
 

@@ -80,6 +80,12 @@ impl Slot {
         run(filled.engine.as_mut())
     }
 
+    /// The same of an engine that nobody else is using just now; `false` if somebody is.
+    pub(crate) fn glance(&self, run: &mut dyn FnMut(&mut dyn Engine) -> bool) -> bool {
+        let Ok(mut slot) = self.filled.try_lock() else { return false };
+        slot.as_mut().is_some_and(|filled| run(filled.engine.as_mut()))
+    }
+
     /// Ends the recording, and does this before and after it. Again, or when it does not come to the end at all: nothing.
     pub(crate) fn close(&self, before: impl FnOnce(), after: impl FnOnce()) -> Result<(), Error> {
         let Some(mut filled) = lock_patiently(&self.filled)?.take() else { return Ok(()) };

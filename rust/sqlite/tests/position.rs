@@ -5,6 +5,7 @@
 mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use dbrewind_sqlite::{Code, Database, Position, Target};
 use rusqlite::Connection;
@@ -24,7 +25,20 @@ fn each_mode(test: impl Fn(&World, &Database, &Connection)) {
 }
 
 fn answers(db: &Database, position: Position) -> (bool, bool) {
-    (db.is_at(position).unwrap(), db.rests_at(position).unwrap())
+    let is_at = db.is_at(position).unwrap();
+    assert!(is_at || !db.glance(position));
+    assert!(!is_at || seen_at_a_glance(db, position), "not in a thousand glances");
+    (is_at, db.rests_at(position).unwrap())
+}
+
+/// Our own thread may be in the way of one glance.
+fn seen_at_a_glance(db: &Database, position: Position) -> bool {
+    (0..1000).any(|_| {
+        db.glance(position) || {
+            std::thread::sleep(Duration::from_millis(1));
+            false
+        }
+    })
 }
 
 const AT_REST: (bool, bool) = (true, true);
@@ -171,16 +185,26 @@ fn file_or_store_that_are_gone_are_no_rest() {
     });
 }
 
+/// Ends the other thread also when this one fails.
+struct Stops<'a>(&'a AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A commit that had ended before the question is never overlooked, whoever else writes.
 #[test]
 fn what_was_committed_before_the_question_is_seen() {
     each_mode(|world, db, c| {
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
+            let _stop = Stops(&stop);
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
                     let at = db.position().unwrap();
-                    let _ = answers(db, at);
+                    let _ = (db.is_at(at).unwrap(), db.rests_at(at).unwrap(), db.glance(at));
                 }
             });
             for round in 1..100 {
@@ -188,7 +212,6 @@ fn what_was_committed_before_the_question_is_seen() {
                 world.fill(c, round * 10..round * 10 + 1);
                 assert_eq!(answers(db, at), AWAY, "{}", world.mode);
             }
-            stop.store(true, Ordering::Relaxed);
         });
         world.check(c);
     });

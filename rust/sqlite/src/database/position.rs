@@ -74,6 +74,25 @@ impl Database {
         })
     }
 
+    /// Whether it is certain at a glance that nothing was committed, rewound, marked or dropped since it stood there: one that waits for
+    /// nobody, and in WAL mode reads nothing but memory. After `false` ask [`is_at`](Self::is_at), which also
+    /// sees whether the file is still in its place.
+    ///
+    /// ```
+    /// # fn skip_if_clean(db: &dbrewind_sqlite::Database, position: dbrewind_sqlite::Position) -> Result<bool, dbrewind_sqlite::Error> {
+    /// Ok(db.glance(position) || db.is_at(position)?)
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn glance(&self, position: Position) -> bool {
+        let Ok(history) = self.history() else { return false };
+        if !self.slot.glance(&mut |engine| engine.glance(position.lsn)) {
+            return false;
+        }
+        let Ok(mut history) = history.try_lock() else { return false };
+        history.catch_up().is_ok() && history.timeline.mark_changes() == position.mark_changes
+    }
+
     /// Whether [`is_at`](Self::is_at) is true, and no connection is in a transaction that a rewind would wait for: what
     /// [`rewind`](Self::rewind) to a moment of this state finds out at a higher price. After `false` that one tells.
     ///

@@ -87,6 +87,22 @@ impl Rollback {
         note.extend_from_slice(&present.cookie().to_le_bytes());
         Ok(Moment { lsn, extent, note })
     }
+
+    /// Whether this is the newest moment, as far as the registers and the file's header tell.
+    fn reads_as(&mut self, at: Lsn) -> Result<bool, Error> {
+        let announced = self.registers().in_flight();
+        let mut start = [0; Header::LEN];
+        read_padded(&mut self.file, &mut start, 0).map_err(Error::vfs("read page 1"))?;
+        let counter =
+            Header::parse(&start).filter(|header| header.versions == [1, 1]).map(|header| header.counter);
+        // No lock is needed. What is recorded takes an LSN, and LSNs only grow: if the newest one is `at` after the read, no
+        // recorded change had happened at the read. An unrecorded one has another counter.
+        let registers = self.registers();
+        Ok(announced.is_none()
+            && registers.in_flight().is_none()
+            && counter == Some(registers.counter())
+            && self.store.last_lsn(self.object) == at)
+    }
 }
 
 impl Engine for Rollback {
@@ -203,18 +219,11 @@ impl Engine for Rollback {
             return Err(Error::stopped(&self.store, code));
         }
         self.check_same_file()?;
-        let announced = self.registers().in_flight();
-        let mut start = [0; Header::LEN];
-        read_padded(&mut self.file, &mut start, 0).map_err(Error::vfs("read page 1"))?;
-        let counter =
-            Header::parse(&start).filter(|header| header.versions == [1, 1]).map(|header| header.counter);
-        // No lock is needed. What is recorded takes an LSN, and LSNs only grow: if the newest one is `at` after the read, no
-        // recorded change had happened at the read. An unrecorded one has another counter.
-        let registers = self.registers();
-        Ok(announced.is_none()
-            && registers.in_flight().is_none()
-            && counter == Some(registers.counter())
-            && self.store.last_lsn(self.object) == at)
+        self.reads_as(at)
+    }
+
+    fn glance(&mut self, at: Lsn) -> bool {
+        self.store.broken(self.object).is_none() && self.reads_as(at).unwrap_or(false)
     }
 
     fn is_at_rest(&mut self) -> bool {

@@ -89,6 +89,19 @@ impl Core {
         self.attached(Self::moment_attached)
     }
 
+    /// Whether the WAL's end is at this moment, as far as the wal-index and the registers tell.
+    fn glance(&self, at: Lsn) -> bool {
+        let recorded = self.store.broken(self.object).is_none() && self.holder.is_some();
+        let run = self.registers().newest_run();
+        let Some(header) = self.index.watch().header().filter(|_| recorded && run == self.runs.stamp())
+        else {
+            return false;
+        };
+        self.registers().newest_run() == run
+            && self.freeze_holds(&header)
+            && self.lsn_now(&header).is_ok_and(|now| now == at)
+    }
+
     fn moment_attached(&mut self) -> Result<Moment, Error> {
         for _ in 0..1000 {
             let run = self.registers().newest_run();
@@ -194,6 +207,10 @@ impl Engine for WalEngine {
 
     fn now(&mut self) -> Result<Lsn, Error> {
         Ok(locked_core(&self.core).moment()?.lsn)
+    }
+
+    fn glance(&mut self, at: Lsn) -> bool {
+        self.core.try_lock().is_ok_and(|core| core.glance(at))
     }
 
     fn is_at_rest(&mut self) -> bool {
