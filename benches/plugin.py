@@ -8,7 +8,8 @@ alone ("clean"), and that ask and write a row ("dirty"). What a test costs is th
 pytest's hooks included, over that of its twin in the other session, which ran some milliseconds before or after it.
 
 Three suites: clean tests and those beside them by turns; dirty ones alone; all three by turns, where some of what a
-dirty test leaves to do (to the processor's caches, to the kernel) is paid by those after it.
+dirty test leaves to do (to the processor's caches, to the kernel) is paid by those after it. What a clean test pays
+more than one beside it is the fixture's own part; the rest every test of the session pays, for two looks.
 
 While one session works through a few turns the other waits, so that both meet the same weather of the machine; the
 first turn of each such batch is left out, since the other session had the processor's caches until then. What differs
@@ -240,7 +241,14 @@ def _report(mode: str, suite: Suite, pairs: list[tuple[Took, Took]]) -> None:
     for kind in suite:
         _line(f"{kind}, plugin not loaded", [without[kind] for without, _ in pairs])
         _line(f"{kind}: the plugin adds", [_over(loaded[kind], without[kind]) for without, loaded in pairs])
+    if {"beside", "clean"} <= set(suite):
+        _line("of that, the fixture", [_over(_asking(loaded), _asking(without)) for without, loaded in pairs])
     print(flush=True)
+
+
+def _asking(took: Took) -> list[float]:
+    """What asking for the fixture takes, turn by turn."""
+    return _over(took["clean"], took["beside"])
 
 
 def _over(much: list[float], little: list[float]) -> list[float]:

@@ -126,7 +126,7 @@ class Stack:
     def begin(self, nodeid: str, mark: str | None) -> None:
         """A test begins, at the top or at a mark that the set-up made."""
         __tracebackhide__ = True
-        self._look(f"the beginning of {nodeid}")
+        self._look("the beginning of", nodeid)
         if self.names is None or self.position is None:
             self.names = {known.name for known in self.db.marks()}
             self.names_at = None if self.position is None else self.position[1]
@@ -142,7 +142,7 @@ class Stack:
         self.rests = False
         self.asked = not self.per_test.isdisjoint(getattr(item, "fixturenames", ()))
         if not self.asked and not self.owed:
-            self._look(f"the beginning of {item.nodeid}")
+            self._look("the beginning of", item.nodeid)
 
     def end(self, keep: bool) -> None:
         """The test is over."""
@@ -219,7 +219,7 @@ class Stack:
         """A fixture that outlives a test will be set up: what it finds must be the top."""
         __tracebackhide__ = True
         if not self.running:
-            self._look(f"the set-up of the fixture {name}")
+            self._look("the set-up of the fixture", name)
 
     def after_fixture(self, fixture: object, name: str, scope: str) -> None:
         """It was: what it wrote belongs to a layer of its scope."""
@@ -294,15 +294,17 @@ class Stack:
             raise PollutedError(text)
         warnings.warn(DbrewindPollutionWarning(text), stacklevel=1)
 
-    def _look(self, now: str) -> None:
+    def _look(self, what: str, of: str) -> None:
         """What comes next begins at the top, whoever wrote since the last test had ended."""
         __tracebackhide__ = True
         if self.owed:
             self._make_up_for()
             self._drop_marks()
+        elif self.position is not None and self.db._glance(*self.position):
+            return
         elif self._is_dirty():
-            between = f"something between the end of {self.last} and {now}"
-            self.pollution(between if self.left_clean else f"{self.last}, or something between it and {now}")
+            between = f"something between the end of {self.last} and {what} {of}"
+            self.pollution(between if self.left_clean else f"{self.last}, or something between it and {what} {of}")
 
     def _make_up_for(self) -> None:
         """The rewind that failed after the last test that had to be taken back."""
