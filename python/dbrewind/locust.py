@@ -44,6 +44,9 @@ def rewind(
 
     `timeout`: seconds that a rewind waits for transactions that the application still has open. `options` are those of
     `dbrewind.open`. In a distributed test the master rewinds, workers do not.
+
+    Where no `--stop-timeout` was given, users get `timeout` to end what they are at: what they had asked for would be
+    committed after the rewind.
     """
     around = _Around(path, when, mark, timeout, options)
     events.test_start.add_listener(around.start)  # type: ignore[no-untyped-call]
@@ -62,6 +65,8 @@ class _Around:
     def start(self, environment: Any, **_: object) -> None:
         if isinstance(environment.runner, WorkerRunner):
             return
+        if self.when != "never" and not environment.stop_timeout:
+            environment.stop_timeout = self.timeout  # a master's workers get it with their first job
         if self.db is None:
             import dbrewind
 

@@ -8,9 +8,12 @@ import re
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
 from collections.abc import Generator
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -78,6 +81,60 @@ def test_locust_finds_the_same_database_in_each_run(shop: tuple[Path, str]) -> N
     assert done.returncode == 0
     assert re.search(r"rewound app\.db: \d+ pages in [\d.]+ ms", done.stderr)
     assert orders(url) == first == 1
+
+
+class Slow(ThreadingHTTPServer):
+    """Commits a user half a second after it was asked to. Closed once all who asked have been served."""
+
+    daemon_threads = False
+
+    def __init__(self, database: Path) -> None:
+        super().__init__(("127.0.0.1", 0), SlowAnswer)
+        self.database = database
+
+    def handle_error(self, *_: object) -> None:
+        """Nobody waits for the answer any more."""
+
+
+class SlowAnswer(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        time.sleep(0.5)
+        assert isinstance(self.server, Slow)
+        with closing(sqlite3.connect(self.server.database, isolation_level=None, timeout=30)) as app:
+            app.execute("INSERT INTO users(name) VALUES ('late')")
+        self.send_response(201)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_what_is_asked_for_when_locust_stops_is_part_of_the_run(wal_db: Path) -> None:
+    """Else it is committed after the rewind, and is what the next run begins with: of itself Locust kills its users."""
+    needs("locust")
+    locustfile = wal_db.with_name("locustfile.py")
+    locustfile.write_text(f"""
+import dbrewind.locust
+from locust import HttpUser, task
+
+dbrewind.locust.rewind({str(wal_db)!r})
+
+class Customer(HttpUser):
+    @task
+    def order(self):
+        self.client.post("/orders")
+""")
+    with Slow(wal_db) as server:
+        threading.Thread(target=server.serve_forever).start()
+        host = f"http://127.0.0.1:{server.server_port}"
+        command = [sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", "--host", host]
+        command += ["-u", "4", "-r", "4", "-t", "2s"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        server.shutdown()
+    sys.stdout.write(done.stdout + done.stderr)
+    assert re.search(r"rewound app\.db: [1-9]\d* pages", done.stderr)
+    with closing(sqlite3.connect(wal_db)) as app:
+        assert app.execute("SELECT count(*) FROM users").fetchone() == (100,)
 
 
 RUNS = """
