@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help:
 	@echo 'make demo    the story of README.md on a real file of 200 MB, with proof and milliseconds'
 	@echo 'make test    all tests: Rust, Python, documentation'
-	@echo 'make lint    formatting, clippy, ruff, mypy, stubs'
+	@echo 'make lint    formatting, clippy, rustdoc, ruff, mypy, stubs'
 	@echo 'make docs    the documentation site, in target/site'
 	@echo 'make bench   measures the table of README.md'
 	@echo 'make crash   kills writers and rewinds at random instructions and at each step, cuts the power, checks what is left'
@@ -81,6 +81,7 @@ lint: package
 	@.ci/prepare checks
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --quiet --workspace --no-deps
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

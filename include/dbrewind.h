@@ -293,7 +293,7 @@ typedef struct dbrewind_options {
     size_t size;
     /* The program's SQLite. NULL: the one that the process shows. */
     const struct dbrewind_sqlite_api *sqlite;
-    /* The store's folder. NULL: <database>-rewind beside the database. */
+    /* The store's folder. NULL: the one beside the database that has its name with "-rewind" behind it. */
     const char *store;
     /* The program dbrewind-keeper. NULL: looked for in PATH, when a keeper is needed. */
     const char *keeper;
@@ -671,7 +671,7 @@ const char *dbrewind_code_explanation(int code);
 /* The number of its DBR code; 0 for NULL. */
 int dbrewind_error_code(const struct dbrewind_error *error);
 
-/* "[DBR003] ...": what happened, why, and what helps. Until the error is freed. "" for NULL. */
+/* What happened, why, and what helps, behind the code in brackets. Until the error is freed. "" for NULL. */
 const char *dbrewind_error_text(const struct dbrewind_error *error);
 
 /*

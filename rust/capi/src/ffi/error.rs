@@ -28,7 +28,7 @@ pub unsafe extern "C" fn dbrewind_error_code(error: *const dbrewind_error) -> c_
     unsafe { error.as_ref() }.map_or(0, |error| error.code)
 }
 
-/// "[DBR003] ...": what happened, why, and what helps. Until the error is freed. "" for NULL.
+/// What happened, why, and what helps, behind the code in brackets. Until the error is freed. "" for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dbrewind_error_text(error: *const dbrewind_error) -> *const c_char {
     // SAFETY: null or an error that was not freed, as its comment asks.

@@ -43,7 +43,7 @@ pub struct dbrewind_options {
     pub size: usize,
     /// The program's SQLite. NULL: the one that the process shows.
     pub sqlite: *const dbrewind_sqlite_api,
-    /// The store's folder. NULL: <database>-rewind beside the database.
+    /// The store's folder. NULL: the one beside the database that has its name with "-rewind" behind it.
     pub store: *const c_char,
     /// The program dbrewind-keeper. NULL: looked for in PATH, when a keeper is needed.
     pub keeper: *const c_char,
