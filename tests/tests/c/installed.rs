@@ -48,6 +48,12 @@ fn a_project_that_finds_the_installed_library() {
         command.arg(project.join("reset.c")).args(flags.split_whitespace()).arg("-o");
         run(command.arg(project.join("by_pkg_config")));
         works(project.join("by_pkg_config"));
+        // As the README says for a prefix of one's own: told when it is linked, it needs nothing when it runs.
+        let mut command = Command::new("cc");
+        command.arg(project.join("reset.c")).args(flags.split_whitespace());
+        command.arg(format!("-Wl,-rpath,{}/lib", prefix.display())).arg("-o");
+        run(command.arg(project.join("by_rpath")));
+        run(Command::new(project.join("by_rpath")).arg(&database).env_remove("LD_LIBRARY_PATH"));
     }
     if has("cmake") {
         let build = project.join("build");
@@ -56,6 +62,31 @@ fn a_project_that_finds_the_installed_library() {
         works(build.join("reset"));
         works(build.join("reset_static"));
     }
+}
+
+/// From a build of the library alone: what is left out is said, with what it would be for and how it is built.
+#[test]
+fn what_is_not_built_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (built, prefix) = (folder.path().join("built"), folder.path().join("prefix"));
+    std::fs::create_dir(&built).unwrap();
+    for library in ["libdbrewind.a", "libdbrewind.so.0"] {
+        std::fs::write(built.join(library), "").unwrap();
+    }
+    let installed = || {
+        let mut command = Command::new(root().join("rust/capi/install"));
+        String::from_utf8(run(command.arg(&built).arg(&prefix)).stderr).unwrap()
+    };
+    let said = installed();
+    for program in ["dbrewind-keeper", "dbrewind-conformance", "libdbrewind_preload.so", "dbrewind"] {
+        assert!(said.contains(&format!("install: {program} is not in ")), "{program}: {said}");
+    }
+    assert!(said.contains("cargo build --release --package dbrewind-conformance"), "{said}");
+    assert_eq!(said.lines().count(), 4, "{said}");
+    std::fs::write(built.join("dbrewind-conformance"), "").unwrap();
+    let said = installed();
+    assert!(!said.contains("dbrewind-conformance"), "{said}");
+    assert!(prefix.join("bin/dbrewind-conformance").exists());
 }
 
 /// The suites of the examples, by `find_package(dbrewind COMPONENTS gtest catch2)`, with their tests at the same time.
