@@ -25,7 +25,7 @@ static void opening(const char *folder, const char *path) {
     FAILS(DBREWIND_FILE_MISSING, dbrewind_open(nowhere, NULL, &db, &error));
     CHECK(dbrewind_open(nowhere, NULL, &db, NULL) == DBREWIND_FILE_MISSING);
     FAILS(DBREWIND_UNSUPPORTED, dbrewind_open(":memory:", NULL, &db, &error));
-    FAILS(DBREWIND_UNSUPPORTED, dbrewind_open("", NULL, &db, &error));
+    FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_open("", NULL, &db, &error));
     for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         options.size = sizes[i];
         FAILS(DBREWIND_INVALID_ARGUMENT, dbrewind_open(path, &options, &db, &error));

@@ -58,11 +58,59 @@ def test_not_a_database(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["app.db"]
 
 
-@pytest.mark.parametrize("path", [":memory:", ""])
-def test_a_database_in_memory(path: str) -> None:
+@pytest.mark.parametrize("engine", ["auto", "keeper"])
+@pytest.mark.parametrize("path", [":memory:", "file:shop?mode=memory&cache=shared"])
+def test_a_database_in_memory(path: str, engine: Literal["auto", "keeper"]) -> None:
     with pytest.raises(dbrewind.UnsupportedError) as caught:
-        dbrewind.open(path)
-    assert_code(caught, "DBR021", "memory")
+        dbrewind.open(path, engine=engine)
+    assert_code(caught, "DBR021", "memory", "use a file")
+
+
+@pytest.mark.parametrize("engine", ["auto", "keeper"])
+def test_an_empty_path_is_no_database_in_memory(engine: Literal["auto", "keeper"]) -> None:
+    """Which SQLite takes it for: but who writes it has forgotten to set something."""
+    with pytest.raises(dbrewind.InvalidArgumentError) as caught:
+        dbrewind.open("", engine=engine)
+    assert_code(caught, "DBR022", "the path is empty", "name the file")
+    assert "memory" not in str(caught.value)
+
+
+def test_a_second_name_of_a_file_that_is_open_by_another_one(wal_db: Path, connect: Connect) -> None:
+    """SQLite itself says "disk I/O error": it has a wal-index for the file, and a WAL for each name."""
+    app = connect(wal_db)
+    app.execute("DELETE FROM users")
+    second = wal_db.with_name("link.db")
+    second.hardlink_to(wal_db)
+    with pytest.raises(dbrewind.IoError) as caught:
+        dbrewind.open(second, engine="inside")
+    assert_code(caught, "DBR025", "link.db is one of 2 names of its file (hard links)", "open it by one name")
+    app.close()
+
+
+def test_a_store_that_is_a_file(wal_db: Path) -> None:
+    there = wal_db.with_name("notes.txt")
+    there.write_text("mine")
+    with pytest.raises(dbrewind.InvalidArgumentError) as caught:
+        dbrewind.open(wal_db, store=there)
+    assert_code(caught, "DBR022", "store must name a folder", "notes.txt is a file")
+    # Below a file, and beside the database under the name of its history.
+    beside = wal_db.with_name("app.db-rewind")
+    beside.write_text("mine")
+    for store in (there / "below", None):
+        with pytest.raises(OSError, match=r"a file is where the history's folder would be: move it away") as failed:
+            dbrewind.open(wal_db, store=store)
+        assert "(store=)" in str(failed.value)
+    assert there.read_text() == beside.read_text() == "mine"
+
+
+def test_a_clone_into_a_folder_that_is_missing(wal_db: Path) -> None:
+    with dbrewind.open(wal_db) as db:
+        db.mark("seeded")
+        for folder in (wal_db.with_name("nowhere"), wal_db):
+            with pytest.raises(dbrewind.FileMissingError) as caught:
+                db.clone("seeded", folder / "copy.db")
+            assert_code(caught, "DBR012", f"there is no folder {folder} for the copy", "create it first")
+    assert not wal_db.with_name("nowhere").exists()
 
 
 def test_a_folder_that_cannot_be_written(wal_db: Path) -> None:
@@ -112,6 +160,20 @@ def test_a_database_that_is_for_others(journal: str, mode: str) -> None:
         assert said.startswith("DBR014 "), said
         assert f"{path} cannot be read and written by this user; check owner" in said
         assert not Path(f"{path}-rewind").exists()
+
+
+def test_a_folder_in_which_no_history_can_be_made() -> None:
+    with TemporaryDirectory() as folder:
+        path = create(Path(folder) / "app.db", "wal")
+        path.chmod(0o666)
+        Path(folder).chmod(0o555)
+        run = [sys.executable, "-c", AS_NOBODY, str(path), "666"]
+        said = subprocess.run(run, check=True, capture_output=True, text=True).stdout
+        assert said.startswith("DBR014 "), said
+        assert f"cannot create {path}-rewind: Permission denied" in said
+        assert "check owner, mode and mount of it and of the folder that it is in" in said
+        assert "or keep the history in another place (store=)" in said
+        Path(folder).chmod(0o755)
 
 
 DOCTOR = """

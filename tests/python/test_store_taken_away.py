@@ -31,6 +31,19 @@ def test_a_store_that_was_removed_while_open(app_db: Path, connect: Connect) -> 
         assert db.marks() == []
 
 
+def test_closing_says_that_it_is_closed(wal_db: Path, connect: Connect) -> None:
+    """Once, for nobody else may have said that what was committed last is recorded nowhere."""
+    db = dbrewind.open(wal_db)
+    db.mark("seeded")
+    connect(wal_db).execute("DELETE FROM users")
+    shutil.rmtree(db.store)
+    with pytest.raises(dbrewind.StoreDamagedError) as caught:
+        db.close()
+    assert_code(caught, "DBR015", str(db.store), "the recording is closed", "removed or renamed", "open a new one")
+    assert "close this" not in str(caught.value)
+    db.close()
+
+
 def test_every_call_says_that_the_store_is_gone(app_db: Path) -> None:
     """Not only those that would write to it: a list of marks that nobody can rewind to would mislead."""
     db = dbrewind.open(app_db)

@@ -87,7 +87,14 @@ struct Described<'a> {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::own(error.code(), wording::on_the_command_line(&error.to_string()))
+        let said = wording::on_the_command_line(&error.to_string());
+        // Their texts end with what helps, which depends on what is in the way.
+        if let Error::Busy { .. } | Error::InUse { .. } = error
+            && let Some((what, fix)) = said.rsplit_once("; ")
+        {
+            return Self::own(error.code(), what).with_fix(fix);
+        }
+        Self::own(error.code(), said)
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Session {
     store: Option<PathBuf>,
     /// Other processes that have its history open.
     pub(crate) recorders: Vec<Process>,
+    /// The file had no bytes before it was opened.
+    was_empty: bool,
 }
 
 /// The folder that holds the history of a database.
@@ -84,8 +86,18 @@ impl Session {
         open: impl FnOnce(&Path) -> Result<Database, Error>,
     ) -> Result<Self, Failure> {
         let recorders = processes::recording_into(&store_of(args));
+        let was_empty = size_of(&args.path) == 0;
         let database = open(&args.path)?;
-        Ok(Self { database, given: args.path.clone(), store: args.store.clone(), recorders })
+        Ok(Self { database, given: args.path.clone(), store: args.store.clone(), recorders, was_empty })
+    }
+
+    /// What beginning a history has made of a file without bytes.
+    pub(crate) fn filled(&self) -> Option<String> {
+        let size = size_of(&self.given);
+        let name = show::plain(&self.name());
+        (self.was_empty && size > 0).then(|| {
+            format!("{name} was empty, and is a database without tables now, of {size} bytes: a history needs SQLite's header")
+        })
     }
 
     /// What the user calls the database.
@@ -124,6 +136,11 @@ impl Session {
     pub(crate) fn close(self) -> Result<(), Failure> {
         Ok(self.database.close()?)
     }
+}
+
+/// In bytes; of what is not there none.
+fn size_of(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |found| found.len())
 }
 
 fn no_history(args: &DatabaseArgs) -> Failure {

@@ -4,17 +4,19 @@
 use std::borrow::Cow;
 
 /// In this order: longer ones before what they contain.
-const OPTIONS: [(&str, &str); 12] = [
+const OPTIONS: [(&str, &str); 14] = [
     ("journal=\"wal\"", "--journal wal"),
     ("journal=\"delete\"", "--journal delete"),
     ("(use_earliest)", "(--use-earliest)"),
     ("use_earliest", "--use-earliest"),
     ("(pin=True)", "(--pin)"),
+    ("(store=)", "(--store)"),
+    ("store must name", "--store must name"),
     ("(limit=)", "(--limit)"),
     ("(window=)", "(--window)"),
     ("limit=", "--limit "),
     ("window=", "--window "),
-    ("raise the timeout", "wait longer (--timeout)"),
+    ("raise the timeout", "wait longer (--timeout SECONDS)"),
     ("or now() gave", "or `dbrewind status` gave"),
     ("db.clone(to, path)", "`dbrewind clone`"),
 ];
@@ -65,6 +67,7 @@ mod tests {
                 code: Code::StoreFull,
                 why: "a higher limit, such as limit=2097152, and".into(),
             },
+            Error::Invalid { what: "store must name a folder, or keep it in another place (store=)".into() },
             Error::Unsupported { what: "open with journal=\"delete\", and rewind then".into() },
         ];
         texts.extend(errors.iter().map(ToString::to_string));

@@ -70,6 +70,7 @@ impl Handle {
         path: &Path,
         options: &OpenOptions,
     ) -> Result<Self, Error> {
+        dbrewind_sqlite::refuse_without_file(path)?;
         let keeper = || KeeperClient::open(command, path, options).map(Self::Keeper);
         match (choice, api) {
             (Choice::Keeper, _) | (Choice::Auto, Err(_)) => keeper(),

@@ -1,13 +1,9 @@
-use std::path::Path;
-
-use dbrewind_core::Code;
 use dbrewind_keeper::{Choice, Handle};
 use dbrewind_sqlite::{Journal, Moments, OpenOptions, Synchronous};
 use pyo3::prelude::*;
 
 use crate::arguments::{bytes, file_name, not_one_of, seconds, span};
 use crate::database::PyDatabase;
-use crate::error::with_code;
 use crate::signals::detached;
 use crate::{host, keeper};
 
@@ -64,11 +60,6 @@ pub(crate) fn open<'py>(
     moments: Option<&str>,
 ) -> PyResult<Bound<'py, PyDatabase>> {
     let path = file_name("path", path)?;
-    if path == Path::new("") || path == Path::new(":memory:") {
-        let text =
-            "a database in memory has no file that could be recorded; use a file, for speed on a tmpfs";
-        return Err(with_code(py, Code::Unsupported, text));
-    }
     let options = OpenOptions {
         store: store.map(|store| file_name("store", store)).transpose()?,
         timeout: seconds(py, timeout)?,

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dbrewind_core::{
-    Code, DropBody, Head, Key, Kind, Location, Lsn, MarkBody, MarkName, MarkState, Need, PINNED,
+    Code, DropBody, Head, Key, Kind, Location, LockError, Lsn, MarkBody, MarkName, MarkState, Need, PINNED,
     RewindOptions, Status, Target, WindowState,
 };
 
@@ -95,7 +95,8 @@ impl Database {
 
     fn open_as(api: SqliteApi, path: &Path, options: &OpenOptions, whose: Whose) -> Result<Self, Error> {
         let slot = Arc::new(Slot::default());
-        let opened = opening::open(api, path, options, whose, Slot::hook(&slot))?;
+        let opened = opening::open(api, path, options, whose, Slot::hook(&slot))
+            .map_err(|error| opening::told_of_other_names(error, path))?;
         let (path, history) = (opened.path, opened.history);
         let context =
             Context { api, path: path.clone(), options: options.clone(), history: Arc::clone(&history) };
@@ -499,6 +500,7 @@ impl Database {
             }
             // Of the file that was recorded there is nothing left to rewind.
             Err(Error::FileReplaced { .. }) if is_gone => Ok(()),
+            Err(Error::Lock(LockError::Gone { path })) => Err(Error::ClosedWithoutStore { path }),
             other => other,
         }
     }

@@ -16,8 +16,8 @@ use dbrewind_core::{
 pub use sqlite_code::SqliteCode;
 pub(crate) use wording::Without;
 use wording::{
-    after, did_you_mean, earliest_is, free_some, free_the_name, full, held_by, how_to_name, keep_more,
-    no_room, or_go_there, or_wait,
+    after, did_you_mean, earliest_is, free_the_name, full, held_by, helps, how_to_name, keep_more, no_room,
+    or_go_there, or_wait,
 };
 
 use crate::ffi::VfsError;
@@ -150,6 +150,12 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// There is no folder in which a copy could be.
+    #[error("there is no folder {} for the copy; create it first, or give the copy another path", path.display())]
+    FolderMissing {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The database was renamed, and its store was not.
     #[error(
         "{} was recorded under another name, and its history is still in {}; rename that folder to {} to go on, or \
@@ -249,6 +255,16 @@ pub enum Error {
         /// What was refused, where, and what helps.
         why: String,
     },
+    /// The handle is closed, and its store was gone before.
+    #[error(
+        "the recording is closed, but the store in {} was removed or renamed while it was in use, so its marks are gone, and \
+         what was committed last is not recorded; open a new one, which begins without marks",
+        path.display()
+    )]
+    ClosedWithoutStore {
+        /// The store's folder.
+        path: PathBuf,
+    },
     /// SQLite, or its VFS, refused.
     #[error("cannot {action}: {source}{}", source.help())]
     Sqlite {
@@ -258,7 +274,7 @@ pub enum Error {
         source: SqliteCode,
     },
     /// The operating system refused.
-    #[error("cannot {action} {}: {source}{}", path.display(), free_some(source))]
+    #[error("cannot {action} {}: {source}{}", path.display(), helps(source))]
     Io {
         /// What was tried, a verb.
         action: &'static str,
@@ -266,6 +282,20 @@ pub enum Error {
         path: PathBuf,
         /// The system's own error.
         source: io::Error,
+    },
+    /// The database could not be read when it was opened, and its file has several names.
+    #[error(
+        "{source}. {} is one of {names} names of its file (hard links), and is perhaps open by another one: SQLite has a WAL for \
+         each name, so two at once damage the database; open it by one name, the same one everywhere",
+        path.display()
+    )]
+    OtherNames {
+        /// The path.
+        path: PathBuf,
+        /// How many names the file has.
+        names: u64,
+        /// What failed.
+        source: Box<Error>,
     },
     /// A rewind failed after the point at which it took effect, or may have. Everything else that fails in a rewind leaves
     /// the database as it was.
@@ -325,7 +355,10 @@ impl Error {
             Self::BeforeWindow { .. } => Code::BeforeWindow,
             Self::Busy { .. } | Self::InUse { .. } => Code::Busy,
             Self::Interrupted => Code::Interrupted,
-            Self::FileMissing { .. } | Self::StoreLeftBehind { .. } => Code::FileMissing,
+            Self::FileMissing { .. } | Self::FolderMissing { .. } | Self::StoreLeftBehind { .. } => {
+                Code::FileMissing
+            }
+            Self::ClosedWithoutStore { .. } => Code::StoreDamaged,
             Self::NotADatabase { .. } => Code::NotADatabase,
             Self::NotWritable { .. } => Code::NotWritable,
             Self::FileReplaced { .. } | Self::AnotherFile { .. } => Code::FileReplaced,
@@ -342,7 +375,7 @@ impl Error {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Code::StoreFull,
                 _ => Code::Io,
             },
-            Self::Late { source, .. } => source.code(),
+            Self::Late { source, .. } | Self::OtherNames { source, .. } => source.code(),
             Self::WalDamaged { .. } => Code::Io,
             Self::Open(e) => e.code(),
             Self::Append(e) => e.code(),
@@ -476,6 +509,10 @@ mod tests {
         assert!(Error::sqlite("mark")(5).to_string().starts_with("cannot mark, since another"), "{error}");
         assert_eq!(Error::sqlite("x")(5 | 2 << 8).code(), Code::Busy);
         assert_eq!(Error::sqlite("x")(8).code(), Code::NotWritable);
+        for (code, help) in [(10 | 2 << 8, "look at the disk"), (11, "integrity_check")] {
+            let text = Error::sqlite("read the database")(code).to_string();
+            assert!(text.contains(&format!("result code {code} (")) && text.contains(help), "{text}");
+        }
         let full = Error::sqlite("write the database")(13);
         assert_eq!(full.code(), Code::StoreFull);
         assert!(full.to_string().contains("the disk is full") && full.to_string().contains("free"), "{full}");

@@ -72,6 +72,7 @@ pub use error::{Error, SqliteCode};
 pub use ffi::{ApiError, SqliteApi, extension_init, is_opening, join_recording};
 pub use mark::Mark;
 pub use naming::left_behind as store_left_behind;
+pub use opening::refuse_without_file;
 pub use options::{Journal, Moments, OpenOptions, Synchronous};
 pub use progress::telling;
 pub use rewound::{Method, Rewound};

@@ -1,12 +1,12 @@
 //! From a path to an engine: which file, which journal mode, which store.
 
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dbrewind_core::{Clock, Store, StoreOptions};
+use dbrewind_core::{Clock, Code, Store, StoreOptions};
 
 use crate::engine::{Engine, History, JournalMode, SharedHistory};
 use crate::error::Error;
@@ -80,7 +80,7 @@ pub(crate) fn open(
     whose: Whose,
     hook: Hook,
 ) -> Result<Opened, Error> {
-    refuse_memory(path)?;
+    refuse_without_file(path)?;
     if let Some(limit) = options.limit.filter(|limit| *limit < LOWEST_LIMIT) {
         let what = format!("limit must be a number of bytes, {LOWEST_LIMIT} (1 MiB) or more, not {limit}");
         return Err(Error::Invalid { what });
@@ -88,8 +88,17 @@ pub(crate) fn open(
     if let Some(window) = options.window.filter(|window| *window < Duration::from_secs(1)) {
         return Err(Error::Invalid { what: format!("window must be 1 second or more, not {window:?}") });
     }
-    if options.store.as_ref().is_some_and(|store| store.as_os_str().is_empty()) {
-        return Err(Error::Invalid { what: "store must name a folder, and is empty".to_owned() });
+    if let Some(store) = &options.store {
+        if store.as_os_str().is_empty() {
+            return Err(Error::Invalid { what: "store must name a folder, and is empty".to_owned() });
+        }
+        if std::fs::metadata(store).is_ok_and(|found| !found.is_dir()) {
+            let what = format!(
+                "store must name a folder, and {} is a file; name one that is there or that can be made",
+                store.display()
+            );
+            return Err(Error::Invalid { what });
+        }
     }
     let path = std::fs::canonicalize(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => Error::FileMissing { path: path.to_owned() },
@@ -193,6 +202,16 @@ pub(crate) fn open(
     Ok(Opened { path, store_path, history, engine })
 }
 
+/// The same error, with what is likely behind it where reading failed and the file has several names: who has it open by another
+/// one has the wal-index in common with us, and not the WAL.
+pub(crate) fn told_of_other_names(error: Error, path: &Path) -> Error {
+    let names = std::fs::metadata(path).map_or(1, |found| found.nlink());
+    match error.code() {
+        Code::Io if names > 1 => Error::OtherNames { path: path.to_owned(), names, source: Box::new(error) },
+        _ => error,
+    }
+}
+
 /// Refuses a history that is of another file than the one at the path.
 fn refuse_another_file(history: &mut History, path: &Path) -> Result<(), Error> {
     history.catch_up()?;
@@ -203,11 +222,18 @@ fn refuse_another_file(history: &mut History, path: &Path) -> Result<(), Error> 
     }
 }
 
-/// A database without a file has nothing that could be recorded.
-fn refuse_memory(path: &Path) -> Result<(), Error> {
+/// Refuses what names no file, as SQLite understands it. For who makes an absolute path of it before
+/// [`Database::open`](crate::Database::open), which does this first.
+///
+/// # Errors
+/// `DBR022` for an empty path, `DBR021` for a database in memory.
+pub fn refuse_without_file(path: &Path) -> Result<(), Error> {
     let name = path.to_string_lossy();
-    let memory = name.is_empty()
-        || name.contains(":memory:")
+    if name.is_empty() {
+        let what = "the path is empty (a variable that is not set?); name the file of the database";
+        return Err(Error::Invalid { what: what.to_owned() });
+    }
+    let memory = name.contains(":memory:")
         || (name.starts_with("file:") && name.contains("mode=memory"))
         || (name.starts_with("file:") && name.contains("vfs=memdb"));
     if memory {

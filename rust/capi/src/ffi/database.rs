@@ -2,7 +2,7 @@ use std::ffi::{c_char, c_int};
 use std::path::Path;
 
 use dbrewind_keeper::{Choice, Handle, KeeperCommand};
-use dbrewind_sqlite::{Code, JournalMode};
+use dbrewind_sqlite::JournalMode;
 
 use super::error::dbrewind_error;
 use super::given::{
@@ -78,11 +78,6 @@ pub unsafe extern "C" fn dbrewind_open(
 unsafe fn open(file: *const c_char, given: *const dbrewind_options) -> Result<Handle, Fault> {
     // SAFETY: by contract.
     let (file, given) = unsafe { (path(file, "path")?, options(given)?) };
-    if file == Path::new("") || file == Path::new(":memory:") {
-        let text =
-            "a database in memory has no file that could be recorded; use a file, for speed on a tmpfs";
-        return Err(Fault::new(Code::Unsupported, text));
-    }
     // SAFETY: by contract.
     let (options, keeper, api) =
         unsafe { (given.read()?, optional_path(given.keeper, "keeper")?, api(given.sqlite)?) };

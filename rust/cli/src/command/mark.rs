@@ -45,6 +45,7 @@ pub(crate) fn run(args: &MarkArgs) -> Result<Report, Failure> {
         let path = database.path().display().to_string();
         let alone = recorders.is_empty();
         let mut report = Report::new(&Marked { path, mark: MarkFields::of(&mark), recorders }, text)?;
+        report.notes.extend(session.filled());
         if alone {
             report.notes.push(unrecorded(&session.word(), database.journal()));
         }

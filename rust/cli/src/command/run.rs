@@ -104,6 +104,7 @@ fn around(
     let mut report = Report::new(&Ran { path, exit, rewound: fields }, String::new())?;
     // Standard output is the program's.
     let plain = |text: String| anstream::adapter::strip_str(&text).to_string().replace('\n', "; ");
+    report.notes.extend(session.filled());
     report.notes.extend(rewound.iter().map(|(done, to)| plain(told(session, to, done))));
     report.status = exit;
     Ok(report)

@@ -68,6 +68,9 @@ fn watch(session: &Session, ending: &Ending, json: bool) -> Result<(), Failure> 
                     With --journal wal whatever anybody writes is recorded";
         writeln!(anstream::stderr(), "{}", show::note(text))?;
     }
+    if let Some(text) = session.filled().filter(|_| !json) {
+        writeln!(anstream::stderr(), "{}", show::note(&text))?;
+    }
     let mut listening = tell(&begun, &session.name(), json)?;
     while listening && !ending.is_asked_for() {
         let next = Instant::now() + EVERY;

@@ -74,6 +74,27 @@ fn a_mark_of_a_command_alone_is_kept_or_lost_as_it_said() {
 }
 
 #[test]
+fn a_file_without_bytes_gets_some_and_that_is_said() {
+    let scene = Scene::new("wal");
+    for (verb, journal, rest) in [
+        ("mark", "wal", vec!["seeded"]),
+        ("mark", "delete", vec!["seeded"]),
+        ("run", "wal", vec!["--", "true"]),
+    ] {
+        let path = scene.folder().join(format!("{verb}-{journal}.db"));
+        std::fs::write(&path, "").unwrap();
+        let mut command = Command::new(BINARY);
+        let ran = command.arg(verb).arg(&path).args(["--journal", journal]).args(&rest).output().unwrap();
+        let ran = Ran::of(ran).ok();
+        let size = std::fs::metadata(&path).unwrap().len();
+        assert!(size > 0, "{ran:?}");
+        let said = format!("was empty, and is a database without tables now, of {size} bytes");
+        assert!(ran.err.contains(&said), "{ran:?}");
+    }
+    assert!(!scene.run("mark", &["seeded"]).ok().err.contains("was empty"));
+}
+
+#[test]
 fn a_history_elsewhere_is_named_in_what_to_type() {
     let scene = Scene::new("wal");
     let app = scene.connect();

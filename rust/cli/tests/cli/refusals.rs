@@ -2,6 +2,7 @@
 
 use std::process::{Command, Stdio};
 
+use rusqlite::Connection;
 use serde_json::json;
 
 use crate::scene::{BINARY, Ran, Scene, rows};
@@ -176,7 +177,11 @@ fn busy() {
     scene.run("mark", &["seeded"]).ok();
     app.execute_batch("BEGIN IMMEDIATE; DELETE FROM t").unwrap();
     let message = scene.run("rewind", &["seeded", "--timeout", "0.2"]).refused("DBR004", 3);
-    assert!(message.contains("--timeout SECONDS"), "{message}");
+    // The fix in one place.
+    let (what, fix) = message.split_once("\n  fix: ").unwrap();
+    assert!(!what.contains("end that transaction") && !what.contains("--timeout"), "{message}");
+    assert!(fix.starts_with("end that transaction (commit it, "), "{message}");
+    assert!(fix.ends_with(", or wait longer (--timeout SECONDS)\n"), "{message}");
     // The reader of the open transaction sees its own state, and goes on.
     assert_eq!(rows(&app), 0);
     app.execute_batch("COMMIT").unwrap();
@@ -209,6 +214,24 @@ fn ctrl_c_ends_a_wait_and_changes_nothing() {
     Ran::of(rewind.wait_with_output().unwrap()).refused("DBR026", 1);
     app.execute_batch("COMMIT").unwrap();
     assert_eq!(rows(&app), 0);
+}
+
+#[test]
+fn folders_that_are_none() {
+    let scene = Scene::new("wal");
+    scene.run("mark", &["seeded"]).ok();
+    let message = scene.run("clone", &["nowhere/copy.db", "seeded"]).refused("DBR012", 1);
+    assert!(message.contains("/nowhere for the copy; create it first"), "{message}");
+    std::fs::write(scene.folder().join("notes"), "mine").unwrap();
+    let message = scene.run("mark", &["other", "--store", "notes"]).refused("DBR022", 2);
+    assert!(message.contains("--store must name a folder, and notes is a file"), "{message}");
+    let other = scene.folder().join("other.db");
+    Connection::open(&other).unwrap().execute_batch("CREATE TABLE t(x)").unwrap();
+    std::fs::write(scene.folder().join("other.db-rewind"), "mine").unwrap();
+    let ran = Command::new(BINARY).arg("mark").arg(&other).arg("a").output().unwrap();
+    let message = Ran::of(ran).refused("DBR025", 1);
+    assert!(message.contains("a file is where the history's folder would be: move it away"), "{message}");
+    assert!(message.contains("(--store)"), "{message}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::types::ObjectId;
 #[non_exhaustive]
 pub enum OpenError {
     /// The operating system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}{}", path.display(), help(source))]
     Io {
         /// What was tried, a verb.
         action: &'static str,
@@ -339,6 +339,22 @@ impl SealError {
             Self::Forked => Code::Forked,
             Self::Io { source, .. } => io_code(source),
         }
+    }
+}
+
+/// What helps a store that the operating system does not let anybody open.
+fn help(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; check owner, mode and mount of it and of the folder that it is in, or keep the history in another place (store=)"
+        }
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            "; a file is where the history's folder would be: move it away, or keep the history in another place (store=)"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; free some of that disk, or keep the history in another place (store=)"
+        }
+        _ => "",
     }
 }
 

@@ -106,7 +106,7 @@ impl Draft {
         };
         match create_unnamed(folder, mode) {
             Ok(file) => Ok(Self { file, path: None }),
-            Err(error) if !folder.exists() => Err(failed("create a file in", folder)(error)),
+            Err(_) if !folder.is_dir() => Err(Error::FolderMissing { path: folder.to_owned() }),
             Err(_) => Self::named(folder, name, mode),
         }
     }
@@ -118,7 +118,7 @@ impl Draft {
         name.push(format!(".{}-{:08x}.tmp", std::process::id(), crate::rollback::random() >> 32));
         let path = folder.join(name);
         let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
-        let file = file.map_err(failed("create", &path))?;
+        let file = file.map_err(failed("create a file in", folder))?;
         Ok(Self { file, path: Some(path) })
     }
 

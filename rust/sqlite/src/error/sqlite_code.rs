@@ -27,6 +27,12 @@ impl SqliteCode {
             3 | 8 => {
                 " (it may not be written); check owner and mode of the database, of its -wal and -shm, and of the folder"
             }
+            10 => {
+                " (it could not read or write the database, its -wal or its -shm); look at the disk, and what the system's log says of it"
+            }
+            11 => {
+                " (the database is malformed); see what PRAGMA integrity_check says, and put back a copy that is whole"
+            }
             13 => {
                 " (the disk is full, or the user's share of it); free some of the disk that the database is on, and try again"
             }

@@ -180,8 +180,12 @@ pub(super) fn or_wait(waited: Duration) -> &'static str {
     if waited.is_zero() { "" } else { ", or raise the timeout" }
 }
 
-pub(super) fn free_some(source: &io::Error) -> &'static str {
+/// What helps against the operating system's refusals.
+pub(super) fn helps(source: &io::Error) -> &'static str {
     match source.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; check owner, mode and mount"
+        }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "; free some of that disk, and try again"
         }
