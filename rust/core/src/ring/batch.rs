@@ -42,6 +42,11 @@ pub(crate) struct LaidBatch {
 }
 
 impl LaidBatch {
+    /// Of the first one.
+    pub(crate) fn place(&self) -> Place {
+        self.place
+    }
+
     /// Makes them count. `false` when somebody took their writer for dead and gave them up.
     pub(crate) fn commit<R: Region>(&self, region: &R, owner: Owner) -> bool {
         commit_as(region, self.place, owner, (self.whole, self.first))

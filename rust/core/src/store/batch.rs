@@ -8,6 +8,7 @@ use crate::ring::{self, Appended, Region};
 use crate::segment::{self, Segment};
 use crate::store::handle::Inner;
 use crate::store::populate::{Pages, STEP};
+use crate::store::reserve::lay_in;
 use crate::store::{Head, Location, Store};
 use crate::sync::Ordering;
 
@@ -83,12 +84,22 @@ impl Store {
         let spans = records.iter().map(|(_, body)| span(u32::try_from(body.len()).unwrap_or(u32::MAX)));
         let bytes = spans.fold(0, u64::saturating_add);
         let room = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let mut laid = None;
         loop {
             // Relaxed: the table has its own ordering.
             let id = inner.current.load(Ordering::Relaxed);
-            if let Some((first, _)) = self.append_piece(id, records, bytes, room)? {
+            let mut fill = |made: &Segment| {
+                laid = lay_in(made, Segment::FIRST, inner.owner, records, |_| {}).ok();
+            };
+            if let Some((first, _)) = self.append_piece(id, records, bytes, room, &mut fill)? {
                 return Ok(first);
             }
+            let Some(done) = laid.take() else { continue };
+            let place = done.place();
+            if inner.segments.get(place.segment).is_some_and(|made| done.commit(&**made, inner.owner)) {
+                return Ok(Location::new(place.segment, place.offset));
+            }
+            inner.reclaim_slot();
         }
     }
 
@@ -113,20 +124,22 @@ impl Store {
             return Ok((1, self.append(*head, &[body])?));
         };
         let room = piece.first().map_or(0, |(_, body)| u32::try_from(body.len()).unwrap_or(u32::MAX));
-        match self.append_piece(id, piece, bytes, room)? {
+        match self.append_piece(id, piece, bytes, room, &mut |_| {})? {
             Some((_, last)) => Ok((count, last)),
             None => self.append_some(records),
         }
     }
 
     /// Appends at least two records as one, into this segment; answers the places of the first and the last one. `None`: not there,
-    /// and the log goes on in another segment by now, in which there is `room` for a record of that length.
+    /// and the log goes on in another segment by now, in which there is `room` for a record of that length; one that was made for it
+    /// `fill` has got before anybody else.
     fn append_piece(
         &self,
         id: u32,
         piece: &[(Head, &[u8])],
         bytes: u64,
         room: u32,
+        fill: &mut dyn FnMut(&Segment),
     ) -> Result<Option<(Location, Location)>, AppendError> {
         let inner = &*self.inner;
         let Some(segment) = inner.segments.get(id) else {
@@ -179,7 +192,7 @@ impl Store {
                 Ok(Some((Location::new(id, at), last)))
             }
             Appended::Full => {
-                self.roll(id, room)?;
+                self.roll_filling(id, room, fill)?;
                 Ok(None)
             }
             Appended::Aborted => {

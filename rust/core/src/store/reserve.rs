@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::AppendError;
-use crate::format::{record, span};
+use crate::format::{Owner, record, span};
 use crate::ring::{self, Appended, LaidBatch};
 use crate::segment::Segment;
 use crate::store::window::in_need;
@@ -32,44 +32,43 @@ impl Store {
     /// # Errors
     /// As [`append`](Self::append); nothing is left of them then.
     pub fn reserve(&self, need: Need, records: Vec<(Head, Vec<u8>)>) -> Result<Reservation, AppendError> {
-        let (segment, laid) = in_need(need, || self.lay(&records))?;
+        let bodies: Vec<_> = records.iter().map(|(head, body)| (*head, body.as_slice())).collect();
+        let (segment, laid) = in_need(need, || self.lay(&bodies))?;
         Ok(Reservation { store: self.clone(), segment, laid, need, records })
     }
 
-    fn lay(&self, records: &[(Head, Vec<u8>)]) -> Result<(Arc<Segment>, LaidBatch), AppendError> {
+    /// Writes records, which are not none, to where nothing is missing but that they count. A segment that is made for them is nobody
+    /// else's before they stand there.
+    fn lay(&self, records: &[(Head, &[u8])]) -> Result<(Arc<Segment>, LaidBatch), AppendError> {
         let inner = &*self.inner;
         if inner.forked() {
             return Err(AppendError::Forked);
         }
-        let bodies = records.iter().map(|(_, body)| body.as_slice());
-        let spans = bodies.clone().map(|body| span(u32::try_from(body.len()).unwrap_or(u32::MAX)));
-        let room = u32::try_from(spans.fold(0, u64::saturating_add)).unwrap_or(u32::MAX);
+        let spans = records.iter().map(|(_, body)| span(u32::try_from(body.len()).unwrap_or(u32::MAX)));
+        let bytes = spans.fold(0, u64::saturating_add);
+        let room = u32::try_from(bytes).unwrap_or(u32::MAX);
         loop {
             // Relaxed: the table has its own ordering.
             let id = inner.current.load(Ordering::Relaxed);
             let Some(segment) = inner.segments.get(id) else {
                 return Err(AppendError::Damaged { what: format!("segment {id} is not mapped") });
             };
-            let laid = ring::lay_batch(
-                &**segment,
-                inner.control.hint(id).unwrap_or(Segment::FIRST),
-                inner.owner,
-                bodies.clone(),
-                |next| inner.control.raise_hint(id, next),
-                |index, place| {
-                    let Some((head, body)) = records.get(index) else { return [0; record::REST] };
-                    let mut rest = record::encode(head);
-                    let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
-                    record::seal(&mut rest, place, len, record::body_hash(&[body], body.len()));
-                    rest
-                },
-                None::<fn(u32, &[&[u8]]) -> bool>,
-            );
-            match laid {
+            let from = inner.control.hint(id).unwrap_or(Segment::FIRST);
+            match lay_in(segment, from, inner.owner, records, |next| inner.control.raise_hint(id, next)) {
                 // Else it stands in nobody's file. One that stands in the file keeps it from being sealed.
                 Ok(laid) if !segment.is_gone() => return Ok((Arc::clone(segment), laid)),
                 Ok(_) => self.roll(id, 0)?,
-                Err(Appended::Full) => self.roll(id, room)?,
+                Err(Appended::Full) => {
+                    let mut laid = None;
+                    self.roll_filling(id, room, &mut |made| {
+                        laid = lay_in(made, Segment::FIRST, inner.owner, records, |_| {}).ok();
+                    })?;
+                    if let Some(laid) = laid
+                        && let Some(segment) = inner.segments.get(laid.place().segment)
+                    {
+                        return Ok((Arc::clone(segment), laid));
+                    }
+                }
                 Err(Appended::Damaged(_)) if segment.is_gone() => self.roll(id, 0)?,
                 Err(other) => {
                     let what = format!("no record stands in segment {id}: {other:?}");
@@ -78,6 +77,25 @@ impl Store {
             }
         }
     }
+}
+
+/// The same in this segment.
+pub(super) fn lay_in(
+    segment: &Segment,
+    from: u32,
+    owner: Owner,
+    records: &[(Head, &[u8])],
+    reserved: impl FnOnce(u32),
+) -> Result<LaidBatch, Appended> {
+    let bodies = records.iter().map(|(_, body)| *body);
+    let seal = |index, place| {
+        let Some((head, body)) = records.get::<usize>(index) else { return [0; record::REST] };
+        let mut rest = record::encode(head);
+        let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        record::seal(&mut rest, place, len, record::body_hash(&[body], body.len()));
+        rest
+    };
+    ring::lay_batch(segment, from, owner, bodies, reserved, seal, None::<fn(u32, &[&[u8]]) -> bool>)
 }
 
 impl Reservation {

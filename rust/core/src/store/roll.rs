@@ -69,9 +69,14 @@ impl Inner {
     }
 
     /// Moves on to the segment after a full one: somebody else's, or a new one with room for a body of
-    /// this length.
+    /// this length. That one `fill` gets before anybody else finds it.
     #[cold]
-    pub(super) fn roll(&self, full: u32, len: u32) -> Result<(), AppendError> {
+    pub(super) fn roll(
+        &self,
+        full: u32,
+        len: u32,
+        fill: &mut dyn FnMut(&Segment),
+    ) -> Result<(), AppendError> {
         let next = full.checked_add(1).ok_or_else(|| self.full("it has no more numbers"))?;
         if self.segments.get(next).is_none() {
             let io = |source| AppendError::Io { action: "lock the store for a new segment", source };
@@ -90,7 +95,9 @@ impl Inner {
             let segment = if self.dir.join(segment::file_name(next)).try_exists().unwrap_or(true) {
                 segment::open(&self.dir, next, &self.id)?
             } else {
-                self.create_next(next, self.size_of_next(full, len)?, len)?
+                let made = self.create_next(next, self.size_of_next(full, len)?, len)?;
+                fill(&made);
+                made
             };
             let segment = self.map(segment, next)?;
             self.populate.ask_if_running(segment);

@@ -105,6 +105,7 @@ fn what_is_reserved_is_not_seen_before_it_counts_and_never_when_it_is_given_up()
         explore(move || {
             let log = Heap::new(4 * 48);
             let laid = lay_both(&log, 1, [10, 11]).unwrap();
+            assert_eq!(laid.place().offset, 0);
             let other = {
                 let log = Arc::clone(&log);
                 thread::spawn(move || {

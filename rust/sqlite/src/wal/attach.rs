@@ -123,7 +123,7 @@ impl Core {
             return if self.runs.stamp() == 0 { self.join() } else { Ok(()) };
         };
         let _object = self.lock_object(self.timeout)?;
-        if !self.store.has_room_in_need(Need::Keep, TO_BEGIN) {
+        if !self.has_room_to_begin() {
             // Before the WAL gets a frame that nobody records.
             self.found_lost = self.seems_lost();
             return Err(self.refuse_for_room());
@@ -155,6 +155,14 @@ impl Core {
                 Err(self.refuse_for_room())
             }
         }
+    }
+
+    /// Whether there seems to be room for the notes with which a recording begins; and for page 1, which is saved at the latest when the WAL's
+    /// first frame is brought into the file at the end, unless the recording itself can make room: while a mark is pinned it may not.
+    pub(super) fn has_room_to_begin(&self) -> bool {
+        let has_room = |bytes| self.store.has_room_in_need(Need::Keep, bytes);
+        has_room(TO_BEGIN)
+            && (has_room(self.page_size.saturating_add(TO_BEGIN)) || self.store.pins().is_empty())
     }
 
     fn refuse_for_room(&mut self) -> Error {

@@ -1,10 +1,11 @@
 //! A new era within WAL mode, so that what is before it can be evicted some day (`rust/docs/window.md`).
 
-use dbrewind_core::{Engine as EraEngine, Extent, Key};
+use dbrewind_core::{Engine as EraEngine, Extent, Key, Need};
 
 use std::time::{Duration, Instant};
 
 use super::ahead::Beyond;
+use super::attach::TO_BEGIN;
 use super::core::Core;
 use super::index::IndexHeader;
 use crate::engine::{append_boundary, locked};
@@ -40,6 +41,15 @@ impl Core {
     /// Whether the tail leaves an era that is due to the next rewind, at which it costs least.
     pub(super) fn leaves_era_to_rewind(&self) -> bool {
         self.rewound.is_some_and(|at| at.elapsed() < LATELY) && !self.store.era_is_overdue(self.object)
+    }
+
+    /// Whether an era that the tail begins leaves room for what is said at the end of the recording. In a full store both take of what is left
+    /// to evictions, each with page 1 as it was before; and as long as a pin keeps what is before it an era makes no room.
+    pub(super) fn era_leaves_room_to_end(&self) -> bool {
+        let ends = self.page_size.saturating_mul(4).saturating_add(TO_BEGIN);
+        !self.store.is_short_of_room()
+            || self.store.has_room_in_need(Need::Keep, ends)
+            || self.store.pins().is_empty()
     }
 
     /// How many frames beyond those in the database file do not keep a rewind from beginning an era.

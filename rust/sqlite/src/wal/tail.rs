@@ -6,9 +6,6 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use dbrewind_core::Need;
-
-use super::attach::TO_BEGIN;
 use super::core::{Core, locked_core};
 use super::index::Watch;
 use crate::engine::locked;
@@ -180,7 +177,7 @@ impl Core {
         let Some(header) = self.index.watch().header() else { return Ok(false) };
         let used = u64::from(header.max_frame) * self.wal.frame_len() as u64;
         // An era can begin only when the database file holds everything.
-        let due = self.store.era_is_due(self.object);
+        let due = self.store.era_is_due(self.object) && self.era_leaves_room_to_end();
         // A rewind begins it where few frames are above the file: below the mark that it goes to.
         let left = due && self.leaves_era_to_rewind();
         let due = due && !left;
@@ -239,7 +236,7 @@ impl Core {
             Some(looked) if looked.elapsed() < BETWEEN_LOOKS_FOR_ROOM => false,
             Some(looked) => {
                 *looked = Instant::now();
-                self.store.has_room_in_need(Need::Keep, TO_BEGIN)
+                self.has_room_to_begin()
             }
         }
     }

@@ -5,6 +5,7 @@ use super::prepare::{damaged, unreadable};
 use super::urgent::{Unfit, left_of};
 use crate::error::AppendError;
 use crate::fault;
+use crate::format::segment::HEADER_LEN;
 use crate::format::{Kind, MOVED, MarkBody, PINNED, span};
 use crate::store::handle::Inner;
 use crate::store::roll::{at_limit, needed};
@@ -112,10 +113,10 @@ impl Store {
 }
 
 impl Inner {
-    /// How many of the records are appended as one: what goes into half a segment.
+    /// How many of the records are appended as one: what fills a segment, so that others find no rest of it to use up.
     fn piece(&self, records: &[Carried<'_>]) -> usize {
         // Where tests end the process between records.
-        let most = if cfg!(feature = "fault") { 0 } else { self.longest() / 2 };
+        let most = if cfg!(feature = "fault") { 0 } else { self.longest() - HEADER_LEN as u64 - span(0) };
         let mut bytes = 0;
         let fit = records.iter().take_while(|carried| {
             bytes += carried.span();

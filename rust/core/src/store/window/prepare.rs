@@ -155,9 +155,11 @@ impl Known {
 }
 
 impl Inner {
-    /// How much room there should always be: for the next two segments.
+    /// How much room there should always be: for the next two segments; for one and what is left to evictions, where segments are short.
+    /// An eviction that gave back less than it took would be the last one.
     pub(in crate::store) fn reserve(&self) -> u64 {
-        2 * self.longest().min(self.options.max_segment)
+        let longest = self.longest().min(self.options.max_segment);
+        (2 * longest).max(longest + self.left_to_evictions())
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::need::Need;
 use super::prepare::Outcome;
 use crate::error::AppendError;
+use crate::segment::Segment;
 use crate::store::Store;
 use crate::store::handle::Inner;
 
@@ -67,9 +68,20 @@ impl Store {
     /// evicted, evicts it or waits for those who do.
     #[cold]
     pub(in crate::store) fn roll(&self, full: u32, len: u32) -> Result<(), AppendError> {
+        self.roll_filling(full, len, &mut |_| {})
+    }
+
+    /// The same; a new segment `fill` gets before anybody else can append to it, as `Inner::roll`.
+    #[cold]
+    pub(in crate::store) fn roll_filling(
+        &self,
+        full: u32,
+        len: u32,
+        fill: &mut dyn FnMut(&Segment),
+    ) -> Result<(), AppendError> {
         let started = Instant::now();
         loop {
-            match self.inner.roll(full, len) {
+            match self.inner.roll(full, len, fill) {
                 Err(AppendError::Full { .. }) if may_wait(started) && self.may_make_room(len) => {}
                 other => return other,
             }
