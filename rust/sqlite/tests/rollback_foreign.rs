@@ -132,12 +132,15 @@ fn recreated_file() {
 #[test]
 fn memory_db_refused() {
     let world = World::new("delete", 4096);
-    for name in [":memory:", "", "file::memory:?cache=shared", "file:x?mode=memory", "file:/x?vfs=memdb"] {
+    for name in [":memory:", "file::memory:?cache=shared", "file:x?mode=memory", "file:/x?vfs=memdb"] {
         let refused = Database::open(SqliteApi::bundled(), name.as_ref(), &world.options());
         let error = refused.unwrap_err();
         assert_eq!(error.code(), Code::Unsupported, "{name}: {error}");
         assert!(error.to_string().contains("/dev/shm"), "{error}");
     }
+    // To SQLite that is a temporary database; more likely it is a mistake.
+    let error = Database::open(SqliteApi::bundled(), "".as_ref(), &world.options()).unwrap_err();
+    assert_eq!(error.code(), Code::InvalidArgument, "{error}");
 }
 
 /// A file that is none, or not ours to read.
