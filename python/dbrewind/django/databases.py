@@ -142,7 +142,7 @@ def detach(*, keep: bool = False) -> None:
 
 def _take_wal_away(path: Path) -> None:
     """A recording leaves an empty WAL for the next one, which SQLite takes away; Django removes the database alone."""
-    with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as db:
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as db:
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
 

@@ -127,8 +127,10 @@ fn without_a_control_file_a_gap_in_the_log_is_damage() {
     let control = dir.path().join("control");
     fs::remove_file(&control).unwrap();
     assert_eq!(read_all(dir.path()), Err(Code::StoreDamaged));
+    assert_eq!(read_all(dir.path()), Err(Code::StoreDamaged), "whoever opens it once more");
     fs::write(&control, [7; 53248]).unwrap();
     assert_eq!(read_all(dir.path()), Err(Code::StoreDamaged));
+    assert_eq!(read_all(dir.path()), Err(Code::StoreDamaged), "whoever opens it once more");
     assert!(segment(dir.path(), 3).exists());
     // But for one that the power cut took as well.
     fs::write(&control, [0; 53248]).unwrap();

@@ -203,7 +203,7 @@ impl Handle {
         pass!(self, handle => handle.is_at(position))
     }
 
-    /// Whether it certainly still stands there, as far as that shows without waiting for anybody; in a keeper never. See
+    /// Whether it certainly still stands there, as far as that shows without a lock; in a keeper never. See
     /// [`Database::glance`].
     #[must_use]
     pub fn glance(&self, position: Position) -> bool {

@@ -417,8 +417,7 @@ impl PyDatabase {
     #[pyo3(signature = (moment, marks, /))]
     fn _glance(&self, py: Python<'_>, moment: u64, marks: u64) -> PyResult<bool> {
         let position = Position { lsn: Lsn::new(moment), mark_changes: marks };
-        // It waits for nobody: it need not give the interpreter away.
-        Ok(self.handle.glance(position) || self.run(py, |handle| handle.is_at(position))?)
+        Ok(py.detach(|| self.handle.glance(position)) || self.run(py, |handle| handle.is_at(position))?)
     }
 
     /// The same, and nobody is in a transaction.

@@ -254,7 +254,7 @@ pub(crate) trait Engine: Send {
         Ok(self.now()? == at)
     }
 
-    /// The same without waiting for anybody, and without a look at the path: by what is mapped, and in the rollback modes by the
+    /// The same without a lock that somebody else has, and without a look at the path: by what is mapped, and in the rollback modes by the
     /// first 100 bytes of the file. `false` also where that does not tell.
     fn glance(&mut self, at: Lsn) -> bool;
 

@@ -286,6 +286,15 @@ pub enum SyncError {
     /// The process was forked since the store was opened.
     #[error("this process is a fork of the one that opened the store; open the store again in it")]
     Forked,
+    /// A record in the midst of the log is in flight: a power cut would end the log there, whatever of the rest is on disk.
+    #[error(
+        "a process was stopped in the middle of a record, or takes long over it, and what was recorded since is not safe from a \
+         power cut before it goes on (waited {waited:?}); continue that process, or end it"
+    )]
+    InFlight {
+        /// How long it was waited for.
+        waited: Duration,
+    },
     /// The operating system refused.
     #[error("cannot {action}: {source}")]
     Io {
@@ -302,6 +311,7 @@ impl SyncError {
     pub fn code(&self) -> Code {
         match self {
             Self::Forked => Code::Forked,
+            Self::InFlight { .. } => Code::Busy,
             Self::Io { source, .. } => io_code(source),
         }
     }

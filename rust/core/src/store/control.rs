@@ -57,6 +57,11 @@ impl Control {
         self.file.write_all_at(&header.encode(), 0)
     }
 
+    /// Writes what is no header, and not none.
+    pub(crate) fn spoil_header(&self) -> io::Result<()> {
+        self.file.write_all_at(&[0xff; HEADER_LEN], 0)
+    }
+
     /// Forgets all words. Generations begin anywhere, so that a reservation from before is hardly
     /// ever taken for one of a slot's next owner.
     pub(crate) fn clear(&self) -> io::Result<()> {

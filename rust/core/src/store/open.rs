@@ -89,6 +89,10 @@ impl Store {
             None => map::random().map_err(failed("get a random id for"))?,
         };
         if header.is_none() && !others {
+            if found == Found::Nothing && !folder.is_empty() {
+                // Should the log be damaged the next one who opens it must not take this for what a power cut has left.
+                control.spoil_header().map_err(failed("write control in"))?;
+            }
             control.clear().map_err(failed("get random numbers for"))?;
         }
         if header.is_some() && !boot_changed && control.current() > folder.last {

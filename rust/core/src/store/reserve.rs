@@ -131,6 +131,7 @@ impl Drop for Reservation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::SyncError;
     use crate::format::Kind;
     use crate::store::{Cursor, StoreOptions};
     use crate::types::{Key, Lsn, ObjectId};
@@ -165,6 +166,23 @@ mod tests {
             assert_eq!(lsns(&other)[said.len()], 9);
             assert!(store.reserve(Need::Keep, said).is_err());
         }
+    }
+
+    #[test]
+    fn hazard_what_stands_behind_a_reservation_is_not_called_durable() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, other) = (open(dir.path()), open(dir.path()));
+        let reserved = store.reserve(Need::Keep, vec![(head(1), vec![1])]).unwrap();
+        store.sync().unwrap();
+        other.append(head(2), &[]).unwrap();
+        let synced = other.sync();
+        assert!(matches!(synced, Err(SyncError::InFlight { .. })), "{synced:?}");
+        std::thread::scope(|scope| {
+            let soon = scope.spawn(|| other.sync());
+            reserved.commit().unwrap();
+            soon.join().unwrap().unwrap();
+        });
+        assert_eq!(lsns(&other), [1, 2]);
     }
 
     #[test]

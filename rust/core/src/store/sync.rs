@@ -1,5 +1,6 @@
 use std::fs::File;
 use std::io;
+use std::time::{Duration, Instant};
 
 use crate::error::{ReadError, SyncError};
 use crate::format::Place;
@@ -25,7 +26,7 @@ impl Store {
         let (first, from) = inner.unsynced_from();
         // Only up to the first record in flight can be called done: it will be written after this.
         let mut done = Location::new(first, from);
-        inner.walk(&mut done, InFlight::Stop, &mut |_, _, _| {}).map_err(unreadable)?;
+        inner.walk_past_what_stands(&mut done)?;
         let last = inner.control.current();
         for id in first..=last {
             let form = match inner.form(id) {
@@ -54,10 +55,47 @@ impl Store {
     }
 }
 
+/// How long a sync waits for a record in flight that others stand behind: one of a process that was stopped, or that waits for the disk
+/// in the midst of a rewind.
+const LONGEST: Duration = Duration::from_secs(5);
+
 /// So much at once of what nobody waits for, in bytes.
 const PIECE: u32 = 4 << 20;
 
 impl Inner {
+    /// Walks past all that stands in the log at the call. Not only to a record in flight before it: after a power cut the log ends at
+    /// that one, and what stands behind would be gone, however it was synced.
+    fn walk_past_what_stands(&self, done: &mut Location) -> Result<(), SyncError> {
+        let started = Instant::now();
+        let last = self.control.current();
+        let end = self.control.hint(last).map(|hint| Location::new(last, hint));
+        loop {
+            let whole = self.walk(done, InFlight::Stop, &mut |_, _, _| {}).map_err(unreadable)?;
+            if whole || end.is_some_and(|end| *done >= end) || !self.something_stands_behind(*done) {
+                return Ok(());
+            }
+            let waited = started.elapsed();
+            if waited >= LONGEST {
+                return Err(SyncError::InFlight { waited });
+            }
+        }
+    }
+
+    /// Whether a record stands behind the one in flight at this place. A yes where that cannot be told.
+    fn something_stands_behind(&self, at: Location) -> bool {
+        let id = u32::try_from(at.segment().get()).unwrap_or(0);
+        let Ok(Some(Form::Raw(segment))) = self.form(id) else { return true };
+        let mut at = at.offset();
+        loop {
+            match ring::step(&**segment, at) {
+                Step::Reserved { next, .. } | Step::Aborted { next } => at = next,
+                Step::Free => return false,
+                Step::Over => return id < self.control.current(),
+                Step::Committed { .. } | Step::Damaged => return true,
+            }
+        }
+    }
+
     /// Whether the log has left a segment that may not be on disk.
     pub(super) fn has_unsynced_left(&self) -> bool {
         self.unsynced_from().0 < self.control.current()

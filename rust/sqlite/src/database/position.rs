@@ -74,8 +74,8 @@ impl Database {
         })
     }
 
-    /// Whether it is certain at a glance that nothing was committed, rewound, marked or dropped since it stood there: one that waits for
-    /// nobody, and in WAL mode reads nothing but memory. After `false` ask [`is_at`](Self::is_at), which also
+    /// Whether it is certain at a glance that nothing was committed, rewound, marked or dropped since it stood there: one that takes no
+    /// lock, and in WAL mode reads nothing but memory. After `false` ask [`is_at`](Self::is_at), which also
     /// sees whether the file is still in its place.
     ///
     /// ```

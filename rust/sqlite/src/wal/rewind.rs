@@ -21,6 +21,9 @@ use crate::rewound::Method;
 /// How long readers are waited for before the rewind is written instead.
 const READER_GRACE: Duration = Duration::from_micros(300);
 
+/// Bytes of what is recorded of a rewind that moves the WAL's end, and then some.
+const TO_MOVE: u32 = 512;
+
 impl Core {
     /// Brings the database to its state at `to`.
     pub(crate) fn rewind(&mut self, to: Lsn, timeout: Duration) -> Result<Change, Error> {
@@ -211,6 +214,10 @@ impl Core {
             last: header.max_frame,
             last_checksum: header.checksum,
         };
+        if !self.store.would_have_room((0, 0), (Need::Keep, TO_MOVE))? {
+            // An intent of what is then refused would stand behind the newest anchor, which would be that of another moment.
+            return Err(Error::no_room(&self.store, Without::Rewind(0)));
+        }
         let said = self.store.append(self.head(Kind::Note, tag::WAL_INTENT, lsn), &[&intent.encode()]);
         said.map_err(|error| self.not_rewound(error.into(), 0))?;
         fault::place("wal rewind: intent");

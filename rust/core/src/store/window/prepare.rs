@@ -1,5 +1,6 @@
 //! Carrying forward what must survive, so that the beginning of the log can be dropped by anybody, at any time.
 
+use std::io;
 use std::time::Duration;
 
 use super::age::Present;
@@ -127,6 +128,10 @@ impl Store {
         fault::place("evict: carried");
         self.sync().map_err(|error| match error {
             SyncError::Forked => AppendError::Forked,
+            SyncError::InFlight { .. } => AppendError::Io {
+                action: "wait for a record in flight",
+                source: io::ErrorKind::TimedOut.into(),
+            },
             SyncError::Io { action, source } => AppendError::Io { action, source },
         })?;
         Ok(Some((cuts, cut)))
