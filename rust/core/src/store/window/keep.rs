@@ -38,9 +38,9 @@ pub(super) fn cuts(
         if !alive && now.age(now.sight(until(ledger, known, now.time))) >= target {
             continue;
         }
-        let before = |age| known.eras.partition_point(|era| now.age(era.seen) >= age).saturating_sub(1);
-        let newest = before(young);
-        let old = before(target).min(newest);
+        let newest = known.eras.partition_point(|era| now.age(era.seen) >= young).saturating_sub(1);
+        // Of two moments at one time the later one has a time of its own, a little later: then less than the target would be left.
+        let old = known.eras.partition_point(|era| now.age(era.seen) > target).saturating_sub(1).min(newest);
         let pinned = pinned(known);
         let segment_of = |era| known.eras.get(closed(known, era)).map_or(end, |era| era.segment);
         if alive {
