@@ -272,6 +272,7 @@ impl Database {
         })
     }
 
+    /// An error that came before anything was changed.
     fn not_rewound(&self, error: Error) -> Error {
         let Ok(history) = self.history() else { return error };
         let (store, object) = {

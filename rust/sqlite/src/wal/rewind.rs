@@ -218,15 +218,13 @@ impl Core {
             // An intent of what is then refused would stand behind the newest anchor, which would be that of another moment.
             return Err(Error::no_room(&self.store, Without::Rewind(0)));
         }
-        let said = self.store.append(self.head(Kind::Note, tag::WAL_INTENT, lsn), &[&intent.encode()]);
-        said.map_err(|error| self.not_rewound(error.into(), 0))?;
+        self.store.append(self.head(Kind::Note, tag::WAL_INTENT, lsn), &[&intent.encode()])?;
         fault::place("wal rewind: intent");
         // Once it has happened nothing must be missing.
         let note = self.run_note(k + 1, checksum, header.salt);
         let run = (self.head(Kind::Note, tag::RUN, lsn), note.encode());
         let rewind = self.rewind_record(lsn, from, to, u64::from(pages));
-        let recorded = self.store.reserve(Need::Keep, vec![run, rewind]);
-        let recorded = recorded.map_err(|error| self.not_rewound(error.into(), 0))?;
+        let recorded = self.store.reserve(Need::Keep, vec![run, rewind])?;
         fault::place("wal rewind: room");
         self.note_counters(&one);
         self.index.invalidate(&mut self.file);
@@ -328,10 +326,5 @@ impl Core {
     pub(super) fn is_at(&mut self, lsn: Lsn, pages: u64) {
         self.store.raise_last_lsn(self.object, lsn);
         (self.tailed, self.extent) = (lsn, pages);
-    }
-
-    /// An error that came before anything was changed. `bytes`: what the rewind had to record.
-    pub(super) fn not_rewound(&self, error: Error, bytes: u64) -> Error {
-        error.for_want_of_room((&self.store, self.object), Without::Rewind(bytes))
     }
 }

@@ -58,7 +58,7 @@ impl Core {
                 Err(error) => {
                     // Its last frame is a commit, which SQLite would take for one when it next recovers the wal-index.
                     self.wal.end_after(header.max_frame)?;
-                    return Err(self.not_rewound(error, bytes));
+                    return Err(error.for_want_of_room((&self.store, self.object), Without::Rewind(bytes)));
                 }
             };
         fault::place("wal written rewind: room");
