@@ -12,9 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use closed_segments::{
     SMALL, all, fill, filled, head, image, raw, read_from, seal_all, seal_all_from, sealed,
 };
-use dbrewind_core::{
-    AppendError, Cursor, Kind, Lsn, ObjectId, Record, SegmentId, Store, StoreOptions, Timeline,
-};
+use dbrewind_core::{AppendError, Cursor, Kind, Lsn, Store, StoreOptions, Timeline};
 use restart::restart;
 
 #[test]
@@ -86,26 +84,6 @@ fn a_timeline_is_the_same() {
     fill(&store, object, 120..130);
     before.catch_up(&store).unwrap();
     assert_eq!(before.last(), Lsn::new(6 * 130));
-}
-
-#[test]
-fn keys_and_versions_come_from_the_index() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, object) = filled(dir.path());
-    let records = all(&store);
-    let third = SegmentId::new(3);
-    assert_eq!(store.sealed_keys(third, object).unwrap(), None);
-    seal_all(&store);
-    let mut images: Vec<&Record> = records.iter().filter(|it| it.at.segment() == third).collect();
-    images.retain(|it| it.head.kind == Kind::After);
-    let keys = store.sealed_keys(third, object).unwrap().unwrap();
-    assert_eq!(keys.iter().map(|(_, count)| *count as usize).sum::<usize>(), images.len());
-    for (key, _) in keys {
-        let of_key = images.iter().filter(|it| it.head.key == key);
-        let versions: Vec<_> = of_key.map(|it| (it.head, it.at)).collect();
-        assert_eq!(store.sealed_versions(third, object, key).unwrap().unwrap(), versions);
-    }
-    assert_eq!(store.sealed_keys(third, ObjectId::new(9)).unwrap(), Some(vec![]));
 }
 
 #[test]

@@ -174,28 +174,6 @@ impl Index {
         first..=number
     }
 
-    /// Keys of an object that have images here, ascending, and how many.
-    pub(crate) fn keys(&self, object: ObjectId) -> impl Iterator<Item = (Key, u32)> {
-        let from = self.groups.partition_point(|group| group.order() < (object.get(), true, 0));
-        let groups = self.groups.iter().enumerate().skip(from);
-        let groups = groups.take_while(move |(_, group)| group.object == object.get() && group.image);
-        groups.map(|(at, group)| (Key::new(group.key), self.members(at).len() as u32))
-    }
-
-    /// The images of a key, ascending by LSN, equal ones in log order: head, offset.
-    pub(crate) fn versions(&self, object: ObjectId, key: Key) -> impl Iterator<Item = (Head, u32)> {
-        let sought = (object.get(), true, key.get());
-        let found = self.groups.binary_search_by_key(&sought, Group::order);
-        let members = found.map_or(0..0, |at| self.members(at));
-        let (first, end) = (members.start, members.end);
-        let newest_first = self.newest_first;
-        let numbers =
-            members.map(move |number| if newest_first { first + (end - 1 - number) } else { number });
-        numbers
-            .filter_map(|number| self.entry(number))
-            .filter_map(|entry| Some((self.head(entry)?, entry.offset)))
-    }
-
     /// The oldest image of a key.
     pub(super) fn oldest(&self, object: u32, key: u64) -> Option<u32> {
         let found = self.groups.binary_search_by_key(&(object, true, key), Group::order).ok()?;

@@ -1,7 +1,6 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{OpenError, ReadError, SealError};
@@ -16,8 +15,8 @@ use crate::store::form::Form;
 use crate::store::handle::Inner;
 use crate::store::roll::PATIENCE;
 use crate::store::walk::head_at;
-use crate::store::{Head, Location, Store, locks};
-use crate::types::{Key, ObjectId, SegmentId};
+use crate::store::{Location, Store, locks};
+use crate::types::SegmentId;
 
 /// A segment that was sealed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,48 +43,6 @@ impl Store {
     /// See [`SealError`]. Everything is as it was then.
     pub fn seal_some(&self) -> Result<Option<SealedSegment>, SealError> {
         self.inner.seal_next(&mut || true)
-    }
-
-    /// The keys of an object that have images in a sealed segment, ascending, and how many each; `None` when the segment is
-    /// not sealed. Reads the segment's index only.
-    ///
-    /// # Errors
-    /// See [`ReadError`].
-    pub fn sealed_keys(
-        &self,
-        segment: SegmentId,
-        object: ObjectId,
-    ) -> Result<Option<Vec<(Key, u32)>>, ReadError> {
-        Ok(self.sealed(segment)?.map(|sealed| sealed.index().keys(object).collect()))
-    }
-
-    /// The images of a key in a sealed segment, ascending by LSN; `None` when the segment is not
-    /// sealed. Reads the segment's index only.
-    ///
-    /// # Errors
-    /// See [`ReadError`].
-    pub fn sealed_versions(
-        &self,
-        segment: SegmentId,
-        object: ObjectId,
-        key: Key,
-    ) -> Result<Option<Vec<(Head, Location)>>, ReadError> {
-        let Some(sealed) = self.sealed(segment)? else { return Ok(None) };
-        let versions = sealed.index().versions(object, key);
-        let places = versions.map(|(head, at)| (head, Location::new(sealed.id(), at)));
-        Ok(Some(places.collect()))
-    }
-
-    fn sealed(&self, segment: SegmentId) -> Result<Option<Arc<Sealed>>, ReadError> {
-        if self.inner.forked() {
-            return Err(ReadError::Forked);
-        }
-        self.inner.let_go_of_sealed();
-        let id = u32::try_from(segment.get()).unwrap_or(0);
-        Ok(match self.inner.form(id)? {
-            Some(Form::Sealed(sealed)) => Some(sealed),
-            Some(Form::Raw(_)) | None => None,
-        })
     }
 }
 
@@ -350,8 +307,8 @@ impl From<OpenError> for SealError {
 mod tests {
     use super::*;
     use crate::map::seen;
-    use crate::store::StoreOptions;
-    use crate::types::Lsn;
+    use crate::store::{Head, StoreOptions};
+    use crate::types::{Key, Lsn, ObjectId};
 
     #[test]
     fn the_last_room_on_the_disk_is_left_to_those_who_write() {

@@ -33,7 +33,7 @@ impl Timeline {
     /// Reads what was passed over before, as far back as it is needed to tell how to get from the newest moment to this one, and what
     /// its state is. Does nothing when that is known.
     ///
-    /// Costs about a second for 20 GB of history, if it goes so far back.
+    /// Costs about 0.3 us for each record from the oldest era on that is needed; nothing when it was read before.
     ///
     /// # Errors
     /// As [`catch_up`](Self::catch_up), which is done on the way.

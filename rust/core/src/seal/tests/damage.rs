@@ -83,8 +83,9 @@ proptest! {
         bytes.extend(packed);
         if let Ok(index) = columns::decode(&bytes, true, 80..index_at, 4096) {
             prop_assert_eq!(index.after(0).count(), index.len());
-            for (key, count) in index.keys(ObjectId::new(0)) {
-                prop_assert_eq!(index.versions(ObjectId::new(0), key).count(), count as usize);
+            for group in index.groups.iter().filter(|group| group.image) {
+                let oldest = index.oldest(group.object, group.key);
+                prop_assert!(oldest.is_some_and(|number| index.entry(number).is_some()));
             }
         }
     }
