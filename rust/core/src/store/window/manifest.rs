@@ -1,7 +1,7 @@
-//! The file `window`: which segment the log begins with, once something was evicted.
+//! The file `window`: which segment the log begins with, once something was evicted. `rust/docs/format.md` has its layout.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -23,11 +23,14 @@ const HASH: usize = 40;
 /// Which segment the log of this store begins with, and the store's id if the file tells it. 1 without the file.
 pub(crate) fn read(dir: &Path) -> Result<(u32, Option<[u8; 16]>), OpenError> {
     let path = dir.join(NAME);
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
+    let mut bytes = Vec::with_capacity(LEN + 1);
+    // However long somebody made it.
+    let read = File::open(&path).and_then(|file| file.take(LEN as u64 + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => {}
         Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok((1, None)),
         Err(source) => return Err(OpenError::Io { action: "read", path, source }),
-    };
+    }
     if u32_at(&bytes, 8).is_some_and(|version| version != VERSION) && bytes.get(..8) == Some(&MAGIC) {
         let found = u32_at(&bytes, 8).unwrap_or(0);
         return Err(OpenError::Version { path, found, known: VERSION });
@@ -87,7 +90,13 @@ mod tests {
             fs::write(&path, &bytes).unwrap();
             assert!(read(dir.path()).is_err(), "byte {at}");
         }
-        fs::write(&path, &good[..40]).unwrap();
-        assert!(read(dir.path()).is_err());
+        for wrong in [&good[..40], &[&good[..], &[0]].concat()] {
+            fs::write(&path, wrong).unwrap();
+            assert!(read(dir.path()).is_err(), "{} bytes", wrong.len());
+        }
+        fs::write(&path, &good).unwrap();
+        // Sparse, and more than there is memory for.
+        File::options().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
+        assert!(matches!(read(dir.path()), Err(OpenError::Damaged { .. })));
     }
 }
