@@ -4,14 +4,14 @@ BIN := .venv/bin
 PYTHON := $(BIN)/python
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-rust test-python lint docs bench bench-store bench-history crash fuzz race format header capi capi-test cinstall-test install package clean
+.PHONY: help demo test test-rust test-python lint docs bench bench-store bench-history bench-open bench-seal crash fuzz race format header capi capi-test cinstall-test install package clean
 
 help:
 	@echo 'make demo    the story of README.md on a real file of 200 MB, with proof and milliseconds'
 	@echo 'make test    all tests: Rust, Python, documentation'
 	@echo 'make lint    formatting, clippy, rustdoc, ruff, mypy, stubs'
 	@echo 'make docs    the documentation site, in target/site'
-	@echo 'make bench   measures the table of README.md'
+	@echo 'make bench   measures the table of README.md (bench-store, -history, -open, -seal: benches/README.md)'
 	@echo 'make crash   kills writers and rewinds at random instructions and at each step, cuts the power, checks what is left'
 	@echo 'make fuzz    random operations against a model, then libFuzzer for TIME seconds a target (nightly compiler)'
 	@echo 'make capi    libdbrewind.so, libdbrewind.a and the programs dbrewind, -keeper and -conformance, in target/capi'
@@ -106,13 +106,27 @@ bench-store:
 	BENCH_FOLDER=benches/scratch target/bench-store/release/dbrewind-bench-store $(if $(QUICK),--quick,--record \
 	benches/record/$$(PYTHONPATH=benches python3 -c 'from compare.machine import name; print(name())')-$$(date +%F)-append) $(BENCH_ARGS)
 
-# What a history of IMAGES page images costs: opening the database, and a rewind to a random moment beside one to a recent mark. Records nothing.
-IMAGES ?= 1000000
+# The three below are programs of their own, recorded as the ones above. QUICK=1 takes what `make test` has compiled, is over in seconds,
+# shows that they run, and records nothing.
+example = cargo build $(if $(QUICK),,--release )--package dbrewind-$(1) --example $(2)$(if $(3), --features $(3)) && mkdir -p benches/scratch && \
+	target/$(if $(QUICK),debug,release)/examples/$(2) benches/scratch/$(2)
+record_as = $(if $(QUICK),,--record benches/record/$$(PYTHONPATH=benches python3 -c 'from compare.machine import name; print(name())')-$$(date +%F)-$(1))
+
+# What a history of IMAGES page images costs: opening the database, and a rewind to a random moment beside one to a recent mark.
+IMAGES ?= $(if $(QUICK),3000,1000000)
 bench-history:
-	cargo build --release --package dbrewind-sqlite --example history_cost
-	@mkdir -p benches/scratch
-	target/release/examples/history_cost benches/scratch/history $(IMAGES) $(HISTORY_ARGS)
-	@rm -rf benches/scratch/history
+	$(call example,sqlite,history_cost) $(call record_as,history-$(IMAGES)$(subst $() ,-,$(addprefix -,$(HISTORY_ARGS)))) $(IMAGES) $(HISTORY_ARGS)
+	@rm -rf benches/scratch/history_cost
+
+# How long a store of 20 GiB in 80 segments takes to open.
+bench-open:
+	$(call example,core,open_cost,fuzzing) $(call record_as,open) $(if $(QUICK),4 500)
+	@rm -rf benches/scratch/open_cost
+
+# What sealing makes of 100-row rounds, a shop and a wiki. SEAL_ARGS: some of these by name, "1,000 rounds".
+bench-seal:
+	$(call example,sqlite,seal_cost) $(call record_as,seal) $(if $(QUICK),--quick) $(SEAL_ARGS)
+	@rm -rf benches/scratch/seal_cost
 
 # CRASH_ARGS: --kills N, --cuts N or --appends N, --seed S, --journal MODE, --verbose. With --faults N lives end at named steps, after
 # at most N passes, beside --kills. The seed of a failure is printed.

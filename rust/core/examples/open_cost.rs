@@ -1,8 +1,11 @@
-//! How long a large store takes to open: `open_cost FOLDER [SEGMENTS [RECORDS]]`.
+//! How long a large store takes to open: `open_cost FOLDER [--record STEM] [SEGMENTS [RECORDS]]`.
 //!
 //! Makes a store of so many segments of 256 MiB (80: 20 GiB), sparse ones with nothing in them but their end, and so many records of 4 KiB
 //! in the last one; then opens it, again and again: as it was left, and after a sync of everything in it.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a measurement that cannot go on fails")]
+
+#[path = "support/recorded.rs"]
+mod recorded;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -11,6 +14,7 @@ use std::time::Instant;
 
 use dbrewind_core::fuzzing::{Forged, forge_segment_header, forge_word};
 use dbrewind_core::{Head, Key, Kind, Lsn, ObjectId, Store, StoreOptions};
+use recorded::{Recorded, take_option};
 
 const SIZE: u32 = 256 << 20;
 const HEADER: u32 = 64;
@@ -27,7 +31,7 @@ fn closed(folder: &Path, id: u32) {
     file.write_all_at(&[255], u64::from(HEADER) + 8).unwrap();
 }
 
-fn report(what: &str, folder: &Path) {
+fn report(out: &mut Recorded, what: &str, folder: &Path) {
     let mut millis: Vec<f64> = (0..15)
         .map(|_| {
             let start = Instant::now();
@@ -37,12 +41,18 @@ fn report(what: &str, folder: &Path) {
             elapsed.as_secs_f64() * 1e3
         })
         .collect();
+    for value in &millis {
+        out.sample(&format!("{what}, ms"), *value);
+    }
+    let first = millis[0];
     millis.sort_by(f64::total_cmp);
-    println!("{what:<40} {:>8.2} ms best {:>8.2} median {:>8.2} worst", millis[0], millis[7], millis[14]);
+    out.line(&format!("| {what} | {first:.2} | {:.2} | {:.2} | {:.2} |", millis[0], millis[7], millis[14]));
 }
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let stem = take_option(&mut arguments, "--record");
+    let mut arguments = arguments.into_iter();
     let folder = PathBuf::from(arguments.next().unwrap());
     let segments: u32 = arguments.next().map_or(80, |count| count.parse().unwrap());
     let records: u64 = arguments.next().map_or(60_000, |count| count.parse().unwrap());
@@ -51,14 +61,23 @@ fn main() {
     for id in 1..=segments {
         closed(&folder, id);
     }
+    let mut out = Recorded::new("Opening a large store", stem);
     let store = Store::open(&folder, &OPTIONS).unwrap();
     for lsn in 1..=records {
         let head = Head::new(Kind::After, ObjectId::new(0), Key::new(lsn % 5000), Lsn::new(lsn));
         store.append(head, &[&[7; 4096]]).unwrap();
     }
-    println!("{} bytes in {} segments", store.room().used, segments + 1);
+    out.line(&format!(
+        "{} bytes in {} segments of {} MiB, sparse ones but for the last, which has {records} records of 4 KiB. Nothing is sealed: \
+         a sealed segment is opened by its header, too.\n",
+        store.room().used,
+        segments + 1,
+        SIZE >> 20
+    ));
     drop(store);
-    report("open", &folder);
+    out.line("| ms | first | best | median of 15 | worst |\n|---|---|---|---|---|");
+    report(&mut out, "open, as it was left", &folder);
     Store::open(&folder, &OPTIONS).unwrap().sync().unwrap();
-    report("open, once everything was synced", &folder);
+    report(&mut out, "open, once everything was synced", &folder);
+    out.keep().unwrap();
 }

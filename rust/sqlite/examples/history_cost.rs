@@ -1,37 +1,33 @@
-//! What a long history costs, on this machine: `history_cost FOLDER [IMAGES [wal|delete [PAGE-SIZE [ROWS [A-ROUND]]]]]`.
+//! What a long history costs, on this machine:
+//! `history_cost FOLDER [--record STEM] [IMAGES [wal|delete [PAGE-SIZE [ROWS [A-ROUND]]]]]`.
 //!
 //! Records rounds of A-ROUND random rows of ROWS until the store has so many page images, and seals them. Then: how long the
 //! database takes to open; and how long a rewind to a random moment takes beside one to a mark that was just set, when
-//! both write as many pages.
+//! both write as many pages. Of each the first one of a handle is told by itself: it may read what was passed over at the opening.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a measurement, not a library")]
+
+#[path = "support/random.rs"]
+mod random;
+#[path = "../../core/examples/support/recorded.rs"]
+mod recorded;
+#[path = "support/rounds.rs"]
+mod rounds;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dbrewind_core::{Cursor, Kind, Lsn, Store, StoreOptions};
 use dbrewind_sqlite::{Database, OpenOptions, SqliteApi, Target};
+use random::Random;
+use recorded::{Recorded, take_option};
 use rusqlite::Connection;
 
-/// More than any of these stores takes: nothing is evicted.
+/// More than any of these stores takes: nothing is evicted, and nearly all is of one era, which is the most that a rewind may have to read.
 const LIMIT: u64 = 1 << 40;
-/// Moments whose content is known, and rewinds to them.
+/// Moments whose content is known, and rewinds of each kind in one handle.
 const SAMPLES: usize = 24;
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
-
-    /// A name: words that come again and again, and a number that does not.
-    fn name(&mut self) -> String {
-        const WORDS: [&str; 8] = ["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath"];
-        let mut word = || WORDS[self.below(8) as usize];
-        format!("{} {} {}", word(), word(), self.below(1_000_000))
-    }
-}
+/// Handles in which a rewind of a kind is the first one.
+const COLD: usize = 3;
 
 struct Load {
     images: u64,
@@ -57,39 +53,23 @@ fn connect(path: &Path, load: &Load) -> Connection {
     app
 }
 
-fn round(app: &Connection, load: &Load, random: &mut Random) {
-    app.execute_batch("BEGIN").unwrap();
-    for _ in 0..load.a_round {
-        let id = random.below(load.rows);
-        let mut update = app.prepare_cached("UPDATE t SET number = ?2, name = ?3 WHERE id = ?1").unwrap();
-        update.execute((id.cast_signed(), random.below(1 << 40).cast_signed(), random.name())).unwrap();
-    }
-    app.execute_batch("COMMIT").unwrap();
-}
-
 /// Moments and their digests.
-fn record(path: &Path, load: &Load) -> Vec<(Lsn, [u8; 16])> {
+fn record(path: &Path, load: &Load, out: &mut Recorded) -> Vec<(Lsn, [u8; 16])> {
     let mut random = Random(11);
     let app = connect(path, load);
-    app.execute_batch("CREATE TABLE t(id INTEGER PRIMARY KEY, number INTEGER, name TEXT, note TEXT); BEGIN")
-        .unwrap();
-    for id in 0..load.rows {
-        let row = (id.cast_signed(), random.below(1 << 40).cast_signed(), random.name(), random.name());
-        app.execute("INSERT INTO t VALUES(?1, ?2, ?3, ?4)", row).unwrap();
-    }
-    app.execute_batch("COMMIT").unwrap();
+    rounds::table(&app, load.rows, &mut random);
     let database = open(path);
     let mut samples = Vec::new();
     let began = Instant::now();
     let first = database.now().unwrap().get();
-    let (mut rounds, mut images) = (0, 0);
+    let (mut count, mut images) = (0, 0);
     let mut marked = 0;
     while images < load.images {
-        round(&app, load, &mut random);
-        rounds += 1;
+        rounds::round(&app, load.rows, load.a_round, &mut random);
+        count += 1;
         // In a rollback mode each page is captured once a mark.
         if load.delete {
-            database.mark(&format!("m{rounds}")).unwrap();
+            database.mark(&format!("m{count}")).unwrap();
             images += load.a_round;
         } else {
             images = database.now().unwrap().get() - first;
@@ -101,7 +81,13 @@ fn record(path: &Path, load: &Load) -> Vec<(Lsn, [u8; 16])> {
         }
     }
     database.close().unwrap();
-    println!("{rounds} rounds, about {images} images, in {:.0} s", began.elapsed().as_secs_f64());
+    out.line(&format!(
+        "{count} rounds of {} rows of {}, about {images} images, journal_mode={}, in {:.0} s\n",
+        load.a_round,
+        load.rows,
+        if load.delete { "delete" } else { "wal" },
+        began.elapsed().as_secs_f64()
+    ));
     samples
 }
 
@@ -110,7 +96,7 @@ fn unsealed(folder: &Path) -> usize {
     names.filter(|name| name.to_string_lossy().ends_with(".seg")).count()
 }
 
-fn seal(folder: &Path) {
+fn seal(folder: &Path, out: &mut Recorded) {
     let options = StoreOptions { limit: LIMIT, ..StoreOptions::default() };
     let store = Store::open(folder, &options).unwrap();
     let began = Instant::now();
@@ -122,7 +108,7 @@ fn seal(folder: &Path) {
             None => std::thread::sleep(Duration::from_millis(20)),
         }
     }
-    println!("{before} bytes were left to seal: {:.1} s", began.elapsed().as_secs_f64());
+    let seconds = began.elapsed().as_secs_f64();
     let (mut segments, mut bytes, mut images, mut records) = (0, 0, 0_u64, 0_u64);
     for file in std::fs::read_dir(folder).unwrap() {
         let file = file.unwrap();
@@ -139,19 +125,25 @@ fn seal(folder: &Path) {
             images += u64::from(matches!(head.kind, Kind::After | Kind::Before | Kind::Base));
         })
         .unwrap();
-    println!(
-        "{images} images among {records} records, {raw} bytes of them; {segments} sealed segments of {bytes} bytes"
-    );
+    out.line(&format!(
+        "{images} images among {records} records, {raw} bytes of them; {segments} sealed segments of {bytes} bytes; {before} \
+         bytes of segments were left to seal at the end: {seconds:.1} s\n"
+    ));
 }
 
-fn quantiles(what: &str, mut all: Vec<f64>) -> f64 {
+/// Prints a row of the table, and answers with the median.
+fn row(out: &mut Recorded, what: &str, mut all: Vec<f64>) -> f64 {
+    for value in &all {
+        out.sample(what, *value);
+    }
     all.sort_by(f64::total_cmp);
     let at = |of: f64| all[((all.len() - 1) as f64 * of) as usize];
-    println!("{what:<44} {:>9.2} best {:>9.2} median {:>9.2} worst", at(0.0), at(0.5), at(1.0));
+    out.line(&format!("| {what} | {} | {:.2} | {:.2} | {:.2} |", all.len(), at(0.0), at(0.5), at(1.0)));
     at(0.5)
 }
 
-fn measure_open(path: &Path) {
+fn measure_open(path: &Path, out: &mut Recorded) {
+    out.line("| | samples | best | median | worst |\n|---|---|---|---|---|");
     let millis = |_| {
         let start = Instant::now();
         let database = open(path);
@@ -159,7 +151,7 @@ fn measure_open(path: &Path) {
         drop(database);
         elapsed
     };
-    quantiles("open the database, ms", (0..15).map(millis).collect());
+    row(out, "open the database, ms", (0..15).map(millis).collect());
     let folder = path.with_file_name("a.db-rewind");
     let options = StoreOptions { limit: LIMIT, ..StoreOptions::default() };
     let millis = |_| {
@@ -169,54 +161,110 @@ fn measure_open(path: &Path) {
         drop(store);
         elapsed
     };
-    quantiles("open the store alone, ms", (0..15).map(millis).collect());
+    row(out, "open the store alone, ms", (0..15).map(millis).collect());
 }
 
-/// Milliseconds, and pages written.
-fn rewind(database: &Database, to: &Target) -> (f64, u64) {
-    let start = Instant::now();
-    let done = database.rewind(to, None).unwrap();
-    (start.elapsed().as_secs_f64() * 1e3, done.pages)
+/// A handle, the application beside it, and someone who reads: that keeps a rewind in WAL mode from moving the end, which would
+/// write no page.
+struct Rewinding<'a> {
+    database: Database,
+    app: Connection,
+    reader: Connection,
+    load: &'a Load,
+    samples: &'a [(Lsn, [u8; 16])],
 }
 
-fn measure_rewinds(path: &Path, load: &Load, samples: &[(Lsn, [u8; 16])]) {
-    let mut random = Random(5);
-    let database = open(path);
-    let app = connect(path, load);
-    // Someone who reads keeps a rewind in WAL mode from moving the end: all of these write pages.
-    let reader = connect(path, load);
-    let (mut far, mut near, mut pages) = (Vec::new(), Vec::new(), [0, 0]);
-    for pass in 0..SAMPLES {
-        reader.execute_batch(if load.delete { "SELECT 1" } else { "BEGIN; SELECT count(*) FROM t" }).ok();
-        database.drain().unwrap();
-        let name = format!("near {pass}");
-        database.mark(&name).unwrap();
-        app.execute_batch("UPDATE t SET number = number + 1").unwrap();
-        database.drain().unwrap();
-        let (millis, wrote) = rewind(&database, &Target::from(name.as_str()));
-        pages[0] += wrote;
-        near.push(millis * 1e3 / wrote.max(1) as f64);
-        let (lsn, digest) = samples[random.below(samples.len() as u64) as usize];
-        let (millis, wrote) = rewind(&database, &Target::Lsn(lsn));
-        if pass == 0 {
-            println!("the first rewind to a random moment: {millis:.1} ms, {wrote} pages");
-        } else if wrote > 0 {
-            pages[1] += wrote;
-            far.push(millis * 1e3 / wrote as f64);
-        }
-        if !load.delete {
-            reader.execute_batch("COMMIT").unwrap();
-        }
-        assert_eq!(database.digest().unwrap(), digest, "{lsn}");
+/// What a rewind took, and wrote.
+struct Took {
+    millis: f64,
+    pages: u64,
+}
+
+impl Took {
+    fn micros_a_page(&self) -> f64 {
+        self.millis * 1e3 / self.pages.max(1) as f64
     }
-    println!("pages a rewind: {} and {}", pages[0] / SAMPLES as u64, pages[1] / far.len() as u64);
-    let near = quantiles("rewind to a recent mark, us a page", near);
-    let far = quantiles("rewind to a random moment, us a page", far);
-    println!("ratio {:.2}", far / near);
+}
+
+impl<'a> Rewinding<'a> {
+    fn open(path: &Path, load: &'a Load, samples: &'a [(Lsn, [u8; 16])]) -> Self {
+        let database = open(path);
+        Self { database, app: connect(path, load), reader: connect(path, load), load, samples }
+    }
+
+    /// Every row is changed before, so that all of these write as many pages.
+    fn rewind(&self, to: &Target) -> Took {
+        self.app.execute_batch("UPDATE t SET number = number + 1").unwrap();
+        let read = if self.load.delete { "SELECT 1" } else { "BEGIN; SELECT count(*) FROM t" };
+        self.reader.execute_batch(read).ok();
+        self.database.drain().unwrap();
+        let start = Instant::now();
+        let done = self.database.rewind(to, None).unwrap();
+        let took = Took { millis: start.elapsed().as_secs_f64() * 1e3, pages: done.pages };
+        if !self.load.delete {
+            self.reader.execute_batch("COMMIT").unwrap();
+        }
+        took
+    }
+
+    /// To a mark that was just set.
+    fn near(&self, name: &str) -> Took {
+        self.database.mark(name).unwrap();
+        self.rewind(&Target::from(name))
+    }
+
+    /// To a random moment; the state must be the one that was there.
+    fn far(&self, random: &mut Random) -> Took {
+        let (lsn, digest) = self.samples[random.below(self.samples.len() as u64) as usize];
+        let took = self.rewind(&Target::Lsn(lsn));
+        assert_eq!(self.database.digest().unwrap(), digest, "{lsn}");
+        took
+    }
+}
+
+fn measure_rewinds(path: &Path, load: &Load, samples: &[(Lsn, [u8; 16])], out: &mut Recorded) {
+    let mut random = Random(5);
+    let (mut near, mut far) = (Vec::new(), Vec::new());
+    for pass in 0..COLD {
+        near.push(Rewinding::open(path, load, samples).near(&format!("first {pass}")));
+        far.push(Rewinding::open(path, load, samples).far(&mut random));
+    }
+    report(out, "first of a handle", (near, far));
+    let handle = Rewinding::open(path, load, samples);
+    // Whatever the first one of each kind reads, none of the others pays for it.
+    handle.near("first of all");
+    handle.far(&mut random);
+    let (mut near, mut far) = (Vec::new(), Vec::new());
+    for pass in 0..SAMPLES {
+        near.push(handle.near(&format!("near {pass}")));
+        far.push(handle.far(&mut random));
+    }
+    report(out, "later ones", (near, far));
+}
+
+/// Rows for rewinds to a recent mark and to a random moment, and their ratio by the page.
+fn report(out: &mut Recorded, which: &str, (near, far): (Vec<Took>, Vec<Took>)) {
+    let mut medians = Vec::new();
+    let mut pages = Vec::new();
+    for (to, all) in [("a recent mark", near), ("a random moment", far)] {
+        let millis = all.iter().map(|took| took.millis).collect();
+        row(out, &format!("rewind to {to}, {which}, ms"), millis);
+        let a_page = all.iter().map(Took::micros_a_page).collect();
+        medians.push(row(out, &format!("rewind to {to}, {which}, us a page"), a_page));
+        pages.push(all.iter().map(|took| took.pages).sum::<u64>() / all.len().max(1) as u64);
+    }
+    out.line(&format!(
+        "| **random : recent, {which}, by the page** ({} and {} pages a rewind) | | | **{:.2}** | |",
+        pages[1],
+        pages[0],
+        medians[1] / medians[0]
+    ));
+    out.sample(&format!("random : recent, {which}"), medians[1] / medians[0]);
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let stem = take_option(&mut arguments, "--record");
     let number = |at: usize, or: u64| arguments.get(at).map_or(or, |text| text.parse().unwrap());
     let folder = Path::new(&arguments[0]);
     let load = Load {
@@ -229,8 +277,10 @@ fn main() {
     let _ = std::fs::remove_dir_all(folder);
     std::fs::create_dir_all(folder).unwrap();
     let path = folder.join("a.db");
-    let samples = record(&path, &load);
-    seal(&path.with_file_name("a.db-rewind"));
-    measure_open(&path);
-    measure_rewinds(&path, &load, &samples);
+    let mut out = Recorded::new("A long history: opening it, and rewinds to a random moment", stem);
+    let samples = record(&path, &load, &mut out);
+    seal(&path.with_file_name("a.db-rewind"), &mut out);
+    measure_open(&path, &mut out);
+    measure_rewinds(&path, &load, &samples, &mut out);
+    out.keep().unwrap();
 }

@@ -1,11 +1,8 @@
-//! What sealing makes of recorded pages: `seal_cost FOLDER WAL-FILE [TRANSACTIONS]`.
-//!
-//! Records the frames of an SQLite WAL as the adapter does, seals them, and reads: bytes a transaction, the ratio to raw
-//! pages, how fast; then one version of each page, in page order, from the segments as they were and sealed. And where the bytes are: what
-//! the newest image of each page alone takes, in frames as sealed files have them, and as one frame of level 19.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a measurement that cannot go on fails")]
+//! What sealing makes of the frames of a WAL.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
 use std::time::Instant;
 
 use dbrewind_core::{
@@ -13,29 +10,69 @@ use dbrewind_core::{
     StoreOptions, Timestamp,
 };
 
+/// Bytes, counts and times.
+pub(crate) struct Measured {
+    pub(crate) pages: u64,
+    pub(crate) commits: u64,
+    /// Different pages.
+    pub(crate) distinct: u64,
+    /// Bytes of pages.
+    pub(crate) raw: u64,
+    /// Bytes of the sealed files.
+    pub(crate) sealed: u64,
+    /// Of these: bodies, indexes, digests, the rest.
+    pub(crate) parts: [u64; 4],
+    /// Bytes of the newest image of each page, packed in frames as sealed files have them.
+    pub(crate) newest: u64,
+    /// The same as one frame of level 19.
+    pub(crate) newest_at_best: u64,
+    /// Seconds that sealing took.
+    pub(crate) seconds: f64,
+    /// Microseconds to read a version of each page, in the order of pages: before sealing, after it when the indexes had to be read, and
+    /// when they had been.
+    pub(crate) reading: [f64; 3],
+}
+
+impl Measured {
+    pub(crate) fn ratio(&self) -> f64 {
+        self.raw as f64 / self.sealed as f64
+    }
+
+    /// KiB a transaction, of so many bytes.
+    pub(crate) fn each(&self, bytes: u64) -> f64 {
+        bytes as f64 / self.commits as f64 / 1024.0
+    }
+
+    pub(crate) fn megabytes_a_second(&self) -> f64 {
+        self.raw as f64 / 1e6 / self.seconds
+    }
+}
+
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap())
 }
 
-struct Recorded {
+struct Frames {
     pages: u64,
     commits: u64,
     page_size: usize,
 }
 
-fn record(store: &Store, object: ObjectId, wal: &[u8], most: u64) -> Recorded {
-    let page_size = u32_at(wal, 8) as usize;
+/// Records the frames of a WAL as the adapter does.
+fn record(store: &Store, object: ObjectId, wal: &Path) -> Frames {
+    let mut wal = BufReader::with_capacity(1 << 20, File::open(wal).unwrap());
+    let mut first = [0; 32];
+    wal.read_exact(&mut first).unwrap();
+    let page_size = u32_at(&first, 8) as usize;
     let head = |kind, key, lsn| Head { kind, flags: 0, object, key: Key::new(key), lsn: Lsn::new(lsn) };
     let era = EraBody { time: Timestamp::new(1), extent: Extent::new(1), broken: false };
     store.append(head(Kind::Era, Engine::Wal.key().get(), 1), &[&era.encode()]).unwrap();
     let (mut pages, mut commits) = (0, 0);
-    for frame in wal[32..].chunks_exact(24 + page_size) {
-        if frame[8..16] != wal[16..24] || commits == most {
-            break;
-        }
+    let mut frame = vec![0; 24 + page_size];
+    while wal.read_exact(&mut frame).is_ok() && frame[8..16] == first[16..24] {
         pages += 1;
-        store.append(head(Kind::After, u64::from(u32_at(frame, 0)), pages + 1), &[&frame[24..]]).unwrap();
-        let extent = u64::from(u32_at(frame, 4));
+        store.append(head(Kind::After, u64::from(u32_at(&frame, 0)), pages + 1), &[&frame[24..]]).unwrap();
+        let extent = u64::from(u32_at(&frame, 4));
         if extent > 0 {
             commits += 1;
             let time = Timestamp::new(1_763_800_000_000_000_000 + commits * 1_834_567);
@@ -43,7 +80,7 @@ fn record(store: &Store, object: ObjectId, wal: &[u8], most: u64) -> Recorded {
             store.append(head(Kind::Commit, 0, pages + 1), &[&body.encode()]).unwrap();
         }
     }
-    Recorded { pages, commits, page_size }
+    Frames { pages, commits, page_size }
 }
 
 /// Microseconds to read each of these records, in this order.
@@ -79,15 +116,12 @@ fn packed(bytes: &[u8], level: i32) -> u64 {
     zstd_safe::compress(&mut out, bytes, level).unwrap() as u64
 }
 
-fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let folder = PathBuf::from(arguments.next().unwrap());
-    let wal = std::fs::read(arguments.next().unwrap()).unwrap();
-    let most = arguments.next().map_or(u64::MAX, |most| most.parse().unwrap());
-    let _ = std::fs::remove_dir_all(&folder);
-    let store = Store::open(&folder, &StoreOptions::default()).unwrap();
+/// Records what a WAL has into a store in a folder of its own, seals it, and reads it.
+pub(crate) fn measure(wal: &Path, folder: &Path) -> Measured {
+    let _ = std::fs::remove_dir_all(folder);
+    let store = Store::open(folder, &StoreOptions::default()).unwrap();
     let object = store.object(".", 4096).unwrap();
-    let recorded = record(&store, object, &wal, most);
+    let recorded = record(&store, object, wal);
     // Whatever is in the last segment is left out: it is made closed by a record that does not fit.
     store
         .append(
@@ -121,46 +155,33 @@ fn main() {
     let framed: u64 =
         newest.chunks((8192 / recorded.page_size).max(1)).map(|frame| packed(&frame.concat(), 3)).sum();
     let at_best = packed(&newest.concat(), 19);
-    let (mut used, mut seconds) = (0, 0.0);
+    let mut seconds = 0.0;
     loop {
         let start = Instant::now();
-        let Some(done) = store.seal_some().unwrap() else { break };
+        let done = store.seal_some().unwrap();
+        if done.is_none() {
+            break;
+        }
         seconds += start.elapsed().as_secs_f64();
-        used += done.before;
     }
-    let mut sizes: Vec<(String, u64)> = std::fs::read_dir(&folder)
-        .unwrap()
-        .map(|file| file.unwrap())
-        .filter(|file| file.path().extension().is_some_and(|name| name == "zst"))
-        .map(|file| (file.file_name().into_string().unwrap(), file.metadata().unwrap().len()))
-        .collect();
-    sizes.sort();
-    let sealed: u64 = sizes.iter().map(|(_, len)| len).sum();
-    println!("sealed files: {:?}", sizes.iter().map(|(_, len)| len).collect::<Vec<_>>());
     let mut sums = [0; 4];
-    for (name, _) in &sizes {
-        let found = parts(&std::fs::read(folder.join(name)).unwrap());
-        sums.iter_mut().zip(found).for_each(|(sum, part)| *sum += part);
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|name| name == "zst") {
+            sums.iter_mut().zip(parts(&std::fs::read(path).unwrap())).for_each(|(sum, part)| *sum += part);
+        }
     }
-    let [bodies, index, digest, rest] = sums.map(|sum| sum as f64 / recorded.commits as f64 / 1024.0);
-    println!(
-        "KiB a transaction: bodies {bodies:.2}, indexes {index:.2}, digests {digest:.2}, the rest {rest:.2}; the newest image of each page alone \
-         {:.2}, as one frame of level 19 {:.2}",
-        framed as f64 / recorded.commits as f64 / 1024.0,
-        at_best as f64 / recorded.commits as f64 / 1024.0,
-    );
-    let raw = recorded.pages * recorded.page_size as u64;
     let first = read(&store, &one_each);
-    let after = best(&store);
-    println!(
-        "{} pages in {} transactions, {} distinct: {raw} bytes of pages, {used} in segments, {sealed} sealed; ratio {:.2}, \
-         {:.2} KiB a transaction, {:.0} MB/s; reading a version of each: raw {before:.2} us a page, sealed {after:.2}, \
-         with the indexes not loaded {first:.2}",
-        recorded.pages,
-        recorded.commits,
-        one_each.len(),
-        raw as f64 / sealed as f64,
-        sealed as f64 / recorded.commits as f64 / 1024.0,
-        raw as f64 / 1e6 / seconds,
-    );
+    Measured {
+        pages: recorded.pages,
+        commits: recorded.commits,
+        distinct: one_each.len() as u64,
+        raw: recorded.pages * recorded.page_size as u64,
+        sealed: sums.iter().sum(),
+        parts: sums,
+        newest: framed,
+        newest_at_best: at_best,
+        seconds,
+        reading: [before, first, best(&store)],
+    }
 }
