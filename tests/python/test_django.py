@@ -123,7 +123,12 @@ def test_what_is_written_between_two_tests_is_named_and_taken_back(shop: Path) -
     (shop / "test_late.py").write_text(LATE)
     (shop / "conftest.py").write_text(LATE_CONFTEST)
     said = run(shop, "-m", "pytest", "test_late.py")
-    assert "[DBR008] something wrote to default between test_late.py::" in said
+    test = "test_late.py::test_starts_from_the_base"
+    assert (
+        "default.sqlite3) was changed outside of a test that is rewound, and was rewound.\n"
+        f"    by: something between the end of {test}[0] and the beginning of {test}[1]\n"
+        "    shop_product: 3 deleted (1, 2, 3)\n"
+    ) in said
     assert "[DBR008] a fixture that outlives narrow wrote after it" in said
     assert "4 passed, 2 warnings" in said
 
@@ -158,7 +163,8 @@ def test_a_leak_of_a_test_that_asks_for_no_database_is_named(shop: Path, strict:
         settings.read_text() + 'DATABASES["default"]["TEST"] = {"NAME": str(FOLDER / "named.sqlite3")}\n'
     )
     said = run(shop, "-m", "pytest", "test_leak.py", *(["--dbrewind-strict"] if strict else []))
-    for name in ("test_leaks", "test_is_the_last_that_leaks"):
-        assert f"[DBR008] something wrote to default in test_leak.py::{name}, which asks for no database" in said
+    for name, rows in (("test_leaks", "1 inserted (4)"), ("test_is_the_last_that_leaks", "3 deleted (1, 2, 3)")):
+        where = rf"\[DBR008\] default \({shop}/named.sqlite3\) was changed outside of a test that is rewound, and was"
+        assert re.search(rf"{where} rewound.\n.* by: test_leak.py::{name}\n.* shop_product: {re.escape(rows)}", said)
     assert ("4 passed, 2 errors" if strict else "4 passed, 2 warnings") in said
     assert not list(shop.glob("named.sqlite3*")), "the recording has ended, whatever was said of the last test"

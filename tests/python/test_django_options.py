@@ -328,7 +328,7 @@ def test_a_fixture_that_raises_at_its_end_does_not_keep_the_rewind_from_it(shop:
     (shop / "test_it.py").write_text(RAISES)
     said = run(shop, "-m", "pytest", "test_it.py", "-o", "addopts=")
     assert "3 passed, 1 warning, 1 error" in said
-    assert "something wrote to default in test_it.py::test_a_leaks" in said
+    assert "by: test_it.py::test_a_leaks\n" in said
     assert "between" not in said
 
 

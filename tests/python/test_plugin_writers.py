@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import dbrewind
-from dbrewind.pytest_plugin import writers
+from dbrewind.testing import writers
 from plugin_scene import CONFTEST, OVERRIDE, run
 
 BETWEEN = (

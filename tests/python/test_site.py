@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from dbrewind.testing.leaks import told
 from django_scene import copied
 from django_scene import run as run_django
 from plugin_scene import run
@@ -26,7 +27,7 @@ RUN = {
     "index.md": 1,
     "howto/pytest.md": 8,
     "howto/unittest.md": 3,
-    "howto/django.md": 7,  # the first installs: test_tutorial installs the same wheel
+    "howto/django.md": 8,  # the first installs: test_tutorial installs the same wheel
     "howto/sqlalchemy.md": 4,
     "howto/async.md": 2,
     "howto/load.md": 5,  # the last is test_load's
@@ -185,7 +186,7 @@ def test_unittest(pytester: pytest.Pytester) -> None:
 
 def test_django(tmp_path: Path) -> None:
     pytest.importorskip("pytest_django")
-    _, ini, layer, marked, settings, cases, examples = blocks("howto/django.md")
+    _, ini, layer, marked, settings, cases, examples, leak = blocks("howto/django.md")
     shop = copied(tmp_path)
     (shop / "pytest.ini").write_text(ini.replace("shop.settings", "settings"))
     (shop / "settings.py").write_text((shop / "settings.py").read_text() + settings)
@@ -201,6 +202,10 @@ def test_django(tmp_path: Path) -> None:
     said = run_django(shop, "-m", "pytest", "test_layer.py", "tests.py", "test_orders.py", "-p", "no:asyncio")
     assert "4 passed" in said
     assert "Ran 1 test" in run_django(shop, "manage.py", "test", "tests")
+    lines = leak.rstrip().split("\n  ")
+    which, by = re.fullmatch(r"DbrewindPollutionWarning: \[DBR008\] (.*) was changed .*", lines[0]), lines[1]
+    assert which
+    assert f"DbrewindPollutionWarning: {told(which[1], by.removeprefix('by: '), lines[2:3], lines[3:])}\n" == leak
 
 
 def test_sqlalchemy(pytester: pytest.Pytester) -> None:

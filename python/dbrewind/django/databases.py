@@ -59,6 +59,9 @@ class Watch(Protocol):
     def after(self, alias: str, one: Recorded, done: Rewound) -> None:
         """It is what it was. Not called if the rewind failed."""
 
+    def look_before(self) -> None:
+        """A test is about to begin: rewind what somebody wrote meanwhile, and tell."""
+
 
 _recorded: dict[str, Recorded] = {}
 _receivers: list[Callable[[Database, str], object]] = []
@@ -196,6 +199,14 @@ def rewind(*, thorough: bool = False) -> list[str]:
     return [alias for alias, one in _recorded.items() if any(one is each for each in changed)]
 
 
+def look_before() -> None:
+    """A test is about to begin, with the innermost layers; what somebody else wrote is told, if anybody listens."""
+    if _watch is None:
+        rewind()
+    else:
+        _watch.look_before()
+
+
 def _rewind(alias: str, one: Recorded, dirty: bool) -> None:
     try:
         if _watch is not None:
@@ -245,6 +256,11 @@ def watch(watcher: Watch | None) -> None:
     """Tell this one of rewinds between tests."""
     global _watch
     _watch = watcher
+
+
+def watcher() -> Watch | None:
+    """Who is told of rewinds between tests."""
+    return _watch
 
 
 def after_rewind(receiver: Callable[[Database, str], object]) -> Callable[[], None]:

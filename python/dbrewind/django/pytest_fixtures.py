@@ -57,6 +57,7 @@ def django_db_setup(
     took = here.numbers.building + perf_counter() - begun
     here.numbers.bases += [Base(db.path.name, "", False, took, db.path.stat().st_size) for db in databases.handles()]
     databases.watch(here)
+    here.leaks.threads.note("")
     untell = databases.after_rewind(tell)
     yield
     try:
@@ -101,7 +102,7 @@ def _django_db_helper(
         with watch(request.config).of(request.node.nodeid, lambda: is_kept(request.node)), ExitStack() as ends:
             ends.callback(case.doClassCleanups)
             ends.callback(case.tearDownClass)
-            ends.callback(test._post_teardown)  # type: ignore[attr-defined]
+            ends.callback(test._post_teardown)
 
 
 @pytest.fixture

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dbrewind.django import RewindTestCase, databases
+from dbrewind.django import RewindTestCase, databases, testcases
 from dbrewind.django.asked import COMMITS, asked_for, is_case, is_kept, uses_database
 from dbrewind.django.rewinds import watch
-from dbrewind.pytest_plugin import _USED
-from dbrewind.pytest_plugin.report import FAILED
+from dbrewind.pytest_plugin import _USED, outcomes
 from dbrewind.pytest_plugin.session import options
 from dbrewind.testing import DbrewindPollutionWarning
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 # How many tests asked for serialized_rollback, which has no meaning here.
 SERIALIZED = pytest.StashKey[int]()
 # The end of a TestCase that waits for the debugger.
-_DEFERRED = pytest.StashKey[Any]()
+_DEFERRED = pytest.StashKey[list[Any]]()
 # The test whose end is under way, or was the last one.
 ENDED = pytest.StashKey["pytest.Item | None"]()
 # Fixtures of which an override would be left aside, and what to do.
@@ -32,7 +31,7 @@ _NOT_HERE = {
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Refuse what has no meaning here."""
+    """Refuse what has no meaning here; and remember failures."""
     chosen = options(session.config)
     if chosen.rebuild or chosen.explicit:
         what = "--dbrewind-rebuild" if chosen.rebuild else "dbrewind_fingerprint"
@@ -40,6 +39,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             f"{what} has no meaning with dbrewind_django = true: migrations make the base in each run, unless with "
             "--reuse-db of pytest-django, and --create-db makes it anew then"
         )
+    outcomes.watch(session.config, lasting=True)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -110,7 +110,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
         with here.of(next(iter(here.owed.values()))):
             databases.rewind()
     elif not here.owed:
-        leak = here.look(f"between {item.nodeid} and the test before it")
+        leak = here.look(here.leaks.before(item.nodeid))
     try:
         return (yield)
     finally:
@@ -123,11 +123,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Django ends a TestCase within the call."""
     if not is_case(item):
         return (yield)
-    case = getattr(item, "instance", None)
-    if case is not None and item.config.getoption("usepdb", False):
-        # As pytest does with tearDown: the debugger comes after the call, and shall see what the test left.
-        item.stash[_DEFERRED], case._post_teardown = case._post_teardown, lambda: None
-        return (yield)
+    if item.config.getoption("usepdb", False):
+        # The debugger comes after the call, and shall see what the test left.
+        item.stash[_DEFERRED] = testcases.deferred = []
+        try:
+            return (yield)
+        finally:
+            testcases.deferred = None
     with watch(item.config).of(item.nodeid, lambda: is_kept(item)):
         return (yield)
 
@@ -135,34 +137,26 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     """Rewind what a test left that is none of ours. A plain TransactionTestCase may: it has flushed."""
+    __tracebackhide__ = True
     item.config.stash[ENDED] = item
     try:
-        if (deferred := item.stash.get(_DEFERRED, None)) is not None:
+        if deferred := item.stash.get(_DEFERRED, None):
             del item.stash[_DEFERRED]
             with watch(item.config).of(item.nodeid, lambda: is_kept(item)):
-                deferred()
+                for end in deferred:
+                    end()
         return (yield)
     finally:
         take_back(item)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-    """Remember failures; and take the time of migrations out of the set-up of the test that came first."""
-    report = yield
-    item.stash[FAILED] = report.failed or (call.when != "setup" and item.stash.get(FAILED, False))
-    here = watch(item.config).numbers
-    if call.when == "setup" and here.building:
-        report.duration = max(0.0, report.duration - here.building)
-        here.building = 0.0
-    return report
-
-
 def take_back(item: pytest.Item) -> None:
     """Rewind what is left, and say whose it was."""
+    __tracebackhide__ = True
     from django.test import TestCase, TransactionTestCase
 
     here = watch(item.config)
+    here.leaks.end(item.nodeid)
     if databases.off or here.owed:
         return
     ours = item.stash.get(COMMITS, False) or is_case(item)
@@ -173,10 +167,13 @@ def take_back(item: pytest.Item) -> None:
         with here.of(item.nodeid):
             databases.rewind()  # it has flushed
         return
-    where = f"in {item.nodeid}, which asks for no database that is rewound"
     if ours:
-        where = f"after {item.nodeid} was rewound: a fixture that ended later, a thread or another process"
-    here.tell(item, here.look(where))
+        # Its own threads are among those that may have.
+        late = "after it was rewound: a fixture that ended later, a thread or another process"
+        leak = here.look(f"{item.nodeid}, {late}")
+    else:
+        leak = here.look(item.nodeid, item.nodeid)
+    here.tell(item, leak)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dbrewind.django import databases
-from dbrewind.pytest_plugin import leaks, writers
+from dbrewind.django.leaking import Leaks
 from dbrewind.pytest_plugin.kept import place
 from dbrewind.pytest_plugin.report import Changed, numbers
 from dbrewind.pytest_plugin.session import options
-from dbrewind.testing import DbrewindPollutionWarning, PollutedError, VerifyFailedError
+from dbrewind.testing import DbrewindPollutionWarning, PollutedError, VerifyFailedError, leaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -37,6 +38,7 @@ class Watch:
         self.config = config
         self.options = options(config)
         self.numbers = numbers(config)
+        self.leaks = Leaks(self.options.allow_leaks)
         # The test that began last, and how many rewinds ended it.
         self.nodeid = ""
         self.count = 0
@@ -44,7 +46,6 @@ class Watch:
         self.owed: dict[str, str] = {}
         self._who = ""
         self._keep: Callable[[], bool] | None = None
-        self._leak: list[str] | None = None
         self._sum = Changed("", 0, [], 0.0)
 
     def begin(self, nodeid: str) -> None:
@@ -54,32 +55,35 @@ class Watch:
     @contextmanager
     def of(self, who: str, keep: Callable[[], bool] | None = None) -> Generator[None, None, None]:
         """The rewinds in this block are this test's; `keep`: whether what it left is copied."""
+        outer = self._who, self._keep, self._sum
         self._who, self._keep, self._sum = who, keep, Changed(who, 0, [], 0.0)
         try:
             yield
         finally:
-            self._who, self._keep = "", None
             if self._sum.milliseconds and self.options.report:
+                self._sum.what += self.leaks.threads.left_by_others(who)
                 self.numbers.changed.append(self._sum)
-            self._sum = Changed("", 0, [], 0.0)
+            self._who, self._keep, self._sum = outer
 
-    def look(self, where: str) -> str:
-        """Rewind what nobody should have left; answers what it was, or nothing."""
-        self._leak = []
-        try:
-            with self.of(where):
-                found = databases.rewind()
-            lines = self._leak
-        finally:
-            self._leak = None
-        if not lines:
-            return ""
-        self.numbers.polluted.append(f"{where}: {', '.join(found)}")
-        rows = "\n  ".join(lines)
-        return f"[DBR008] something wrote to {', '.join(found)} {where}; rewound\n  {rows}"
+    def look(self, who: str, nodeid: str = "") -> str:
+        """Rewind what nobody should have left; answers what is said of it, or nothing."""
+        with self.of(who):
+            leak = self.leaks.look(who, nodeid)
+        if leak:
+            self.numbers.polluted.append(who)
+        return leak
+
+    def look_before(self) -> None:
+        """A RewindTestCase is about to begin with what it finds."""
+        leak = self.look(self.leaks.before(self.nodeid))
+        if leak and self.options.strict:
+            raise PollutedError(leak)
+        if leak:
+            warnings.warn(DbrewindPollutionWarning(leak), stacklevel=1)
 
     def tell(self, item: pytest.Item, leak: str) -> None:
-        """An error in strict mode, else a warning."""
+        """An error in strict mode, whatever failures are expected of the test, else a warning."""
+        __tracebackhide__ = True
         if leak and self.options.strict:
             raise PollutedError(leak)
         if leak:
@@ -92,15 +96,11 @@ class Watch:
             return
         name = f"{alias}." if len(databases.handles()) > 1 else ""
         try:
-            if self.options.report or self._leak is not None:
+            if self.options.report or self.leaks.looking:
                 changes = one.handle.changes(one.top.moment)
-                lines = [f"{name}{line}" for line in leaks.lines(changes)]
                 self._sum.rows += leaks.count(changes)
-                self._sum.what += lines
-                if self._leak is not None and (lines := leaks.lines(changes, self.options.allow_leaks)):
-                    others = writers.connected(one.handle.path)
-                    self._leak += [f"also connected: {', '.join(others)}"] if others else []
-                    self._leak += [f"{name}{line}" for line in lines]
+                self._sum.what += [f"{name}{line}" for line in leaks.lines(changes)]
+                self.leaks.found(alias, one, changes)
         finally:
             if self._keep is not None and self._keep():
                 path = place(self.config.rootpath, "failed", f"{self._who}{name and '.' + alias}")

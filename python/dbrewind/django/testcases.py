@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import connections
 from django.test import LiveServerTestCase, TransactionTestCase
@@ -11,7 +11,12 @@ from django.test.testcases import TestData  # type: ignore[attr-defined]  # the 
 
 from dbrewind.django import databases
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _log = logging.getLogger("dbrewind.django")
+# A list: the ends of tests are put there instead of being done. Whoever set it does them.
+deferred: list[Callable[[], None]] | None = None
 
 
 class RewindTestCase(TransactionTestCase):
@@ -59,9 +64,14 @@ class RewindTestCase(TransactionTestCase):
     def _fixture_setup(cls) -> None:
         for alias in cls._databases_names(include_mirrors=False):  # type: ignore[attr-defined]
             databases.must_rewind(alias)
-        found = databases.rewind()
-        if found:
-            _log.warning("%s: something had written to %s between two tests", cls.__name__, ", ".join(found))
+        databases.look_before()
+
+    def _post_teardown(self) -> None:
+        end: Callable[[], None] = super()._post_teardown  # type: ignore[misc]
+        if deferred is None:
+            end()
+        else:
+            deferred.append(end)
 
     def _fixture_teardown(self) -> None:
         # A transaction that the test left open would keep the rewind waiting. Django closes them after this anyway.

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbrewind.pytest_plugin import kept, leaks, marker, outcomes, writers
+from dbrewind.pytest_plugin import kept, marker, outcomes
 from dbrewind.pytest_plugin.report import FAILED, Changed, numbers
 from dbrewind.pytest_plugin.rewinding import rewind
+from dbrewind.testing import leaks, writers
 
 if TYPE_CHECKING:
     from dbrewind._dbrewind import Database, Diff, Mark
@@ -278,12 +279,7 @@ class Stack:
         if not found:
             return
         self.numbers.polluted.append(who)
-        also = "".join(f"\n  {line}" for line in others)
-        rows = "\n  ".join(found)
-        self._say(
-            f"[DBR008] {self.db.path} was changed outside of a test that asks for dbrewind, and was rewound.\n"
-            f"  by: {who}{also}\n  {rows}"
-        )
+        self._say(leaks.told(str(self.db.path), who, others, found))
 
     def _say(self, text: str) -> None:
         from dbrewind.testing.errors import DbrewindPollutionWarning, PollutedError
@@ -319,10 +315,8 @@ class Stack:
 
     def _seen(self, who: str = "") -> tuple[Diff, list[str]]:
         """What is changed; and who is connected, or runs."""
-        others = writers.connected(self.db.path)
-        said = [f"also connected: {', '.join(others)}"] if others else []
-        threads = self.threads.left_by_others(who)
-        return self.db.changes(self.top.mark), said + [f"also running: {', '.join(threads)}"] * bool(threads)
+        others = writers.others(self.db, self.threads, who)
+        return self.db.changes(self.top.mark), others
 
     def _find(self, scope: str) -> int | None:
         """The place of the first layer of a scope."""

@@ -5,21 +5,20 @@ Importing this loads the compiled half of the package.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
-
-import pytest
 
 from dbrewind.testing.errors import DbrewindPollutionWarning, PollutedError, ProductionError, VerifyFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    import pytest
+
     from dbrewind._dbrewind import Database
     from dbrewind.pytest_plugin.target import DatabaseUnderTest
 
 __all__ = ["DbrewindPollutionWarning", "PollutedError", "ProductionError", "VerifyFailedError", "fixture"]
-
-_OPEN = pytest.StashKey["dict[str, Any]"]()
 
 
 def fixture(
@@ -37,12 +36,14 @@ def fixture(
     another scope, when that ends. `url`: all that an override of `dbrewind_db` may return; None is a new file in
     pytest's temporary folder. `setup` gets the `DatabaseUnderTest`, once in a session.
     """
+    # Django's own runner tells of leaks without it.
+    import pytest
 
     @pytest.fixture(name=name, scope=scope)
     def made(request: pytest.FixtureRequest) -> Generator[Database, None, None]:
         from dbrewind.pytest_plugin import session
 
-        stacks = request.config.stash.setdefault(_OPEN, {})
+        stacks = request.config.stash.setdefault(_open(), {})
         if name not in stacks:
             scene = session.further(request, name, scope, url, setup)
             stacks[name] = scene.__enter__()
@@ -59,6 +60,13 @@ def fixture(
     return made
 
 
+@cache
+def _open() -> pytest.StashKey[dict[str, Any]]:
+    import pytest
+
+    return pytest.StashKey()
+
+
 def _close(session: pytest.Session, name: str, scene: Any) -> None:
-    session.config.stash[_OPEN].pop(name, None)
+    session.config.stash[_open()].pop(name, None)
     scene.__exit__(None, None, None)

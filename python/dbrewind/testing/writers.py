@@ -7,7 +7,11 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    from dbrewind._dbrewind import Database
 
 _READINGS = 5
 # Bytes that a connection locks for as long as its transaction writes: of the file, and of its wal-index.
@@ -36,6 +40,13 @@ class Threads:
             if since and since != nodeid:
                 found.append(f"thread {thread.name!r}, left running by {since}")
         return found
+
+
+def others(db: Database, threads: Threads, who: str) -> list[str]:
+    """Lines of a report: who else may have written what `who` is said to have left."""
+    processes, running = connected(db.path), threads.left_by_others(who)
+    said = [f"also connected: {', '.join(processes)}"] if processes else []
+    return said + [f"also running: {', '.join(running)}"] * bool(running)
 
 
 def connected(path: Path) -> list[str]:

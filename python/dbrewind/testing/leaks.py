@@ -1,4 +1,4 @@
-"""What was left behind."""
+"""What was left behind, and how that is said."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from dbrewind._dbrewind import Diff
 
@@ -32,6 +32,12 @@ def lines(diff: Diff, allowed: Sequence[str] = ()) -> list[str]:
         if not _is_allowed(counter, allowed) and not _is_allowed(counter.partition(".")[2], allowed):
             found.append(f"{counter}: {before} -> {after}")
     return found
+
+
+def told(which: str, who: str, others: Iterable[str], found: Iterable[str]) -> str:
+    """What is said of a leak: which database was changed, who has done it, and may have; and the changes."""
+    said = f"[DBR008] {which} was changed outside of a test that is rewound, and was rewound."
+    return "\n  ".join([said, f"by: {who}", *others, *found])
 
 
 def count(diff: Diff) -> int:
