@@ -3,6 +3,8 @@
 
 use dbrewind_core::Lsn;
 
+use crate::Diff;
+use crate::as_of;
 use crate::checksum::{ByteOrder, Checksum};
 use crate::file::Header;
 use crate::kernel_locks;
@@ -43,6 +45,18 @@ pub fn decoders(data: &[u8]) {
             kernel_locks::fuzz(&text);
         }
     }
+}
+
+/// What differs between two databases of pages of 512 bytes, as `diff` finds it; with `known`, as if the log told which pages differ. `None`
+/// if they are refused. Panics if that takes more than a few looks at each page, or what is equal differs.
+#[must_use]
+pub fn differences(old: &[u8], new: &[u8], known: bool) -> Option<Diff> {
+    as_of::compare(old, new, known)
+}
+
+/// Reads a record of SQLite's. Panics if its first values are others when fewer of them are asked for.
+pub fn record(bytes: &[u8], encoding: u32) {
+    as_of::record(bytes, encoding);
 }
 
 /// What a NOTE's body says, in words: a golden store compares it. `None` if it does not decode.

@@ -35,6 +35,9 @@ mod differences;
 mod error;
 mod file;
 mod forget;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod identity;
 mod intent;
 mod marks;

@@ -9,3 +9,10 @@ pub fn forge_sealed(
 ) -> Option<Vec<u8>> {
     seal::forged(file, records, change)
 }
+
+/// Hands the bytes after the first to the part of a sealed file that the first one chooses: header, digest or index, with the right hash
+/// and with any, or what makes one image of another. What is decoded must encode to what decodes to the same; what makes an image makes one as
+/// long, or none.
+pub fn parts(data: &[u8]) {
+    seal::parts(data);
+}

@@ -217,12 +217,7 @@ impl Digest {
             let count = u32::try_from(count).map_err(|_| io::ErrorKind::FileTooLarge)?;
             out.extend(count.to_le_bytes());
         }
-        out.extend((plain.len() as u64).to_le_bytes());
-        let mut packed = Vec::new();
-        packer.pack(&plain, &mut packed)?;
-        out.extend(hash(&out, &packed).to_le_bytes());
-        out.extend(packed);
-        Ok(out)
+        with_hash(out, &plain, packer)
     }
 
     /// Reads the content of its frame, of a segment of `size` bytes.
@@ -235,6 +230,16 @@ impl Digest {
         }
         parse(head, packed, size).ok_or(BadSeal::Malformed("has an impossible digest"))
     }
+}
+
+/// The content of the frame, of the two counts and what is packed.
+pub(super) fn with_hash(mut out: Vec<u8>, plain: &[u8], packer: &mut Packer) -> io::Result<Vec<u8>> {
+    out.extend((plain.len() as u64).to_le_bytes());
+    let mut packed = Vec::new();
+    packer.pack(plain, &mut packed)?;
+    out.extend(hash(&out, &packed).to_le_bytes());
+    out.extend(packed);
+    Ok(out)
 }
 
 fn parse(head: &[u8], packed: &[u8], size: u64) -> Option<Digest> {

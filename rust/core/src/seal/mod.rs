@@ -12,6 +12,8 @@ mod frame;
 mod header;
 mod index;
 mod moves;
+#[cfg(feature = "fuzzing")]
+mod parts;
 mod recent;
 mod runs;
 mod sealed;
@@ -29,6 +31,8 @@ pub(crate) use forged::forged;
 #[cfg(feature = "fuzzing")]
 pub(crate) use header::VERSION;
 pub(crate) use index::{FARTHEST, farthest, is_image};
+#[cfg(feature = "fuzzing")]
+pub(crate) use parts::parts;
 pub(crate) use recent::{Frames, Recent};
 pub(crate) use sealed::{Others, Sealed, digest, digest_at, header};
 pub(crate) use write::{Behind, Found, Origin, sort, write};

@@ -12,5 +12,7 @@ pub use at::At;
 pub(crate) use clone::clone_to;
 pub(crate) use diff::diff;
 pub use diff::{Altered, CounterDiff, Diff, SchemaChange, TableDiff, Value};
+#[cfg(feature = "fuzzing")]
+pub(crate) use diff::{compare, record};
 pub(crate) use origin::{Hold, Origin};
 pub(crate) use view::View;

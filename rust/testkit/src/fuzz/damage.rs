@@ -12,31 +12,11 @@ use dbrewind_core::fuzzing::{
 use dbrewind_core::{Code, Cursor, Head, Key, Kind, Location, Lsn, ObjectId, Store, Timeline};
 
 use super::folder::{OPTIONS, Sound, scratch, sound, sound_cut, sound_sealed};
+use super::input::{Input, put};
 
 /// What the machine calls itself since it was started; any other id is from before.
 const OTHER_BOOT: [u8; 16] = [0xb0; 16];
 const MOST_STEPS: usize = 12;
-
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        *first
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        let raw = u16::from_le_bytes([self.byte(), self.byte()]);
-        usize::from(raw) % end.max(1)
-    }
-
-    fn bytes(&mut self, len: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(len.min(self.0.len()));
-        self.0 = rest;
-        taken
-    }
-}
 
 /// Damages a store as the bytes say. It opens or is refused with the right number; what can be read is what was
 /// written; who appends to it finds that again.
@@ -262,10 +242,6 @@ fn step_window(input: &mut Input<'_>, files: &mut BTreeMap<String, Vec<u8>>) {
     }
     let name = if input.byte().is_multiple_of(5) { "window.tmp" } else { "window" };
     files.insert(name.to_owned(), changed);
-}
-
-fn put(bytes: &mut [u8], at: usize, piece: &[u8]) {
-    bytes.iter_mut().skip(at).zip(piece).for_each(|(to, from)| *to = *from);
 }
 
 fn examine(dir: &Path, sound: &Sound, files: &BTreeMap<String, Vec<u8>>, forged: &BTreeSet<(u64, u32)>) {

@@ -2,18 +2,24 @@
 //! (`make fuzz`, `tests/fuzz`), and a plain test runs them over the committed corpus.
 
 mod damage;
+mod decoders;
 mod folder;
+mod input;
+mod pages;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use damage::{sealed, store, window};
+pub use decoders::DECODERS;
+pub use pages::diff;
 
 /// A function that takes any bytes.
 pub type Target = fn(&[u8]);
 
 /// All targets, by the name of their corpus.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("format", dbrewind_core::fuzzing::decoders),
     ("timeline", dbrewind_core::fuzzing::history),
     ("sqlite", dbrewind_sqlite::fuzzing::decoders),
@@ -21,7 +27,18 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("store", store),
     ("sealed", sealed),
     ("window", window),
+    ("parts", dbrewind_core::fuzzing::parts),
+    ("diff", diff),
+    ("volume", volume),
 ];
+
+/// What a volume decodes, and a history of one that may say anything.
+pub fn volume(data: &[u8]) {
+    static RUN: AtomicU64 = AtomicU64::new(0);
+    let folder = folder::scratch().join(format!("volume-{}", RUN.fetch_add(1, Ordering::Relaxed)));
+    dbrewind_volume::fuzzing::decoders(data, &folder);
+    let _none = fs::remove_dir_all(&folder);
+}
 
 /// The committed inputs of a target, in order of their names.
 ///

@@ -97,7 +97,16 @@ impl TreePage {
     pub(super) fn rows(&self) -> Result<Vec<Cell>, Error> {
         match self.kind {
             PageKind::TableInner => Ok(Vec::new()),
-            _ => self.cells().map(|at| self.cell(at)).collect(),
+            _ => {
+                let mut room = self.bytes.len();
+                let cell = |at| {
+                    let cell = self.cell(at)?;
+                    let overlap = || damaged(&format!("rows of page {} overlap", self.number));
+                    room = room.checked_sub(cell.local.len()).ok_or_else(overlap)?;
+                    Ok(cell)
+                };
+                self.cells().map(cell).collect()
+            }
         }
     }
 
@@ -142,8 +151,7 @@ impl Cell {
         let mut record = self.local;
         let mut next = self.overflow;
         while record.len() < self.len {
-            let page = pages.page(next)?;
-            pages.followed.insert(next);
+            let page = pages.follow(next)?;
             let more = (self.len - record.len()).min(pages.usable.saturating_sub(4));
             let part = page.get(4..4 + more).filter(|part| !part.is_empty());
             record.extend_from_slice(part.ok_or_else(|| damaged("a long value ends too early"))?);
@@ -152,7 +160,7 @@ impl Cell {
         Ok(record)
     }
 
-    /// Whether a part of it is on one of these pages.
+    /// Whether a part of it is on one of these pages. To be asked once of each cell.
     pub(super) fn is_on(&self, pages: &mut Pages, on: &BTreeSet<u32>) -> Result<bool, Error> {
         let (mut next, mut left) = (self.overflow, self.len - self.local.len());
         while left > 0 {
@@ -161,7 +169,7 @@ impl Cell {
             }
             left = left.saturating_sub(pages.usable.saturating_sub(4).max(1));
             if left > 0 {
-                next = number(&pages.page(next)?, 0);
+                next = number(&pages.pass(next)?, 0);
             }
         }
         Ok(false)

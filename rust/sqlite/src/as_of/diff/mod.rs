@@ -2,6 +2,8 @@
 
 mod btree;
 mod counters;
+#[cfg(any(test, feature = "fuzzing"))]
+mod hostile;
 mod pages;
 mod record;
 mod schema;
@@ -16,10 +18,12 @@ use super::{At, Origin, View};
 use crate::engine::locked;
 use crate::error::Error;
 use crate::progress::Steps;
+#[cfg(feature = "fuzzing")]
+pub(crate) use hostile::{compare, record};
 use pages::Pages;
 pub use record::Value;
 use schema::{Item, Schema};
-use table::Rows;
+use table::{Rows, key_len};
 
 /// What differs between two moments.
 ///
@@ -176,17 +180,25 @@ pub(crate) fn diff(origin: &Arc<Origin>, from: &At, to: &At) -> Result<Diff, Err
         // Pages are not what the log speaks of.
         both.changed = None;
     }
+    let key_lens = (|item: &Item| key_len(item, from, origin), |item: &Item| key_len(item, to, origin));
+    compare_pages(&mut both, (from.lsn(), to.lsn()), (&key_lens.0, &key_lens.1))
+}
+
+/// How many columns the keys of tables without rowids have, at each of the moments.
+type KeyLens<'a> = (&'a dyn Fn(&Item) -> Result<usize, Error>, &'a dyn Fn(&Item) -> Result<usize, Error>);
+
+fn compare_pages(both: &mut Both, (from, to): (Lsn, Lsn), key_lens: KeyLens<'_>) -> Result<Diff, Error> {
     let (old, new) = (Schema::read(&mut both.a)?, Schema::read(&mut both.b)?);
     let mut compared = Vec::new();
     let names: BTreeSet<&String> = old.tables().chain(new.tables()).collect();
     for name in names {
         let (one, other) = (old.table(name), new.table(name));
-        compared.push(Compared::of(name, one, other, &mut both, (from, to), origin)?);
+        compared.push(Compared::of(name, one, other, both, key_lens)?);
     }
     let pages = compared.iter().map(|table| table.only.0.len() + table.only.1.len()).sum::<usize>();
     let mut steps = Steps::of(pages as u64);
     for table in &mut compared {
-        table.load(&mut both, &mut steps)?;
+        table.load(both, &mut steps)?;
     }
     both.look_for_overflow(&mut compared)?;
     let counters =
@@ -196,8 +208,8 @@ pub(crate) fn diff(origin: &Arc<Origin>, from: &At, to: &At) -> Result<Diff, Err
         .map(|table| (table.name.clone(), table.differences()))
         .filter(|(_, table)| !table.is_empty());
     Ok(Diff {
-        from: from.lsn(),
-        to: to.lsn(),
+        from,
+        to,
         schema: old.changes(&new),
         tables: tables.collect(),
         counters,
@@ -278,11 +290,10 @@ impl Compared {
         old: Option<&Item>,
         new: Option<&Item>,
         both: &mut Both,
-        (from, to): (&At, &At),
-        origin: &Arc<Origin>,
+        key_lens: KeyLens<'_>,
     ) -> Result<Self, Error> {
-        let mut a = old.map(|item| Rows::open(item, &mut both.a, from, origin)).transpose()?;
-        let mut b = new.map(|item| Rows::open(item, &mut both.b, to, origin)).transpose()?;
+        let mut a = old.map(|item| Rows::open(item, &mut both.a, key_lens.0)).transpose()?;
+        let mut b = new.map(|item| Rows::open(item, &mut both.b, key_lens.1)).transpose()?;
         let here = a.as_mut().map(|rows| rows.pages(&mut both.a)).transpose()?.unwrap_or_default();
         let there = b.as_mut().map(|rows| rows.pages(&mut both.b)).transpose()?.unwrap_or_default();
         let alike = a.as_ref().zip(b.as_ref()).is_some_and(|(a, b)| a.is_like(b));

@@ -10,9 +10,35 @@ use crate::file::{self, Header};
 /// SQLite's lock bytes; the page there is never used.
 const PENDING_BYTE: u64 = 0x4000_0000;
 
+/// The database file at one moment.
+pub(super) trait Past {
+    /// Its length in bytes.
+    fn size(&self) -> u64;
+
+    /// Bytes of what the log speaks of.
+    fn block(&self) -> u64;
+
+    /// Reads bytes; past the end they are zeros.
+    fn read(&mut self, out: &mut [u8], offset: u64) -> Result<(), Error>;
+}
+
+impl Past for View {
+    fn size(&self) -> u64 {
+        Self::size(self)
+    }
+
+    fn block(&self) -> u64 {
+        Self::block(self)
+    }
+
+    fn read(&mut self, out: &mut [u8], offset: u64) -> Result<(), Error> {
+        Self::read(self, out, offset)
+    }
+}
+
 /// See the module.
 pub(super) struct Pages {
-    view: View,
+    past: Box<dyn Past>,
     /// Bytes of a page.
     pub(super) size: u32,
     /// Bytes of it that are used.
@@ -25,8 +51,10 @@ pub(super) struct Pages {
     pub(super) user_version: i64,
     /// Its other one.
     pub(super) application_id: i64,
-    /// Pages that were read for overflow chains.
+    /// Pages that were read for the records of overflow chains.
     pub(super) followed: BTreeSet<u32>,
+    /// Pages that were read to see where overflow chains go.
+    passed: BTreeSet<u32>,
     /// How many pages were read.
     pub(super) read: u64,
     first_trunk: u32,
@@ -34,20 +62,21 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    pub(super) fn new(mut view: View) -> Result<Self, Error> {
+    pub(super) fn new(mut past: impl Past + 'static) -> Result<Self, Error> {
         let mut start = [0; Header::LEN];
-        view.read(&mut start, 0)?;
+        past.read(&mut start, 0)?;
         let Some(header) = Header::parse(&start) else {
             // No bytes: a database without anything.
             return Ok(Self {
-                size: u32::try_from(view.block()).unwrap_or(0),
-                view,
+                size: u32::try_from(past.block()).unwrap_or(0),
+                past: Box::new(past),
                 usable: 0,
                 count: 0,
                 encoding: 1,
                 user_version: 0,
                 application_id: 0,
                 followed: BTreeSet::new(),
+                passed: BTreeSet::new(),
                 read: 0,
                 first_trunk: 0,
                 auto_vacuum: false,
@@ -55,9 +84,9 @@ impl Pages {
         };
         let size = header.page_size;
         let reserved = start.get(20).copied().unwrap_or(0);
-        let held = u32::try_from(view.size() / u64::from(size)).unwrap_or(u32::MAX);
+        let held = u32::try_from(past.size() / u64::from(size)).unwrap_or(u32::MAX);
         Ok(Self {
-            view,
+            past: Box::new(past),
             size,
             usable: (size as usize).saturating_sub(usize::from(reserved)),
             count: header.pages.unwrap_or(held).min(held),
@@ -65,6 +94,7 @@ impl Pages {
             user_version: i64::from(file::number(&start, 60).cast_signed()),
             application_id: i64::from(file::number(&start, 68).cast_signed()),
             followed: BTreeSet::new(),
+            passed: BTreeSet::new(),
             read: 1,
             first_trunk: file::number(&start, file::FIRST_TRUNK),
             auto_vacuum: file::number(&start, 52) != 0,
@@ -73,7 +103,7 @@ impl Pages {
 
     /// Bytes of what the log speaks of.
     pub(super) fn block(&self) -> u64 {
-        self.view.block()
+        self.past.block()
     }
 
     /// A whole page.
@@ -82,9 +112,26 @@ impl Pages {
             return Err(damaged(&format!("it names page {number} of {}", self.count)));
         }
         let mut page = vec![0; self.size as usize];
-        self.view.read(&mut page, u64::from(number - 1) * u64::from(self.size))?;
+        self.past.read(&mut page, u64::from(number - 1) * u64::from(self.size))?;
         self.read += 1;
         Ok(page)
+    }
+
+    /// A page of an overflow chain, for its part of a record. Each is of one record, and a record is read once: so a chain has
+    /// an end, and all records together are no longer than the database.
+    pub(super) fn follow(&mut self, number: u32) -> Result<Vec<u8>, Error> {
+        if self.followed.insert(number) { self.page(number) } else { Err(twice(number)) }
+    }
+
+    /// The same, to see where the chain goes.
+    pub(super) fn pass(&mut self, number: u32) -> Result<Vec<u8>, Error> {
+        if self.passed.insert(number) { self.page(number) } else { Err(twice(number)) }
+    }
+
+    /// Refuses to look at more pages of a table than there are.
+    pub(super) fn check_pages(&self, of_a_table: usize) -> Result<(), Error> {
+        let possible = u32::try_from(of_a_table).is_ok_and(|pages| pages <= self.count);
+        if possible { Ok(()) } else { Err(damaged("a table goes in a circle")) }
     }
 
     /// All records of a small table with rowids.
@@ -92,11 +139,9 @@ impl Pages {
         let (mut records, mut next, mut visited) = (Vec::new(), vec![root], 0);
         while let Some(number) = next.pop() {
             visited += 1;
-            if visited > self.count {
-                return Err(damaged("a table goes in a circle"));
-            }
             let page = TreePage::read(self, number)?;
             next.extend(page.children());
+            self.check_pages(visited + next.len())?;
             for cell in page.rows()? {
                 records.push(cell.record(self)?);
             }
@@ -133,6 +178,10 @@ impl Pages {
         }
         Ok(free)
     }
+}
+
+fn twice(number: u32) -> Error {
+    damaged(&format!("page {number} is part of a long value twice"))
 }
 
 /// What was read is not as SQLite writes it.

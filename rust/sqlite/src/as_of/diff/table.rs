@@ -34,9 +34,14 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn open(item: &Item, pages: &mut Pages, at: &At, origin: &Arc<Origin>) -> Result<Self, Error> {
+    /// `key_len` answers how many columns the key has, of a table without rowids.
+    pub(super) fn open(
+        item: &Item,
+        pages: &mut Pages,
+        key_len: &dyn Fn(&Item) -> Result<usize, Error>,
+    ) -> Result<Self, Error> {
         let rowids = TreePage::read(pages, item.root)?.kind.has_rowids();
-        let key = if rowids { None } else { Some(key_len(item, at, origin)?) };
+        let key = if rowids { None } else { Some(key_len(item)?) };
         Ok(Self { root: item.root, key, loaded: Loaded::new() })
     }
 
@@ -60,14 +65,12 @@ impl Rows {
             let mut below = Vec::new();
             for number in level {
                 visited += 1;
-                if visited > pages.count {
-                    return Err(damaged("a table goes in a circle"));
-                }
                 let page = TreePage::read(pages, number)?;
                 if self.key.is_some() {
                     found.insert(number);
                 }
                 below.extend(page.children());
+                pages.check_pages(visited + below.len())?;
             }
             let Some(next) = below.first() else { return Ok(found) };
             first = TreePage::read(pages, *next)?;
@@ -102,12 +105,13 @@ impl Rows {
         let rowid = cell.rowid;
         let record = cell.record(pages)?;
         let (key, shown) = match (rowid, self.key) {
-            (Some(rowid), _) => (Key::Rowid(rowid), vec![Value::Integer(rowid)]),
-            (None, len) => {
-                let found = values(&record, len.unwrap_or(usize::MAX), pages.encoding);
+            (Some(rowid), None) => (Key::Rowid(rowid), vec![Value::Integer(rowid)]),
+            (None, Some(len)) => {
+                let found = values(&record, len, pages.encoding);
                 let (shown, raw) = found.ok_or_else(|| damaged("a row is none"))?;
                 (Key::Record(raw), shown)
             }
+            _ => return Err(damaged("a page of a table is of another kind of table")),
         };
         self.loaded.insert(key, (xxh3_128(&record), shown));
         Ok(())
@@ -119,7 +123,7 @@ impl Rows {
 }
 
 /// How many columns the key of a table without rowids has. SQLite reads the definition.
-fn key_len(item: &Item, at: &At, origin: &Arc<Origin>) -> Result<usize, Error> {
+pub(super) fn key_len(item: &Item, at: &At, origin: &Arc<Origin>) -> Result<usize, Error> {
     let failed = || Error::sqlite("read a table's definition");
     let connection = Connection::open_uri(origin.api, at.uri()).map_err(failed())?;
     let name = item.name.replace('\'', "''");
