@@ -1,16 +1,18 @@
 //! Stores written by the version that introduced their format: every later one reads them, byte for byte.
 //!
 //! They are written once, by `cargo test -p dbrewind-tests --test golden -- --ignored`, and never changed.
-#![expect(clippy::unwrap_used, reason = "functions of a test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "functions of a test")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dbrewind_core::fuzzing::{FORMAT_VERSION, SEALED_VERSION};
-use dbrewind_core::{CommitBody, Head, Key, Kind, Lsn, ObjectId, Store, StoreOptions, Timeline};
+use dbrewind_core::fuzzing::{FORMAT_VERSION, SEALED_VERSION, forge_control_header};
+use dbrewind_core::{CommitBody, Cursor, Head, Key, Kind, Lsn, ObjectId, Store, StoreOptions, Timeline};
 use dbrewind_sqlite::{Database, MarkState, OpenOptions, SqliteApi};
-use dbrewind_testkit::golden::{DATABASE, STATES, STORE, STORY, copy, digest, entries, tell, write};
-use dbrewind_testkit::image::Image;
+use dbrewind_testkit::golden::{
+    Bytes, DATABASE, PINS, STATES, STORE, STORY, attach, compare, compare_history, copy, digest, entries,
+    pin_new, pins, still, write,
+};
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")
@@ -35,41 +37,8 @@ fn with_copies(act: impl Fn(&Path)) {
     }
 }
 
-/// Without the bytes of a database that move forward, whatever moment it is at.
-fn still(state: Vec<u8>) -> Vec<u8> {
-    if state.starts_with(b"SQLite format 3\0") { Image::of_bytes(512, state).bytes } else { state }
-}
-
 fn story(folder: &Path) -> String {
     fs::read_to_string(folder.join(STORY)).unwrap()
-}
-
-/// The hash at the end of a state's line sums up the bytes that move forward as well, which a later round may have moved: what
-/// counts of a state is compared byte for byte, with the file of it.
-fn lines_equal(found: &str, expected: &str) {
-    let told = |line: &str| match line.strip_prefix("  state at ") {
-        Some(state) => state.rsplit_once(' ').map_or(String::new(), |(told, _)| told.to_owned()),
-        None => line.to_owned(),
-    };
-    for (found, expected) in found.lines().zip(marks_as_set(expected)) {
-        assert_eq!(told(found), told(expected));
-    }
-    assert_eq!(found.lines().count(), expected.lines().count());
-}
-
-/// The lines of a story, those of marks in the order they were set: stories that were told before that was the order have that of the log.
-fn marks_as_set(story: &str) -> Vec<&str> {
-    let mut lines: Vec<&str> = story.lines().collect();
-    let is_mark = |line: &&str| line.trim_start().starts_with("MarkEntry {");
-    let number = |line: &str, before: &str| -> u64 {
-        line.split_once(before).unwrap().1.split_once(')').unwrap().0.parse().unwrap()
-    };
-    lines.chunk_by_mut(|a, b| is_mark(a) == is_mark(b)).for_each(|group| {
-        if group.first().is_some_and(is_mark) {
-            group.sort_by_key(|line| (number(line, "lsn: Lsn("), number(line, "time: Timestamp(")));
-        }
-    });
-    lines
 }
 
 #[test]
@@ -82,19 +51,7 @@ fn records_marks_moments_and_states_are_what_they_were() {
     with_copies(|folder| {
         // The first time the machine was started anew since, the second time it was not.
         for _ in 0..2 {
-            let told = tell(&folder.join(STORE), &folder.join(DATABASE)).unwrap();
-            lines_equal(&(told.history + &told.registers), &story(folder));
-            let mut seen = Vec::new();
-            for (lsn, state) in told.states {
-                let expected = fs::read(folder.join(STATES).join(lsn.to_string())).unwrap();
-                assert!(still(state) == still(expected), "{}: the state at {lsn}", folder.display());
-                seen.push(lsn.to_string());
-            }
-            for path in entries(&folder.join(STATES)) {
-                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-                // One whose mark was dropped is there to be looked at only.
-                assert!(seen.contains(&name) || story(folder).contains("Drop"), "nobody goes to {name}");
-            }
+            compare(folder).unwrap();
         }
     });
 }
@@ -103,13 +60,20 @@ fn records_marks_moments_and_states_are_what_they_were() {
 fn without_the_control_file_the_history_is_the_same() {
     with_copies(|folder| {
         fs::remove_file(folder.join(STORE).join("control")).unwrap();
-        let told = tell(&folder.join(STORE), &folder.join(DATABASE)).unwrap();
-        lines_equal(&told.history, &story(folder).replace(&told_registers(folder), ""));
+        compare_history(folder).unwrap();
     });
 }
 
-fn told_registers(folder: &Path) -> String {
-    story(folder).lines().filter(|line| line.contains("registers")).map(|line| format!("{line}\n")).collect()
+/// The committed files are those that were written once, and are there all.
+#[test]
+fn every_byte_is_the_one_that_was_committed() {
+    let pinned = fs::read_to_string(golden().join(PINS)).unwrap();
+    let found = pins(&golden());
+    for line in &found {
+        assert!(pinned.lines().any(|pinned| pinned == line), "{line} is not what is pinned");
+    }
+    // Each is there once.
+    assert_eq!(found.len(), pinned.lines().count(), "a file is gone");
 }
 
 /// The copy is another file, so nothing in it can be gone to; but it is listed, and the database stays as it is.
@@ -238,6 +202,98 @@ fn sealed_segments_of_different_layouts_stand_side_by_side() {
     read_lazily(&store, object, true);
 }
 
+/// The notes of a volume are read: what is at rest is attached to with its history, and goes to all its marks.
+#[test]
+fn a_volume_goes_to_its_marks() {
+    let folder = golden().join("1").join("volume");
+    let scratch = tempfile::tempdir().unwrap();
+    copy(&folder, scratch.path());
+    let present = fs::read(folder.join(DATABASE)).unwrap();
+    // On the machine that it was written on, and on another one.
+    for other in [false, true] {
+        if other {
+            start_the_machine(&scratch.path().join(STORE));
+        }
+        let content = Bytes::new(present.clone());
+        let volume = attach(&scratch.path().join(STORE), &content).unwrap();
+        let marks = volume.marks().unwrap();
+        assert_eq!(marks.len(), 5);
+        let now = volume.now().unwrap();
+        for mark in marks {
+            volume.rewind(mark.lsn).unwrap();
+            assert!(
+                content.content() == fs::read(folder.join(STATES).join(mark.lsn.to_string())).unwrap(),
+                "{}",
+                mark.name
+            );
+        }
+        volume.rewind(now).unwrap();
+        assert!(content.content() == present);
+        volume.detach().unwrap();
+    }
+}
+
+/// As after a start of the machine.
+fn start_the_machine(store: &Path) {
+    let path = store.join("control");
+    let mut control = fs::read(&path).unwrap();
+    let id = control[16..32].try_into().unwrap();
+    let header = forge_control_header(id, [0xb0; 16]);
+    control[..header.len()].copy_from_slice(&header);
+    fs::write(path, control).unwrap();
+}
+
+/// A rewind that ended in its midst is finished by what its intent says.
+#[test]
+fn a_volume_finishes_its_rewind() {
+    let folder = golden().join("1").join("volume-rewinding");
+    for other in [false, true] {
+        let scratch = tempfile::tempdir().unwrap();
+        copy(&folder, scratch.path());
+        let store = scratch.path().join(STORE);
+        if other {
+            start_the_machine(&store);
+        }
+        let (half, target) = (fs::read(folder.join(DATABASE)).unwrap(), intended(&store));
+        let state = fs::read(folder.join(STATES).join(target.to_string())).unwrap();
+        assert!(half != state);
+        let content = Bytes::new(half);
+        let volume = attach(&store, &content).unwrap();
+        assert!(content.content() == state);
+        let lost = volume.marks().unwrap().iter().filter(|mark| mark.state == MarkState::Lost).count();
+        assert_eq!(lost, if other { 5 } else { 0 }, "a power cut may have taken commits");
+        volume.detach().unwrap();
+    }
+}
+
+/// The target of the rewind that was announced last.
+fn intended(store: &Path) -> u64 {
+    let store = Store::open(store, &StoreOptions::default()).unwrap();
+    let mut newest = None;
+    store
+        .scan(&mut Cursor::default(), &mut |head, at, _| {
+            if head.kind == Kind::Note && head.key.get() == 34 {
+                newest = Some(at);
+            }
+        })
+        .unwrap();
+    let body = store.read(newest.unwrap()).unwrap().body;
+    u64::from_le_bytes(body[8..16].try_into().unwrap())
+}
+
+/// Nothing here says it of a volume: each of its notes is in one.
+#[test]
+fn each_note_of_a_volume_is_in_a_golden_store() {
+    let stories: String =
+        ["volume", "volume-rewinding"].map(|name| story(&golden().join("1").join(name))).concat();
+    for (tag, told) in [(32, " opened"), (33, " closed ["), (34, " Intent {")] {
+        assert!(
+            stories.lines().any(|line| line.contains(&format!("key {tag} ")) && line.contains(told)),
+            "{tag}"
+        );
+    }
+}
+
 #[test]
 fn one_was_cut_by_eviction() {
     let cut: Vec<PathBuf> =
@@ -253,4 +309,5 @@ fn one_was_cut_by_eviction() {
 #[ignore = "writes the golden stores of a new version of the format"]
 fn write_the_golden_stores_of_this_version() {
     write(&golden().join(FORMAT_VERSION.to_string()));
+    pin_new(&golden());
 }

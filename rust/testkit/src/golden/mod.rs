@@ -2,7 +2,10 @@
 //!
 //! `tests/golden/README.md` says what is in a folder.
 
+mod compare;
+mod pins;
 mod story;
+mod volume;
 mod write;
 
 use std::fs;
@@ -10,7 +13,10 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_128;
 
+pub use compare::{compare, compare_history, still};
+pub use pins::{PINS, pin_new, pins};
 pub use story::{Told, tell};
+pub use volume::{Bytes, attach};
 pub use write::write;
 
 /// The store in a golden folder.

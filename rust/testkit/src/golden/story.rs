@@ -8,7 +8,10 @@ use dbrewind_core::{
     Cursor, Head, Key, Kind, Location, Lsn, ObjectId, Source, Store, StoreOptions, Timeline,
 };
 use dbrewind_sqlite::fuzzing::describe_note;
+use dbrewind_volume::fuzzing::describe_note as describe_note_of_a_volume;
 use xxhash_rust::xxh3::xxh3_64;
+
+use super::volume;
 
 /// What was read.
 pub struct Told {
@@ -32,7 +35,7 @@ pub fn tell(store: &Path, database: &Path) -> Result<Told, String> {
     let objects = store.objects().map_err(|error| error.to_string())?;
     for (object, name) in objects {
         line(&mut told.history, &format!("object {object} {name:?}"));
-        history(&store, object, &present, &mut told)?;
+        history(&store, (object, &name), &present, &mut told)?;
         let registers: Vec<u64> = (0..7).map(|index| store.register(object, index)).collect();
         line(&mut told.registers, &format!("object {object} registers {registers:?}"));
     }
@@ -52,7 +55,7 @@ fn records(store: &Store, out: &mut String) -> Result<(), String> {
         let record = store.read(at).map_err(|error| error.to_string())?;
         let Head { kind, flags, object, key, lsn } = head;
         let (len, hash) = (record.body.len(), xxh3_64(&record.body));
-        let note = if kind == Kind::Note { describe_note(key.get(), &record.body) } else { None };
+        let note = (kind == Kind::Note).then(|| described(key.get(), &record.body)).flatten();
         line(
             out,
             &format!(
@@ -65,7 +68,16 @@ fn records(store: &Store, out: &mut String) -> Result<(), String> {
     Ok(())
 }
 
-fn history(store: &Store, object: ObjectId, present: &[u8], told: &mut Told) -> Result<(), String> {
+fn described(tag: u64, body: &[u8]) -> Option<String> {
+    describe_note(tag, body).or_else(|| describe_note_of_a_volume(tag, body))
+}
+
+fn history(
+    store: &Store,
+    (object, name): (ObjectId, &str),
+    present: &[u8],
+    told: &mut Told,
+) -> Result<(), String> {
     let mut timeline = Timeline::new(object);
     timeline.catch_up(store).map_err(|error| error.to_string())?;
     let out = &mut told.history;
@@ -95,7 +107,11 @@ fn history(store: &Store, object: ObjectId, present: &[u8], told: &mut Told) -> 
         }
     }
     for mark in marks.iter().filter(|mark| !mark.lost && !mark.evicted) {
-        let state = state(store, &timeline, timeline.reached_by(mark.lsn), present)?;
+        let at = timeline.reached_by(mark.lsn);
+        let state = match name.starts_with("//volume/") {
+            true => state_of_a_volume(store, &timeline, at, present)?,
+            false => state(store, &timeline, at, present)?,
+        };
         let text = format!("  state at {} has {} bytes {:016x}", mark.lsn, state.len(), xxh3_64(&state));
         line(&mut told.history, &text);
         told.states.push((mark.lsn.get(), state));
@@ -125,5 +141,37 @@ fn state(store: &Store, timeline: &Timeline, at: Lsn, present: &[u8]) -> Result<
             Some(Source::Base | Source::Current) | None => page(key),
         });
     }
+    Ok(whole)
+}
+
+/// The same of a volume of blocks: its first key is its length in bytes, the others are its blocks.
+fn state_of_a_volume(store: &Store, timeline: &Timeline, at: Lsn, present: &[u8]) -> Result<Vec<u8>, String> {
+    let plan = timeline.plan(timeline.last(), at).map_err(|error| error.to_string())?;
+    let block = volume::BLOCK as usize;
+    let recorded =
+        |key: Key| match plan.items.binary_search_by_key(&key, |(key, _)| *key).map(|at| plan.items[at].1) {
+            Ok(Source::Record(at)) => {
+                store.read(at).map(|record| Some(record.body)).map_err(|error| error.to_string())
+            }
+            Ok(Source::Zero) => Ok(Some(Vec::new())),
+            _ => Ok(None),
+        };
+    let mut whole = Vec::new();
+    for key in 2..=plan.extent.get() {
+        let from = (key as usize - 2) * block;
+        let there =
+            present.get(from.min(present.len())..(from + block).min(present.len())).unwrap_or_default();
+        // What is recorded of a block of zeros is nothing.
+        let mut image = recorded(Key::new(key))?.unwrap_or_else(|| there.to_vec());
+        image.resize(block, 0);
+        whole.extend(image);
+    }
+    let length = recorded(Key::new(1))?.map_or(Ok(present.len()), |image| {
+        image
+            .try_into()
+            .map(|image| u64::from_le_bytes(image) as usize)
+            .map_err(|_| "a length has 8 bytes".to_owned())
+    })?;
+    whole.truncate(length);
     Ok(whole)
 }

@@ -12,7 +12,7 @@ use dbrewind_core::{
 use dbrewind_sqlite::{Database, Journal, MarkState, OpenOptions, SqliteApi, Target};
 use rusqlite::Connection;
 
-use super::{DATABASE, STATES, STORE, STORY, tell};
+use super::{DATABASE, STATES, STORE, STORY, tell, volume};
 
 /// Writes the golden folders of this version below `root` that are not there yet.
 ///
@@ -29,6 +29,8 @@ pub fn write(root: &Path) {
         "digests-rollback",
         "leaning-wal",
         "leaning-rollback",
+        "volume",
+        "volume-rewinding",
     ] {
         let folder = root.join(name);
         if folder.exists() {
@@ -39,6 +41,8 @@ pub fn write(root: &Path) {
             "kinds" => kinds(&folder),
             "rollback" | "digests-rollback" | "leaning-rollback" => sqlite(&folder, Journal::Delete),
             "evicted" => evicted(&folder),
+            "volume" => volume::write(&folder, false),
+            "volume-rewinding" => volume::write(&folder, true),
             _ => sqlite(&folder, Journal::Wal),
         }
         if name == "sealed" || name.starts_with("digests-") || name.starts_with("leaning-") {
