@@ -8,7 +8,7 @@ use super::free_list::free_blocks;
 use crate::error::Error;
 use crate::fault;
 use crate::ffi::{HostFile, WriteBack};
-use crate::file::{FileId, Header, read_padded};
+use crate::file::{self, FileId, Header, read_padded};
 use crate::options::Synchronous;
 use crate::progress::Steps;
 
@@ -316,6 +316,10 @@ impl Differences {
 
     /// Saves the pages that the rewind has made free and not changed. The blocks are written.
     pub(super) fn save_freed(&self, file: &mut HostFile) -> Result<(), Error> {
+        // Nobody but us has written since, under EXCLUSIVE.
+        if file::number(&self.first, file::FIRST_TRUNK) == 0 {
+            return Ok(());
+        }
         let read = || Error::vfs("read the database");
         let block = u32::try_from(self.block).unwrap_or(u32::MAX);
         let changed = |key: u64| self.changed.binary_search(&key).is_ok();
