@@ -498,6 +498,8 @@ class Rewound:
     @property
     def method(self) -> Literal["moved", "written", "nothing"]:
         """moved: one frame was written, whatever differs; written: each differing page was; nothing: it was there."""
+    @property
+    def _position(self) -> tuple[int, int] | None: ...
 
 class UnsafeJournalWarning(UserWarning):
     """A connection works without a journal on disk: a kill would tear the database."""

@@ -428,3 +428,30 @@ def seen():
             assert seen == [("test.db", "base")]
     """)
     run(pytester).assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_what_that_hook_writes_is_the_tests_whose_rewind_it_was(pytester: pytest.Pytester, mode: str) -> None:
+    """A rewind says where it has led, which is not where the hook has left the database."""
+    create(pytester.path / "test.db", mode)
+    pytester.makeconftest(
+        CONFTEST.replace("CREATE TABLE users", "CREATE TABLE people")
+        + OVERRIDE.format(body="return 'sqlite:///test.db'")
+        + """
+LEFT = ["DELETE FROM users WHERE id = 3"]
+
+def pytest_dbrewind_after_rewind(db, mark):
+    with closing(sqlite3.connect(db.path, isolation_level=None)) as c:
+        while LEFT:
+            c.execute(LEFT.pop())
+"""
+    )
+    pytester.makepyfile("""
+        def test_one(dbrewind, app):
+            app.execute("DELETE FROM users WHERE id = 1")
+        def test_two(app):
+            assert app.execute("SELECT count(*) FROM users").fetchone() == (102,)
+    """)
+    result = run(pytester)
+    result.assert_outcomes(passed=2, warnings=1)
+    result.stdout.fnmatch_lines(["*DBR008*", "*by: *::test_one", "*users: 1 deleted (3)*"])

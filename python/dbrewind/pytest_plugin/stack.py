@@ -161,8 +161,10 @@ class Stack:
             if keep and self._is_dirty():
                 self.numbers.kept.append(kept.keep(self.db, self.config.rootpath, nodeid))
         finally:
-            self._take_back(nodeid)
-        self.position = self.db._position_at(self.top.mark)
+            self.position = self._take_back(nodeid)
+        # Whoever is told of a rewind may have written since.
+        if self.position is None or not self.db._glance(*self.position):
+            self.position = self.db._position_at(self.top.mark)
         if self.position is None or self.position[1] != self.names_at:
             self._drop_marks()
             self.position = None
@@ -390,7 +392,8 @@ class Stack:
     def _hold(self, free: str = "") -> None:
         self.db._hold([FOUND, *(layer.mark.name for layer in self.layers if layer.own and layer.mark.name != free)])
 
-    def _take_back(self, who: str) -> None:
+    def _take_back(self, who: str) -> tuple[int, int] | None:
+        """Rewind to the top. Where that has led, if it is known without a look."""
         __tracebackhide__ = True
         changed = self.db.changes(self.top.mark) if self.options.report and self._is_dirty() else None
         self.owed = who
@@ -401,7 +404,7 @@ class Stack:
         self.owed = ""
         if done.method == "nothing":
             self.numbers.clean += 1
-            return
+            return done._position
         self.numbers.rewinds.append(took)
         if changed is not None:
             rows, what = leaks.count(changed), leaks.lines(changed)
@@ -410,6 +413,7 @@ class Stack:
         if self.options.mode == "verify" and self.db.digest() != self.top.digest:
             outcomes.watch(self.config)
             kept.differ(self.db, self.top.mark, self.config.rootpath)
+        return done._position
 
     def _tell(self, mark: str) -> None:
         self.config.hook.pytest_dbrewind_after_rewind(db=self.db, mark=mark)

@@ -16,6 +16,8 @@ pub(crate) struct PyRewound {
     pages: u64,
     seconds: f64,
     method: &'static str,
+    /// For the pytest plugin. It is not pickled.
+    position: Option<(u64, u64)>,
 }
 
 impl PyRewound {
@@ -31,6 +33,7 @@ impl PyRewound {
                 Method::Written => "written",
                 Method::Nothing => "nothing",
             },
+            position: rewound.position.map(|position| (position.lsn.get(), position.mark_changes)),
         }
     }
 
@@ -58,7 +61,7 @@ pub(crate) fn from_pickle(
     let method = method.ok_or_else(|| PyValueError::new_err("a result of another version"))?;
     let path = path.into();
     let (to, undo) = (PyLsn::of(&path, Lsn::new(to)), PyLsn::of(&path, Lsn::new(undo)));
-    Ok(PyRewound { to, time: Timestamp::new(time), undo, pages, seconds, method })
+    Ok(PyRewound { to, time: Timestamp::new(time), undo, pages, seconds, method, position: None })
 }
 
 const METHODS: [&str; 3] = ["moved", "written", "nothing"];
@@ -101,6 +104,12 @@ impl PyRewound {
         self.method
     }
 
+    /// For the pytest plugin: what `Database._position_at` would have said right after it; `None`: that has to be asked.
+    #[getter]
+    fn _position(&self) -> Option<(u64, u64)> {
+        self.position
+    }
+
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Parts)> {
         let ((path, to), (_, undo)) = (self.to.parts(), self.undo.parts());
         let parts = (path, to, self.time.get(), undo, self.pages, self.seconds, self.method);
@@ -108,7 +117,7 @@ impl PyRewound {
     }
 
     fn __repr__(&self) -> String {
-        let Self { to, time: _, undo, pages, seconds, method } = self;
+        let Self { to, time: _, undo, pages, seconds, method, position: _ } = self;
         let milliseconds = seconds * 1e3;
         format!(
             "<Rewound to {} from {}: {method}, {pages} pages, {milliseconds:.3} ms>",

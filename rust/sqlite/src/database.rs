@@ -15,7 +15,6 @@ use crate::as_of::Origin;
 use crate::engine::{Change, Engine, JournalMode, SharedHistory, locked};
 use crate::error::{Error, Without};
 use crate::ffi::SqliteApi;
-use crate::file::FileId;
 use crate::naming::is_there;
 use crate::opening::{self, Whose};
 use crate::options::OpenOptions;
@@ -183,7 +182,7 @@ impl Database {
     /// killed inside a transaction, the file is torn, as SQLite's manual says, and its marks are lost with it.
     #[must_use]
     pub fn is_unguarded(&self) -> bool {
-        FileId::of(&self.path).is_ok_and(is_unguarded)
+        is_unguarded(self.origin.file)
     }
 
     /// How far back the history reaches, what the store takes, and how its marks do. Needs no room.
@@ -261,14 +260,20 @@ impl Database {
                 let done = engine.rewind(found.lsn, options.timeout.unwrap_or(self.timeout));
                 done.map_err(|error| self.not_rewound(error))?
             };
-            let time = {
+            let (time, position) = {
                 let mut history = locked(&history);
                 history.catch_up().map_err(|error| Error::from(error).at_target())?;
-                history.time_of(found.named).unwrap_or_else(|| history.time())
+                let time = history.time_of(found.named).unwrap_or_else(|| history.time());
+                let timeline = &history.timeline;
+                let lsn = timeline.last();
+                // What is not read yet, or committed from now on, has another LSN: it shows when somebody asks whether the database still
+                // stands there.
+                let is_there = timeline.canonical(lsn) == timeline.canonical(found.lsn);
+                (time, is_there.then(|| Position { lsn, mark_changes: timeline.mark_changes() }))
             };
             let seconds = started.elapsed().as_secs_f64();
             let Change { undo, pages, method } = change;
-            Ok(Rewound { to: found.named, time, undo, pages, seconds, method })
+            Ok(Rewound { to: found.named, time, undo, pages, seconds, method, position })
         })
     }
 

@@ -258,6 +258,9 @@ pub(crate) trait Engine: Send {
     /// first 100 bytes of the file. `false` also where that does not tell.
     fn glance(&mut self, at: Lsn) -> bool;
 
+    /// Whether it is certain that something was committed or rewound since this, once the newest moment: by what is mapped alone.
+    fn has_passed(&mut self, at: Lsn) -> bool;
+
     /// Whether no connection is in a transaction that a rewind would wait for. `false` also where that takes a longer look.
     fn is_at_rest(&mut self) -> bool;
 

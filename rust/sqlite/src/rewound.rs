@@ -1,5 +1,7 @@
 use dbrewind_core::{Lsn, Timestamp};
 
+use crate::database::Position;
+
 /// How a rewind was done.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Method {
@@ -42,4 +44,7 @@ pub struct Rewound {
     pub seconds: f64,
     /// How it was done.
     pub method: Method,
+    /// Where it has led, as [`Database::position_at`](crate::Database::position_at) would say right after it. `None` where that has to be
+    /// asked: somebody has committed since, or the recording is a keeper's.
+    pub position: Option<Position>,
 }

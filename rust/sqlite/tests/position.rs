@@ -117,6 +117,42 @@ fn a_transaction_that_would_keep_a_rewind_waiting_is_no_rest() {
 }
 
 #[test]
+fn a_rewind_says_where_it_has_led() {
+    each_mode(|world, db, c| {
+        let to = Target::from("m");
+        db.mark("m").unwrap();
+        world.fill(c, 10..20);
+        let led = db.rewind(&to, None).unwrap().position.unwrap();
+        assert_eq!(Some(led), db.position_at(&to).unwrap(), "{}", world.mode);
+        assert_eq!(answers(db, led), AT_REST, "{}", world.mode);
+        assert_eq!(db.rewind(&to, None).unwrap().position, Some(led), "{}: nothing to do", world.mode);
+        let other = world.record();
+        other.mark("n").unwrap();
+        let marked = db.rewind(&to, None).unwrap().position.unwrap();
+        assert_eq!(Some(marked), db.position_at(&to).unwrap(), "{}", world.mode);
+        assert_ne!(marked.mark_changes, led.mark_changes, "{}", world.mode);
+        world.fill(c, 20..30);
+        other.rewind(&to, None).unwrap();
+        assert_eq!(answers(db, marked), AWAY, "{}: another's rewind", world.mode);
+    });
+}
+
+#[test]
+fn what_has_passed_shows_without_a_look_at_the_files() {
+    let world = World::new("delete", 4096);
+    let db = world.record();
+    let c = world.connect();
+    world.fill(&c, 0..10);
+    let at = db.position().unwrap();
+    world.fill(&c, 10..20);
+    let aside = world.dir.path().join("aside");
+    std::fs::rename(world.store(), &aside).unwrap();
+    assert!(!db.rests_at(at).unwrap());
+    std::fs::rename(&aside, world.store()).unwrap();
+    assert_eq!(answers(&db, db.position().unwrap()), AT_REST);
+}
+
+#[test]
 fn who_writes_in_another_process_shows() {
     let world = World::new("wal", 4096);
     let c = world.connect_by("unix");

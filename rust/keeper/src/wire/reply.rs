@@ -262,7 +262,8 @@ fn take_pin(fields: &mut Fields<'_>) -> Result<Pin, WireError> {
 }
 
 fn put_rewound(out: &mut Vec<u8>, rewound: &Rewound) {
-    let Rewound { to, time, undo, pages, seconds, method } = rewound;
+    // A client that wants to know where that has led asks.
+    let Rewound { to, time, undo, pages, seconds, method, position: _ } = rewound;
     put_u64(out, to.get());
     put_u64(out, time.get());
     put_u64(out, undo.get());
@@ -288,6 +289,7 @@ fn take_rewound(fields: &mut Fields<'_>) -> Result<Rewound, WireError> {
             2 => Method::Nothing,
             found => return Err(WireError::Value { what: "the method of a rewind", found: found.into() }),
         },
+        position: None,
     })
 }
 
@@ -349,6 +351,7 @@ mod tests {
             pages: 3,
             seconds: 0.25,
             method: Method::Written,
+            position: None,
         };
         for (operation, reply) in [
             (Operation::Hello, Reply::Welcome { version: 1, pid: 2, sqlite: 3_050_000 }),

@@ -97,9 +97,13 @@ impl Database {
     /// [`rewind`](Self::rewind) to a moment of this state finds out at a higher price. After `false` that one tells.
     ///
     /// # Errors
-    /// As [`position`](Self::position); and `DBR015` when the store is no longer in its place.
+    /// As [`position`](Self::position); and `DBR015` when the store is no longer in its place. Neither where `false` is certain at a glance.
     pub fn rests_at(&self, position: Position) -> Result<bool, Error> {
         self.look(|engine| {
+            if engine.has_passed(position.lsn) {
+                // LSNs only grow: no lock could make a yes of it.
+                return Ok(false);
+            }
             let history = self.history()?;
             locked(&history).store.check_in_place()?;
             // First: whoever is in a transaction may commit in the next instant.

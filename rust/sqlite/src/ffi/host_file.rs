@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use dbrewind_core::Patience;
 
 use super::api::SqliteApi;
+use super::lock_probe::LockProbe;
 use super::types::{self, sqlite3_file, sqlite3_io_methods, sqlite3_vfs};
 use super::wal_index::Region;
 
@@ -136,6 +137,8 @@ pub(crate) struct HostFile {
     /// SQLite keeps the pointer to the name; an empty list of URI parameters follows its NUL.
     _name: Box<[u8]>,
     mapped: bool,
+    /// `None`: not with this VFS.
+    probe: Option<LockProbe>,
 }
 
 // SAFETY: the unix VFS allows a file object to be used from any thread, one at a time; `&mut self` grants that.
@@ -168,11 +171,13 @@ impl HostFile {
             return Err(VfsError::Code(types::SQLITE_CANTOPEN));
         };
         // From here on drop closes the file, also when the open failed half-way.
-        let opened = Self { file, methods, _memory: memory, _name: name, mapped: false };
+        let mut opened = Self { file, methods, _memory: memory, _name: name, mapped: false, probe: None };
         VfsError::check(code)?;
         if out & types::SQLITE_OPEN_READONLY != 0 {
             return Err(VfsError::Code(types::SQLITE_READONLY));
         }
+        // SAFETY: the object is open, has so many bytes, and is closed no sooner than the probe is dropped.
+        opened.probe = unsafe { LockProbe::of(file, size, vfs.raw, vfs.name().to_bytes(), path) };
         Ok(opened)
     }
 
@@ -236,6 +241,12 @@ impl HostFile {
         let unlock = self.methods().xUnlock.ok_or(Self::MISSING)?;
         // SAFETY: the file is open.
         VfsError::check(unsafe { unlock(self.file.as_ptr(), level.raw()) })
+    }
+
+    /// Whether nobody has any lock on the file, this handle included, as far as the kernel knows them; asked without taking one. `None`: with
+    /// this VFS only taking one tells.
+    pub(crate) fn is_unlocked(&self) -> Option<bool> {
+        self.probe?.is_unlocked()
     }
 
     /// Whether somebody holds RESERVED or more.

@@ -9,6 +9,7 @@ mod extension;
 mod file_times;
 mod forward;
 mod host_file;
+mod lock_probe;
 mod new_name;
 pub(crate) mod past_vfs;
 pub(crate) mod shim;

@@ -226,8 +226,16 @@ impl Engine for Rollback {
         self.store.broken(self.object).is_none() && self.reads_as(at).unwrap_or(false)
     }
 
+    fn has_passed(&mut self, at: Lsn) -> bool {
+        self.store.last_lsn(self.object) > at
+    }
+
     fn is_at_rest(&mut self) -> bool {
-        // Who is in a transaction has SHARED at least, which keeps us from EXCLUSIVE.
+        // Who is in a transaction has SHARED at least.
+        if let Some(unlocked) = self.file.is_unlocked() {
+            return unlocked;
+        }
+        // Which keeps us from EXCLUSIVE.
         let alone = self.file.lock(LockLevel::Shared).is_ok() && self.file.lock(LockLevel::Exclusive).is_ok();
         self.file.unlock(LockLevel::None).is_ok() && alone
     }

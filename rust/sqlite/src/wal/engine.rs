@@ -102,6 +102,13 @@ impl Core {
             && self.lsn_now(&header).is_ok_and(|now| now == at)
     }
 
+    /// Whether the WAL's end is certainly past this moment: by the wal-index, as far as the run is known that it is in.
+    fn has_passed(&self, at: Lsn) -> bool {
+        let run = self.registers().newest_run();
+        let end = self.index.watch().header().filter(|_| run == self.runs.stamp());
+        end.is_some_and(|header| self.lsn_now(&header).is_ok_and(|now| now > at))
+    }
+
     fn moment_attached(&mut self) -> Result<Moment, Error> {
         for _ in 0..1000 {
             let run = self.registers().newest_run();
@@ -211,6 +218,10 @@ impl Engine for WalEngine {
 
     fn glance(&mut self, at: Lsn) -> bool {
         self.core.try_lock().is_ok_and(|core| core.glance(at))
+    }
+
+    fn has_passed(&mut self, at: Lsn) -> bool {
+        self.core.try_lock().is_ok_and(|core| core.has_passed(at))
     }
 
     fn is_at_rest(&mut self) -> bool {
