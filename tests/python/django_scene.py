@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,8 +16,10 @@ def copied(folder: Path) -> Path:
     return Path(shutil.copytree(APP, folder / "shop", ignore=shutil.ignore_patterns("__pycache__")))
 
 
-def run(shop: Path, *command: str, said: str = "") -> str:
+def run(shop: Path, *command: str, said: str = "", **variables: str) -> str:
     """What `python COMMAND` says there, if this is said to it; its exit status in the first line."""
-    done = subprocess.run([sys.executable, *command], cwd=shop, input=said, capture_output=True, text=True, check=False)
+    environment = os.environ | variables
+    call = [sys.executable, *command]
+    done = subprocess.run(call, cwd=shop, input=said, env=environment, capture_output=True, text=True, check=False)
     sys.stdout.write(done.stdout + done.stderr)
     return f"exit {done.returncode}\n{done.stdout}{done.stderr}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -17,21 +18,81 @@ def shop(tmp_path: Path) -> Path:
     return copied(tmp_path)
 
 
-def test_a_mixed_suite_in_any_order(shop: Path) -> None:
+@pytest.mark.parametrize("seed", ["1", "2", "3", "4"])
+def test_a_mixed_suite_in_any_order(shop: Path, seed: str) -> None:
     """What commits, what rolls back, what asks for serialized_rollback, what flushes; two databases."""
-    said = run(shop, "-m", "pytest")
+    said = run(shop, "-m", "pytest", "-p", "resets", "--dbrewind-strict", RESETS="resets.json", SHUFFLE=seed)
     assert said.startswith("exit 0\n")
     assert "45 passed" in said
     assert "serialized_rollback was ignored in 8 tests" in said
-    assert re.search(r"dbrewind: \d+ rewinds, median [\d.]+ ms, p99 [\d.]+ ms", said)
+    rewinds = json.loads((shop / "resets.json").read_text())["rewind"]
+    assert rewinds["count"] == len(rewinds["all_ms"]) == 36
+    # 2 are promised on a quiet machine (benches/record); here only that nothing is of another order.
+    assert 0 < rewinds["median_ms"] <= rewinds["p90_ms"]
+    assert rewinds["median_ms"] < 100
     assert not list(shop.glob("*.sqlite3*"))
 
 
+def test_the_mixed_suite_is_none_for_plain_django(shop: Path) -> None:
+    """What it passes for: without us nearly all of it fails, and serialized_rollback with a unique violation."""
+    said = run(shop, "-m", "pytest", "-p", "no:dbrewind", "-p", "resets", "test_shop_mixed.py", RESETS="resets.json")
+    assert said.startswith("exit 1\n")
+    passed = re.search(r"(\d+) passed", said.splitlines()[-1])
+    assert passed is None or int(passed[1]) <= 2, "those that come before the first flush"
+    asks = "test_shop_mixed.py::test_commits_and_asks_for_what_migrations_left"
+    assert len(set(re.findall(rf"^ERROR {asks}\[(\d)\]", said, re.MULTILINE))) == 8
+    assert said.count("django.db.utils.IntegrityError: ") + said.count("Problem installing fixture") >= 8
+    assert "UNIQUE constraint failed" in said
+    resets = json.loads((shop / "resets.json").read_text())
+    assert resets["rewind"]["count"] == 0
+    assert resets["flush"]["count"] >= 10, "of those that were set up"
+
+
+def test_an_async_suite_leaves_no_rows(shop: Path) -> None:
+    """Among tests that are not, in one order and another; strict, so that whatever is left is an error."""
+    pytest.importorskip("pytest_asyncio")
+    command = ("-m", "pytest", "-p", "asyncio", "-o", "asyncio_mode=auto", "suite_async.py", "test_shop_mixed.py")
+    for seed in ("1", "2"):
+        said = run(shop, *command, "--dbrewind-strict", SHUFFLE=seed)
+        assert said.startswith("exit 0\n")
+        assert "53 passed" in said
+    plain = run(shop, *command, "-o", "dbrewind_django=false", "-k", "not Checkout")
+    assert plain.startswith("exit 1\n"), "it does leave rows, where nobody rewinds them"
+
+
+LEAKS_UNDER_XDIST = """
+import pytest
+from shop.models import Category, Product
+
+@pytest.mark.parametrize("turn", range(6))
+def test_leaks(django_db_setup, django_db_blocker, turn):
+    with django_db_blocker.unblock():
+        assert Product.objects.count() == 3
+        if turn < 2:
+            Product.objects.create(category_id=1, name="wine", price=9)
+
+@pytest.mark.parametrize("turn", range(6))
+def test_finds_the_base(transactional_db, turn):
+    assert Product.objects.create(category_id=1, name="wine", price=9).id == 4
+"""
+
+
 def test_two_workers_of_xdist(shop: Path) -> None:
+    """Nothing leaks from one test to the next, in either; and what does is named once, by the controller."""
     pytest.importorskip("xdist")
-    said = run(shop, "-m", "pytest", "-n", "2", "test_shop_mixed.py")
-    assert said.startswith("exit 0\n")
-    assert "27 passed" in said
+    workers = ("-m", "pytest", "-n", "2", "--dbrewind-strict")
+    for seed in ("1", "2"):
+        said = run(shop, *workers, "test_shop_mixed.py", "test_shop_layers.py", SHUFFLE=seed)
+        assert said.startswith("exit 0\n")
+        assert "34 passed" in said
+        assert " polluted" not in said
+    (shop / "test_leak.py").write_text(LEAKS_UNDER_XDIST)
+    said = run(shop, *workers, "test_leak.py")
+    assert "12 passed, 2 errors" in said
+    assert re.search(r"^dbrewind: 8 rewinds, .* 2 polluted", said, re.MULTILINE)
+    for turn in range(6):
+        named = rf"\[DBR008\].*\n.* by: test_leak.py::test_leaks\[{turn}\]\n.* shop_product: 1 inserted \(4\)\n"
+        assert bool(re.search(named, said)) == (turn < 2)
 
 
 @pytest.mark.parametrize("parallel", [[], ["--parallel", "2"]])

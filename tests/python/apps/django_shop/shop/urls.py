@@ -1,5 +1,6 @@
 """The shop over HTTP."""
 
+from asgiref.sync import sync_to_async
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
 
@@ -18,4 +19,13 @@ def order(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"orders": Order.objects.count(), "stock": Product.objects.get(id=1).stock})
 
 
-urlpatterns = [path("orders/", order)]
+async def order_async(request: HttpRequest) -> JsonResponse:
+    """The same, in a loop."""
+    if request.method == "POST":
+        number = await sync_to_async(services.place)(int(request.POST["product"]), request.POST["customer"])
+        return JsonResponse({"order": number}, status=201)
+    product = await Product.objects.aget(id=1)
+    return JsonResponse({"orders": await Order.objects.acount(), "stock": product.stock})
+
+
+urlpatterns = [path("orders/", order), path("async/orders/", order_async)]
