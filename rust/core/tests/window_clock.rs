@@ -4,8 +4,8 @@ mod recorded;
 
 use std::time::Duration;
 
-use dbrewind_core::{Clock, Store, Timestamp};
-use recorded::{HOUR, OPTIONS, World};
+use dbrewind_core::{Clock, Kind, Store, Timestamp, WindowState};
+use recorded::{HOUR, OPTIONS, World, always};
 
 fn hours(hours: u64) -> u64 {
     hours * HOUR * 1_000_000_000
@@ -72,4 +72,30 @@ fn hazard_a_clock_far_ahead_evicts_nothing_too_early() {
     let evicted = |name: &str| timeline.mark(name).unwrap().evicted;
     assert!(evicted("hour 0") && evicted("hour 4"), "the time that has passed since counts");
     assert!(!evicted("hour 8"));
+}
+
+/// The clock shows the same time for two eras; the second one's is a nanosecond later then, and its age counts from the first look.
+#[test]
+fn hazard_an_era_is_as_old_as_the_target_and_its_time_a_nanosecond_younger() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    let target = Duration::from_secs(5 * HOUR);
+    world.store.set_window(target);
+    world.era();
+    for page in 0..40 {
+        world.store.append(world.head(Kind::Before, 1 + page % 9), &[&[7; 512]]).unwrap();
+    }
+    world.era();
+    assert!(!world.evict(), "nothing is old yet");
+    world.clock.advance(target);
+    let window = |world: &World| world.store.window(world.object, &always).unwrap();
+    for later in [0, 1, 2] {
+        world.load(40);
+        let evicted = world.evict();
+        assert_eq!(evicted, later == 1, "{later}");
+        let window = window(&world);
+        assert_eq!(window.state, WindowState::Ok, "{later}: {:?}", window.actual);
+        assert!(window.actual >= target, "{later}");
+        world.clock.advance(Duration::from_nanos(1));
+    }
 }
