@@ -18,6 +18,7 @@ use crate::ffi::SqliteApi;
 use crate::naming::is_there;
 use crate::opening::{self, Whose};
 use crate::options::OpenOptions;
+use crate::other_names::told_of_other_names;
 use crate::resolve::{or_earliest, resolve};
 use crate::rewound::{Method, Rewound};
 use crate::rollback::is_unguarded;
@@ -92,7 +93,7 @@ impl Database {
     fn open_as(api: SqliteApi, path: &Path, options: &OpenOptions, whose: Whose) -> Result<Self, Error> {
         let slot = Arc::new(Slot::default());
         let opened = opening::open(api, path, options, whose, Slot::hook(&slot))
-            .map_err(|error| opening::told_of_other_names(error, path))?;
+            .map_err(|error| told_of_other_names(error, path))?;
         let (path, history) = (opened.path, opened.history);
         let context =
             Context { api, path: path.clone(), options: options.clone(), history: Arc::clone(&history) };

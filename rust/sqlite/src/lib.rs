@@ -49,6 +49,7 @@ mod notes;
 mod objects;
 mod opening;
 mod options;
+mod other_names;
 mod progress;
 mod registers;
 mod resolve;

@@ -1,12 +1,12 @@
 //! From a path to an engine: which file, which journal mode, which store.
 
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dbrewind_core::{Clock, Code, Store, StoreOptions};
+use dbrewind_core::{Clock, Store, StoreOptions};
 
 use crate::engine::{Engine, History, JournalMode, SharedHistory};
 use crate::error::Error;
@@ -17,6 +17,7 @@ use crate::naming::{left_behind, name_in, who_is_there};
 use crate::notes::{is_of_another_file, tag};
 use crate::objects::{latest_block, lost_marks};
 use crate::options::{Journal, OpenOptions};
+use crate::other_names::refuse_if_open_by_another;
 use crate::registers::Registers;
 use crate::rollback::Rollback;
 use crate::store_folder::beside;
@@ -125,6 +126,9 @@ pub(crate) fn open(
     }
     heal(api, &path, options)?;
     let mut header = look(&api, &path, options)?;
+    if header.is_some_and(|header| header.versions == [2, 2]) {
+        refuse_if_open_by_another(&path)?;
+    }
     let store_path = options.store.clone().unwrap_or_else(|| beside(&path));
     if options.store.is_none()
         && std::fs::symlink_metadata(&store_path).is_err()
@@ -200,16 +204,6 @@ pub(crate) fn open(
     };
     crate::engine::locked(&history).learn_era()?;
     Ok(Opened { path, store_path, history, engine })
-}
-
-/// The same error, with what is likely behind it where reading failed and the file has several names: who has it open by another
-/// one has the wal-index in common with us, and not the WAL.
-pub(crate) fn told_of_other_names(error: Error, path: &Path) -> Error {
-    let names = std::fs::metadata(path).map_or(1, |found| found.nlink());
-    match error.code() {
-        Code::Io if names > 1 => Error::OtherNames { path: path.to_owned(), names, source: Box::new(error) },
-        _ => error,
-    }
 }
 
 /// Refuses a history that is of another file than the one at the path.
