@@ -52,8 +52,8 @@ impl History {
         while !self.timeline_whole()? {
             if started.elapsed() >= within {
                 return Err(Error::Busy {
-                    what: "a process was stopped in the middle of a record, and what was recorded since will show when \
-                           it goes on"
+                    what: "a process was stopped in the middle of a record, or waits there for its disk, and what was \
+                           recorded since will show when it goes on"
                         .to_owned(),
                     holder: None,
                     waited: started.elapsed(),

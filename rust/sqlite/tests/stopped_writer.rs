@@ -103,3 +103,35 @@ fn hazard_a_checkpoint_whose_images_are_hidden() {
     assert_eq!(db.digest().unwrap(), digest);
     assert_eq!(rows(&app), ["one"]);
 }
+
+/// As of a neighbour in the same store whose disk takes longer than any usual wait: how long others wait is theirs to say.
+#[test]
+fn hazard_a_neighbour_waits_for_its_disk_while_a_recording_begins_or_ends() {
+    let options = OpenOptions { timeout: Duration::from_secs(60), ..support::wal::unsynced() };
+    let world = WalWorld::with(options);
+    let folder = world.dir.path().join("app.db-rewind");
+    let app = world.connect();
+    let soon = |stopped: Stopped| {
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(1500));
+            drop(stopped);
+        })
+    };
+    let db = world.record();
+    insert(&app, "one");
+    db.mark("m").unwrap();
+    db.drain().unwrap();
+    let goes_on = soon(Stopped::now(&folder));
+    insert(&app, "two");
+    db.close().unwrap();
+    goes_on.join().unwrap();
+    // Another one has the first writer slot.
+    let neighbour = world.store();
+    let goes_on = soon(Stopped::now(&folder));
+    let db = world.record();
+    goes_on.join().unwrap();
+    drop(neighbour);
+    db.rewind(&to("m"), None).unwrap();
+    assert_eq!(rows(&app), ["one"]);
+    db.close().unwrap();
+}

@@ -12,11 +12,20 @@ use crate::store::walk::InFlight;
 use crate::store::{Location, Store};
 
 impl Store {
-    /// Waits until everything that was appended before this call is on disk, by whomever.
+    /// Waits until everything that was appended before this call is on disk, by whomever: for a record in flight that others stand behind 5 s
+    /// at most.
     ///
     /// # Errors
     /// See [`SyncError`]. Some of it may be on disk then; what was synced before is.
     pub fn sync(&self) -> Result<(), SyncError> {
+        self.sync_within(LONGEST)
+    }
+
+    /// As [`sync`](Self::sync), for whose caller such a record may take longer: for so long, but for no less than 5 s.
+    ///
+    /// # Errors
+    /// As [`sync`](Self::sync).
+    pub fn sync_within(&self, longest: Duration) -> Result<(), SyncError> {
         let inner = &*self.inner;
         if inner.forked() {
             return Err(SyncError::Forked);
@@ -26,7 +35,7 @@ impl Store {
         let (first, from) = inner.unsynced_from();
         // Only up to the first record in flight can be called done: it will be written after this.
         let mut done = Location::new(first, from);
-        inner.walk_past_what_stands(&mut done)?;
+        inner.walk_past_what_stands(&mut done, longest.max(LONGEST))?;
         let last = inner.control.current();
         for id in first..=last {
             let form = match inner.form(id) {
@@ -65,7 +74,7 @@ const PIECE: u32 = 4 << 20;
 impl Inner {
     /// Walks past all that stands in the log at the call. Not only to a record in flight before it: after a power cut the log ends at
     /// that one, and what stands behind would be gone, however it was synced.
-    fn walk_past_what_stands(&self, done: &mut Location) -> Result<(), SyncError> {
+    fn walk_past_what_stands(&self, done: &mut Location, longest: Duration) -> Result<(), SyncError> {
         let started = Instant::now();
         let last = self.control.current();
         let end = self.control.hint(last).map(|hint| Location::new(last, hint));
@@ -75,7 +84,7 @@ impl Inner {
                 return Ok(());
             }
             let waited = started.elapsed();
-            if waited >= LONGEST {
+            if waited >= longest {
                 return Err(SyncError::InFlight { waited });
             }
         }

@@ -289,7 +289,7 @@ impl Engine for Rollback {
         self.attachment = None;
         if noted.is_ok() && self.synchronous != Synchronous::Off {
             // Without the lock: whoever writes meanwhile need not wait for the disk.
-            match self.store.sync() {
+            match self.store.sync_within(timeout) {
                 // Somebody has taken the store away: there is nothing to keep.
                 Err(SyncError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
                 synced => synced?,

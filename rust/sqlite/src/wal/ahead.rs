@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use dbrewind_core::{Head, Kind, Location};
 
-use super::core::{Core, HIDDEN};
+use super::core::Core;
 use super::header::FrameHeader;
 use super::index::IndexHeader;
 use crate::checksum::Checksum;
@@ -103,7 +103,7 @@ impl Core {
     /// The newest image in the store that no commit has confirmed.
     fn newest_ahead(&self) -> Result<Option<Location>, Error> {
         let mut history = locked(&self.history);
-        history.catch_up_whole(self.timeout.min(HIDDEN))?;
+        history.catch_up_whole(self.patience())?;
         Ok(history.timeline.ahead())
     }
 

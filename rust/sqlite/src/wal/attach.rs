@@ -103,6 +103,7 @@ impl Core {
             in_need: false,
             rewound: None,
             writing: false,
+            by_tail: false,
             buffer: Vec::new(),
         })
     }

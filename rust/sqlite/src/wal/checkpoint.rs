@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use dbrewind_core::{Key, Kind, Lsn};
 
 use super::content::At;
-use super::core::{Core, Frozen, HIDDEN};
+use super::core::{Core, Frozen};
 use super::header::WalHeader;
 use super::index::UNUSED_MARK;
 use super::locks::{READ0, READ1, READ4, WRITE};
@@ -130,7 +130,7 @@ impl Core {
                 let History { store, timeline, .. } = &mut *history;
                 timeline.read_back_era(store)?;
             }
-            history.catch_up_whole(self.timeout.min(HIDDEN))?;
+            history.catch_up_whole(self.patience())?;
             let timeline = &history.timeline;
             let first = timeline.era().map_or(Lsn::ORIGIN, |era| era.first);
             let wanted = pages

@@ -24,8 +24,8 @@ use crate::notes::tag;
 use crate::options::Synchronous;
 use crate::registers::Registers;
 
-/// How long a record in flight is waited for at most that hides what comes after it: the tail has other things to do.
-pub(super) const HIDDEN: Duration = Duration::from_secs(1);
+/// How long the tail waits at most for a record in flight that hides what comes after it: calls wait for the tail.
+const HIDDEN: Duration = Duration::from_secs(1);
 
 /// What our locks guarantee while they are held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,6 +88,8 @@ pub(crate) struct Core {
     pub(super) rewound: Option<Instant>,
     /// WRITE is held.
     pub(crate) writing: bool,
+    /// It is the tail's turn: nobody has said how long to wait.
+    pub(super) by_tail: bool,
     /// Reused by reads of frames.
     pub(crate) buffer: Vec<u8>,
 }
@@ -128,10 +130,15 @@ impl Core {
         })
     }
 
+    /// How long a record in flight is waited for that hides what comes after it: of somebody who was stopped, or whose disk is slow.
+    pub(super) fn patience(&self) -> Duration {
+        if self.by_tail { self.timeout.min(HIDDEN) } else { self.timeout }
+    }
+
     /// Takes what other processes recorded, and what we did, into the timeline; and the runs from it.
     pub(crate) fn catch_up(&mut self) -> Result<(), Error> {
         let mut history = locked(&self.history);
-        history.catch_up_whole(self.timeout.min(HIDDEN))?;
+        history.catch_up_whole(self.patience())?;
         let timeline = &history.timeline;
         let mut runs = Runs::default();
         for note in timeline.notes(tag::RUN) {

@@ -174,7 +174,7 @@ impl Core {
         }
         self.wait_for_anchor()?;
         if self.synchronous != Synchronous::Off {
-            self.store.sync()?;
+            self.store.sync_within(self.timeout)?;
         }
         Ok(())
     }

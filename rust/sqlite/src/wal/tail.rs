@@ -1,8 +1,9 @@
 //! The thread that follows the WAL. It looks at the published header, which is memory, and takes no lock
 //! while nothing happens.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -79,6 +80,37 @@ impl Drop for Tail {
     }
 }
 
+/// The tail's time with what it shares with calls.
+struct Turn<'a>(MutexGuard<'a, Core>);
+
+impl<'a> Turn<'a> {
+    fn of(core: &'a Mutex<Core>) -> Self {
+        let mut core = locked_core(core);
+        core.by_tail = true;
+        Self(core)
+    }
+}
+
+impl Deref for Turn<'_> {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.0
+    }
+}
+
+impl DerefMut for Turn<'_> {
+    fn deref_mut(&mut self) -> &mut Core {
+        &mut self.0
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.by_tail = false;
+    }
+}
+
 struct Following {
     watch: Watch,
     pulse: [u32; 3],
@@ -119,7 +151,7 @@ impl Following {
         let idle = self.last_commit.elapsed() > QUIET;
         if now >= self.next_checkpoint {
             // Nobody waits for this; what fails now is tried again, and calls report it.
-            let mut core = locked_core(core);
+            let mut core = Turn::of(core);
             let started = Instant::now();
             self.in_pieces = core.maintain(idle, self.in_pieces).unwrap_or(false);
             core.let_go_if_adrift();
@@ -133,7 +165,7 @@ impl Following {
 
     /// Copies what a running transaction has written so far. Answers whether there is more, or `None` if none runs.
     fn copy_ahead(&mut self, core: &Mutex<Core>) -> Option<bool> {
-        let mut core = locked_core(core);
+        let mut core = Turn::of(core);
         let header = core.index.watch().header()?;
         if core.holder.is_none() || !core.something_ahead(&header) {
             return None;
@@ -150,7 +182,7 @@ impl Following {
 
     /// Copies what is new; answers whether it reached the end, or `None` if it could not.
     fn drain(&mut self, core: &Mutex<Core>) -> Option<bool> {
-        let mut core = locked_core(core);
+        let mut core = Turn::of(core);
         if core.holder.is_none() {
             // The holder copies; somebody who wants to know asks the store.
             return Some(true);
