@@ -186,3 +186,25 @@ fn room_that_evictions_would_make_is_said_to_be_there() {
     }
     assert!(world.store.first_segment() > first);
 }
+
+/// Before it is needed, and no more than is needed.
+#[test]
+fn room_is_made_for_what_will_be_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path());
+    world.hours(0..44);
+    world.store.make_room_by(Arc::new(always));
+    let first = world.store.first_segment();
+    world.store.make_room_for(Need::Keep, 100);
+    assert_eq!(world.store.first_segment(), first, "there is room");
+    // To the last byte, while nothing may be evicted.
+    let hold = world.store.hold_window().unwrap();
+    while world.store.append(world.head(Kind::Note, 1), &[&[7; 512]]).is_ok() {}
+    while world.store.append_in_need(Need::Keep, world.head(Kind::Note, 1), &[]).is_ok() {}
+    world.store.make_room_for(Need::Keep, 100);
+    assert!(!world.store.has_room_in_need(Need::Keep, 60));
+    drop(hold);
+    world.store.make_room_for(Need::Keep, 100);
+    assert!(world.store.has_room_in_need(Need::Keep, 60));
+    assert!(world.store.first_segment() > first);
+}

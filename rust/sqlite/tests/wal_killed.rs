@@ -275,6 +275,39 @@ fn a_kill_in_the_midst_of_our_checkpoint_loses_nothing() {
     }
 }
 
+#[cfg(feature = "fault")]
+#[test]
+#[ignore = "run by a_rewind_that_was_killed_before_it_happened_costs_no_marks"]
+fn child_dies_in_a_rewind() {
+    let path = child::path();
+    let app = Connection::open(&path).unwrap();
+    let database = record(&path, &quick(u64::MAX));
+    database.mark("first").unwrap();
+    insert(&app, "one");
+    database.mark("second").unwrap();
+    let _ = database.rewind(&Target::from("first"), None);
+}
+
+/// The next recording is closed without anything in between: what came of the rewind is said, so that the last anchor is the last word.
+#[cfg(feature = "fault")]
+#[test]
+fn a_rewind_that_was_killed_before_it_happened_costs_no_marks() {
+    for place in ["room", "intent", "header invalid"] {
+        let scene = WalWorld::with(quick(u64::MAX));
+        let at = format!("1 wal rewind: {place}");
+        assert!(child::dies_at("child_dies_in_a_rewind", &scene.path(), &at), "{place:?} not reached");
+        scene.record().close().unwrap();
+        assert_eq!(scene.plain(&["SELECT count(*) FROM t"]), "[(1,)]\n");
+        let database = scene.record();
+        assert!(database.marks().unwrap().iter().all(|mark| mark.state != MarkState::Lost), "{place}");
+        let app = scene.connect();
+        for (name, kept) in [("first", 0), ("second", 1), ("first", 0)] {
+            database.rewind(&Target::from(name), None).unwrap();
+            assert_eq!(rows(&app).len(), kept, "{name} {place}");
+        }
+    }
+}
+
 /// What `close` leaves is on disk: a power cut right after it takes no record, hence no mark. As `control` says it: all before
 /// the synced place (320) was synced, and the next record goes to the other one (192).
 #[test]

@@ -32,19 +32,50 @@ impl Store {
     /// # Errors
     /// As [`append`](Self::append); nothing is left of them then.
     pub fn reserve(&self, need: Need, records: Vec<(Head, Vec<u8>)>) -> Result<Reservation, AppendError> {
-        let bodies: Vec<_> = records.iter().map(|(head, body)| (*head, body.as_slice())).collect();
-        let (segment, laid) = in_need(need, || self.lay(&bodies))?;
-        Ok(Reservation { store: self.clone(), segment, laid, need, records })
+        let bodies = bodies(&records);
+        let (segment, laid) = in_need(need, || self.lay(&[&bodies]))?;
+        let mut laid = laid.into_iter();
+        self.reserved(need, &segment, laid.next(), records)
     }
 
-    /// Writes records, which are not none, to where nothing is missing but that they count. A segment that is made for them is nobody
-    /// else's before they stand there.
-    fn lay(&self, records: &[(Head, &[u8])]) -> Result<(Arc<Segment>, LaidBatch), AppendError> {
+    /// The same for two lots of records, each of them not none: the first one stands before the other one, and each counts from its own
+    /// commit on. There is room for both, or nothing is left of either.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append); nothing is left of them then.
+    pub fn reserve_two(
+        &self,
+        need: Need,
+        first: Vec<(Head, Vec<u8>)>,
+        second: Vec<(Head, Vec<u8>)>,
+    ) -> Result<(Reservation, Reservation), AppendError> {
+        let lots = [&first, &second].map(|records| bodies(records));
+        let (segment, laid) = in_need(need, || self.lay(&lots.each_ref().map(Vec::as_slice)))?;
+        let mut laid = laid.into_iter();
+        let first = self.reserved(need, &segment, laid.next(), first)?;
+        Ok((first, self.reserved(need, &segment, laid.next(), second)?))
+    }
+
+    fn reserved(
+        &self,
+        need: Need,
+        segment: &Arc<Segment>,
+        laid: Option<LaidBatch>,
+        records: Vec<(Head, Vec<u8>)>,
+    ) -> Result<Reservation, AppendError> {
+        let laid = laid.ok_or_else(|| AppendError::Damaged { what: "no place for records".to_owned() })?;
+        Ok(Reservation { store: self.clone(), segment: Arc::clone(segment), laid, need, records })
+    }
+
+    /// Writes lots of records, which are not none, to where nothing is missing but that they count: all of the lots in one segment, one behind
+    /// the other. A segment that is made for them is nobody else's before they stand there.
+    fn lay(&self, lots: &[&[(Head, &[u8])]]) -> Result<(Arc<Segment>, Vec<LaidBatch>), AppendError> {
         let inner = &*self.inner;
         if inner.forked() {
             return Err(AppendError::Forked);
         }
-        let spans = records.iter().map(|(_, body)| span(u32::try_from(body.len()).unwrap_or(u32::MAX)));
+        let records = lots.iter().copied().flatten();
+        let spans = records.map(|(_, body)| span(u32::try_from(body.len()).unwrap_or(u32::MAX)));
         let bytes = spans.fold(0, u64::saturating_add);
         let room = u32::try_from(bytes).unwrap_or(u32::MAX);
         loop {
@@ -54,17 +85,18 @@ impl Store {
                 return Err(AppendError::Damaged { what: format!("segment {id} is not mapped") });
             };
             let from = inner.control.hint(id).unwrap_or(Segment::FIRST);
-            match lay_in(segment, from, inner.owner, records, |next| inner.control.raise_hint(id, next)) {
+            match lay_lots_in(segment, from, inner.owner, lots, |next| inner.control.raise_hint(id, next)) {
                 // Else it stands in nobody's file. One that stands in the file keeps it from being sealed.
                 Ok(laid) if !segment.is_gone() => return Ok((Arc::clone(segment), laid)),
                 Ok(_) => self.roll(id, 0)?,
                 Err(Appended::Full) => {
                     let mut laid = None;
                     self.roll_filling(id, room, &mut |made| {
-                        laid = lay_in(made, Segment::FIRST, inner.owner, records, |_| {}).ok();
+                        laid = lay_lots_in(made, Segment::FIRST, inner.owner, lots, |_| {}).ok();
                     })?;
-                    if let Some(laid) = laid
-                        && let Some(segment) = inner.segments.get(laid.place().segment)
+                    let place = laid.as_ref().and_then(|laid| laid.first()).map(LaidBatch::place);
+                    if let (Some(laid), Some(place)) = (laid, place)
+                        && let Some(segment) = inner.segments.get(place.segment)
                     {
                         return Ok((Arc::clone(segment), laid));
                     }
@@ -77,6 +109,38 @@ impl Store {
             }
         }
     }
+}
+
+fn bodies(records: &[(Head, Vec<u8>)]) -> Vec<(Head, &[u8])> {
+    records.iter().map(|(head, body)| (*head, body.as_slice())).collect()
+}
+
+/// Lays lots of records into this segment: all of them, or none.
+fn lay_lots_in(
+    segment: &Segment,
+    from: u32,
+    owner: Owner,
+    lots: &[&[(Head, &[u8])]],
+    reserved: impl Fn(u32),
+) -> Result<Vec<LaidBatch>, Appended> {
+    let mut laid: Vec<LaidBatch> = Vec::with_capacity(lots.len());
+    let mut behind = from;
+    for records in lots {
+        let mut end = behind;
+        let raise = |next| {
+            end = next;
+            reserved(next);
+        };
+        match lay_in(segment, behind, owner, records, raise) {
+            Ok(lot) => laid.push(lot),
+            Err(outcome) => {
+                laid.iter().for_each(|lot| lot.abort(segment, owner));
+                return Err(outcome);
+            }
+        }
+        behind = end;
+    }
+    Ok(laid)
 }
 
 /// The same in this segment.
@@ -114,8 +178,7 @@ impl Reservation {
             return Ok(());
         }
         inner.reclaim_slot();
-        let records: Vec<_> = records.iter().map(|(head, body)| (*head, body.as_slice())).collect();
-        self.store.append_whole_in_need(self.need, &records).map(drop)
+        self.store.append_whole_in_need(self.need, &bodies(&records)).map(drop)
     }
 }
 
@@ -130,6 +193,8 @@ impl Drop for Reservation {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::error::SyncError;
     use crate::format::Kind;
@@ -175,12 +240,15 @@ mod tests {
         let reserved = store.reserve(Need::Keep, vec![(head(1), vec![1])]).unwrap();
         store.sync().unwrap();
         other.append(head(2), &[]).unwrap();
-        let synced = other.sync();
-        assert!(matches!(synced, Err(SyncError::InFlight { .. })), "{synced:?}");
         std::thread::scope(|scope| {
+            let patient = scope.spawn(|| other.sync_within(Duration::from_secs(60)));
+            let synced = other.sync();
+            assert!(matches!(synced, Err(SyncError::InFlight { .. })), "{synced:?}");
             let soon = scope.spawn(|| other.sync());
+            std::thread::sleep(Duration::from_millis(500));
             reserved.commit().unwrap();
             soon.join().unwrap().unwrap();
+            patient.join().unwrap().unwrap();
         });
         assert_eq!(lsns(&other), [1, 2]);
     }
@@ -195,6 +263,35 @@ mod tests {
         assert_eq!(lsns(&store), [3]);
         drop(store);
         assert_eq!(lsns(&open(dir.path())), [3]);
+    }
+
+    #[test]
+    fn two_lots_have_room_both_or_neither_and_count_one_after_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let lots = |lsn: u64, len: usize| {
+            (vec![(head(lsn), vec![1])], vec![(head(lsn + 1), vec![2; len]), (head(lsn + 2), vec![3])])
+        };
+        let reserve_two = |(first, second)| store.reserve_two(Need::Keep, first, second);
+        let (first, second) = reserve_two(lots(1, 9)).unwrap();
+        assert_eq!(lsns(&store), []);
+        first.commit().unwrap();
+        assert_eq!(lsns(&store), [1]);
+        second.commit().unwrap();
+        assert_eq!(lsns(&store), [1, 2, 3]);
+        // A segment that is left, and one that is made for both.
+        for (lsn, left) in [(11, 1), (21, 0)] {
+            store.append(head(lsn - 1), &[&[7; 3500]]).unwrap();
+            assert_eq!(store.inner.control.current(), 2 - left);
+            let reserved = reserve_two(lots(lsn, 300));
+            assert_eq!(reserved.is_ok(), left == 1, "the store is full");
+            if let Ok((first, second)) = reserved {
+                assert_eq!(store.inner.control.current(), 2);
+                first.commit().unwrap();
+                drop(second);
+            }
+        }
+        assert_eq!(lsns(&store), [1, 2, 3, 10, 11, 20], "nothing is left of what had no room");
     }
 
     #[test]

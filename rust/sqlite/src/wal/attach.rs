@@ -6,30 +6,25 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dbrewind_core::{Engine as EraEngine, Extent, Kind, Lsn, Need};
+use dbrewind_core::{Engine as EraEngine, Extent, Kind, Lsn};
 
 use super::ahead::Beyond;
 use super::anchor::Kept;
-use super::core::{Core, damaged_note};
+use super::core::Core;
 use super::file::WalFile;
 use super::freeze::TOUCH;
 use super::header::WalHeader;
 use super::index::{IndexHeader, WalIndex};
 use super::locks::{WRITE, holder_of};
-use super::notes::IntentNote;
 use super::runs::Runs;
 use crate::checksum::Checksum;
 use crate::engine::{SharedHistory, locked};
-use crate::error::{Error, Without};
+use crate::error::Error;
 use crate::fault;
 use crate::ffi::types::SQLITE_BUSY;
 use crate::ffi::{Connection, HostFile, HostVfs, LockLevel, SqliteApi, shim};
 use crate::file;
-use crate::notes::tag;
 use crate::options::{OpenOptions, Synchronous};
-
-/// Bytes of the notes with which a recording begins, and then some.
-pub(super) const TO_BEGIN: u32 = 1 << 10;
 
 impl Core {
     /// Opens the handles on a database in WAL mode. Records nothing yet.
@@ -156,70 +151,6 @@ impl Core {
                 Err(self.refuse_for_room())
             }
         }
-    }
-
-    /// Whether there seems to be room for the notes with which a recording begins; and for page 1, which is saved at the latest when the WAL's
-    /// first frame is brought into the file at the end, unless the recording itself can make room: while a mark is pinned it may not.
-    pub(super) fn has_room_to_begin(&self) -> bool {
-        let has_room = |bytes| self.store.has_room_in_need(Need::Keep, bytes);
-        has_room(TO_BEGIN)
-            && (has_room(self.page_size.saturating_add(TO_BEGIN)) || self.store.pins().is_empty())
-    }
-
-    fn refuse_for_room(&mut self) -> Error {
-        self.without_room = Some(Instant::now());
-        match self.store.broken(self.object) {
-            Some(code) => Error::stopped(&self.store, code),
-            None => {
-                let without = match self.waiting() {
-                    0 => Without::Recording,
-                    bytes => Without::Waiting(bytes),
-                };
-                Error::no_room(&self.store, without)
-            }
-        }
-    }
-
-    /// Bytes of the WAL that are committed and not recorded, if the history could go on with them. Without the freeze, so that it may be
-    /// otherwise in a moment.
-    fn waiting(&mut self) -> u64 {
-        let Some(header) = self.index.watch().settled_header() else { return 0 };
-        if self.found_lost || self.catch_up().is_err() {
-            return 0;
-        }
-        // Of a WAL that nobody knows all of it; but for a single frame, which may be our own.
-        let recorded = match header.salt == self.runs.salt() {
-            true => self.runs.frame_of(self.tailed, header.max_frame).unwrap_or(0),
-            false => 1,
-        };
-        u64::from(header.max_frame.saturating_sub(recorded)) * self.wal.frame_len() as u64
-    }
-
-    /// Whether nobody records, and what is recorded cannot be reached any more: others go on to write, and may bring into the file what
-    /// nobody has recorded.
-    pub(super) fn is_lost_by_now(&mut self) -> bool {
-        match self.store.try_hold(self.object) {
-            Ok(Some(_role)) => {
-                if let Ok(_object) = self.lock_object(Duration::ZERO) {
-                    self.found_lost = self.seems_lost();
-                }
-                self.found_lost
-            }
-            // Whoever records has seen to it.
-            Ok(None) => false,
-            Err(_) => self.found_lost,
-        }
-    }
-
-    /// Whether it looks as if history could not go on: without the freeze, so that it may be otherwise in a moment.
-    fn seems_lost(&mut self) -> bool {
-        if self.catch_up().is_err() {
-            return false;
-        }
-        self.found_bare = self.bare_salt().or(self.found_bare);
-        let ours = locked(&self.history).timeline.era().is_some_and(|era| era.engine == EraEngine::Wal);
-        let Some(header) = self.index.watch().settled_header() else { return false };
-        !ours || matches!(self.compare_anchor(&header), Ok(Kept::Lost))
     }
 
     /// Somebody else holds: it may be in the middle of its own attach, hence the object's lock.
@@ -355,63 +286,6 @@ impl Core {
         self.store.raise_last_lsn(self.object, self.tailed);
         self.drain_to(header, u32::MAX)?;
         self.anchor_frame = self.runs.first_frame().max(1);
-        Ok(true)
-    }
-
-    /// A rewind that was killed: did it happen? `false`: nobody can tell.
-    fn finish_intent(&mut self, header: &IndexHeader) -> Result<bool, Error> {
-        let (intent, lsn) = {
-            let history = locked(&self.history);
-            let Some(note) = history.timeline.notes(tag::WAL_INTENT).last() else { return Ok(true) };
-            if history.timeline.rewinds().iter().any(|rewind| rewind.lsn == note.lsn)
-                || note.lsn <= self.tailed
-            {
-                return Ok(true);
-            }
-            (IntentNote::decode(&note.body).ok_or_else(|| damaged_note("intent", note.lsn))?, note.lsn)
-        };
-        let (from, to) = (Lsn::new(intent.from), Lsn::new(intent.target));
-        let last = intent.frame.saturating_sub(1);
-        if header.max_frame < last || last == 0 {
-            return Ok(false);
-        }
-        let there = match header.max_frame > last {
-            true => self.checksum_of(intent.frame, header.salt)?,
-            false => None,
-        };
-        if there == Some(intent.checksum) {
-            let pages = self.wal.frame_header(intent.frame)?.commit;
-            let note = self.run_note(intent.frame, intent.checksum, header.salt);
-            self.record_run(lsn, &note)?;
-            self.record_rewind(lsn, from, to, u64::from(pages))?;
-            self.catch_up()?;
-            return Ok(true);
-        }
-        if header.max_frame >= intent.last
-            && self.checksum_of(intent.last, header.salt)? == Some(intent.last_checksum)
-        {
-            // The old chain is whole: it did not happen. Or it was torn, and others have committed the very same frames
-            // since, all of them: then every moment of the old chain is what it was, too.
-            return Ok(true);
-        }
-        // The new frame was torn: the chain ends at the target's own state, and what others have committed since
-        // follows it.
-        let end = self.wal.frame_header(last)?;
-        if end.salt != header.salt || end.commit == 0 {
-            return Ok(false);
-        }
-        let note = self.run_note(last, end.checksum, header.salt);
-        self.record_run(lsn, &note)?;
-        self.record_rewind(lsn, from, to, u64::from(end.commit))?;
-        if header.max_frame == last {
-            // The abandoned frames in the file must be cut off from it, hence a frame of our own.
-            let what = "another connection has an open write transaction";
-            self.with_exclusive(WRITE, self.timeout, what, |core| {
-                let header = core.header()?;
-                core.append_pages(&header, &[], header.pages, (lsn, lsn))
-            })?;
-        }
-        self.catch_up()?;
         Ok(true)
     }
 

@@ -5,9 +5,9 @@ use dbrewind_core::{Engine as EraEngine, Extent, Key, Need};
 use std::time::{Duration, Instant};
 
 use super::ahead::Beyond;
-use super::attach::TO_BEGIN;
 use super::core::Core;
 use super::index::IndexHeader;
+use super::without_room::TO_BEGIN;
 use crate::engine::{append_boundary, locked};
 use crate::error::Error;
 use crate::fault;

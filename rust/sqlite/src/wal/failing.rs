@@ -166,6 +166,13 @@ fn a_moved_rewind_that_failed_leaves_one_of_two_states_and_goes_on() {
         assert_eq!(late, times > 1 || place == "wal index: enter", "{place}: {error}");
         assert_eq!(error.to_string().contains("the database is at the target"), late, "{place}: {error}");
         assert_eq!(scene.rows_after_a_kill(), found, "{place}");
+        if !late {
+            let mut history = locked(&scene.core.history);
+            history.catch_up().unwrap();
+            let timeline = &history.timeline;
+            // Else no anchor could vouch for it at the next end of the recording.
+            assert_eq!(timeline.highest_said(), timeline.last(), "{place}: what came of it is said");
+        }
         scene.insert("four");
         moments.push((scene.now(), scene.rows()));
         assert_eq!(scene.rewind(first).unwrap(), Method::Moved, "{place} {times}");

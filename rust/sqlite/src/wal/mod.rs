@@ -20,12 +20,14 @@ mod file;
 mod freeze;
 mod header;
 mod index;
+mod intent;
 mod locks;
 mod notes;
 mod rewind;
 mod runs;
 mod tail;
 mod transaction;
+mod without_room;
 mod written;
 
 pub(crate) use beside::Beside;

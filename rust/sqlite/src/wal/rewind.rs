@@ -30,6 +30,8 @@ impl Core {
         let started = Instant::now();
         self.check_recording()?;
         self.refuse_unknown(to)?;
+        // Now, while nobody waits for us: under WRITE every writer would.
+        self.store.make_room_for(Need::Keep, TO_MOVE);
         let _object = self.lock_object(timeout)?;
         let done = self.rewind_locked(to, started, timeout);
         self.let_go_if_adrift();
@@ -214,18 +216,20 @@ impl Core {
             last: header.max_frame,
             last_checksum: header.checksum,
         };
-        if !self.store.would_have_room((0, 0), (Need::Keep, TO_MOVE))? {
-            // An intent of what is then refused would stand behind the newest anchor, which would be that of another moment.
-            return Err(Error::no_room(&self.store, Without::Rewind(0)));
-        }
-        self.store.append(self.head(Kind::Note, tag::WAL_INTENT, lsn), &[&intent.encode()])?;
-        fault::place("wal rewind: intent");
-        // Once it has happened nothing must be missing.
+        // Once it has happened nothing must be missing. An intent of what is then refused would stand behind the newest anchor, which would be
+        // that of another moment: it counts when there is room for all.
+        let said = (self.head(Kind::Note, tag::WAL_INTENT, lsn), intent.encode());
         let note = self.run_note(k + 1, checksum, header.salt);
         let run = (self.head(Kind::Note, tag::RUN, lsn), note.encode());
         let rewind = self.rewind_record(lsn, from, to, u64::from(pages));
-        let recorded = self.store.reserve(Need::Keep, vec![run, rewind])?;
+        if !self.store.would_have_room((0, 0), (Need::Keep, TO_MOVE))? {
+            return Err(Error::no_room(&self.store, Without::Rewind(0)));
+        }
+        fault::place("wal rewind: asked");
+        let (said, recorded) = self.store.reserve_two(Need::Keep, vec![said], vec![run, rewind])?;
         fault::place("wal rewind: room");
+        said.commit()?;
+        fault::place("wal rewind: intent");
         self.note_counters(&one);
         self.index.invalidate(&mut self.file);
         fault::place("wal rewind: header invalid");
@@ -240,8 +244,11 @@ impl Core {
             // The old frame back, then the old header: as if nothing had been.
             match self.wal.write_frames(k + 1, &old) {
                 Ok(()) => {
+                    drop(recorded);
                     self.registers().announce_run(self.runs.stamp());
                     self.index.publish(&mut self.file, header);
+                    // Without it, too, all is as it was; but for how certain the next `close` is.
+                    let _ = self.nothing_came_of(&intent, lsn);
                 }
                 // As after a kill: SQLite recovers what is in the file, and the next call finds out what that is.
                 Err(_) => {

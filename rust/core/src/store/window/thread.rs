@@ -1,6 +1,6 @@
 //! The thread that keeps the window.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 use std::time::Duration;
 
 use super::keep::YOUNG;
@@ -90,6 +90,15 @@ impl std::fmt::Debug for Keeping {
 impl Keeping {
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same, unless another thread has it.
+    pub(super) fn ledger_at_once(&self) -> Option<MutexGuard<'_, Ledger>> {
+        match self.ledger.try_lock() {
+            Ok(ledger) => Some(ledger),
+            Err(TryLockError::Poisoned(ledger)) => Some(ledger.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// What says whether a thing is still there, if somebody keeps the window.

@@ -11,7 +11,7 @@ use crate::store::Store;
 use crate::store::handle::Inner;
 
 /// How long an append waits for room, if there may be some soon: for an era to be old enough, or for who is evicting already.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 const STEP: Duration = Duration::from_millis(3);
 /// Of the limit, what is left to evictions, which cannot do without: they append what must survive.
 const LEFT_TO_EVICTIONS: u64 = 16;
@@ -109,7 +109,7 @@ impl Store {
     }
 
     /// Whether it is worth while to look again for room for a body of this length.
-    fn may_make_room(&self, len: u32) -> bool {
+    pub(super) fn may_make_room(&self, len: u32) -> bool {
         self.may_make_room_of(self.inner.room_for(len))
     }
 
