@@ -33,7 +33,9 @@ def bind(
     """Have every session of this maker forget what it has read after each rewind (`Session.expire_all`).
 
     `maker`: a `sessionmaker`, a `scoped_session`, a subclass of `Session`, their asyncio counterparts, or one session.
-    Nothing is patched, no transaction is begun or ended. Call it once, before the sessions are made.
+    No session or class of yours is changed, no transaction is begun or ended: an event is listened for. Since there is
+    none of an `async_sessionmaker`, that one is configured anew: its `sync_session_class` becomes a subclass of the one
+    that it had. Call it once, before the sessions are made.
 
     Objects are read anew when an attribute is asked for; with asyncio, where that is not possible, after
     `await session.refresh(object)`. A session that is still in a transaction goes on reading what that began with.

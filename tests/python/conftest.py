@@ -14,6 +14,9 @@ import pytest
 import dbrewind._dbrewind  # noqa: F401 - else a test of the plugin that loads it unloads it, too, and its exceptions are two
 from second_process import SecondProcess
 
+# It would have every session of pytest that a test starts begin anew with another order.
+os.environ["PYTEST_ADDOPTS"] = f"{os.environ.get('PYTEST_ADDOPTS', '')} -p no:randomly".strip()
+
 pytest_plugins = ["pytester"]
 collect_ignore = ["apps"]  # suites of their own, which tests here run
 

@@ -45,6 +45,7 @@ _OTHERS = (
     "xdist",
     "rerunfailures",
     "random_order",
+    "randomly",
     "asyncio",
     "anyio",
     "hypothesispytest",

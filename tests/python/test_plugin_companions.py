@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from plugin_scene import CONFTEST, DIRTY, OVERRIDE, run
@@ -25,10 +27,49 @@ def test_xdist_workers_build_one_base_and_the_controller_tells(pytester: pytest.
     result = run(pytester, "-n", "2", "--dist", "each", plugins=("xdist",))
     result.assert_outcomes(passed=8)
     assert (pytester.path / "built").read_text() == "once"
-    (line,) = [line for line in result.outlines if line.startswith("dbrewind: ")]
-    assert line.startswith("dbrewind: 8 rewinds, median ")
-    assert " built in " in line
-    assert " cached (" in line
+    head, summary = [line for line in result.outlines if line.startswith("dbrewind: ")]
+    assert re.fullmatch(
+        r'dbrewind: [\w.]+, sqlite [\d.]+, on, keep none, base "\w+" (built in [\d.]+ s|cached) \([\d.]+ kB\), '
+        "wal recording, worker gw[01]",
+        head,
+    )
+    assert summary.startswith("dbrewind: 8 rewinds, median ")
+    assert " built in " in summary
+    assert " cached (" in summary
+
+
+def test_the_controller_of_xdist_is_silent_where_nobody_asks(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_it(): pass")
+    result = run(pytester, "-n", "1", plugins=("xdist",))
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("*dbrewind: *")
+
+
+def test_what_workers_count_and_name_reaches_the_controller(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(
+        test_1=FAILS,
+        test_2="""
+        def test_first(dbrewind): pass
+        def test_leak(app):
+            app.execute("INSERT INTO users(name) VALUES ('Eve'), ('Joe')")
+        def test_last(dbrewind): pass
+        """,
+    )
+    asked = ("--dbrewind-report", "--dbrewind-keep=failed", "-W", "ignore")
+    result = run(pytester, "-n", "2", "--dist", "loadfile", *asked, plugins=("xdist",))
+    result.assert_outcomes(passed=4, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "dbrewind: 2 rewinds, median * 3 clean tests; *; 1 polluted",
+            "dbrewind: kept */.dbrewind/failed/test_1.py-test_one.db (test_1.py::test_one)",
+            "  polluted: test_2.py::test_leak",
+            " * 2 rows * pages compared * ms  test_2.py::test_leak",
+            " * users: 2 inserted (3, 4)",
+            " * 1 rows * pages compared * ms  test_1.py::test_one",
+            " * users: 1 inserted (3)",
+        ]
+    )
 
 
 def test_x_stops_and_keeps_the_database_of_the_failed_test(pytester: pytest.Pytester) -> None:
@@ -51,12 +92,22 @@ def test_pdb_shows_the_database_as_the_test_left_it(pytester: pytest.Pytester) -
 
 
 def test_lf_runs_the_failed_test_from_the_base(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest(CONFTEST)
-    pytester.makepyfile(test_it=FAILS)
-    run(pytester).assert_outcomes(failed=1, passed=1)
-    pytester.makepyfile(test_it=FAILS.replace("assert not app", "assert app.execute('SELECT max(id) FROM users')"))
-    result = run(pytester, "--lf")
-    result.assert_outcomes(passed=1)
+    """Of a file that outlives the session: what the failed test wrote must not be there in the next one."""
+    pytester.makeconftest(CONFTEST + OVERRIDE.format(body="return 'test.db'"))
+    pytester.makepyfile("""
+        import pathlib
+
+        def test_one(dbrewind, app):
+            assert app.execute("INSERT INTO users(name) VALUES ('Zoe') RETURNING id").fetchone() == (3,)
+            app.execute("CREATE TABLE more(x)")
+            assert pathlib.Path("mended").exists()
+
+        def test_two(dbrewind, app): pass
+    """)
+    run(pytester).assert_outcomes(passed=1, failed=1)
+    run(pytester, "--lf").assert_outcomes(failed=1)
+    (pytester.path / "mended").touch()
+    run(pytester, "--lf").assert_outcomes(passed=1)
 
 
 def test_a_rerun_begins_from_the_base(pytester: pytest.Pytester) -> None:
@@ -72,11 +123,36 @@ def test_a_rerun_begins_from_the_base(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*1 passed, 2 rerun*"])
 
 
-def test_a_random_order_changes_nothing(pytester: pytest.Pytester) -> None:
+LAYERED = """
+import pytest, sqlite3
+
+@pytest.fixture(scope="module")
+def more(dbrewind_module, dbrewind_db):
+    db = sqlite3.connect(dbrewind_db.path, isolation_level=None)
+    db.execute("INSERT INTO users(name) VALUES ('Eve')")
+    db.close()
+
+@pytest.mark.parametrize("turn", range(4))
+def test_it(more, dbrewind, app, turn):
+    assert app.execute("INSERT INTO users(name) VALUES ('Zoe') RETURNING id").fetchone() == (4,)
+"""
+SEEDS = (1, 7, 2026)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("plugin", ["random_order", "randomly"])
+def test_any_order_will_do(pytester: pytest.Pytester, plugin: str, seed: int) -> None:
+    """Also one in which a module ends and begins again, with its layer."""
     pytester.makeconftest(CONFTEST)
-    pytester.makepyfile(test_1=DIRTY, test_2=DIRTY)
-    result = run(pytester, "--random-order-bucket=global", "--random-order-seed=7", plugins=("random_order",))
-    result.assert_outcomes(passed=8)
+    pytester.makepyfile(test_1=DIRTY, test_2=LAYERED, test_3=DIRTY)
+    if plugin == "random_order":
+        arguments = ["--random-order-bucket=global", f"--random-order-seed={seed}"]
+    else:
+        arguments = ["-p", "randomly", f"--randomly-seed={seed}"]
+    result = run(pytester, "-v", "-W", "error", *arguments, plugins=(plugin,))
+    result.assert_outcomes(passed=12)
+    ran = [line.split()[0] for line in result.outlines if " PASSED" in line]
+    assert sorted(ran) != ran
 
 
 def test_asyncio_tests_need_no_await(pytester: pytest.Pytester) -> None:
@@ -95,6 +171,25 @@ def test_asyncio_tests_need_no_await(pytester: pytest.Pytester) -> None:
             assert app.execute("SELECT count(*) FROM users").fetchone() == (3,)
     """)
     run(pytester, plugins=("asyncio",)).assert_outcomes(passed=2)
+
+
+def test_the_marker_of_an_asyncio_test_needs_no_fixture(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(CONFTEST)
+    pytester.makeini("[pytest]\nasyncio_mode = auto")
+    pytester.makepyfile("""
+        import asyncio, pytest
+
+        @pytest.mark.dbrewind(mark="base", keep="on-failure")
+        @pytest.mark.parametrize("turn", range(2))
+        async def test_async(dbrewind, app, turn):
+            await asyncio.sleep(0)
+            assert app.execute("INSERT INTO users(name) VALUES ('Zoe') RETURNING id").fetchone() == (3,)
+            assert turn == 0
+    """)
+    result = run(pytester, plugins=("asyncio",))
+    result.assert_outcomes(passed=1, failed=1)
+    kept = [path.name for path in (pytester.path / ".dbrewind/failed").glob("*.db")]
+    assert [name.partition("test_async")[2] for name in kept] == ["[1].db"]
 
 
 def test_anyio_tests_need_no_await(pytester: pytest.Pytester) -> None:

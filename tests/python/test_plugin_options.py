@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -75,11 +76,132 @@ def test_the_header_and_the_summary_are_a_line_each(pytester: pytest.Pytester) -
     lines = [line for line in result.outlines if line.startswith("dbrewind: ") and " kept " not in line]
     assert [line.split()[1] for line in lines] == ["0.1.0,", "base", "4"]
     result.stdout.fnmatch_lines(
-        ["dbrewind: *, sqlite *, verify, keep all", "*1 rows * ms  test_it.py::test_it?0?", "*users: 1 inserted (3)"]
+        [
+            "dbrewind: *, sqlite *, verify, keep all",
+            'dbrewind: base "*" built in * s (* kB), wal recording',
+            "*1 rows * pages compared * ms  test_it.py::test_it?0?",
+            "*users: 1 inserted (3)",
+        ]
     )
+    (pages,) = re.findall(r"(\d+) pages compared", result.stdout.str())
+    assert int(pages) > 1
     assert len(list((pytester.path / ".dbrewind/failed").glob("*.db"))) == 4
     result = run(pytester, "test_other.py")
     assert "dbrewind: " not in result.stdout.str()
+
+
+@pytest.mark.parametrize("report", [False, True])
+def test_the_summary_says_where_it_names_who_polluted(pytester: pytest.Pytester, report: bool) -> None:
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(test_it="def test_one(dbrewind): pass\ndef test_two(app): app.execute('DELETE FROM users')\n")
+    result = run(pytester, *(["--dbrewind-report"] if report else []))
+    (line,) = [line for line in result.outlines if "rewinds" in line]
+    assert line.endswith("; 1 polluted" if report else "; 1 polluted (see --dbrewind-report)")
+    assert ("  polluted: test_it.py::test_two" in result.outlines) is report
+
+
+def test_a_database_in_a_rollback_mode_is_recorded_by_the_vfs(pytester: pytest.Pytester) -> None:
+    body = """path = tmp_path_factory.mktemp("old") / "old.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version=0")
+    return path"""
+    pytester.makeconftest(
+        CONFTEST + OVERRIDE.format(body=body).replace("dbrewind_db()", "dbrewind_db(tmp_path_factory)")
+    )
+    pytester.makepyfile(DIRTY)
+    result = run(pytester)
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["dbrewind: base * built in * s (*), vfs recording"])
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("none", {"passes-all", "fails-all", "fails-failed", "fails-on-failure"}),
+        ("all", {"passes-all", "fails-all", "fails-failed", "fails-on-failure", "passes-unsaid", "fails-unsaid"}),
+    ],
+)
+def test_the_argument_of_the_marker_goes_before_the_command_line(
+    pytester: pytest.Pytester, said: str, kept: set[str]
+) -> None:
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile("""
+        import pytest
+
+        KEEP = ["failed", "on-failure", "none", "all"]
+        MARKED = [pytest.param(keep, marks=pytest.mark.dbrewind(keep=keep), id=keep) for keep in KEEP]
+        MARKED.append(pytest.param("", marks=pytest.mark.dbrewind, id="unsaid"))
+
+        @pytest.mark.parametrize("keep", MARKED)
+        @pytest.mark.parametrize("end", ["passes", "fails"])
+        def test_it(app, end, keep):
+            app.execute("DELETE FROM users")
+            assert end == "passes"
+    """)
+    run(pytester, f"--dbrewind-keep={said}").assert_outcomes(passed=5, failed=5)
+    files = (pytester.path / ".dbrewind/failed").glob("*.db")
+    assert {path.stem.partition("[")[2][:-1] for path in files} == kept
+
+
+def test_the_closest_marker_says_what_is_kept(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile("""
+        import pytest
+        pytestmark = pytest.mark.dbrewind(keep="all")
+
+        def test_of_the_module(app):
+            app.execute("DELETE FROM users")
+
+        @pytest.mark.dbrewind(keep="none")
+        def test_of_its_own(app):
+            app.execute("DELETE FROM users")
+    """)
+    run(pytester).assert_outcomes(passed=2)
+    (kept,) = (pytester.path / ".dbrewind/failed").glob("*.db")
+    assert kept.stem.endswith("test_of_the_module")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_building_the_base_is_not_blamed_on_the_first_test(pytester: pytest.Pytester, workers: int) -> None:
+    conftest = CONFTEST.replace("    with closing", "    import time; time.sleep(2)\n    with closing", 1)
+    pytester.makeconftest(
+        conftest
+        + """
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report):
+    with open("durations", "a") as file:
+        file.write(f"{report.nodeid} {report.when} {report.duration}\\n")
+"""
+    )
+    pytester.makepyfile(test_it="def test_first(dbrewind): pass\ndef test_second(dbrewind): pass")
+    arguments = ("-n", str(workers)) if workers else ()
+    result = run(pytester, *arguments, plugins=("xdist",) if workers else ())
+    result.assert_outcomes(passed=2)
+    assert float(re.findall(r"base .* built in ([\d.]+) s", result.stdout.str())[0]) >= 2
+    durations = [line.split() for line in (pytester.path / "durations").read_text().splitlines()]
+    assert {(name, when) for name, when, _ in durations} >= {("test_it.py::test_first", "setup")}
+    assert all(float(took) < 2 for _, _, took in durations)
+
+
+@pytest.mark.parametrize("said", ["--help", "--version", "-VV"])
+@pytest.mark.parametrize("without", ["no:django", "no:dbrewind"])
+def test_help_and_version_never_fail(pytester: pytest.Pytester, said: str, without: str) -> None:
+    """Whatever the ini file asks for, and whatever is not installed."""
+    pytester.makeini("[pytest]\ndbrewind_django = true\ndbrewind = maybe")
+    pytester.makepyfile("def test_it(): pass")
+    result = run(pytester, said, "-p", without)
+    assert result.ret == 0
+    result.stderr.no_fnmatch_line("*Error*")
+    if without == "no:django" and said == "--help":
+        result.stdout.fnmatch_lines(["*--dbrewind-report*"])
+
+
+def test_django_without_its_plugin_is_refused(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\ndbrewind_django = true")
+    pytester.makepyfile("def test_it(): pass")
+    result = run(pytester)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*dbrewind_django = true needs pytest-django*"])
 
 
 def test_off_rewinds_nothing(pytester: pytest.Pytester) -> None:
@@ -91,26 +213,6 @@ def test_off_rewinds_nothing(pytester: pytest.Pytester) -> None:
             assert app.execute("INSERT INTO users(name) VALUES ('Zoe') RETURNING id").fetchone() == (3 + turn,)
     """)
     run(pytester, "--dbrewind=off").assert_outcomes(passed=2)
-
-
-def test_a_rewind_that_is_not_exact_stops_the_session(pytester: pytest.Pytester) -> None:
-    """Planted: the digest of the mark is another."""
-    pytester.makeconftest(
-        CONFTEST
-        + """
-@pytest.fixture(autouse=True)
-def spoil(request, _dbrewind_stack):
-    _dbrewind_stack.top.digest = "0" * 32
-"""
-    )
-    pytester.makepyfile(DIRTY)
-    result = run(pytester, "--dbrewind=verify")
-    result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["*DBR009*The session stops*", "! Interrupted: dbrewind: *DBR009*"])
-    assert sorted(path.name for path in (pytester.path / ".dbrewind/differs").glob("*")) == [
-        "test-is.db",
-        "test-was.db",
-    ]
 
 
 @pytest.mark.parametrize(
@@ -137,6 +239,27 @@ def test_a_network_file_system_is_told_by_its_mount() -> None:
     mounts = "/dev/sda / ext4 rw 0 0\nserver:/x /srv/my\\040data nfs4 rw 0 0\n"
     assert guard.remote(Path("/srv/my data/test.db"), mounts) == "nfs4"
     assert guard.remote(Path("/srv/test.db"), mounts) == ""
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_database_on_a_network_file_system_needs_permission(pytester: pytest.Pytester, allowed: bool) -> None:
+    """Planted: the system says that it is on one."""
+    pytester.makeconftest(
+        CONFTEST
+        + OVERRIDE.format(body="return 'test.db'")
+        + """
+import dbrewind.pytest_plugin.guard as guard
+guard.remote = lambda path: "nfs4"
+"""
+    )
+    pytester.makepyfile("def test_it(dbrewind): pass")
+    result = run(pytester, *(["--dbrewind-allow-remote"] if allowed else []))
+    if allowed:
+        result.assert_outcomes(passed=1)
+    else:
+        result.assert_outcomes(errors=1)
+        result.stdout.fnmatch_lines(["*DBR007*test.db is on a network file system (nfs4)*--dbrewind-allow-remote*"])
+        assert not (pytester.path / "test.db").exists()
 
 
 def test_a_database_that_is_no_tests_is_refused_unopened(pytester: pytest.Pytester) -> None:

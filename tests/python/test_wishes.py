@@ -110,18 +110,21 @@ def test_wish_04_another_process_thread_or_connection_writes(
     assert names(shop) == []
 
 
-@TWICE
-def test_wish_05_async_works(dbrewind: Database, shop: sqlite3.Connection, turn: int) -> None:
-    async def work() -> None:
-        await asyncio.gather(*(asyncio.to_thread(one, number) for number in range(3)))
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
 
+
+@TWICE
+@pytest.mark.anyio
+async def test_wish_05_async_works(dbrewind: Database, shop: sqlite3.Connection, turn: int) -> None:
     def one(number: int) -> None:
         with closing(sqlite3.connect(dbrewind.path)) as db:
             db.execute("INSERT INTO t0(name) VALUES (?)", (str(number),))
             db.commit()
 
     assert len(names(shop)) == 2
-    asyncio.run(work())
+    await asyncio.gather(*(asyncio.to_thread(one, number) for number in range(3)))
     assert len(names(shop)) == 5
 
 
@@ -188,9 +191,25 @@ def test_wish_11_no_connection_is_killed(dbrewind: Database, shop: sqlite3.Conne
 
 @given(st.text(alphabet="abc"))
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_wish_12_each_example_and_each_round_begins_anew(dbrewind: Database, name: str) -> None:
+def test_wish_12_each_example_begins_anew(dbrewind: Database, name: str) -> None:
     with dbrewind.rewound(), closing(sqlite3.connect(dbrewind.path, isolation_level=None)) as db:
         assert db.execute("INSERT INTO t0(name) VALUES (?) RETURNING id", (name,)).fetchone() == (3,)
+
+
+def test_wish_12_each_round_of_a_benchmark_begins_anew(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile("""
+        def test_it(dbrewind, app, benchmark):
+            ids = []
+            def work():
+                ids.extend(app.execute("INSERT INTO users(name) VALUES ('Zoe') RETURNING id").fetchone())
+            benchmark.pedantic(work, setup=lambda: dbrewind.rewind() and None, rounds=10)
+            assert ids == [3] * 10
+
+        def test_the_last_round_is_gone(dbrewind, app):
+            assert app.execute("SELECT max(id) FROM users").fetchone() == (2,)
+    """)
+    run(pytester, plugins=("benchmark",)).assert_outcomes(passed=2)
 
 
 def test_wish_13_never_the_wrong_database(pytester: pytest.Pytester) -> None:

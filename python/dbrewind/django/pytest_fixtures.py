@@ -41,7 +41,8 @@ def django_db_setup(
     from dbrewind.django import databases
     from dbrewind.django.pytest_hooks import ENDED, take_back
     from dbrewind.django.rewinds import watch
-    from dbrewind.pytest_plugin.report import Base
+    from dbrewind.pytest_plugin import head
+    from dbrewind.pytest_plugin.report import Base, route
 
     # Else ours would take the place of nothing, and tests would flush.
     if not hasattr(pytest_django.fixtures, "_django_db_helper"):
@@ -55,7 +56,11 @@ def django_db_setup(
     databases.off = here.options.mode == "off"
     databases.attach(hashed=here.options.mode == "verify")
     took = here.numbers.building + perf_counter() - begun
-    here.numbers.bases += [Base(db.path.name, "", False, took, db.path.stat().st_size) for db in databases.handles()]
+    here.numbers.bases += [
+        Base(db.path.name, "", False, took, db.path.stat().st_size, route=route(db)) for db in databases.handles()
+    ]
+    if here.numbers.bases:
+        head.tell(request.config, here.numbers.bases[0])
     databases.watch(here)
     here.leaks.threads.note("")
     untell = databases.after_rewind(tell)

@@ -99,6 +99,7 @@ class Watch:
             if self.options.report or self.leaks.looking:
                 changes = one.handle.changes(one.top.moment)
                 self._sum.rows += leaks.count(changes)
+                self._sum.pages += changes.pages_read
                 self._sum.what += [f"{name}{line}" for line in leaks.lines(changes)]
                 self.leaks.found(alias, one, changes)
         finally:

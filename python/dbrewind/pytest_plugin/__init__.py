@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _MARKER = (
     'dbrewind(*, mark=None, keep=None): rewind the database after the test. mark="name": begin at a mark that the '
-    'set-up made; keep="failed", "none" or "all": of which outcome the database is kept.'
+    'set-up made; keep="failed" (or "on-failure"), "none" or "all": of which outcome the database is kept.'
 )
 # A fixture of ours was asked for.
 _USED = pytest.StashKey[bool]()
@@ -47,6 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
     After pytest-django, so that its fixtures come before that plugin's.
     """
     config.addinivalue_line("markers", _MARKER)
+    if config.getoption("help", False) or config.getoption("version", 0):
+        return  # They answer whatever the ini file asks for.
     if config.getini("dbrewind_django"):
         if not config.pluginmanager.has_plugin("django"):
             raise pytest.UsageError("dbrewind_django = true needs pytest-django: pip install 'dbrewind[django]'")
@@ -157,14 +159,17 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """A line, if any test asks for the fixture."""
     if not config.stash.get(_USED, False):
         return []
-    from sqlite3 import sqlite_version
+    from dbrewind.pytest_plugin import head
 
-    from dbrewind import __version__
-    from dbrewind.pytest_plugin.session import options
+    return [head.of_options(config)]
 
-    chosen = options(config)
-    strict = ", strict" if chosen.strict else ""
-    return [f"dbrewind: {__version__}, sqlite {sqlite_version}, {chosen.mode}, keep {chosen.keep}{strict}"]
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodeready(node: Any) -> None:
+    """The controller of pytest-xdist collects nothing: it hears of a base from the worker that has the first."""
+    from dbrewind.pytest_plugin import head
+
+    head.await_workers(node.config)
 
 
 @pytest.hookimpl(wrapper=True)

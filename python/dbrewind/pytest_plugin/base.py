@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from dbrewind.pytest_plugin import cache, outcomes
-from dbrewind.pytest_plugin.report import Base, numbers
+from dbrewind.pytest_plugin import cache, head, outcomes
+from dbrewind.pytest_plugin.report import Base, numbers, route
 from dbrewind.pytest_plugin.rewinding import rewind
 from dbrewind.pytest_plugin.stack import BASE, FOUND, Stack
-from dbrewind.pytest_plugin.target import worker_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -233,22 +232,18 @@ def _put(db: Database, path: Path, known: dict[str, Any]) -> bool:
 
 
 def tell(config: pytest.Config, stack: Stack, name: str, cached: bool, begun: float, unkept: str = "") -> None:
-    """For the summary; and at once, if it was built for the cache or taken from it."""
+    """For the summary; and at once, if it is the session's first."""
     took = perf_counter() - begun
     path = stack.db.path
     with closing(sqlite3.connect(path)) as connection:
         (page_size,) = connection.execute("PRAGMA page_size").fetchone()
-    base = Base(path.name, name, cached, took, stack.top.mark.pages * page_size, unkept)
+    base = Base(path.name, name, cached, took, stack.top.mark.pages * page_size, unkept, route(stack.db))
     here = numbers(config)
+    if not here.bases:
+        head.tell(config, base)
     here.bases.append(base)
     here.building += took
     outcomes.watch(config)
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if name and not unkept and reporter is not None and not worker_of(config) and config.get_verbosity() >= 0:
-        capture = config.pluginmanager.get_plugin("capturemanager")
-        with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
-            reporter.ensure_newline()
-            reporter.write_line(f"dbrewind: {base}")
 
 
 def _create(path: Path) -> None:

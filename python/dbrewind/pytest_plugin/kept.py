@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
     from dbrewind._dbrewind import Database, Mark
 
 _LONGEST = 150
@@ -29,14 +31,20 @@ def keep(db: Database, root: Path, nodeid: str) -> str:
     return f"{path} ({nodeid})"
 
 
-def differ(db: Database, mark: Mark, root: Path) -> NoReturn:
-    """Copy what a rewind made of the database, and what it should be; then say so."""
+def differ(db: Database, mark: Mark, session: pytest.Session) -> NoReturn:
+    """Stop the session; copy what a rewind made of the database, and what it should be; then say so."""
+    from dbrewind import Error
     from dbrewind.testing.errors import VerifyFailedError
 
-    is_, was = place(root, "differs", f"{db.path.stem}-is"), place(root, "differs", f"{db.path.stem}-was")
-    db.keep(is_)
-    db.clone(mark, was)
-    raise VerifyFailedError(
-        f"[DBR009] after a rewind to {mark.name!r} {db.path} is not what it was at the mark. The session stops. What "
-        f"it is: {is_}; what it was: {was}. Please report it with both"
-    )
+    text = f"[DBR009] after a rewind to {mark.name!r} {db.path} is not what it was at the mark. The session stops."
+    # Before the copies, for which there may be no room.
+    session.shouldstop = f"dbrewind: {text}"
+    try:
+        is_, was = (place(session.config.rootpath, "differs", f"{db.path.stem}-{which}") for which in ("is", "was"))
+        db.keep(is_)
+        db.clone(mark, was)
+        text += f" What it is: {is_}; what it was: {was}. Please report it with both"
+    except (Error, OSError) as error:
+        text += f" What it is, and what it was, could not be copied: {error}. Please report it"
+    session.shouldstop = f"dbrewind: {text}"
+    raise VerifyFailedError(text)

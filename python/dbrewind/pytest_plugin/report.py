@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from dbrewind._dbrewind import Database
 
 
 @dataclass
@@ -19,12 +22,18 @@ class Base:
     bytes: int
     unkept: str = ""
     """Why a later run must build it again."""
+    route: str = ""
+    """How its database is recorded."""
 
-    def __str__(self) -> str:
+    def state(self) -> str:
+        """Where it came from, and how large it is."""
         how = "cached" if self.cached else f"built in {self.seconds:.2f} s"
         name = f' "{self.name}"' if self.name else ""
+        return f"base{name} {how} ({_size(self.bytes)})"
+
+    def __str__(self) -> str:
         again = f", and again in each run: {self.unkept}" if self.unkept else ""
-        return f"base{name} {how} ({_size(self.bytes)}){again}"
+        return f"{self.state()}{again}"
 
 
 @dataclass
@@ -35,6 +44,8 @@ class Changed:
     rows: int
     what: list[str]
     milliseconds: float
+    pages: int = 0
+    """That were compared to find it, at both moments together."""
 
 
 @dataclass
@@ -71,8 +82,8 @@ class Numbers:
         self.changed += [Changed(**changed) for changed in sent["changed"]]
         self.bases += [Base(**base) for base in sent["bases"]]
 
-    def line(self) -> str:
-        """All in a line."""
+    def line(self, report: int = 0) -> str:
+        """All in a line; `report`: how many tests are listed below it."""
         parts = [f"{len(self.rewinds)} rewinds"]
         if self.rewinds:
             ordered = sorted(self.rewinds)
@@ -81,7 +92,8 @@ class Numbers:
         parts.append(f"{self.clean} clean tests")
         parts += dict.fromkeys(str(base) for base in self.bases if base.name or base.unkept)
         if self.polluted:
-            parts.append(f"{len(self.polluted)} polluted")
+            more = "" if report else " (see --dbrewind-report)"
+            parts.append(f"{len(self.polluted)} polluted{more}")
         return "dbrewind: " + "; ".join(parts)
 
 
@@ -95,9 +107,15 @@ def numbers(config: pytest.Config) -> Numbers:
     return config.stash.setdefault(NUMBERS, Numbers())
 
 
+def route(db: Database) -> str:
+    """How a database is recorded: by its WAL, or by the VFS that its writers go through; and where, if not in here."""
+    how = "wal" if db.journal == "wal" else "vfs"
+    return f"{how} recording by the keeper" if db.engine == "keeper" else f"{how} recording"
+
+
 def summarize(reporter: pytest.TerminalReporter, all_of: Numbers, report: int) -> None:
     """Print the line, and the table if it was asked for."""
-    reporter.write_line(all_of.line())
+    reporter.write_line(all_of.line(report))
     for path in dict.fromkeys(all_of.kept):  # of a rerun the same again
         reporter.write_line(f"dbrewind: kept {path}")
     if not report:
@@ -106,9 +124,10 @@ def summarize(reporter: pytest.TerminalReporter, all_of: Numbers, report: int) -
         reporter.write_line(f"  polluted: {who}")
     most = sorted(all_of.changed, key=lambda changed: (-changed.rows, changed.nodeid))[:report]
     for changed in most:
-        reporter.write_line(f"  {changed.rows:>7} rows {changed.milliseconds:8.2f} ms  {changed.nodeid}")
+        cost = f"{changed.rows:>7} rows {changed.pages:>6} pages compared {changed.milliseconds:8.2f} ms"
+        reporter.write_line(f"  {cost}  {changed.nodeid}")
         for what in changed.what:
-            reporter.write_line(f"{'':24}{what}")
+            reporter.write_line(f"{'':46}{what}")
 
 
 def _size(count: int) -> str:

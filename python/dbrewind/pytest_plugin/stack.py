@@ -115,14 +115,7 @@ class Stack:
         """That test is over."""
         __tracebackhide__ = True
         keep, item = self.keep, self.item
-        try:
-            self.end(keep == "all" or (keep == "failed" and item.stash.get(FAILED, False)))
-        except Exception as error:
-            from dbrewind.testing.errors import VerifyFailedError
-
-            if isinstance(error, VerifyFailedError):
-                item.session.shouldstop = f"dbrewind: {error}"
-            raise
+        self.end(keep == "all" or (keep == "failed" and item.stash.get(FAILED, False)))
 
     def begin(self, nodeid: str, mark: str | None) -> None:
         """A test begins, at the top or at a mark that the set-up made."""
@@ -409,10 +402,10 @@ class Stack:
         if changed is not None:
             rows, what = leaks.count(changed), leaks.lines(changed)
             what += self.threads.left_by_others(who)
-            self.numbers.changed.append(Changed(who, rows, what, 1e3 * took))
+            self.numbers.changed.append(Changed(who, rows, what, 1e3 * took, changed.pages_read))
         if self.options.mode == "verify" and self.db.digest() != self.top.digest:
             outcomes.watch(self.config)
-            kept.differ(self.db, self.top.mark, self.config.rootpath)
+            kept.differ(self.db, self.top.mark, self.item.session)
         return done._position
 
     def _tell(self, mark: str) -> None:
