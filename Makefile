@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTHON := $(BIN)/python
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-rust test-python lint docs bench bench-store bench-history bench-open bench-seal crash fuzz race format header capi capi-test cinstall-test install package clean
+.PHONY: help demo test test-rust test-python lint docs bench bench-store bench-start bench-history bench-open bench-seal crash fuzz race format header capi capi-test cinstall-test install package clean
 
 help:
 	@echo 'make demo    the story of README.md on a real file of 200 MB, with proof and milliseconds'
@@ -105,6 +105,11 @@ bench-store:
 	@mkdir -p benches/scratch
 	BENCH_FOLDER=benches/scratch target/bench-store/release/dbrewind-bench-store $(if $(QUICK),--quick,--record \
 	benches/record/$$(PYTHONPATH=benches python3 -c 'from compare.machine import name; print(name())')-$$(date +%F)-append) $(BENCH_ARGS)
+
+# What the pytest plugin adds to a session that does not use it: milliseconds of its import, and of its part of the start. Records nothing.
+bench-start: package
+	@.ci/prepare checks
+	@$(PYTHON) benches/plugin_start.py $(BENCH_ARGS)
 
 # The three below are programs of their own, recorded as the ones above. QUICK=1 takes what `make test` has compiled, is over in seconds,
 # shows that they run, and records nothing.
