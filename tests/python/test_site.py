@@ -25,7 +25,7 @@ FENCE = re.compile(r'^( *)```(\w+)(?: title="([\w.]+)")?\n(.*?)^\1```', re.MULTI
 # How many blocks each page has. All are run here, but those that say why not.
 RUN = {
     "index.md": 1,
-    "howto/pytest.md": 8,
+    "howto/pytest.md": 9,
     "howto/unittest.md": 3,
     "howto/django.md": 8,  # the first installs: test_tutorial installs the same wheel
     "howto/sqlalchemy.md": 4,
@@ -116,7 +116,7 @@ def test_pytest_a_database_of_ones_own(pytester: pytest.Pytester) -> None:
 
 
 def test_pytest_parts_layers_changes_and_the_hook(pytester: pytest.Pytester) -> None:
-    _, part, layer, changes, hypothesis, _, _, hook = blocks("howto/pytest.md")
+    _, part, layer, changes, hypothesis, _, _, hook, _ = blocks("howto/pytest.md")
     pytester.makepyfile(
         shop="""
         from types import SimpleNamespace
@@ -145,6 +145,33 @@ def test_caches_were_cleared():
     run(pytester, "-p", "no:cacheprovider", plugins=("hypothesispytest",)).assert_outcomes(passed=5)
 
 
+def test_pytest_sequences(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("factory")
+    factories = """
+import factory
+
+class CustomerFactory(factory.Factory):
+    class Meta:
+        model = dict
+    name = factory.Sequence("customer {}".format)
+
+class OrderFactory(CustomerFactory):
+    pass
+"""
+    pytester.mkpydir("shop").joinpath("factories.py").write_text(factories)
+    pytester.makeconftest(SCENE + SETUP + blocks("howto/pytest.md")[-1])
+    pytester.makepyfile("""
+        import pytest
+        from shop.factories import CustomerFactory
+
+        @pytest.mark.parametrize("turn", [1, 2])
+        def test_it(dbrewind, client, turn):
+            assert CustomerFactory() == {"name": "customer 0"}
+            client.post("/customers", json=CustomerFactory())
+    """)
+    run(pytester).assert_outcomes(passed=2)
+
+
 def test_pytest_a_server_that_stays_up(pytester: pytest.Pytester) -> None:
     pytest.importorskip("uvicorn")
     pytest.importorskip("fastapi")
@@ -165,7 +192,7 @@ def test_pytest_a_server_that_stays_up(pytester: pytest.Pytester) -> None:
                 return {"order": made.lastrowid - 7}
         """
     )
-    _, _, _, _, _, conftest, test, _ = blocks("howto/pytest.md")
+    _, _, _, _, _, conftest, test, _, _ = blocks("howto/pytest.md")
     pytester.makeconftest(SCENE + SETUP + conftest)
     pytester.makepyfile(test_orders=test, test_again=test)
     run(pytester).assert_outcomes(passed=2)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import sys
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.signals import connection_created
 
 if TYPE_CHECKING:
@@ -121,6 +122,9 @@ def _record(connection: BaseDatabaseWrapper, name: str, hashed: bool) -> Recorde
     handle._watch(lambda mark: _tell(handle, mark))
     one = Recorded(handle, [], hashed)
     one.layer(handle.mark(BASE, pin=True))
+    sequences = sys.modules.get("dbrewind.factory_boy")
+    if sequences is not None and connection.alias == DEFAULT_DB_ALIAS:
+        sequences.note(handle.path, BASE)
     return one
 
 

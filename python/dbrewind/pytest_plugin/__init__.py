@@ -56,11 +56,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.import_plugin("dbrewind.django.pytest_hooks")
 
 
-def pytest_dbrewind_after_rewind() -> None:
-    """Sessions that a test suite gave to `dbrewind.sqlalchemy.bind`."""
+def pytest_dbrewind_after_rewind(db: Database, mark: str) -> None:
+    """What a test suite gave to `dbrewind.sqlalchemy.bind` and `dbrewind.factory_boy.bind`."""
     bound = sys.modules.get("dbrewind.sqlalchemy")
     if bound is not None:
         bound.expire_all()
+    sequences = sys.modules.get("dbrewind.factory_boy")
+    if sequences is not None:
+        sequences.after_rewind(db.path, mark)
 
 
 @pytest.fixture(scope="session")

@@ -121,10 +121,13 @@ def build(request: pytest.FixtureRequest, stack: Stack, options: Options, given:
         stack.start()
         tell(request.config, stack, "", False, begun, unkept)
         return
+    sequences = sys.modules.get("dbrewind.factory_boy")
     with place.locked(recipe):
         found = place.find(recipe, options.rebuild)
         if found is not None and _put(db, *found):
             request.config.pluginmanager.register(_Filled(), "dbrewind-filled")
+            if sequences is not None:
+                sequences.take(found[1].get("sequences", {}))
             stack.start()
             tell(request.config, stack, found[0].stem.rpartition("-")[2], True, begun)
             return
@@ -136,7 +139,8 @@ def build(request: pytest.FixtureRequest, stack: Stack, options: Options, given:
         if value is None and not (outside and not place.run):
             but = {item.path for item in request.session.items} - {recipe.root / name for name in recipe.files}
             read = {} if seen is None else seen.files(but)
-            name = place.keep(recipe, read, outside, db, stack.top.mark)
+            counted = {} if sequences is None else sequences.said()
+            name = place.keep(recipe, read, outside, db, stack.top.mark, counted)
         tell(request.config, stack, name, False, begun, unkept)
 
 

@@ -109,14 +109,23 @@ class Cache:
                 return path.with_suffix(".db"), known
         return None
 
-    def keep(self, recipe: Recipe, seen: dict[str, str], only_run: bool, db: Database, mark: Mark) -> str:
-        """Copy the state of the mark. Answers its name."""
+    def keep(
+        self,
+        recipe: Recipe,
+        seen: dict[str, str],
+        only_run: bool,
+        db: Database,
+        mark: Mark,
+        sequences: dict[str, int],
+    ) -> str:
+        """Copy the state of the mark. Answers its name. `sequences`: where `dbrewind.factory_boy` said they stand."""
         known = {
             "files": recipe.files,
             "seen": {} if recipe.explicit else seen,
             "run": self.run,
             "only_run": only_run,
             "digest": db.digest(),
+            "sequences": sequences,
         }
         text = json.dumps(known, sort_keys=True)
         name = _hash(text.encode())[:6]

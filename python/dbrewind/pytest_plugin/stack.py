@@ -116,6 +116,10 @@ class Stack:
         __tracebackhide__ = True
         keep, item = self.keep, self.item
         self.end(keep == "all" or (keep == "failed" and item.stash.get(FAILED, False)))
+        sequences = sys.modules.get("dbrewind.factory_boy")
+        if sequences is not None and self.options.mode != "off":
+            # Also where nothing was to be rewound: numbers are given without a database, too.
+            sequences.after_rewind(self.db.path, self.top.mark.name)
 
     def begin(self, nodeid: str, mark: str | None) -> None:
         """A test begins, at the top or at a mark that the set-up made."""
@@ -332,6 +336,9 @@ class Stack:
 
     def _layer(self, scope: str, name: str, fixture: object = None, of: str = "", first: bool = True) -> Layer:
         mark = self.db.mark(name, pin=True)
+        sequences = sys.modules.get("dbrewind.factory_boy")
+        if sequences is not None and "dbrewind" in self.fixtures:
+            sequences.note(self.db.path, name)
         digest = self.db.digest() if self.options.mode == "verify" else ""
         return Layer(scope, mark, own=True, digest=digest, fixture=fixture, name=of, first=first)
 
