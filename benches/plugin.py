@@ -145,6 +145,8 @@ _OTHERS = (
     "locust",
     "rerunfailures",
     "random_order",
+    "randomly",
+    "faker",
 )
 
 

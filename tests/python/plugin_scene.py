@@ -46,6 +46,7 @@ _OTHERS = (
     "rerunfailures",
     "random_order",
     "randomly",
+    "faker",
     "asyncio",
     "anyio",
     "hypothesispytest",
