@@ -112,10 +112,14 @@ def test_the_report_the_header_and_the_summary(shop: Path) -> None:
     said = run(shop, "-m", "pytest", "test_it.py", "--dbrewind-report=2", "-k", "passes or reads")
     assert re.search(r"^dbrewind: \S+, sqlite \S+, on, keep none$", said, re.MULTILINE)
     assert re.search(r"^dbrewind: 4 rewinds, median .* 1 clean tests$", said, re.MULTILINE)
+    assert len(re.findall(r"^dbrewind: base built in .*, wal recording$", said, re.MULTILINE)) == 1
     table = said[said.index(" 1 clean tests") :]
-    assert re.search(r"2 rows +[\d.]+ ms +test_it.py::test_passes\n +\S*default\.shop_product: 1 inserted \(4\)", table)
+    assert re.search(
+        r"2 rows +\d+ pages compared +[\d.]+ ms +test_it.py::test_passes\n +\S*default\.shop_product: 1 inserted \(4\)",
+        table,
+    )
     assert "audit.shop_entry: 1 inserted (1)" in table
-    assert re.search(r"1 rows +[\d.]+ ms +test_it.py::Case::test_passes\n", table)
+    assert re.search(r"1 rows +\d+ pages compared +[\d.]+ ms +test_it.py::Case::test_passes\n", table)
     assert "shop_category" not in table, "that is the class's, and was taken back with it"
     plain = run(shop, "-m", "pytest", "test_it.py", "-k", "nothing")
     assert "dbrewind: " not in plain
