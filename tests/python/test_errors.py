@@ -220,7 +220,7 @@ def test_mark_not_found_names_the_nearest(app_db: Path) -> None:
             with pytest.raises(LookupError) as caught:
                 call("sedeed")
             assert isinstance(caught.value, dbrewind.MarkNotFoundError)
-            assert_code(caught, "DBR003", '"sedeed"', 'did you mean "seeded"?')  # type: ignore[arg-type]
+            assert_code(caught, "DBR003", '"sedeed"', 'did you mean "seeded"? There are "other", "seeded"')  # type: ignore[arg-type]
 
 
 def test_mark_exists(app_db: Path) -> None:
@@ -396,7 +396,9 @@ def test_a_write_past_the_recording_in_a_rollback_mode_is_found(tmp_path: Path, 
         stranger("DELETE FROM users WHERE id = 3")
         with pytest.raises(dbrewind.NotAttachedError) as caught:
             db.rewind("seeded")
-        assert_code(caught, "DBR001")
+        assert_code(
+            caught, "DBR001", "process ", "written last at 2", "`dbrewind run`", "?vfs=dbrewind", "`dbrewind doctor`"
+        )
         # The list says what a rewind would.
         assert [mark.state for mark in db.marks()] == ["lost"]
         assert db.status().marks["lost"] == 1

@@ -18,8 +18,9 @@ pub enum Error {
     Failed(#[from] Failure),
     /// The engine cannot run where it has to.
     #[error(
-        "{what}; open it with journal=\"wal\" and let the keeper record it, or load dbrewind's extension into the SQLite \
-         that writes, and record the database from another process"
+        "{what}; there are three ways: open it with journal=\"wal\" and let the keeper record it; use a program, or a \
+         Python, whose SQLite is a shared library; or load dbrewind's extension into the SQLite that writes, and record \
+         the database from another process"
     )]
     Unreachable {
         /// What is missing.
@@ -164,7 +165,7 @@ fn fields_of(error: &dbrewind_sqlite::Error) -> Vec<(String, String)> {
         }
     };
     match error {
-        E::MarkNotFound { name, nearest } => {
+        E::MarkNotFound { name, nearest, .. } => {
             field("name", Some(name.clone()));
             field("nearest", nearest.clone());
         }
@@ -185,8 +186,11 @@ mod tests {
 
     #[test]
     fn a_refusal_is_the_engines_error() {
-        let engine =
-            dbrewind_sqlite::Error::MarkNotFound { name: "sed".into(), nearest: Some("seed".into()) };
+        let engine = dbrewind_sqlite::Error::MarkNotFound {
+            name: "sed".into(),
+            nearest: Some("seed".into()),
+            existing: vec!["seed".into()],
+        };
         let text = engine.to_string();
         let error = Error::from(engine);
         let refusal = Error::from(Refusal::of(&error));

@@ -40,8 +40,9 @@ use crate::store_folder::beside;
 pub enum Error {
     /// Something wrote to the database past the recording.
     #[error(
-        "the database was changed without being recorded: {what}; open the recording before anybody connects, or use \
-         WAL mode, in which anybody may write"
+        "the database was changed without being recorded: {what}; open the recording before anybody connects; start other \
+         programs with `dbrewind run`, or give their SQLite the extension and their URI ?vfs=dbrewind; or use WAL mode, in \
+         which anybody may write. `dbrewind doctor` tells what is missing"
     )]
     NotAttached {
         /// How it shows.
@@ -49,20 +50,22 @@ pub enum Error {
     },
     /// This SQLite cannot be reached.
     #[error(
-        "{what}; open it with journal=\"wal\", or load dbrewind's extension into the SQLite that writes, and record the \
-         database from another process"
+        "{what}; there are three ways: open it with journal=\"wal\"; use a program, or a Python, whose SQLite is a shared \
+         library; or load dbrewind's extension into the SQLite that writes, and record the database from another process"
     )]
     Unreachable {
         /// What is missing.
         what: String,
     },
     /// No mark has this name.
-    #[error("there is no mark named {name:?}{}", did_you_mean(name, nearest.as_deref()))]
+    #[error("there is no mark named {name:?}{}", did_you_mean(name, nearest.as_deref(), existing))]
     MarkNotFound {
         /// The name that was asked for.
         name: String,
         /// The existing name that is most like it.
         nearest: Option<String>,
+        /// All existing names, the newest first.
+        existing: Vec<String>,
     },
     /// No recorded moment has this LSN.
     #[error("LSN {lsn} is not a moment of this database; use one that a mark, a rewind or now() gave")]
@@ -478,8 +481,25 @@ mod tests {
 
     #[test]
     fn texts_end_with_what_helps() {
-        let error = Error::MarkNotFound { name: "sed".into(), nearest: Some("seed".into()) };
-        assert_eq!(error.to_string(), "there is no mark named \"sed\"; did you mean \"seed\"?");
+        let there = |name: &str, nearest: Option<&str>, existing: &[String]| Error::MarkNotFound {
+            name: name.into(),
+            nearest: nearest.map(str::to_owned),
+            existing: existing.to_vec(),
+        };
+        let error = there("sed", Some("seed"), &["paid".into(), "seed".into()]);
+        assert_eq!(
+            error.to_string(),
+            "there is no mark named \"sed\"; did you mean \"seed\"? There are \"paid\", \"seed\""
+        );
+        let many: Vec<String> = (0..10).map(|number| format!("m{number}")).collect();
+        let text = there("other", None, &many).to_string();
+        assert!(
+            text.ends_with(
+                "; there are \"m0\", \"m1\", \"m2\", \"m3\", \"m4\", \"m5\", \"m6\", \"m7\" and 2 more"
+            ),
+            "{text}"
+        );
+        assert!(there("other", None, &[]).to_string().ends_with("\"other\"; no mark is set"));
         assert_eq!(error.code(), Code::MarkNotFound);
         for (name, time) in [
             ("now", true),
@@ -489,7 +509,7 @@ mod tests {
             ("5 minutes", true),
             ("known", false),
         ] {
-            let text = Error::MarkNotFound { name: name.into(), nearest: None }.to_string();
+            let text = there(name, None, &[]).to_string();
             assert_eq!(text.contains("\"5 minutes ago\""), time, "{text}");
         }
         let error = Error::Busy {

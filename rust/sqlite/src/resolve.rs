@@ -50,7 +50,10 @@ fn marked(history: &SharedHistory, name: &str, target: &Target) -> Result<(Lsn, 
     let mut history = locked(history);
     history.catch_up()?;
     history.timeline.named(name).map_err(|why| match why {
-        Unnamed::NotFound { nearest } => Error::MarkNotFound { name: name.to_owned(), nearest },
+        Unnamed::NotFound { nearest } => {
+            let existing = history.timeline.newest_names();
+            Error::MarkNotFound { name: name.to_owned(), nearest, existing }
+        }
         Unnamed::Evicted { earliest } => {
             Error::BeforeWindow { what: target.to_string(), earliest, begins: false, rewinding: false }
         }

@@ -58,9 +58,9 @@ codes! {
         "Something wrote to the database without being recorded, so what happened is not known. Attach \
          before the first write, and let no program without the recording write in a rollback mode.";
     2 "DBR002" Unreachable: "This SQLite cannot be reached",
-        "The SQLite inside this process hides its symbols, or there are several. Use WAL mode (journal=\"wal\"), which a \
-         process of its own can record; or load dbrewind's extension into the SQLite that writes, and record the \
-         database from another process.";
+        "The SQLite inside this process hides its symbols, or there are several. There are three ways: WAL mode \
+         (journal=\"wal\"), which a process of its own can record; a program, or a Python, whose SQLite is a shared \
+         library; or dbrewind's extension in the SQLite that writes, and a recording by another process.";
     3 "DBR003" MarkNotFound: "No such mark",
         "The store has no mark of that name. List the marks; names are compared byte for byte.";
     4 "DBR004" Busy: "Somebody else holds what is needed",

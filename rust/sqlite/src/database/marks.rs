@@ -147,7 +147,8 @@ impl Database {
                 history.catch_up()?;
                 let Some(mark) = history.timeline.mark(name) else {
                     let nearest = history.timeline.nearest_name(name).map(str::to_owned);
-                    return Err(Error::MarkNotFound { name: name.to_owned(), nearest });
+                    let existing = history.timeline.newest_names();
+                    return Err(Error::MarkNotFound { name: name.to_owned(), nearest, existing });
                 };
                 let body = DropBody { time: history.time(), name: mark.name.clone() };
                 let lsn = history.timeline.last().max(mark.lsn);

@@ -136,11 +136,19 @@ fn kept_by(pins: &[Pin]) -> String {
     })
 }
 
-pub(super) fn did_you_mean(name: &str, nearest: Option<&str>) -> String {
-    let help = nearest.map_or_else(
-        || "; list the marks to see what there is".to_owned(),
-        |name| format!("; did you mean {name:?}?"),
-    );
+/// Most names in one text.
+const SHOWN: usize = 8;
+
+pub(super) fn did_you_mean(name: &str, nearest: Option<&str>, existing: &[String]) -> String {
+    let shown: Vec<String> = existing.iter().take(SHOWN).map(|name| format!("{name:?}")).collect();
+    let more = existing.len().saturating_sub(SHOWN);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let there = shown.join(", ");
+    let help = match nearest {
+        _ if shown.is_empty() => "; no mark is set".to_owned(),
+        Some(nearest) => format!("; did you mean {nearest:?}? There are {there}{more}"),
+        None => format!("; there are {there}{more}"),
+    };
     if is_like_a_time(name) {
         return format!(
             "{help} (A time is written as \"5 minutes ago\", \"1h 30m ago\" or \"2026-11-22T07:48:00Z\")"

@@ -1,6 +1,6 @@
 //! What the file holds against what the records say: settled changes, new eras, anchors.
 
-use dbrewind_core::{Engine as EraEngine, Kind, Lsn, Need};
+use dbrewind_core::{Engine as EraEngine, Kind, Lsn, Need, Timestamp};
 
 use super::boundary;
 use super::engine::Rollback;
@@ -107,8 +107,13 @@ impl Rollback {
         let (found, known) = (present.counter(), self.registers().counter());
         let who = super::holders::open_elsewhere(self.id)
             .map_or_else(String::new, |who| format!("; it is open in {who}"));
+        let written = std::fs::metadata(&self.path).and_then(|file| file.modified());
+        let when = written.map_or_else(
+            |_| String::new(),
+            |time| format!("; it was written last at {}", Timestamp::from(time).rfc3339()),
+        );
         let what = format!(
-            "its change counter is {found}, the newest recorded change left {known}{who}. A connection that \
+            "its change counter is {found}, the newest recorded change left {known}{when}{who}. A connection that \
              was opened before the recording, or another VFS, or another program wrote to it. Earlier marks \
              are lost"
         );
