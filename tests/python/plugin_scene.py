@@ -41,7 +41,7 @@ def test_it(dbrewind, app, turn):
 """
 
 # Plugins that only cost time; named ones are loaded.
-_OTHERS = (
+OTHERS = (
     "xdist",
     "rerunfailures",
     "random_order",
@@ -60,7 +60,7 @@ def run(
     pytester: pytest.Pytester, *arguments: str, plugins: tuple[str, ...] = (), stdin: bytes | None = None
 ) -> pytest.RunResult:
     """Run pytest in a process of its own, with our plugin and these."""
-    without = [part for name in _OTHERS if name not in plugins for part in ("-p", f"no:{name}")]
+    without = [part for name in OTHERS if name not in plugins for part in ("-p", f"no:{name}")]
     without += ["-p", "no:xdist.looponfail"]
     command = (sys.executable, "-m", "pytest", *without, *arguments)
     return pytester.run(*command) if stdin is None else pytester.run(*command, stdin=stdin)

@@ -1,17 +1,23 @@
-"""Orders over HTTP: FastAPI, SQLAlchemy's asyncio, aiosqlite, a task after the answer.
+"""Orders over HTTP: FastAPI, SQLAlchemy's asyncio, aiosqlite, Alembic, a task after the answer, a thread that packs.
 
 `DATABASE=app.db uvicorn --factory orders:from_environment`
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncGenerator
+import queue
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
-from fastapi import BackgroundTasks, FastAPI, HTTPException
+from alembic import command
+from alembic.config import Config
+from fastapi import BackgroundTasks, FastAPI, HTTPException, Request, Response
 from pydantic import BaseModel
-from sqlalchemy import ForeignKey, func, select, update
+from sqlalchemy import ForeignKey, create_engine, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -34,6 +40,7 @@ class Order(Base):
     item: Mapped[int] = mapped_column(ForeignKey("item.id"))
     customer: Mapped[str]
     mailed: Mapped[bool] = mapped_column(default=False)
+    packed: Mapped[bool] = mapped_column(default=False)
 
 
 class Wanted(BaseModel):
@@ -47,18 +54,34 @@ class OutOfStockError(Exception):
     """Nothing left."""
 
 
+def migrations(path: str) -> Config:
+    """For Alembic's commands."""
+    config = Config(Path(__file__).with_name("alembic.ini"))
+    config.set_main_option("sqlalchemy.url", f"sqlite:///{path}")
+    return config
+
+
+def migrate(path: str) -> None:
+    command.upgrade(migrations(path), "head")
+
+
 class Shop:
     """The services. Each opens a session, and commits."""
 
     def __init__(self, path: str) -> None:
+        self.path = path
         self.engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
         self.sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(self.engine)
+        self.unpacked: queue.Queue[int | None] = queue.Queue()
 
-    async def migrate(self) -> None:
-        async with self.engine.begin() as connection:
-            await connection.run_sync(Base.metadata.create_all)
-        async with self.sessions.begin() as session:
-            session.add_all([Item(name="bread", stock=3), Item(name="wine", stock=1)])
+    def pack(self) -> None:
+        """In a thread of its own, with a connection of its own: pack what was ordered, until there is None."""
+        engine = create_engine(f"sqlite:///{self.path}")
+        while (number := self.unpacked.get()) is not None:
+            with engine.begin() as connection:
+                connection.execute(update(Order).where(Order.id == number).values(packed=True))
+            self.unpacked.task_done()
+        engine.dispose()
 
     async def order(self, wanted: Wanted) -> int:
         async with self.sessions.begin() as session:
@@ -75,18 +98,31 @@ class Shop:
         async with self.sessions.begin() as session:
             (await session.get_one(Order, number)).mailed = True
 
-    async def count(self) -> int:
+    async def count(self) -> dict[str, int]:
         async with self.sessions() as session:
-            return await session.scalar(select(func.count(Order.id)).where(Order.mailed)) or 0
+            number = func.count(Order.id)
+            counted = select(number.filter(Order.mailed), number.filter(Order.packed))
+            mailed, packed = (await session.execute(counted)).one()
+            return {"mailed": mailed, "packed": packed}
 
 
 def create_app(shop: Shop) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
+        packer = threading.Thread(target=shop.pack)
+        packer.start()
         yield
+        shop.unpacked.put(None)
+        await asyncio.to_thread(packer.join)
         await shop.engine.dispose()
 
     app = FastAPI(lifespan=lifespan)
+
+    @app.middleware("http")
+    async def name_the_worker(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await answer(request)
+        response.headers["X-Worker"] = str(os.getpid())
+        return response
 
     @app.post("/orders", status_code=201)
     async def order(wanted: Wanted, tasks: BackgroundTasks) -> dict[str, int]:
@@ -95,11 +131,12 @@ def create_app(shop: Shop) -> FastAPI:
         except OutOfStockError as error:
             raise HTTPException(409, "out of stock") from error
         tasks.add_task(shop.mail, number)
+        shop.unpacked.put(number)
         return {"order": number}
 
     @app.get("/orders")
     async def count() -> dict[str, int]:
-        return {"mailed": await shop.count()}
+        return await shop.count()
 
     return app
 

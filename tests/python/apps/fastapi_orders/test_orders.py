@@ -1,17 +1,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import subprocess
-import sys
-import time
 import warnings
 from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
 import httpx
+import orders
 import pytest
+import serving
+from alembic import command
+from journal import dbrewind_db as dbrewind_db
 from orders import Item, Shop, Wanted, create_app
 from sqlalchemy import select, text
 
@@ -27,12 +26,7 @@ pytestmark = pytest.mark.usefixtures("dbrewind")
 
 @pytest.fixture(scope="session")
 def dbrewind_setup(dbrewind_db: Any) -> None:
-    async def fill() -> None:
-        shop = Shop(str(dbrewind_db.path))
-        await shop.migrate()
-        await shop.engine.dispose()
-
-    asyncio.run(fill())
+    orders.migrate(str(dbrewind_db.path))
 
 
 @pytest.fixture(scope="session")
@@ -40,30 +34,12 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="session")
-def server(dbrewind_db: Any) -> Generator[str, None, None]:
-    """uvicorn, a process of its own that knows nothing of tests, and stays for all of them."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "--factory", "orders:from_environment"]
-    command += ["--port", str(port), "--log-level", "warning"]
-    process = subprocess.Popen(command, env={**os.environ, "DATABASE": str(dbrewind_db.path)})
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                httpx.get(url)
-                break
-            except httpx.TransportError:
-                assert process.poll() is None, "uvicorn ended"
-                assert time.monotonic() < deadline, "uvicorn does not answer"
-                time.sleep(0.05)
+@pytest.fixture(scope="module", params=["1", "2"])
+def server(dbrewind_module: Any, request: pytest.FixtureRequest) -> Generator[str, None, None]:
+    """uvicorn, one process or one with two workers, knows nothing of tests, and stays for all of them."""
+    command = ["uvicorn", "--factory", "orders:from_environment", "--port", "{port}", "--log-level", "warning"]
+    with serving.process(dbrewind_module.path, *command, "--workers", request.param) as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -77,13 +53,37 @@ def client(dbrewind_db: Any) -> Generator[TestClient, None, None]:
 def test_client(client: TestClient, turn: int) -> None:
     assert [client.post("/orders", json=BREAD).json() for _ in range(3)] == [{"order": n} for n in (1, 2, 3)]
     assert client.post("/orders", json=BREAD).status_code == 409
-    assert client.get("/orders").json() == {"mailed": 3}
+    serving.until(lambda: client.get("/orders").json() == {"mailed": 3, "packed": 3})
 
 
 @pytest.mark.parametrize("turn", range(3))
 def test_live_server(server: str, turn: int) -> None:
-    assert httpx.post(f"{server}/orders", json={**BREAD, "item": "wine"}).json() == {"order": 1}
-    assert httpx.post(f"{server}/orders", json={**BREAD, "item": "wine"}).status_code == 409
+    url = f"{server}/orders"
+    assert serving.ask(url, {**BREAD, "item": "wine"})[:2] == (201, {"order": 1})
+    assert serving.ask(url, {**BREAD, "item": "wine"})[0] == 409
+    serving.until(lambda: serving.ask(url)[1] == {"mailed": 1, "packed": 1})
+
+
+@pytest.mark.parametrize("server", ["2"], indirect=True)
+@pytest.mark.parametrize("turn", range(2))
+def test_two_workers(server: str, turn: int) -> None:
+    """Each with a pool and a thread of its own."""
+    url = f"{server}/orders"
+    seen = serving.of_two_workers(url)
+    assert [counts for answers in seen.values() for counts in answers if any(counts.values())] == []
+    answers = [answer for told in serving.of_two_workers(url, BREAD).values() for answer in told]
+    assert sorted(answer["order"] for answer in answers if "order" in answer) == [1, 2, 3]
+    serving.until(lambda: serving.ask(url)[1] == {"mailed": 3, "packed": 3})
+
+
+@pytest.mark.parametrize("turn", range(2))
+def test_migrations_go_back_and_forth(dbrewind: Any, turn: int) -> None:
+    """While an application is connected, or will be."""
+    config = orders.migrations(str(dbrewind.path))
+    command.downgrade(config, "0001")
+    assert "table orders" in dbrewind.changes().schema
+    if turn:
+        command.downgrade(config, "base")
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ async def test_tasks_at_once(shop: Shop, turn: int) -> None:
     wanted = Wanted(item="bread", customer="Bob")
     assert sorted(await asyncio.gather(*(shop.order(wanted) for _ in range(3)))) == [1, 2, 3]
     await asyncio.gather(*(shop.mail(number) for number in (1, 2, 3)))
-    assert await shop.count() == 3
+    assert await shop.count() == {"mailed": 3, "packed": 0}
 
 
 @pytest.mark.anyio

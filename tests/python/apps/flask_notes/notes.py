@@ -1,11 +1,15 @@
-"""Notes over HTTP: Flask, Flask-SQLAlchemy, a thread that commits in the background."""
+"""Notes over HTTP: Flask, Flask-SQLAlchemy, a thread that commits in the background.
+
+`gunicorn --workers 2 "notes:create_app('sqlite:////srv/notes.db')"`
+"""
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 
-from flask import Flask, jsonify, request
+from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import func, select, text
@@ -88,5 +92,10 @@ def create_app(url: str) -> Flask:
         db.session.execute(text("DROP TABLE note"))
         db.session.commit()
         return "", 204
+
+    @app.after_request
+    def name_the_worker(response: Response) -> Response:
+        response.headers["X-Worker"] = str(os.getpid())
+        return response
 
     return app

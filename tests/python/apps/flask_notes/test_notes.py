@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import json
-import threading
-import urllib.request
 from collections.abc import Generator
 from typing import Any
 
 import notes
 import pytest
+import serving
 from flask import Flask
+from journal import dbrewind_db as dbrewind_db
 from notes import Author, db
 from werkzeug.serving import make_server
 
@@ -48,22 +47,38 @@ def test_a_dropped_table_is_there_again(app: Flask, turn: int) -> None:
 @pytest.fixture(scope="module")
 def url(app: Flask) -> Generator[str, None, None]:
     """A server of threads that stays for all tests."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}/notes"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving.thread(make_server("127.0.0.1", 0, app, threaded=True)) as url:
+        yield url
 
 
 @pytest.mark.parametrize("turn", range(3))
 def test_a_server_goes_on(url: str, turn: int) -> None:
     for number in (1, 2, 3):
-        body = json.dumps({"author": "bob", "body": f"note {number}"}).encode()
-        sent = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310
-        with urllib.request.urlopen(sent) as answer:  # noqa: S310
-            assert json.load(answer) == {"id": number}
+        assert serving.ask(f"{url}/notes", {"author": "bob", "body": f"note {number}"})[:2] == (201, {"id": number})
+
+
+@pytest.fixture(scope="module")
+def gunicorn(dbrewind_module: Any) -> Generator[str, None, None]:
+    """It forks two workers, and stays for all tests with both."""
+    command = ["gunicorn", "--workers", "2", "--bind", "127.0.0.1:{port}", "--log-level", "warning"]
+    with serving.process(dbrewind_module.path, *command, f"notes:create_app({dbrewind_module.url!r})") as url:
+        yield url
+
+
+WORKERS: list[set[str]] = []
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_workers_that_were_forked(gunicorn: str, turn: int) -> None:
+    """Each sees what the tests before have left, which is nothing; both write; neither is started again."""
+    seen = serving.of_two_workers(f"{gunicorn}/notes")
+    assert [notes for answers in seen.values() for notes in answers if notes] == []
+    written = serving.of_two_workers(f"{gunicorn}/notes", {"author": "ann", "body": "milk"})
+    ids = sorted(answer["id"] for answers in written.values() for answer in answers)
+    assert ids == list(range(1, len(ids) + 1))
+    assert serving.ask(f"{gunicorn}/notes")[1] == ["milk"] * len(ids)
+    WORKERS.append({*seen, *written})
+    assert len(set.union(*WORKERS)) == 2
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-import sqlite3
 import warnings
 from collections.abc import Generator
-from contextlib import closing
 from typing import Any
 
 import pytest
-from tickets import SCHEMA, Desk, create_app
+import serving
+import tickets
+from journal import dbrewind_db as dbrewind_db
+from tickets import Desk, create_app
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # which HTTP library it would rather have
@@ -18,8 +19,7 @@ COLD = {"text": "the office is cold"}
 
 @pytest.fixture(scope="session")
 def dbrewind_setup(dbrewind_db: Any) -> None:
-    with closing(sqlite3.connect(dbrewind_db.path)) as db:
-        db.executescript(SCHEMA)
+    tickets.migrate(str(dbrewind_db.path))
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +55,22 @@ def test_an_application_for_one_test(desk: Desk, dbrewind: Any, turn: int) -> No
     with TestClient(create_app(Desk(desk.path))) as client:
         assert client.post("/tickets", json=COLD).json() == {"ticket": 2}
         assert client.get("/counts").json()["runs"] == before + 1
+
+
+@pytest.fixture(scope="module")
+def url(dbrewind_module: Any, desk: Desk) -> Generator[str, None, None]:
+    """uvicorn stays for all tests, and so does what its lifespan has written."""
+    before = desk.counts()["runs"]
+    command = ["uvicorn", "--factory", "tickets:from_environment", "--port", "{port}", "--log-level", "warning"]
+    with serving.process(dbrewind_module.path, *command) as url:
+        assert desk.counts()["runs"] == before + 1
+        yield url
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_a_live_server(url: str, desk: Desk, dbrewind: Any, turn: int) -> None:
+    """Mail and words come after the answer, and are waited for: later they would be the next test's."""
+    before = serving.ask(f"{url}/counts")[1]
+    assert (before["mailed"], before["words"]) == (1, 2)
+    assert serving.ask(f"{url}/tickets", COLD)[:2] == (201, {"ticket": 2})
+    serving.until(lambda: desk.counts() == {**before, "mailed": 2, "words": 6})

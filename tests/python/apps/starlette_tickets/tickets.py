@@ -1,12 +1,13 @@
 """A help desk: Starlette alone and the standard library's sqlite3, in threads that the event loop borrows.
 
 Its lifespan notes when it began and runs a worker, which numbers the words of a ticket after the answer; the mail of a
-ticket is a background task of its answer.
+ticket is a background task of its answer. `DATABASE=desk.db uvicorn --factory tickets:from_environment`
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing, suppress
@@ -18,13 +19,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-SCHEMA = """
-CREATE TABLE run (id INTEGER PRIMARY KEY AUTOINCREMENT, began TEXT DEFAULT CURRENT_TIMESTAMP);
-CREATE TABLE ticket (id INTEGER PRIMARY KEY AUTOINCREMENT, text TEXT NOT NULL, mailed INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE word (word TEXT, ticket INTEGER REFERENCES ticket, PRIMARY KEY (word, ticket)) WITHOUT ROWID;
-INSERT INTO ticket (text, mailed) VALUES ('the printer is on fire', 1);
-INSERT INTO word VALUES ('printer', 1), ('fire', 1);
-"""
+MIGRATIONS = [
+    """CREATE TABLE run (id INTEGER PRIMARY KEY AUTOINCREMENT, began TEXT DEFAULT CURRENT_TIMESTAMP);
+    CREATE TABLE ticket (id INTEGER PRIMARY KEY AUTOINCREMENT, text TEXT NOT NULL, mailed INTEGER NOT NULL DEFAULT 0);
+    INSERT INTO ticket (text, mailed) VALUES ('the printer is on fire', 1);""",
+    """CREATE TABLE word (word TEXT, ticket INTEGER REFERENCES ticket, PRIMARY KEY (word, ticket)) WITHOUT ROWID;
+    INSERT INTO word VALUES ('printer', 1), ('fire', 1);""",
+]
+
+
+def migrate(path: str) -> None:
+    """The steps not yet done, each in a transaction with its number."""
+    with closing(sqlite3.connect(path)) as db:
+        (done,) = db.execute("PRAGMA user_version").fetchone()
+        for number, step in enumerate(MIGRATIONS[done:], done + 1):
+            db.executescript(f"BEGIN; {step} PRAGMA user_version = {number}; COMMIT;")
 
 
 class Desk:
@@ -85,3 +94,7 @@ def create_app(desk: Desk) -> Starlette:
 
     routes = [Route("/tickets", file, methods=["POST"]), Route("/counts", counts)]
     return Starlette(routes=routes, lifespan=lifespan)
+
+
+def from_environment() -> Starlette:
+    return create_app(Desk(os.environ["DATABASE"]))
