@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -81,6 +83,90 @@ def test_locust_finds_the_same_database_in_each_run(shop: tuple[Path, str]) -> N
     assert done.returncode == 0
     assert re.search(r"rewound app\.db: \d+ pages in [\d.]+ ms", done.stderr)
     assert orders(url) == first == 1
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+class Distributed:
+    """A master of Locust beside the database, and a worker that could not even find it."""
+
+    def __init__(self, database: Path, *master: str) -> None:
+        bind = str(free_port())
+        locust = [sys.executable, "-m", "locust", "-f", str(EXAMPLE / "locustfile.py"), "--stop-timeout", "5"]
+        self.master = self._start([*locust, "--master", "--master-bind-port", bind, *master], database)
+        away = database.with_name("elsewhere") / "app.db"
+        self._worker = self._start([*locust, "--worker", "--master-host", "127.0.0.1", "--master-port", bind], away)
+
+    def _start(self, command: list[str], database: Path) -> subprocess.Popen[str]:
+        environment = {**os.environ, "DATABASE": str(database)}
+        return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def said(self) -> tuple[str, str]:
+        """What the master and the worker have said, when both have ended well."""
+        said = []
+        for process in (self.master, self._worker):
+            output, errors = process.communicate(timeout=120)
+            sys.stdout.write(output + errors)
+            assert process.returncode == 0
+            said.append(errors)
+        return said[0], said[1]
+
+    def __enter__(self) -> Distributed:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in (self.master, self._worker):
+            process.kill()
+            process.communicate()
+
+
+def until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+def test_a_master_of_locust_rewinds_and_its_worker_does_not(shop: tuple[Path, str]) -> None:
+    """The application and its connections outlast both runs; each run begins with the same next number."""
+    needs("locust")
+    database, url = shop
+    first = orders(url, "POST")
+    for _ in range(2):
+        load = ["--headless", "--expect-workers", "1", "-u", "2", "-r", "2", "-t", "1s", "--host", url]
+        with Distributed(database, *load) as distributed:
+            master, worker = distributed.said()
+        assert re.search(r"rewound app\.db: [1-9]\d* pages", master)
+        assert "rewound" not in worker
+        assert orders(url) == 1
+    assert orders(url, "POST") == first + 1
+
+
+@pytest.mark.parametrize("where", ["beside", "workers"])
+def test_ctrl_c_ends_a_run_too(shop: tuple[Path, str], where: str) -> None:
+    needs("locust")
+    database, url = shop
+    orders(url, "POST")
+    more = ["--headless", "-u", "2", "-r", "2", "--host", url]
+    if where == "workers":
+        with Distributed(database, *more, "--expect-workers", "1") as distributed:
+            until(lambda: orders(url) > 5)
+            distributed.master.send_signal(signal.SIGINT)
+            said, _ = distributed.said()
+    else:
+        command = [sys.executable, "-m", "locust", "-f", str(EXAMPLE / "locustfile.py"), *more]
+        environment = {**os.environ, "DATABASE": str(database)}
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as alone:
+            until(lambda: orders(url) > 5)
+            alone.send_signal(signal.SIGINT)
+            _, said = alone.communicate(timeout=120)
+        assert alone.returncode == 0
+    assert re.search(r"rewound app\.db: [1-9]\d* pages", said)
+    assert orders(url) == 1
 
 
 class Slow(ThreadingHTTPServer):
@@ -168,6 +254,50 @@ def test_when_locust_rewinds(wal_db: Path, when: str, left: list[int], marks: li
     assert [int(line) for line in done.stdout.split()] == left
     with dbrewind.open(wal_db) as db:
         assert [mark.name for mark in db.marks()] == marks
+
+
+LATE = """
+import sqlite3, sys, threading, time
+import dbrewind.locust
+from locust import events
+from locust.env import Environment
+
+path, pause, timeout, commits = sys.argv[1], *map(float, sys.argv[2:])
+dbrewind.locust.rewind(path, pause=pause, timeout=timeout)
+environment = Environment(events=events)
+environment.create_local_runner()
+app = sqlite3.connect(path, isolation_level=None)
+
+def later():
+    for _ in range(int(commits)):
+        time.sleep(0.2)
+        app.execute("INSERT INTO users(name) VALUES ('late')")
+
+events.test_start.fire(environment=environment)
+mails = threading.Thread(target=later)
+mails.start()
+events.test_stop.fire(environment=environment)
+mails.join()
+print(app.execute("SELECT count(*) FROM users").fetchone()[0])
+events.quitting.fire(environment=environment)
+"""
+
+
+@pytest.mark.parametrize(
+    ("pause", "timeout", "commits", "left", "warned"),
+    [(0, 30, 3, 103, False), (1, 30, 3, 100, False), (0.3, 0.5, 20, None, True)],
+    ids=["without", "with", "for ever"],
+)
+def test_a_pause_waits_for_what_is_committed_after_the_answers(
+    wal_db: Path, pause: float, timeout: float, commits: int, left: int | None, warned: bool
+) -> None:
+    """Without one it comes after the rewind, and is what the next run begins with."""
+    needs("locust")
+    command = [sys.executable, "-c", LATE, str(wal_db), *map(str, (pause, timeout, commits))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ("is still written to" in done.stderr) == warned
+    found = int(done.stdout)
+    assert found == left if left is not None else 100 < found < 120
 
 
 def test_locust_does_not_take_what_is_there_for_a_mark_that_is_lost(wal_db: Path) -> None:
