@@ -37,7 +37,9 @@ def test_a_new_store_has_the_default_window(app_db: Path, connect: Connect) -> N
         assert status.used > 0
         assert sum(status.marks.values()) == 1
         assert status.marks["lost"] == 0
-        assert status.forecast is None or status.forecast > timedelta()
+        assert status.forecast is not None
+        # No more was recorded than the store takes, and not for a shorter time than it reaches back.
+        assert status.forecast >= status.window * (status.limit / status.raw)
         assert list(status.pins) == []
         with pytest.raises(AttributeError):
             status.used = 1  # type: ignore[misc]
@@ -102,6 +104,51 @@ def test_a_stopped_process_is_named_while_it_may_hold_things_up(wal_db: Path, en
         assert list(db.status().waits_for) == []
 
 
+def test_the_forecast_follows_what_is_recorded(app_db: Path, connect: Connect) -> None:
+    """So many bytes since the recording began: the limit holds that much longer a time."""
+    before = datetime.now(timezone.utc)
+    limit = 1 << 30
+    with dbrewind.open(app_db, limit=limit) as db:
+        app = connect(app_db)
+        app.execute("UPDATE orders SET note = hex(randomblob(20000))")
+        db.mark("written")
+        # The images of what is overwritten, if not those of what is written.
+        app.execute("UPDATE orders SET note = hex(randomblob(20000))")
+        db.mark("overwritten")
+        recorded = 40_000 * app.execute("SELECT count(*) FROM orders").fetchone()[0]
+        status = db.status()
+        elapsed = datetime.now(timezone.utc) - before
+        assert status.used > recorded > 1 << 20
+        assert status.forecast is not None
+        least, most = status.window * (limit / status.used), elapsed * (limit / recorded)
+        assert least <= status.forecast <= most
+        assert status.state == "ok"
+
+
+def test_what_is_evicted_before_its_time_is_an_alert(app_db: Path, connect: Connect) -> None:
+    """For want of room, with a target of 72 h: the store says so, and what the present rate holds."""
+    with dbrewind.open(app_db, limit=4 << 20) as db:
+        app = connect(app_db)
+        db.mark("first")
+        status = db.status()
+        assert (status.state, status.marks["evicted"]) == ("ok", 0)
+        for turn in range(2000):
+            app.execute("UPDATE orders SET note = hex(randomblob(1000))")
+            db.mark(f"turn {turn}")
+            status = db.status()
+            assert status.used <= 4 << 20
+            if status.marks["evicted"]:
+                break
+            time.sleep(0.01)
+        assert status.marks["evicted"], status
+        assert status.state == "alert"
+        assert status.window < status.target == timedelta(hours=72)
+        # The rate that has filled it: it holds what it held, and not the target.
+        assert status.forecast is not None
+        assert status.window <= status.forecast < status.target
+        assert {mark.name: mark.state for mark in db.marks()}["first"] == "evicted"
+
+
 def test_a_window_of_a_second_evicts_and_a_pin_keeps(app_db: Path, connect: Connect) -> None:
     """What is older than the window goes, also in a store with room for it; a rewind there says why."""
     with dbrewind.open(app_db, window=1, limit=64 << 20) as db:
@@ -114,7 +161,8 @@ def test_a_window_of_a_second_evicts_and_a_pin_keeps(app_db: Path, connect: Conn
             time.sleep(0.02)
             status = db.status()
             assert status.used <= 64 << 20
-            assert status.state in ("ok", "alert")
+            # What is left reaches back a second: nothing went before its time.
+            assert status.state == "ok"
             if status.marks["evicted"]:
                 seen = True
                 break
@@ -126,3 +174,15 @@ def test_a_window_of_a_second_evicts_and_a_pin_keeps(app_db: Path, connect: Conn
         newest = f"turn {turn}"
         db.rewind(newest)
         assert app.execute("SELECT count(*) FROM users").fetchone() == (100,)
+        # A pin keeps three times what the window asks for, and is gone to.
+        app.execute("DELETE FROM users WHERE id > 60")
+        db.mark("kept", pin=True)
+        deadline = time.monotonic() + 60
+        while db.status().window < timedelta(seconds=3):
+            assert time.monotonic() < deadline, db.status()
+            app.execute("UPDATE orders SET note = hex(randomblob(10))")
+            db.mark(f"turn {(turn := turn + 1)}")
+            time.sleep(0.02)
+        app.execute("DELETE FROM users")
+        db.rewind("kept")
+        assert app.execute("SELECT count(*) FROM users").fetchone() == (60,)
