@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTHON := $(BIN)/python
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-rust test-python lint docs bench bench-store bench-start bench-history bench-open bench-seal crash fuzz race format header capi capi-test cinstall-test install package clean
+.PHONY: help demo test test-rust test-python lint docs bench bench-store bench-django bench-start bench-history bench-open bench-seal crash fuzz race format header capi capi-test cinstall-test install package clean
 
 help:
 	@echo 'make demo    the story of README.md on a real file of 200 MB, with proof and milliseconds'
@@ -98,6 +98,12 @@ bench: package
 	-@$(PYTHON) -m pip install --disable-pip-version-check --quiet -r benches/compare/requirements.txt
 	@PYTHONPATH=benches $(PYTHON) -m compare $(if $(QUICK),--quick) $(BENCH_ARGS)
 	@$(if $(QUICK)$(BENCH_ARGS),,PYTHONPATH=benches $(PYTHON) -m compare.readme)
+
+# Resets in the mixed Django suite beside plain Django's flush, recorded; QUICK=1 records nothing.
+bench-django: package
+	@.ci/prepare checks
+	@PYTHONPATH=benches $(PYTHON) benches/mixed_django.py $(if $(QUICK),--rounds 1,--record \
+	benches/record/$$(PYTHONPATH=benches python3 -c 'from compare.machine import name; print(name())')-$$(date +%F)-django) $(BENCH_ARGS)
 
 # Appends to the store beside other logs (benches/store), recorded as the one above; QUICK=1 records nothing.
 bench-store:
