@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -51,6 +53,32 @@ impl Week {
             ..OpenOptions::default()
         };
         Database::open(SqliteApi::bundled(), &self.path(), &options).unwrap()
+    }
+
+    /// What the folder takes, whatever the store says of itself: bytes of its log, and blocks of the file system for all of it but the spare files
+    /// of the rewinds.
+    fn taken(&self) -> (u64, u64) {
+        let (mut log, mut blocks) = (0, 0);
+        for entry in fs::read_dir(self.dir.path().join("app.db-rewind")).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().to_str().unwrap().to_owned();
+            // One that was removed meanwhile takes nothing.
+            let Ok(metadata) = entry.metadata() else { continue };
+            if name.contains(".seg") || name.contains(".zst") {
+                log += metadata.len();
+            }
+            if !name.starts_with("guard-") {
+                blocks += metadata.blocks() * 512;
+            }
+        }
+        (log, blocks)
+    }
+
+    /// The log within the limit, and beside it what the control file takes, and what is left of the last block of each file.
+    fn check_taken(&self, limit: u64) {
+        let (log, blocks) = self.taken();
+        assert!(log > 0 && log <= limit, "{log} bytes of {limit}");
+        assert!(blocks <= limit + (512 << 10), "{blocks} bytes on the disk, {limit} is the limit");
     }
 
     fn draw(&mut self, upto: u64) -> u64 {
@@ -102,6 +130,7 @@ fn a_week(mode: &'static str, window: Duration) -> (u64, u64) {
         marks.push((name, db.digest().unwrap()));
         week.clock.advance(HOUR / 4);
         settle(&db);
+        week.check_taken(LIMIT);
         if hour % 16 == 0 {
             // The background thread works by the clock on the wall.
             std::thread::sleep(Duration::from_millis(150));
