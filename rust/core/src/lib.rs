@@ -28,7 +28,7 @@ pub use format::{
     BodyError, CommitBody, DropBody, Engine, EraBody, Head, KEPT, Kind, MOVED, MarkBody, PINNED, RewindBody,
 };
 pub use interrupt::{Patience, Refused, interruptible, lock_patiently};
-pub use map::Process;
+pub use map::{Process, boot_id};
 pub use status::{MarkCounts, MarkState, Status};
 pub use store::{
     Cursor, FORGOTTEN, HolderLock, NamesLock, Need, ObjectLock, Pin, Presence, Record, Reservation, Room,

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use dbrewind_sqlite::{
     At, Database, Diff, Error as EngineError, JournalMode, Lsn, Mark, OpenOptions, Position, RewindOptions,
-    Rewound, SqliteApi, Status, Target,
+    Rewound, SqliteApi, Status, Target, Writer,
 };
 
 use crate::client::{KeeperClient, KeeperCommand};
@@ -260,6 +260,22 @@ impl Handle {
     /// `DBR003`, `DBR011` no such target. `DBR021` when the engine runs in a keeper and more rows differ than it can tell.
     pub fn diff(&self, from: &Target, to: Option<&Target>) -> Result<Diff, Error> {
         pass!(self, handle => handle.diff(from, to))
+    }
+
+    /// Who has written what is there now and was not at the target, as far as that is known.
+    ///
+    /// # Errors
+    /// As [`Database::writers`].
+    pub fn writers(&self, since: &Target) -> Result<Vec<Writer>, Error> {
+        pass!(self, handle => handle.writers(since))
+    }
+
+    /// Remember who has the database open when commits are copied, for [`writers`](Self::writers), or no longer.
+    ///
+    /// # Errors
+    /// As [`Database::remember_connected`].
+    pub fn remember_connected(&self, on: bool) -> Result<(), Error> {
+        pass!(self, handle => handle.remember_connected(on))
     }
 
     /// The moment of the newest commit or rewind.

@@ -3,6 +3,7 @@
 mod marks;
 mod past;
 mod position;
+mod writers;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -11,6 +11,7 @@ use dbrewind_core::{
 use crate::error::Error;
 use crate::exclusion::Exclusion;
 use crate::rewound::Method;
+use crate::writers::{Connected, Told};
 
 /// The records of one database, shared by the facade, the engine and the engine's threads.
 ///
@@ -27,12 +28,24 @@ pub(crate) struct History {
     pub(crate) timeline: Timeline,
     /// What those go by who read the database file without the engine's locks.
     pub(crate) exclusion: Arc<Exclusion>,
+    /// Who had the database open when commits were copied, if somebody wants to know.
+    pub(crate) connected: Arc<Connected>,
+    /// Who committed, as far as that was asked for.
+    pub(crate) told: Told,
 }
 
 impl History {
     /// Nothing is read yet.
     pub(crate) fn new(store: Store, object: ObjectId, block: u32) -> Self {
-        Self { store, object, block, timeline: Timeline::lazy(object), exclusion: Arc::default() }
+        Self {
+            store,
+            object,
+            block,
+            timeline: Timeline::lazy(object),
+            exclusion: Arc::default(),
+            connected: Arc::default(),
+            told: Told::default(),
+        }
     }
 
     /// Reads what was appended since the last call.

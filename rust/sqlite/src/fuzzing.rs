@@ -8,7 +8,7 @@ use crate::as_of;
 use crate::checksum::{ByteOrder, Checksum};
 use crate::file::Header;
 use crate::kernel_locks;
-use crate::notes::{RollbackAnchor, WalAnchor, tag};
+use crate::notes::{RollbackAnchor, WalAnchor, WriterNote, tag};
 use crate::rollback::RewindIntent;
 use crate::wal::{FrameHeader, IndexHeader, IntentNote, RunNote, Runs, WalHeader};
 
@@ -67,6 +67,7 @@ pub fn describe_note(tag: u64, body: &[u8]) -> Option<String> {
         tag::ANCHOR => WalAnchor::decode(body).map(|note| format!("{note:?}")),
         tag::WAL_INTENT => IntentNote::decode(body).map(|note| format!("{note:?}")),
         tag::ROLLBACK_INTENT => RewindIntent::decode(body).map(|note| format!("{note:?}")),
+        tag::WRITER => WriterNote::decode(body).map(|note| format!("{note:?}")),
         _ => None,
     }
 }
@@ -81,6 +82,9 @@ fn notes(bytes: &[u8]) {
     }
     if let Some(note) = RollbackAnchor::decode(bytes) {
         assert_eq!(RollbackAnchor::decode(&note.encode()), Some(note));
+    }
+    if let Some(note) = WriterNote::decode(bytes) {
+        assert_eq!(note.encode(), bytes);
     }
     if let Some(note) = IntentNote::decode(bytes) {
         assert_eq!(note.encode(), bytes);

@@ -60,6 +60,7 @@ mod store_folder;
 mod switch;
 mod sync;
 mod wal;
+mod writers;
 
 pub use as_of::{Altered, At, CounterDiff, Diff, SchemaChange, TableDiff, Value};
 pub use database::{Database, Position};
@@ -78,3 +79,4 @@ pub use options::{Journal, Moments, OpenOptions, Synchronous};
 pub use progress::telling;
 pub use rewound::{Method, Rewound};
 pub use store_folder::beside as store_beside;
+pub use writers::{Writer, program};

@@ -16,11 +16,12 @@ pub(crate) use fork::Generation;
 pub(crate) use held::{Held, IdleLockFiles};
 pub(crate) use lock_file::LockFile;
 pub(crate) use mapping::{LARGE_PAGE, Mapping};
+pub use os_linux::boot_id;
 pub use processes::Process;
 pub(crate) use processes::others_with;
 
 pub(crate) use os_linux::{
-    block_signals, boot_id, free_room, leave_to_others, lower_priority, random, reserve_room, sync, uptime,
+    block_signals, free_room, leave_to_others, lower_priority, random, reserve_room, sync, uptime,
     write_parts, zero,
 };
 

@@ -8,7 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Identifies the run of the system since it was started.
-pub(crate) fn boot_id() -> [u8; 16] {
+#[must_use]
+pub fn boot_id() -> [u8; 16] {
     // Without /proc every start looks the same: then a power cut is noticed by hashes alone.
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let mut id = [0; 16];

@@ -21,7 +21,7 @@ pub struct Cursor {
 impl Cursor {
     /// A cursor whose next record is the one at this place or the first after it.
     #[must_use]
-    pub(crate) const fn at(next: Location) -> Self {
+    pub const fn at(next: Location) -> Self {
         Self { next }
     }
 

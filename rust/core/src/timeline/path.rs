@@ -175,6 +175,15 @@ impl Timeline {
         }
     }
 
+    /// The LSNs of the commits that lie between two moments: on the way from where their pasts part up to the later one, newest first.
+    /// What was rewound on that way is left out, and so are the rewinds. Both moments are [known](Self::knows).
+    #[must_use]
+    pub fn way(&self, since: Lsn, now: Lsn) -> Vec<RangeInclusive<Lsn>> {
+        let (Some(since), Some(now)) = (self.place(since), self.place(now)) else { return Vec::new() };
+        let fork = self.fork(now, since);
+        self.side(now, false, fork).map(|stretch| stretch.lsns()).filter(|lsns| !lsns.is_empty()).collect()
+    }
+
     /// The newest LSN on both paths. Costs O(stretches on the two sides).
     pub(super) fn fork(&self, a: Place, b: Place) -> Lsn {
         let (mut path_a, mut path_b) = (self.path(a, false), self.path(b, false));

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use dbrewind_sqlite::{
     Diff, Error as EngineError, JournalMode, Lsn, Mark, OpenOptions, Position, RewindOptions, Rewound,
-    Status, Target, lock_patiently,
+    Status, Target, Writer, lock_patiently,
 };
 
 pub use command::KeeperCommand;
@@ -220,6 +220,27 @@ impl KeeperClient {
             Reply::Position(position) => Ok(position),
             _ => Err(self.unexpected()),
         }
+    }
+
+    /// Who has written since the target's state, as far as that is known. See
+    /// [`Database::writers`](dbrewind_sqlite::Database::writers).
+    ///
+    /// # Errors
+    /// `DBR003` no such target.
+    pub fn writers(&self, since: &Target) -> Result<Vec<Writer>, Error> {
+        match self.ask(&Request::Writers { since: since.clone() }, self.timeout.saturating_add(SHORT))? {
+            Reply::Writers(writers) => Ok(writers),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    /// Remember who has the database open when commits are copied, or no longer. See
+    /// [`Database::remember_connected`](dbrewind_sqlite::Database::remember_connected).
+    ///
+    /// # Errors
+    /// When the recording is closed.
+    pub fn remember_connected(&self, on: bool) -> Result<(), Error> {
+        self.ask(&Request::RememberConnected { on }, self.timeout.saturating_add(SHORT)).map(drop)
     }
 
     /// Whether it certainly still stands there. See [`Database::is_at`](dbrewind_sqlite::Database::is_at).

@@ -133,6 +133,11 @@ fn ask(database: &Database, request: Request) -> Result<Reply, dbrewind_sqlite::
         Request::PositionAt { to } => Reply::Position(database.position_at(&to)?),
         Request::IsAt { position, at_rest: false } => Reply::Flag(database.is_at(position)?),
         Request::IsAt { position, at_rest: true } => Reply::Flag(database.rests_at(position)?),
+        Request::Writers { since } => Reply::Writers(database.writers(&since)?),
+        Request::RememberConnected { on } => {
+            database.remember_connected(on)?;
+            Reply::Done
+        }
         Request::CloneTo { to, path } => {
             database.clone_to(&to, &path)?;
             Reply::Done

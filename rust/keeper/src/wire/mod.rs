@@ -14,7 +14,7 @@ pub(crate) use request::{Operation, Request};
 /// First bytes of a hello.
 pub(crate) const MAGIC: [u8; 8] = *b"dbrwkpr\x01";
 /// Version of everything but hello and refusals, whose layout never changes.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 /// Kind of the frame that ends the wait of the request with the same id. It has no payload, and no response of its
 /// own.
 pub(crate) const CANCEL: u8 = 12;

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use dbrewind_sqlite::{
     Code, Diff, JournalMode, Lsn, Mark, MarkCounts, MarkName, MarkState, Method, Pin, Position, Process,
-    Rewound, Status, Timestamp, WindowState,
+    Rewound, Status, Timestamp, WindowState, Writer,
 };
 
 use super::diff::{put_diff, take_diff};
@@ -17,6 +17,8 @@ const LEAST_MARK: usize = 30;
 const LEAST_PIN: usize = 28;
 /// Bytes of a process with an empty name that holds nothing.
 const LEAST_PROCESS: usize = 13;
+/// Bytes of a writer whose program has no name, seen without a thread.
+const LEAST_WRITER: usize = 19;
 /// Bytes of an empty text.
 const LEAST_TEXT: usize = 4;
 /// Bytes of a field of a refusal with empty name and text.
@@ -36,6 +38,7 @@ pub(crate) enum Reply {
     Digest([u8; 16]),
     Status(Status),
     Diff(Diff),
+    Writers(Vec<Writer>),
     Done,
 }
 
@@ -69,6 +72,12 @@ impl Reply {
             Self::Lsn(lsn) => put_u64(out, lsn.get()),
             Self::Status(status) => put_status(out, status),
             Self::Diff(diff) => put_diff(out, diff),
+            Self::Writers(writers) => {
+                put_u32(out, u32::try_from(writers.len()).unwrap_or(u32::MAX));
+                for writer in writers {
+                    put_writer(out, writer);
+                }
+            }
             Self::Digest(digest) => out.extend_from_slice(digest),
             Self::Done => {}
         }
@@ -99,7 +108,12 @@ impl Reply {
             Operation::Status => Self::Status(take_status(&mut fields)?),
             Operation::Diff => Self::Diff(take_diff(&mut fields)?),
             Operation::Digest => Self::Digest(fields.array()?),
-            Operation::DropMark | Operation::Drain | Operation::Close | Operation::CloneTo => Self::Done,
+            Operation::Writers => Self::Writers(fields.list(LEAST_WRITER, take_writer)?),
+            Operation::DropMark
+            | Operation::Drain
+            | Operation::Close
+            | Operation::CloneTo
+            | Operation::RememberConnected => Self::Done,
         };
         fields.end()?;
         Ok(reply)
@@ -158,6 +172,27 @@ fn take_mark(fields: &mut Fields<'_>) -> Result<Mark, WireError> {
             found => return Err(WireError::Value { what: "the state of a mark", found: found.into() }),
         },
         pinned: fields.flag("whether a mark is pinned")?,
+    })
+}
+
+fn put_writer(out: &mut Vec<u8>, writer: &Writer) {
+    let Writer { pid, program, runs, thread, thread_runs, commits } = writer;
+    put_u32(out, *pid);
+    put_bytes(out, program.as_bytes());
+    put_option(out, *runs, |out, runs| out.push(u8::from(runs)));
+    put_option(out, *thread, put_u32);
+    out.push(u8::from(*thread_runs));
+    put_u64(out, *commits);
+}
+
+fn take_writer(fields: &mut Fields<'_>) -> Result<Writer, WireError> {
+    Ok(Writer {
+        pid: fields.u32()?,
+        program: fields.text()?,
+        runs: fields.option(|fields| fields.flag("whether a process runs"))?,
+        thread: fields.option(Fields::u32)?,
+        thread_runs: fields.flag("whether a thread runs")?,
+        commits: fields.u64()?,
     })
 }
 
@@ -317,6 +352,11 @@ mod tests {
         Process { pid: 4711, name: name.into(), stopped: true, holds }
     }
 
+    fn writer(program: &str, thread: Option<u32>) -> Writer {
+        let runs = thread.map(|_| true);
+        Writer { pid: 4711, program: program.into(), runs, thread, thread_runs: true, commits: 5 }
+    }
+
     fn status() -> Status {
         Status {
             state: WindowState::Alert,
@@ -373,6 +413,8 @@ mod tests {
             (Operation::Now, Reply::Lsn(Lsn::new(u64::MAX))),
             (Operation::Digest, Reply::Digest([5; 16])),
             (Operation::Status, Reply::Status(status())),
+            (Operation::Writers, Reply::Writers(vec![writer("", None), writer("sh", Some(7))])),
+            (Operation::RememberConnected, Reply::Done),
             (Operation::Close, Reply::Done),
         ] {
             let mut out = Vec::new();
@@ -391,6 +433,9 @@ mod tests {
         let mut out = Vec::new();
         put_mark(&mut out, &mark(""));
         assert_eq!(out.len(), LEAST_MARK);
+        out.clear();
+        put_writer(&mut out, &writer("", None));
+        assert_eq!(out.len(), LEAST_WRITER);
         let length = |status: &Status| {
             let mut out = Vec::new();
             put_status(&mut out, status);

@@ -27,12 +27,14 @@ pub(crate) enum Operation {
     Diff = 15,
     PositionAt = 16,
     IsAt = 17,
+    Writers = 18,
+    RememberConnected = 19,
 }
 
 impl Operation {
     /// Every one, for those who try them all.
     #[cfg(any(test, feature = "fuzzing"))]
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Hello,
         Self::Open,
         Self::Mark,
@@ -49,6 +51,8 @@ impl Operation {
         Self::Diff,
         Self::PositionAt,
         Self::IsAt,
+        Self::Writers,
+        Self::RememberConnected,
     ];
 }
 
@@ -87,6 +91,12 @@ pub(crate) enum Request {
         position: Position,
         at_rest: bool,
     },
+    Writers {
+        since: Target,
+    },
+    RememberConnected {
+        on: bool,
+    },
     /// The path is absolute.
     CloneTo {
         to: Target,
@@ -116,6 +126,8 @@ impl Request {
             Self::DirtySince { .. } => Operation::DirtySince,
             Self::PositionAt { .. } => Operation::PositionAt,
             Self::IsAt { .. } => Operation::IsAt,
+            Self::Writers { .. } => Operation::Writers,
+            Self::RememberConnected { .. } => Operation::RememberConnected,
             Self::CloneTo { .. } => Operation::CloneTo,
             Self::Diff { .. } => Operation::Diff,
             Self::Now => Operation::Now,
@@ -148,7 +160,10 @@ impl Request {
                 put_option(out, *timeout, put_duration);
                 out.push(u8::from(*use_earliest));
             }
-            Self::DirtySince { to } | Self::PositionAt { to } => put_target(out, to),
+            Self::DirtySince { to } | Self::PositionAt { to } | Self::Writers { since: to } => {
+                put_target(out, to)
+            }
+            Self::RememberConnected { on } => out.push(u8::from(*on)),
             Self::IsAt { position, at_rest } => {
                 put_position(out, position);
                 out.push(u8::from(*at_rest));
@@ -199,6 +214,8 @@ impl Request {
             17 => {
                 Self::IsAt { position: take_position(&mut fields)?, at_rest: fields.flag("whether at rest")? }
             }
+            18 => Self::Writers { since: take_target(&mut fields)? },
+            19 => Self::RememberConnected { on: fields.flag("whether to remember")? },
             found => return Err(WireError::Value { what: "an operation", found: found.into() }),
         };
         fields.end()?;
@@ -363,6 +380,8 @@ mod tests {
             }),
             target().prop_map(|to| Request::DirtySince { to }),
             target().prop_map(|to| Request::PositionAt { to }),
+            target().prop_map(|since| Request::Writers { since }),
+            any::<bool>().prop_map(|on| Request::RememberConnected { on }),
             any::<(u64, u64, bool)>().prop_map(|(lsn, mark_changes, at_rest)| Request::IsAt {
                 position: Position { lsn: Lsn::new(lsn), mark_changes },
                 at_rest,

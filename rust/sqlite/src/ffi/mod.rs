@@ -17,6 +17,7 @@ mod short_turns;
 mod statements;
 pub(crate) mod types;
 mod wal_index;
+mod whereabouts;
 mod write_back;
 
 pub(crate) use access::may_read_and_write;
@@ -30,4 +31,5 @@ pub use shim::is_opening;
 pub(crate) use short_turns::ask_for_short_turns;
 pub(crate) use statements::Opener;
 pub(crate) use wal_index::{Region, full_barrier};
+pub(crate) use whereabouts::{thread_id, ticks_per_second, uptime};
 pub(crate) use write_back::{WriteBack, begin_write_back};

@@ -1,8 +1,10 @@
 //! The NOTE records that the engines write (`format.md`, "What the SQLite adapter writes").
 
 mod anchor;
+mod writer;
 
 pub(crate) use anchor::{RollbackAnchor, WalAnchor, anchored_file, is_of_another_file};
+pub(crate) use writer::{WriterNote, of_key, own_key};
 
 use crate::checksum::Checksum;
 
@@ -18,6 +20,8 @@ pub(crate) mod tag {
     pub(crate) const ROLLBACK_INTENT: u64 = 4;
     /// Rollback modes: commits that the change counter does not tell apart follow.
     pub(crate) const SAME_COUNTER: u64 = 5;
+    /// Rollback modes: which process the commits are of that follow.
+    pub(crate) const WRITER: u64 = 6;
 }
 
 /// Takes little-endian fields off the front of a body.

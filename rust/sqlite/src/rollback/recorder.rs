@@ -19,7 +19,7 @@ use crate::ffi::{HostVfs, full_barrier};
 use crate::file::{self, Content, FileId, Header, read_padded};
 use crate::handover::{Handover, Prepare};
 use crate::in_flight::InFlight;
-use crate::notes::{RollbackAnchor, tag};
+use crate::notes::{RollbackAnchor, WriterNote, own_key, tag};
 use crate::registers::Registers;
 use transaction::{Session, Transaction};
 
@@ -36,6 +36,8 @@ pub(crate) struct Recorder {
     block: u32,
     /// `None`: no handle of this process would take a handover.
     prepare: Option<Prepare>,
+    /// This process. Its children cannot use the store.
+    process: u32,
     state: Mutex<State>,
 }
 
@@ -51,12 +53,14 @@ struct State {
     transaction: Option<Transaction>,
     image: Vec<u8>,
     session: Session,
+    /// The beginning of the era in which it was said whose the commits are.
+    introduced: Option<Lsn>,
 }
 
 impl Recorder {
     /// Blocks are `block` bytes each.
     pub(crate) fn new(store: Store, object: ObjectId, block: u32, prepare: Option<Prepare>) -> Self {
-        Self { store, object, block, prepare, state: Mutex::default() }
+        Self { store, object, block, prepare, process: std::process::id(), state: Mutex::default() }
     }
 
     /// The store it writes to.
@@ -147,6 +151,11 @@ impl Recorder {
             registers.set_in_flight(Some(InFlight::Transaction));
         }
         let deaf = deaf || lsn.is_none();
+        let era = self.store.era_began(self.object);
+        if !deaf && state.introduced != Some(era) {
+            state.introduced = Some(era);
+            self.introduce();
+        }
         let lsn = lsn.unwrap_or_default();
         state.transaction = Some(Transaction { unsettled, deaf, ..Transaction::at(lsn) });
         if !deaf && state.session == Session::Committed {
@@ -168,6 +177,13 @@ impl Recorder {
         }
         let mut versions = [0; 2];
         read_padded(file, &mut versions, file::VERSIONS as u64).is_ok() && versions == [2, 2]
+    }
+
+    /// Says which process it is whose commits follow. Where there is no room for that they will tell no more than its number.
+    fn introduce(&self) {
+        let head =
+            Head::new(Kind::Note, self.object, Key::new(tag::WRITER), self.store.last_lsn(self.object));
+        let _ = self.store.append(head, &[&WriterNote::own().encode()]);
     }
 
     /// Says, before anything is written, that the file will change under the counter it has: after a power cut that
@@ -384,7 +400,8 @@ impl Recorder {
             fault::place("rollback commit: not numbered");
             self.store.raise_last_lsn(self.object, transaction.lsn);
             fault::place("rollback commit: not recorded");
-            settle::append_commit(&self.store, self.object, transaction.lsn, Extent::new(extent), true)?;
+            let (lsn, extent) = (transaction.lsn, Extent::new(extent));
+            settle::append_commit(&self.store, self.object, lsn, extent, true, own_key(self.process))?;
             fault::place("rollback commit: registers not raised");
             registers.raise_counter(counter);
             if let Some(cookie) = transaction.cookie {

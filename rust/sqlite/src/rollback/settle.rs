@@ -52,7 +52,8 @@ pub(crate) fn append(
         Outcome::Undone => Ok(()),
         Outcome::Commit => {
             store.raise_last_lsn(object, lsn);
-            let (head, body) = commit(store, object, lsn, extent, keep);
+            // Who made it is not known: its process is dead, or it is what a rollback has left.
+            let (head, body) = commit(store, object, lsn, extent, keep, 0);
             // Nothing can be done before it is said, also nothing that makes room.
             store.append_in_need(Need::Keep, head, &[&body]).map_err(|error| error.code())?;
             Ok(())
@@ -69,23 +70,31 @@ pub(crate) fn append(
     }
 }
 
-/// Records a commit, whose LSN was announced. See [`append`] for `keep`.
+/// Records a commit, whose LSN was announced; `who` made it, as its key says. See [`append`] for `keep`.
 pub(super) fn append_commit(
     store: &Store,
     object: ObjectId,
     lsn: Lsn,
     extent: Extent,
     keep: bool,
+    who: u64,
 ) -> Result<(), Code> {
-    let (head, body) = commit(store, object, lsn, extent, keep);
+    let (head, body) = commit(store, object, lsn, extent, keep, who);
     store.append(head, &[&body]).map_err(|error| error.code())?;
     Ok(())
 }
 
-/// The record of a commit. What has to be done before it is appended is done.
-fn commit(store: &Store, object: ObjectId, lsn: Lsn, extent: Extent, keep: bool) -> (Head, Vec<u8>) {
+/// The record of a commit. `who` made it, as its key says. What has to be done before it is appended is done.
+fn commit(
+    store: &Store,
+    object: ObjectId,
+    lsn: Lsn,
+    extent: Extent,
+    keep: bool,
+    who: u64,
+) -> (Head, Vec<u8>) {
     let registers = Registers::new(store, object);
-    let mut head = Head::new(Kind::Commit, object, Key::new(0), lsn);
+    let mut head = Head::new(Kind::Commit, object, Key::new(who), lsn);
     if keep && registers.moments() == Moments::Commits {
         // First the boundary, then the record that says so: a kill in between must not leave a promise that nobody keeps.
         registers.set_boundary(lsn, extent.get());

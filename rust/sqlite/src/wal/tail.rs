@@ -2,16 +2,20 @@
 //! while nothing happens.
 
 use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use dbrewind_core::Lsn;
 
 use super::core::{Core, locked_core};
 use super::index::Watch;
 use crate::engine::locked;
 use crate::error::Error;
 use crate::ffi::ask_for_short_turns;
+use crate::writers::Connected;
 
 /// Pause while there is more to do.
 const BRIEF: Duration = Duration::from_micros(20);
@@ -37,6 +41,9 @@ const PIECE: usize = 4 << 20;
 /// How long writers are waited for when an era is due.
 const FOR_AN_ERA: Duration = Duration::from_millis(50);
 
+/// How often at most to look who has the database open.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
+
 /// The running thread.
 #[derive(Debug)]
 pub(crate) struct Tail {
@@ -51,7 +58,7 @@ impl Tail {
         let (stop, stopped) = mpsc::channel();
         let run = move || {
             ask_for_short_turns();
-            let mut state = Following::new(watch);
+            let mut state = Following::new(watch, &core);
             while stopped.recv_timeout(state.pause) == Err(RecvTimeoutError::Timeout) {
                 state.look(&core);
             }
@@ -119,12 +126,30 @@ struct Following {
     next_checkpoint: Instant,
     /// A checkpoint goes on that is made in pieces.
     in_pieces: bool,
+    /// Whom others were seen to be, if somebody wants to know, and the database.
+    connected: Arc<Connected>,
+    path: PathBuf,
+    /// Up to where commits were copied since the last look at who is connected.
+    unseen: Option<Lsn>,
+    next_look: Instant,
 }
 
 impl Following {
-    fn new(watch: Watch) -> Self {
+    fn new(watch: Watch, core: &Mutex<Core>) -> Self {
         let now = Instant::now();
-        Self { watch, pulse: [0; 3], pause: ACTIVE, last_commit: now, next_checkpoint: now, in_pieces: false }
+        let core = locked_core(core);
+        Self {
+            watch,
+            pulse: [0; 3],
+            pause: ACTIVE,
+            last_commit: now,
+            next_checkpoint: now,
+            in_pieces: false,
+            connected: Arc::clone(&locked(&core.history).connected),
+            path: core.path.clone(),
+            unseen: None,
+            next_look: now,
+        }
     }
 
     fn look(&mut self, core: &Mutex<Core>) {
@@ -147,6 +172,11 @@ impl Following {
                 Some(false) => {}
                 None => self.pause = LATELY,
             }
+        }
+        if let Some(copied) = self.unseen.filter(|_| now >= self.next_look) {
+            self.unseen = None;
+            self.connected.look(&self.path, copied);
+            self.next_look = Instant::now() + BETWEEN_LOOKS;
         }
         let idle = self.last_commit.elapsed() > QUIET;
         if now >= self.next_checkpoint {
@@ -191,6 +221,9 @@ impl Following {
         let header = core.header().ok()?;
         core.refresh_runs().ok()?;
         let whole = core.drain_to(&header, AT_ONCE).ok()?;
+        if self.connected.is_on() {
+            self.unseen = Some(core.tailed);
+        }
         // A rewind finds it read then.
         let _ = locked(&core.history).catch_up();
         Some(whole)

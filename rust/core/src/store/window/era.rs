@@ -115,6 +115,12 @@ impl Store {
         self.inner.era_word(object, ERA_AT) != 0
     }
 
+    /// The LSN with which the newest era of an object began, as far as that is [known](Self::knows_era).
+    #[must_use]
+    pub fn era_began(&self, object: ObjectId) -> Lsn {
+        Lsn::new(self.inner.era_word(object, ERA_LSN))
+    }
+
     /// Whether it is time for a new era of an object, so that what is before it can be evicted some day: the present one has
     /// lasted a sixteenth of the window, or taken a sixteenth of the limit. Costs a few loads; a look at the folder when the log has
     /// moved on to another segment since the era began.

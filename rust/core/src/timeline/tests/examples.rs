@@ -99,6 +99,27 @@ fn only_what_the_two_sides_touched_is_in_a_plan() {
 }
 
 #[test]
+fn the_way_between_two_moments_leaves_out_what_was_rewound() {
+    let history = drawing();
+    let way = |since, now| -> Vec<(u64, u64)> {
+        let ways = history.0.way(Lsn::new(since), Lsn::new(now));
+        ways.iter().map(|lsns| (lsns.start().get(), lsns.end().get())).collect()
+    };
+    assert_eq!(way(3, 5), [(4, 5)]);
+    assert_eq!(way(3, 7), [(7, 7)]);
+    assert_eq!(way(1, 7), [(7, 7), (2, 3)]);
+    assert_eq!(way(5, 7), [(7, 7)], "above where their pasts part");
+    assert_eq!(way(0, 6), [(1, 3)]);
+    for same in [(7, 7), (3, 6), (6, 6), (7, 3)] {
+        assert_eq!(way(same.0, same.1), []);
+    }
+    // Over the beginning of an era, which is no commit.
+    let history = drawing().era(Engine::Rollback, 9, 9, false).commit(11, 9).commit(12, 9);
+    let way = history.0.way(Lsn::new(3), Lsn::new(12));
+    assert_eq!(way, [Lsn::new(10)..=Lsn::new(12), Lsn::new(7)..=Lsn::new(7)]);
+}
+
+#[test]
 fn a_rewind_has_the_state_of_its_target() {
     let history = drawing();
     assert_eq!(history.canonical(6), 3);

@@ -1,0 +1,246 @@
+//! Who committed what, as the records say it.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use dbrewind_core::{Cursor, Kind, Location, Lsn, ObjectId, ReadError, Store};
+
+use crate::notes::{WriterNote, of_key, tag};
+
+/// Stretches of commits by one thread that are remembered at most.
+const STRETCHES: usize = 1 << 16;
+/// Processes whose notes are remembered at most.
+const PROCESSES: usize = 1 << 12;
+
+/// What was read of the log so far.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// From which moment on everything was read; `None`: nothing was.
+    from: Option<Lsn>,
+    cursor: Cursor,
+    /// Who has which number, at the cursor.
+    notes: HashMap<u32, Arc<WriterNote>>,
+    /// In the order of their LSNs.
+    stretches: VecDeque<Stretch>,
+}
+
+/// Commits of one thread that follow each other.
+#[derive(Debug)]
+struct Stretch {
+    first: Lsn,
+    last: Lsn,
+    key: u64,
+    note: Option<Arc<WriterNote>>,
+}
+
+/// Commits of one thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Committed {
+    pub(crate) pid: u32,
+    pub(crate) thread: u32,
+    /// Who has that number; `None`: not told.
+    pub(crate) note: Option<Arc<WriterNote>>,
+    /// The newest of them.
+    pub(crate) last: Lsn,
+    /// How many.
+    pub(crate) commits: u64,
+}
+
+impl Told {
+    /// Reads what was appended since the last call; at the first one, from the beginning of this era on, if nothing older is asked
+    /// for: notes are not older than the era of those whose commits they are about.
+    pub(crate) fn catch_up(
+        &mut self,
+        store: &Store,
+        object: ObjectId,
+        since: Lsn,
+        era: Option<(Lsn, Location)>,
+    ) -> Result<(), ReadError> {
+        if self.from.is_none_or(|from| since < from) {
+            *self = match era {
+                Some((first, at)) if first <= since => {
+                    Self { from: Some(first), cursor: Cursor::at(at), ..Self::default() }
+                }
+                _ => Self { from: Some(Lsn::ORIGIN), ..Self::default() },
+            };
+        }
+        let mut found = Vec::new();
+        store.scan(&mut self.cursor, &mut |head, at, _| {
+            let is_note = head.kind == Kind::Note && head.key.get() == tag::WRITER;
+            if head.object == object && (is_note || head.kind == Kind::Commit) {
+                found.push((head, at));
+            }
+        })?;
+        for (head, at) in found {
+            if head.kind == Kind::Commit {
+                self.commit(head.lsn, head.key.get());
+                continue;
+            }
+            match store.read(at) {
+                Ok(record) => self.note(&record.body),
+                // What it is about is gone, too.
+                Err(ReadError::BeforeWindow { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, body: &[u8]) {
+        // One that does not decode is about nobody.
+        let Some(note) = WriterNote::decode(body) else { return };
+        if self.notes.len() >= PROCESSES {
+            self.notes.clear();
+        }
+        self.notes.insert(note.process.pid, Arc::new(note));
+    }
+
+    fn commit(&mut self, lsn: Lsn, key: u64) {
+        let note = of_key(key).and_then(|(pid, _)| self.notes.get(&pid));
+        if let Some(newest) = self.stretches.back_mut() {
+            if lsn <= newest.last {
+                // A second time: the first one counts.
+                return;
+            }
+            if newest.key == key && newest.note.as_ref() == note && newest.last.next() == Some(lsn) {
+                newest.last = lsn;
+                return;
+            }
+        }
+        self.stretches.push_back(Stretch { first: lsn, last: lsn, key, note: note.map(Arc::clone) });
+        if self.stretches.len() > STRETCHES {
+            self.stretches.pop_front();
+        }
+    }
+
+    /// Whose commits these are, as far as it was told; who committed last comes first.
+    pub(crate) fn of(&self, commits: &[RangeInclusive<Lsn>]) -> Vec<Committed> {
+        let mut found: Vec<Committed> = Vec::new();
+        for stretch in self.stretches.iter().rev() {
+            let Some((pid, thread)) = of_key(stretch.key) else { continue };
+            for lsns in commits {
+                let (first, last) = (stretch.first.max(*lsns.start()), stretch.last.min(*lsns.end()));
+                let Some(more) = last.get().checked_sub(first.get()) else { continue };
+                let same =
+                    |one: &&mut Committed| (one.pid, one.thread, &one.note) == (pid, thread, &stretch.note);
+                match found.iter_mut().find(same) {
+                    Some(known) => known.commits += more + 1,
+                    None => {
+                        let note = stretch.note.as_ref().map(Arc::clone);
+                        found.push(Committed { pid, thread, note, last, commits: more + 1 });
+                    }
+                }
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dbrewind_core::{CommitBody, Engine, EraBody, Extent, Head, Key, StoreOptions, Timestamp};
+
+    use super::*;
+    use crate::writers::Process;
+
+    struct Log {
+        _folder: tempfile::TempDir,
+        store: Store,
+        object: ObjectId,
+        era: (Lsn, Location),
+    }
+
+    impl Log {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::open(folder.path(), &StoreOptions::default()).unwrap();
+            let object = store.object("a", 4096).unwrap();
+            let body = EraBody { time: Timestamp::default(), extent: Extent::new(1), broken: true };
+            let head = Head::new(Kind::Era, object, Engine::Rollback.key(), Lsn::new(1));
+            let at = store.append(head, &[&body.encode()]).unwrap();
+            Self { _folder: folder, store, object, era: (Lsn::new(1), at) }
+        }
+
+        fn commit(&self, lsn: u64, pid: u64, thread: u64) {
+            let body = CommitBody { time: Timestamp::default(), extent: Extent::new(1) };
+            let key = Key::new(pid << 32 | thread);
+            let head = Head::new(Kind::Commit, self.object, key, Lsn::new(lsn));
+            self.store.append(head, &[&body.encode()]).unwrap();
+        }
+
+        fn note(&self, pid: u32, began: u64, program: &str) {
+            let process = Process { pid, began };
+            let note = WriterNote { process, namespace: 1, boot: [2; 16], program: program.to_owned() };
+            self.note_of(&note.encode());
+        }
+
+        fn note_of(&self, body: &[u8]) {
+            let head = Head::new(Kind::Note, self.object, Key::new(tag::WRITER), Lsn::new(1));
+            self.store.append(head, &[body]).unwrap();
+        }
+
+        fn told(&self, told: &mut Told, since: u64, lsns: &[(u64, u64)]) -> Vec<(u32, u32, String, u64)> {
+            told.catch_up(&self.store, self.object, Lsn::new(since), Some(self.era)).unwrap();
+            let ways: Vec<_> = lsns.iter().map(|(a, b)| Lsn::new(*a)..=Lsn::new(*b)).collect();
+            let name =
+                |note: Option<Arc<WriterNote>>| note.map_or_else(String::new, |note| note.program.clone());
+            let found = told.of(&ways).into_iter();
+            found.map(|one| (one.pid, one.thread, name(one.note), one.commits)).collect()
+        }
+    }
+
+    #[test]
+    fn each_commit_is_of_who_had_its_number_then() {
+        let log = Log::new();
+        let mut told = Told::default();
+        log.note(70, 1, "first");
+        log.commit(2, 70, 70);
+        log.commit(3, 70, 70);
+        log.commit(4, 70, 71);
+        assert_eq!(
+            log.told(&mut told, 1, &[(2, 4)]),
+            [(70, 71, "first".to_owned(), 1), (70, 70, "first".to_owned(), 2)]
+        );
+        // The number is given again.
+        log.note(70, 9, "second");
+        log.commit(5, 70, 70);
+        assert_eq!(log.told(&mut told, 1, &[(5, 5)]), [(70, 70, "second".to_owned(), 1)]);
+        assert_eq!(log.told(&mut told, 1, &[(3, 3)]), [(70, 70, "first".to_owned(), 1)]);
+        assert_eq!(
+            log.told(&mut told, 1, &[(3, 3), (5, 5)]),
+            [(70, 70, "second".to_owned(), 1), (70, 70, "first".to_owned(), 1)]
+        );
+    }
+
+    #[test]
+    fn what_was_not_told_is_nobodys() {
+        let log = Log::new();
+        let mut told = Told::default();
+        log.commit(2, 0, 0);
+        log.commit(3, 70, 70);
+        log.note_of(b"not a note");
+        log.commit(4, 70, 70);
+        // Again, by who does not know.
+        log.commit(4, 0, 0);
+        assert_eq!(log.told(&mut told, 1, &[(1, 9)]), [(70, 70, String::new(), 2)]);
+        assert_eq!(log.told(&mut told, 1, &[(2, 2)]), []);
+    }
+
+    #[test]
+    fn something_older_is_read_from_the_beginning() {
+        let mut log = Log::new();
+        log.note(70, 1, "old");
+        log.commit(2, 70, 70);
+        let body = EraBody { time: Timestamp::default(), extent: Extent::new(1), broken: false };
+        let head = Head::new(Kind::Era, log.object, Engine::Rollback.key(), Lsn::new(3));
+        log.era = (Lsn::new(3), log.store.append(head, &[&body.encode()]).unwrap());
+        log.note(70, 1, "new");
+        log.commit(4, 70, 70);
+        let mut told = Told::default();
+        assert_eq!(log.told(&mut told, 3, &[(4, 4)]), [(70, 70, "new".to_owned(), 1)]);
+        assert_eq!(log.told(&mut told, 3, &[(2, 2)]), [], "not read");
+        assert_eq!(log.told(&mut told, 1, &[(2, 2)]), [(70, 70, "old".to_owned(), 1)]);
+        assert_eq!(log.told(&mut told, 3, &[(4, 4)]), [(70, 70, "new".to_owned(), 1)]);
+    }
+}
