@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         UnreachableError,
         UnsafeJournalWarning,
         UnsupportedError,
+        Writer,
         __version__,
         open,  # noqa: A004 - dbrewind.open reads like gzip.open
     )
@@ -88,6 +89,7 @@ __all__ = [
     "UnreachableError",
     "UnsafeJournalWarning",
     "UnsupportedError",
+    "Writer",
     "__version__",
     "open",
 ]

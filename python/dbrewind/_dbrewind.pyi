@@ -43,8 +43,10 @@ __all__ = [
     "UnreachableError",
     "UnsafeJournalWarning",
     "UnsupportedError",
+    "Writer",
     "__version__",
     "_mark",
+    "_program",
     "_rewound",
     "command_main",
     "keeper_main",
@@ -111,6 +113,7 @@ def keeper_main() -> int:
     """Serve one database over standard input and output: what the keeper process runs. Not for callers."""
 
 def _mark(path: str, lsn: int, name: str, time: int, pages: int, state: str, pinned: bool, /) -> Mark: ...
+def _program(pid: int, /) -> str: ...
 def _rewound(path: str, to: int, time: int, undo: int, pages: int, seconds: float, method: str, /) -> Rewound: ...
 
 @final
@@ -233,6 +236,16 @@ class Database:
         >>> print(db.changes())
         nothing differs
         """
+    def writers(self, since: str | Mark | Lsn | datetime | None = None) -> Sequence[Writer]:
+        """Who has written what has changed since a moment; None: since the newest mark. What was rewound is left out.
+
+        In a rollback mode each thread that has committed, who did last first, ended or not, with its process: those
+        that write say so. In WAL mode nothing does; the pytest plugin looks who is connected while tests write, and
+        then those other processes are listed that were seen right after such a commit, with `thread` None. Commits of
+        which nothing is known are nobody's.
+
+        >>> [writer.program for writer in db.writers("seeded")]
+        """
     def dirty_since(self, to: str | Mark | Lsn | datetime) -> bool:
         """Whether anything was committed since `to` (as for `rewind`). Takes the same time for any change.
 
@@ -260,6 +273,7 @@ class Database:
     def _is_at(self, moment: int, marks: int, /) -> bool: ...
     def _glance(self, moment: int, marks: int, /) -> bool: ...
     def _rests_at(self, moment: int, marks: int, /) -> bool: ...
+    def _remember_connected(self, on: bool, /) -> None: ...
     def _hold(self, marks: list[str] | None, /) -> None: ...
     def _watch(self, call: Callable[[str], object] | None, /) -> None: ...
     def __enter__(self) -> Self: ...
@@ -475,6 +489,29 @@ class Status:
 
         Until they go on or end, what is old may be neither sealed nor evicted, and a rewind may have to wait. Those
         of other users are left out unless this process may look."""
+
+@final
+class Writer:
+    """Who has written, or may have."""
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+    @property
+    def program(self) -> str:
+        """What that runs: the program, and the first argument that says more. Empty: not known."""
+    @property
+    def runs(self) -> bool | None:
+        """Whether the process still runs. None: not known, as of one in another container."""
+    @property
+    def thread(self) -> int | None:
+        """The thread that committed, as `threading.get_native_id()` has it. None: it was only seen to be connected."""
+    @property
+    def thread_runs(self) -> bool:
+        """Whether that thread is known to run still."""
+    @property
+    def commits(self) -> int:
+        """How many commits are its own for certain."""
 
 @final
 class Rewound:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +55,11 @@ OTHERS = (
     "django",
     "locust",
 )
+
+
+def program() -> str:
+    """What the system calls this Python."""
+    return Path("/proc/self/comm").read_text().strip()
 
 
 def run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import dbrewind
-from plugin_scene import CONFTEST, DIRTY, OVERRIDE, run
+from plugin_scene import CONFTEST, DIRTY, OVERRIDE, program, run
 
 PLANTED = """
 import subprocess, sys, threading
@@ -119,7 +120,20 @@ def test_planted_leaks_are_all_named_and_none_is_invented(pytester: pytest.Pytes
                 if not more.startswith("      "):
                     break
                 found[name].append(more.strip())
-    assert found == named
+    who = {
+        name: [line for line in what if line.startswith(("written by: ", "connected "))] for name, what in found.items()
+    }
+    assert {name: [line for line in what if line not in who[name]] for name, what in found.items()} == named
+    if mode == "delete":
+        assert who.pop("thread")[0].startswith("written by: this process, thread ")
+        assert who == {name: ["written by: this process, thread 'MainThread'"] for name in who}
+    else:
+        # It has ended, and was seen or not.
+        assert re.sub(r"\d+", "N", "".join(who.pop("process"))) in (
+            "",
+            f"connected when it was written: pid N ({program()} -c ...), ended since",
+        )
+        assert who == {name: [] for name in who}
     result.assert_outcomes(passed=6 + len(named), errors=len(named))
 
 

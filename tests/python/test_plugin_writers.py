@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 import dbrewind
+from conftest import create
 from dbrewind.testing import writers
-from plugin_scene import CONFTEST, OVERRIDE, run
+from plugin_scene import CONFTEST, OVERRIDE, program, run
 
 BETWEEN = (
     CONFTEST
@@ -196,24 +197,6 @@ def test_a_process_that_is_connected_is_named(
     assert found.endswith("in a transaction" if statement.startswith("BEGIN") else " s ago")
 
 
-@pytest.mark.parametrize(
-    ("argv", "said"),
-    [
-        (["/usr/bin/python3", "server.py", "--password=x"], "python3 server.py"),
-        (["python3", "-u", "-W", "error", "-m", "uvicorn", "shop:app"], "python3 -m uvicorn"),
-        (["python3", "-c", "secret = 7"], "python3 -c ..."),
-        (["sqlite3", "-readonly", "app.db", "SELECT 1"], "sqlite3 app.db"),
-        (["worker"], "worker"),
-        ([""], "worker"),
-        (["cat", "/" + 60 * "x"], "cat ..." + 40 * "x"),
-    ],
-)
-def test_a_command_is_told_up_to_its_first_argument(argv: list[str], said: str) -> None:
-    """What comes after may be secret."""
-    program = Path(argv[0]).name or "worker"
-    assert writers._command(program, [*argv, ""]) == said
-
-
 def test_a_process_that_is_gone_is_said_to_be() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         pass
@@ -236,3 +219,217 @@ def test_threads_are_known_by_the_test_that_they_were_seen_after() -> None:
     assert threads.left_by_others("two") == ["thread 'of one', left running by one"]
     assert len(threads.left_by_others("")) == 2
     end.set()
+
+
+WORKER = """
+import sqlite3, sys
+from contextlib import closing, nullcontext
+
+import dbrewind
+
+path, name, how = sys.argv[1:]
+with dbrewind.open(path) if how == "recorded" else nullcontext(), closing(sqlite3.connect(path)) as app:
+    app.execute("INSERT INTO users(name) VALUES (?)", (name,))
+    app.commit()
+    print(flush=True)
+    input()
+"""
+
+WORKERS = (
+    CONFTEST
+    + OVERRIDE.format(body="return 'test.db'")
+    + """
+import subprocess, sys
+
+class Worker:
+    def __init__(self, path, name, how="recorded"):
+        command = [sys.executable, "worker.py", path, name, how]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self.process.stdout.readline()
+
+    def end(self):
+        self.process.communicate(b"\\n")
+        assert self.process.returncode == 0
+        print("worker", self.process.pid)
+
+pytest.Worker = Worker
+"""
+)
+
+
+def leak(pytester: pytest.Pytester, mode: str, body: str, *arguments: str) -> tuple[str, list[int]]:
+    """What is said of a test of this body, which does not ask for a rewind; and the workers it had, all ended."""
+    with closing(sqlite3.connect(pytester.path / "test.db")) as db:
+        db.execute(f"PRAGMA journal_mode={mode}")
+        db.execute("PRAGMA user_version=0")
+    pytester.makeconftest(WORKERS)
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    pytester.makepyfile(
+        worker=WORKER,
+        test_it="import os, pytest, sqlite3, threading, time\n"
+        f"def test_first(dbrewind): pass\ndef test_leaks(_dbrewind_stack, dbrewind_db, app):\n{lines}",
+    )
+    result = run(pytester, "-s", *arguments)
+    result.assert_outcomes(passed=2, warnings=1)
+    text = result.stdout.str()
+    assert "by: test_it.py::test_leaks" in text
+    return text, [int(line.rpartition(" ")[2]) for line in text.splitlines() if "worker " in line and "pid" not in line]
+
+
+def named(text: str, what: str) -> list[str]:
+    """Whom the line of a leak that begins like this names."""
+    found = [
+        line.partition(": ")[2]
+        for line in text.partition("short test summary")[0].splitlines()
+        if f"  {what}: " in line
+    ]
+    return found[0].split("; ") if found else []
+
+
+def test_a_process_that_wrote_and_has_ended_is_named_in_delete_mode(pytester: pytest.Pytester) -> None:
+    """Both of two, the last first; and the test's own thread."""
+    text, (first, second) = leak(
+        pytester,
+        "delete",
+        """
+one, two = (pytest.Worker(dbrewind_db.path, name) for name in ("Eve", "Sue"))
+one.end(), two.end()
+app.execute("DELETE FROM users WHERE id = 1")
+""",
+    )
+    assert named(text, "written by") == [
+        "this process, thread 'MainThread'",
+        f"pid {second} ({program()} worker.py), ended, thread {second}",
+        f"pid {first} ({program()} worker.py), ended, thread {first}",
+    ]
+    assert "connected when" not in text
+    assert "users: 2 inserted (3, 4), 1 deleted (1)" in text
+
+
+def test_a_process_that_has_ended_is_named_as_connected_in_wal_mode(pytester: pytest.Pytester) -> None:
+    """It stays until it was seen; what it does not say is that it wrote."""
+    text, (worker,) = leak(
+        pytester,
+        "wal",
+        """
+worker = pytest.Worker(dbrewind_db.path, "Eve", "plain")
+while not _dbrewind_stack.db.writers("base"):
+    time.sleep(0.001)
+worker.end()
+""",
+    )
+    assert named(text, "connected when it was written") == [f"pid {worker} ({program()} worker.py), ended since"]
+    assert "written by" not in text
+    assert "also connected" not in text
+
+
+def test_a_process_that_was_not_there_when_it_was_written_is_not_named(pytester: pytest.Pytester) -> None:
+    """It read before, and has ended; or wrote what was rewound since."""
+    text, (worker,) = leak(
+        pytester,
+        "wal",
+        """
+worker = pytest.Worker(dbrewind_db.path, "Eve", "plain")
+while not _dbrewind_stack.db.writers("base"):
+    time.sleep(0.001)
+worker.end()
+_dbrewind_stack.db.rewind("base")
+app.execute("DELETE FROM users")
+""",
+    )
+    assert worker
+    assert "connected" not in text
+    assert "written by" not in text
+
+
+@pytest.mark.parametrize("lives", [False, True])
+def test_a_thread_that_wrote_is_named_in_delete_mode(pytester: pytest.Pytester, lives: bool) -> None:
+    """By its name as long as it runs, and by its number afterwards; not the thread that has its number then."""
+    text, _ = leak(
+        pytester,
+        "delete",
+        f"""
+done, end = threading.Event(), threading.Event()
+def work():
+    with sqlite3.connect(dbrewind_db.path) as own:
+        own.execute("DELETE FROM users WHERE id = 1")
+    own.close()
+    print("native", threading.get_native_id())
+    done.set()
+    if {lives}:
+        end.wait(30)
+thread = threading.Thread(target=work, name="flusher", daemon=True)
+thread.start()
+assert done.wait(30)
+if not {lives}:
+    thread.join()
+    # The system takes its time.
+    while os.path.exists(f"/proc/self/task/{{thread.native_id}}"):
+        time.sleep(0.001)
+""",
+    )
+    number = next(line.rpartition(" ")[2] for line in text.splitlines() if "native " in line)
+    told = "thread 'flusher'" if lives else f"thread {number}, which has ended"
+    assert named(text, "written by") == [f"this process, {told}"]
+
+
+def test_a_writer_that_is_not_recorded_is_not_taken_for_another_one(pytester: pytest.Pytester) -> None:
+    """In DELETE mode it breaks the recording, which is said; nobody is named for it."""
+    with closing(sqlite3.connect(pytester.path / "test.db")) as db:
+        db.execute("PRAGMA user_version=0")
+    pytester.makeconftest(WORKERS)
+    pytester.makepyfile(
+        worker=WORKER,
+        test_it="""
+        import pytest
+        def test_first(dbrewind): pass
+        def test_leaks(dbrewind_db):
+            pytest.Worker(dbrewind_db.path, "Eve", "plain").end()
+        """,
+    )
+    result = run(pytester)
+    text = result.stdout.str()
+    assert "DBR001" in text
+    assert "written by" not in text
+
+
+def test_the_report_names_other_writers_alone(pytester: pytest.Pytester) -> None:
+    """A rewound test's own thread says nothing new."""
+    with closing(sqlite3.connect(pytester.path / "test.db")) as db:
+        db.execute("PRAGMA user_version=0")
+    pytester.makeconftest(WORKERS)
+    pytester.makepyfile(
+        worker=WORKER,
+        test_it="""
+        import pytest
+        def test_own(dbrewind, app):
+            app.execute("DELETE FROM users")
+        def test_other(dbrewind, app):
+            app.execute("DELETE FROM users WHERE id = 1")
+            pytest.Worker(dbrewind.path, "Eve").end()
+        """,
+    )
+    result = run(pytester, "--dbrewind-report", "-s")
+    result.assert_outcomes(passed=2)
+    text = result.stdout.str()
+    assert text.count("written by: ") == 1
+    result.stdout.fnmatch_lines([f"*written by: pid * ({program()} worker.py), ended, thread *"])
+
+
+def test_the_handle_tells_who_wrote(tmp_path: Path) -> None:
+    """Typed, for whoever wants to know outside of pytest."""
+    path = create(tmp_path / "app.db", "delete")
+    with dbrewind.open(path) as db, closing(sqlite3.connect(path, isolation_level=None)) as app:
+        db.mark("seeded")
+        assert db.writers() == []
+        app.execute("DELETE FROM users")
+        (writer,) = db.writers("seeded")
+        assert (writer.pid, writer.thread, writer.commits) == (os.getpid(), threading.get_native_id(), 1)
+        assert writer.runs
+        assert writer.thread_runs
+        assert writer.program.startswith(program())
+        assert repr(writer).startswith(f"<Writer pid {os.getpid()} ({program()}")
+        db.rewind("seeded")
+        assert db.writers() == []
+        with pytest.raises(dbrewind.MarkNotFoundError):
+            db.writers("sedeed")

@@ -120,6 +120,7 @@ def _record(connection: BaseDatabaseWrapper, name: str, hashed: bool) -> Recorde
     if any(mark.name == BASE for mark in handle.marks()):
         handle.drop(BASE)
     handle._watch(lambda mark: _tell(handle, mark))
+    handle._remember_connected(True)
     one = Recorded(handle, [], hashed)
     one.layer(handle.mark(BASE, pin=True))
     sequences = sys.modules.get("dbrewind.factory_boy")

@@ -54,5 +54,5 @@ class Leaks:
     def found(self, alias: str, one: Recorded, changes: Diff) -> None:
         """One of the databases that will be rewound, and how it differs."""
         if self._told is not None and (lines := leaks.lines(changes, self.allowed)):
-            others = writers.others(one.handle, self.threads, self._nodeid)
+            others = writers.others(one.handle, one.top.moment, self.threads, self._nodeid)
             self._told.append(leaks.told(f"{alias} ({one.handle.path})", self._who, others, lines))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -84,12 +85,18 @@ class Stack:
         """The present state is the base."""
         self.layers = [self._layer(BASE, BASE)]
         self.db._watch(self._tell)
+        self.db._remember_connected(True)
         self._hold()
         self.threads.note("")
 
     def stop(self) -> None:
         """The handle is its owner's again."""
+        from dbrewind import Error
+
         self.layers = []
+        with suppress(Error):
+            # It may be closed.
+            self.db._remember_connected(False)
         self.db._watch(None)
         self.db._hold(None)
 
@@ -314,7 +321,7 @@ class Stack:
 
     def _seen(self, who: str = "") -> tuple[Diff, list[str]]:
         """What is changed; and who is connected, or runs."""
-        others = writers.others(self.db, self.threads, who)
+        others = writers.others(self.db, self.top.mark, self.threads, who)
         return self.db.changes(self.top.mark), others
 
     def _find(self, scope: str) -> int | None:
@@ -395,7 +402,10 @@ class Stack:
     def _take_back(self, who: str) -> tuple[int, int] | None:
         """Rewind to the top. Where that has led, if it is known without a look."""
         __tracebackhide__ = True
-        changed = self.db.changes(self.top.mark) if self.options.report and self._is_dirty() else None
+        changed, wrote = None, []
+        if self.options.report and self._is_dirty():
+            changed = self.db.changes(self.top.mark)
+            wrote = writers.other_writers(self.db, self.top.mark)
         self.owed = who
         begun = perf_counter()
         # Where nothing was committed that does nothing, but it finds a transaction that is left open.
@@ -408,7 +418,7 @@ class Stack:
         self.numbers.rewinds.append(took)
         if changed is not None:
             rows, what = leaks.count(changed), leaks.lines(changed)
-            what += self.threads.left_by_others(who)
+            what += wrote + self.threads.left_by_others(who)
             self.numbers.changed.append(Changed(who, rows, what, 1e3 * took, changed.pages_read))
         if self.options.mode == "verify" and self.db.digest() != self.top.digest:
             outcomes.watch(self.config)

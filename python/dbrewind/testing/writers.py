@@ -1,4 +1,4 @@
-"""Who may have written: a commit does not say whose it is, so what is said is who could have made it."""
+"""Who has written, where the records tell it, and who may have."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
-    from dbrewind._dbrewind import Database
+    from dbrewind._dbrewind import Database, Lsn, Mark, Writer
 
 _READINGS = 5
 # Bytes that a connection locks for as long as its transaction writes: of the file, and of its wal-index.
 _WRITING = {"": range(0x4000_0000, 0x4000_0002), "-shm": range(120, 121)}
-_LONGEST = 40
+# Writers that a line names.
+_NAMED = 8
 _SC_CLK_TCK = os.sysconf("SC_CLK_TCK")
 
 
@@ -42,21 +43,68 @@ class Threads:
         return found
 
 
-def others(db: Database, threads: Threads, who: str) -> list[str]:
-    """Lines of a report: who else may have written what `who` is said to have left."""
-    processes, running = connected(db.path), threads.left_by_others(who)
-    said = [f"also connected: {', '.join(processes)}"] if processes else []
-    return said + [f"also running: {', '.join(running)}"] * bool(running)
+def others(db: Database, since: Mark | Lsn, threads: Threads, who: str) -> list[str]:
+    """Lines of a report on what `who` is said to have left since then: who has written, and who else may have."""
+    found = db.writers(since)
+    now = _connected(db.path)
+    wrote = [_writer(one) for one in found if one.thread is not None]
+    # Those that were seen and still are connected are told as such.
+    seen = [one for one in found if one.thread is None and not (one.runs and one.pid in (*now, os.getpid()))]
+    lines = (
+        ("written by", wrote),
+        ("connected when it was written", [f"{_whose(one)}, {_left(one)}" for one in seen]),
+        ("also connected", _told(now)),
+        ("also running", threads.left_by_others(who)),
+    )
+    return [f"{what}: {_listed(names)}" for what, names in lines if names]
+
+
+def _left(writer: Writer) -> str:
+    return "not any more" if writer.runs else "ended since"
+
+
+def other_writers(db: Database, since: Mark | Lsn) -> list[str]:
+    """A line on those that have written since, if there are others than the thread that runs the tests."""
+    me = (os.getpid(), threading.get_native_id())
+    wrote = [_writer(one) for one in db.writers(since) if one.thread is not None and (one.pid, one.thread) != me]
+    return [f"written by: {_listed(wrote)}"] if wrote else []
+
+
+def _listed(names: list[str]) -> str:
+    return "; ".join(names[:_NAMED]) + (f"; and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+
+
+def _writer(writer: Writer) -> str:
+    """`pid 4711 (python worker.py), ended, thread 4712`, or `this process, thread 'flusher'`."""
+    thread = str(writer.thread)
+    if writer.pid == os.getpid() and writer.runs:
+        names = {thread.native_id: thread.name for thread in threading.enumerate()} if writer.thread_runs else {}
+        name = names.get(writer.thread)
+        told = thread if name is None else repr(name)
+        return f"this process, thread {told}{'' if writer.thread_runs else ', which has ended'}"
+    return f"{_whose(writer)}{', ended' if writer.runs is False else ''}, thread {thread}"
+
+
+def _whose(writer: Writer) -> str:
+    return f"pid {writer.pid} ({writer.program or 'not known'})"
 
 
 def connected(path: Path) -> list[str]:
     """The other processes that have the database open now, and whether each is in a write transaction."""
+    return _told(_connected(path))
+
+
+def _told(pids: dict[int, bool]) -> list[str]:
+    return [_process(pid) + (", in a transaction" if writes else "") for pid, writes in sorted(pids.items())]
+
+
+def _connected(path: Path) -> dict[int, bool]:
     pids = _locking(path)
     if not path.with_name(path.name + "-shm").exists():
         # Outside of WAL mode nobody holds a lock between two transactions.
         pids = dict.fromkeys(_opened(path), False) | pids
     pids.pop(os.getpid(), None)
-    return [_process(pid) + (", in a transaction" if writes else "") for pid, writes in sorted(pids.items())]
+    return pids
 
 
 def _opened(path: Path) -> list[int]:
@@ -109,10 +157,10 @@ def _locking(path: Path) -> dict[int, bool]:
 
 def _process(pid: int) -> str:
     """Which process it is: `pid 4711 (python server.py), started by this one 3 s ago`."""
+    from dbrewind._dbrewind import _program
+
     folder = Path(f"/proc/{pid}")
     try:
-        program = (folder / "comm").read_text().strip()
-        argv = [os.fsdecode(part) for part in (folder / "cmdline").read_bytes().split(b"\0")]
         # The second field, the program's name, may have anything in it.
         fields = (folder / "stat").read_text().rpartition(")")[2].split()
         parent, began = int(fields[1]), int(fields[19]) / _SC_CLK_TCK
@@ -120,23 +168,4 @@ def _process(pid: int) -> str:
     except (OSError, ValueError, IndexError):
         return f"pid {pid} (gone)"
     whose = "started by this one" if parent == os.getpid() else "started"
-    return f"pid {pid} ({_command(program, argv)}), {whose} {max(0.0, age):.0f} s ago"
-
-
-def _command(program: str, argv: list[str]) -> str:
-    """The program, and the first argument that says more: `python server.py`. Others may hold what is secret."""
-    rest = iter(argv[1:])
-    said = ""
-    for argument in rest:
-        if argument in ("-X", "-W"):
-            next(rest, None)
-        elif argument == "-m":
-            said = f"-m {next(rest, '')}"
-            break
-        elif argument == "-c":
-            said = "-c ..."
-            break
-        elif argument and not argument.startswith("-"):
-            said = argument if len(argument) <= _LONGEST else f"...{argument[-_LONGEST:]}"
-            break
-    return f"{program} {said}".strip()
+    return f"pid {pid} ({_program(pid)}), {whose} {max(0.0, age):.0f} s ago"

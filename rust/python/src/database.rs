@@ -20,6 +20,7 @@ use crate::rewound::PyRewound;
 use crate::scope::PyScope;
 use crate::signals::detached;
 use crate::status::PyStatus;
+use crate::writer::PyWriter;
 
 /// A database that is being recorded. Any thread may call it; the interpreter lock is free meanwhile.
 ///
@@ -334,6 +335,21 @@ impl PyDatabase {
         Ok(PyDiff::of(&self.path, self.run(py, |handle| handle.diff(&since, None))?))
     }
 
+    /// Who has written what has changed since a moment; None: since the newest mark. What was rewound is left out.
+    ///
+    /// In a rollback mode each thread that has committed, who did last first, ended or not, with its process: those
+    /// that write say so. In WAL mode nothing does; the pytest plugin looks who is connected while tests write, and
+    /// then those other processes are listed that were seen right after such a commit, with `thread` None. Commits of
+    /// which nothing is known are nobody's.
+    ///
+    /// >>> [writer.program for writer in db.writers("seeded")]
+    #[pyo3(signature = (since=None))]
+    fn writers(&self, py: Python<'_>, since: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<PyWriter>> {
+        let since = self.target_or_newest(py, since)?;
+        let writers = self.run(py, |handle| handle.writers(&since))?;
+        Ok(writers.into_iter().map(PyWriter::of).collect())
+    }
+
     /// Whether anything was committed since `to` (as for `rewind`). Takes the same time for any change.
     ///
     /// >>> db.rewind("seeded")
@@ -425,6 +441,12 @@ impl PyDatabase {
     fn _rests_at(&self, py: Python<'_>, moment: u64, marks: u64) -> PyResult<bool> {
         let position = Position { lsn: Lsn::new(moment), mark_changes: marks };
         self.run(py, |handle| handle.rests_at(position))
+    }
+
+    /// For the pytest plugin: look, in WAL mode, who has the database open while others write, for `writers`; or no longer.
+    #[pyo3(signature = (on, /))]
+    fn _remember_connected(&self, py: Python<'_>, on: bool) -> PyResult<()> {
+        self.run(py, |handle| handle.remember_connected(on))
     }
 
     /// For the pytest plugin: what to call after a rewind through this handle, with the mark's name; `None`: nothing.

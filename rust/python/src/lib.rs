@@ -18,6 +18,7 @@ mod scope;
 mod signals;
 mod status;
 mod time;
+mod writer;
 
 use pyo3::prelude::*;
 
@@ -35,9 +36,11 @@ fn _dbrewind(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<status::PyStatus>()?;
     module.add_class::<status::PyPin>()?;
     module.add_class::<status::PyProcess>()?;
+    module.add_class::<writer::PyWriter>()?;
     module.add_function(wrap_pyfunction!(open::open, module)?)?;
     module.add_function(wrap_pyfunction!(mark::from_pickle, module)?)?;
     module.add_function(wrap_pyfunction!(rewound::from_pickle, module)?)?;
+    module.add_function(wrap_pyfunction!(writer::program, module)?)?;
     module.add_function(wrap_pyfunction!(keeper::keeper_main, module)?)?;
     module.add_function(wrap_pyfunction!(command::command_main, module)?)?;
     Ok(())
