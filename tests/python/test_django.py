@@ -40,9 +40,8 @@ def test_the_mixed_suite_is_none_for_plain_django(shop: Path) -> None:
     passed = re.search(r"(\d+) passed", said.splitlines()[-1])
     assert passed is None or int(passed[1]) <= 2, "those that come before the first flush"
     asks = "test_shop_mixed.py::test_commits_and_asks_for_what_migrations_left"
-    assert len(set(re.findall(rf"^ERROR {asks}\[(\d)\]", said, re.MULTILINE))) == 8
-    assert said.count("django.db.utils.IntegrityError: ") + said.count("Problem installing fixture") >= 8
-    assert "UNIQUE constraint failed" in said
+    assert len(set(re.findall(rf"^ERROR {asks}\[(\d)\]", said, re.MULTILINE))) >= 7, "of 8, one may come first of all"
+    assert said.count("django.db.utils.IntegrityError: UNIQUE constraint failed") >= 7
     resets = json.loads((shop / "resets.json").read_text())
     assert resets["rewind"]["count"] == 0
     assert resets["flush"]["count"] >= 10, "of those that were set up"

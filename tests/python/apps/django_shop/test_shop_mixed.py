@@ -1,7 +1,7 @@
 """Plain transactional tests and those with serialized_rollback in one suite.
 
-In plain Django whatever comes after the first flush finds no rows of migrations, and each test with
-serialized_rollback ends in an error: it reloads rows that others have left, or that `flush` made anew.
+In plain Django whatever comes after the first flush finds no rows of migrations, and those with
+serialized_rollback end in an error: they reload rows that others have left, or that `flush` made anew.
 """
 
 from __future__ import annotations
