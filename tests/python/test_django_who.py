@@ -159,7 +159,10 @@ NAMED = {
 def test_planted_leaks_are_all_named_and_none_is_invented(shop: Path) -> None:
     (shop / "test_it.py").write_text(PLANTED)
     said = run(shop, *PYTEST, "--dbrewind-strict", "--tb=short", "test_it.py")
-    assert told(said) == {f"test_it.py::test_{name}": lines for name, lines in NAMED.items()}
+    # Whether a process that ends at once was seen is chance.
+    chance = "connected when it was written: pid "
+    found = {who: [line for line in lines if not line.startswith(chance)] for who, lines in told(said).items()}
+    assert found == {f"test_it.py::test_{name}": lines for name, lines in NAMED.items()}
     assert f"{6 + len(NAMED)} passed, {len(NAMED)} errors" in said
     assert said.count("default (") == said.count("audit (") + len(NAMED) - 1
 
