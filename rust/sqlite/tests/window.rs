@@ -44,9 +44,13 @@ impl Week {
     }
 
     fn record(&self) -> Database {
+        self.record_with(LIMIT)
+    }
+
+    fn record_with(&self, limit: u64) -> Database {
         let options = OpenOptions {
             synchronous: Synchronous::Off,
-            limit: Some(LIMIT),
+            limit: Some(limit),
             window: Some(self.window),
             clock: Clock::Manual(self.clock.clone()),
             timeout: Duration::from_secs(20),
@@ -202,6 +206,93 @@ fn a_week_in_wal_mode_stays_within_its_bytes() {
 fn a_week_in_a_rollback_mode_stays_within_its_bytes() {
     let (rewinds, evicted) = a_week("delete", Duration::from_secs(72 * 3600));
     assert!(rewinds > 10 && evicted > 0, "{rewinds} {evicted}");
+}
+
+/// Waits for the background threads to come to something.
+fn until(db: &Database, what: &str, holds: impl Fn(&Database) -> bool) {
+    let started = std::time::Instant::now();
+    while !holds(db) {
+        assert!(started.elapsed() < Duration::from_secs(60), "{what}: {:?}", db.status().unwrap());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn state_of(db: &Database, name: &str) -> MarkState {
+    db.marks().unwrap().into_iter().find(|mark| mark.name == name).unwrap().state
+}
+
+/// Four days, with a target of one: what is older than the pin goes, what is younger stays with it, and goes once it is dropped.
+fn a_pin_of_four_days(mode: &'static str) {
+    const DAY: usize = 24 * 4;
+    const OLDER: usize = DAY / 3;
+    const PINNED: usize = DAY * 2 / 3;
+    let mut week = Week::new(mode, 24 * HOUR);
+    let db = week.record_with(2 * LIMIT);
+    let vfs = if mode == "wal" { "unix" } else { "dbrewind" };
+    let app = Connection::open_with_flags_and_vfs(week.path(), rusqlite::OpenFlags::default(), vfs).unwrap();
+    app.busy_timeout(Duration::from_secs(20)).unwrap();
+    app.execute_batch("PRAGMA synchronous=OFF").unwrap();
+    let name = |quarter: usize| format!("quarter {quarter}");
+    let mut digests = Vec::new();
+    let pass = |week: &mut Week, quarter: usize| {
+        if quarter < PINNED {
+            // So much that whole segments are older than the pin's.
+            week.work(&app);
+            week.work(&app);
+        } else {
+            let id = week.draw(60) as i64;
+            app.execute("UPDATE t SET x = randomblob(800) WHERE id = ?1", [id]).unwrap();
+        }
+        if quarter == PINNED {
+            db.mark_pinned(&name(quarter)).unwrap()
+        } else {
+            db.mark(&name(quarter)).unwrap()
+        };
+        week.clock.advance(HOUR / 4);
+        settle(&db);
+        week.check_taken(2 * LIMIT);
+        db.digest().unwrap()
+    };
+    for quarter in 0..PINNED + 4 * DAY {
+        digests.push(pass(&mut week, quarter));
+    }
+    until(&db, "what is older than the pin goes", |db| state_of(db, &name(OLDER)) == MarkState::Evicted);
+    let status = db.status().unwrap();
+    assert_eq!(status.pins.iter().map(|pin| pin.name.as_str()).collect::<Vec<_>>(), [name(PINNED)]);
+    // The era of the pin, or the next one, if that began with its state.
+    assert!(status.window >= 95 * HOUR && status.pins[0].bytes > 0, "{status:?}");
+    let before = db.digest().unwrap();
+    let refused = |older: usize| {
+        let error = db.rewind(&Target::from(name(older).as_str()), None).unwrap_err();
+        assert_eq!(error.code(), Code::BeforeWindow, "{mode}: {error}");
+        assert_eq!(db.digest().unwrap(), before, "{mode}: nothing was changed");
+    };
+    refused(OLDER);
+    refused(0);
+    // What came after the pin, a target and more ago, and the pin: last, since what is gone to is kept by that from then on.
+    for there in [PINNED + DAY, PINNED + 1, PINNED] {
+        let undo = db.rewind(&Target::from(name(there).as_str()), None).unwrap().undo;
+        assert_eq!(db.digest().unwrap(), digests[there], "{mode}: {there}");
+        db.rewind(&Target::Lsn(undo), None).unwrap();
+        assert_eq!(db.digest().unwrap(), before, "{mode}: back from {there}");
+    }
+    db.drop_mark(&name(PINNED)).unwrap();
+    for quarter in PINNED + 4 * DAY..PINNED + 6 * DAY {
+        pass(&mut week, quarter);
+    }
+    until(&db, "what the pin has kept goes", |db| state_of(db, &name(PINNED + 1)) == MarkState::Evicted);
+    let error = db.rewind(&Target::from(name(PINNED + 1).as_str()), None).unwrap_err();
+    assert_eq!(error.code(), Code::BeforeWindow, "{mode}: {error}");
+}
+
+#[test]
+fn a_pin_is_honoured_for_days_in_wal_mode() {
+    a_pin_of_four_days("wal");
+}
+
+#[test]
+fn a_pin_is_honoured_for_days_in_a_rollback_mode() {
+    a_pin_of_four_days("delete");
 }
 
 #[test]
