@@ -189,7 +189,7 @@ mod tests {
         let engine = dbrewind_sqlite::Error::MarkNotFound {
             name: "sed".into(),
             nearest: Some("seed".into()),
-            existing: vec!["seed".into()],
+            existing: vec!["seed".to_owned()].into(),
         };
         let text = engine.to_string();
         let error = Error::from(engine);

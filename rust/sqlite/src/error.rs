@@ -65,7 +65,7 @@ pub enum Error {
         /// The existing name that is most like it.
         nearest: Option<String>,
         /// All existing names, the newest first.
-        existing: Vec<String>,
+        existing: Box<[String]>,
     },
     /// No recorded moment has this LSN.
     #[error("LSN {lsn} is not a moment of this database; use one that a mark, a rewind or now() gave")]
@@ -484,7 +484,7 @@ mod tests {
         let there = |name: &str, nearest: Option<&str>, existing: &[String]| Error::MarkNotFound {
             name: name.into(),
             nearest: nearest.map(str::to_owned),
-            existing: existing.to_vec(),
+            existing: existing.into(),
         };
         let error = there("sed", Some("seed"), &["paid".into(), "seed".into()]);
         assert_eq!(

@@ -51,7 +51,7 @@ fn marked(history: &SharedHistory, name: &str, target: &Target) -> Result<(Lsn, 
     history.catch_up()?;
     history.timeline.named(name).map_err(|why| match why {
         Unnamed::NotFound { nearest } => {
-            let existing = history.timeline.newest_names();
+            let existing = history.timeline.newest_names().into();
             Error::MarkNotFound { name: name.to_owned(), nearest, existing }
         }
         Unnamed::Evicted { earliest } => {

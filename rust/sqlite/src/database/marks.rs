@@ -147,7 +147,7 @@ impl Database {
                 history.catch_up()?;
                 let Some(mark) = history.timeline.mark(name) else {
                     let nearest = history.timeline.nearest_name(name).map(str::to_owned);
-                    let existing = history.timeline.newest_names();
+                    let existing = history.timeline.newest_names().into();
                     return Err(Error::MarkNotFound { name: name.to_owned(), nearest, existing });
                 };
                 let body = DropBody { time: history.time(), name: mark.name.clone() };
