@@ -163,6 +163,8 @@ def test_the_closest_marker_says_what_is_kept(pytester: pytest.Pytester) -> None
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_building_the_base_is_not_blamed_on_the_first_test(pytester: pytest.Pytester, workers: int) -> None:
+    if workers:
+        pytest.importorskip("xdist")
     conftest = CONFTEST.replace("    with closing", "    import time; time.sleep(2)\n    with closing", 1)
     pytester.makeconftest(
         conftest

@@ -142,7 +142,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         scopes = {name: found[-1].scope for name, found in known.name2fixturedefs.items() if found} if known else {}
         others = [name for name in names if name != "dbrewind"]
         first = next((at for at, name in enumerate(others) if scopes.get(name) == "function"), len(others))
-        names[:] = [*others[:first], "dbrewind", *others[first:]]
+        names[:] = _built_first([*others[:first], "dbrewind", *others[first:]])
+
+
+def _built_first(names: list[str]) -> list[str]:
+    """Who asks for the set-up, too, gets it with the base: pytest before 9 would run it first, and keep no base."""
+    stack, setup = "_dbrewind_stack", "dbrewind_setup"
+    if stack not in names or setup not in names:
+        return names
+    others = [name for name in names if name != stack]
+    at = min(names.index(stack), others.index(setup))
+    return [*others[:at], stack, *others[at:]]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
