@@ -269,9 +269,9 @@ impl Timeline {
     /// The names of all marks, the newest first.
     #[must_use]
     pub fn newest_names(&self) -> Vec<String> {
-        let mut marks: Vec<_> = self.marks.iter().collect();
-        marks.sort_by_key(|mark| std::cmp::Reverse(mark.lsn));
-        marks.into_iter().map(|mark| mark.name.as_str().to_owned()).collect()
+        let mut names: Vec<_> = self.marks.iter().map(|mark| mark.name.as_str().to_owned()).collect();
+        names.reverse();
+        names
     }
 
     /// The rewinds that can be reached, oldest first.
