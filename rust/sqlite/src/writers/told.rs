@@ -211,6 +211,10 @@ mod tests {
             log.told(&mut told, 1, &[(3, 3), (5, 5)]),
             [(70, 70, "second".to_owned(), 1), (70, 70, "first".to_owned(), 1)]
         );
+        // And again, with nothing in between.
+        log.note(70, 12, "third");
+        log.commit(6, 70, 70);
+        assert_eq!(log.told(&mut told, 1, &[(6, 6)]), [(70, 70, "third".to_owned(), 1)]);
     }
 
     #[test]
