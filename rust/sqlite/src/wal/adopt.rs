@@ -44,7 +44,10 @@ impl Core {
     ) -> Result<Self, Box<NotAdopted>> {
         let mut core = match Self::open_on(file, api, path, page_size, history, options) {
             Ok(core) => core,
-            Err((error, file)) => return Err(NotAdopted::new(error, Some(Handover { file, role }))),
+            Err(given_back) => {
+                let (error, file) = *given_back;
+                return Err(NotAdopted::new(error, Some(Handover { file, role })));
+            }
         };
         if let Err(error) = core.adopt_wal() {
             core.frozen = None;

@@ -38,7 +38,7 @@ impl Core {
         let vfs = shim::real_vfs(&api)
             .ok_or_else(|| Error::Unreachable { what: "this SQLite has no VFS".to_owned() })?;
         let file = HostFile::open(vfs, path).map_err(Error::vfs("open the database"))?;
-        Self::open_on(file, api, path, page_size, history, options).map_err(|(error, _)| error)
+        Self::open_on(file, api, path, page_size, history, options).map_err(|given_back| given_back.0)
     }
 
     /// The same on a handle that is open already; after an error it is given back.
@@ -49,7 +49,7 @@ impl Core {
         page_size: u32,
         history: SharedHistory,
         options: &OpenOptions,
-    ) -> Result<Self, (Error, HostFile)> {
+    ) -> Result<Self, Box<(Error, HostFile)>> {
         // Makes sure that a `-wal` file and a valid index exist; while it is open, they stay.
         let parts = connect(api, path, options).and_then(|_connection| {
             // As long as we have this, no last connection deletes the WAL.
@@ -59,7 +59,7 @@ impl Core {
         });
         let (index, wal) = match parts {
             Ok(parts) => parts,
-            Err(error) => return Err((error, file)),
+            Err(error) => return Err(Box::new((error, file))),
         };
         let (store, object, exclusion) = {
             let history = locked(&history);
