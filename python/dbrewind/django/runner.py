@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
+from django import conf
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.test.runner import DiscoverRunner, ParallelTestSuite
@@ -93,7 +93,7 @@ class RewindRunner(DiscoverRunner):
 
 def _given(option: Any, name: str) -> Any:
     """What was asked for: on the command line, else in the settings, else by the environment."""
-    for value in (option, getattr(settings, name, None), os.environ.get(name)):
+    for value in (option, getattr(conf.settings, name, None), os.environ.get(name)):
         if value not in (None, "", []):
             return value
     return None
