@@ -71,6 +71,7 @@ class _Around:
     def start(self, environment: Any, **_: object) -> None:
         if isinstance(environment.runner, WorkerRunner):
             return
+        self.stop(environment)  # The run before, if somebody starts this one during its pause.
         if self.when != "never" and not environment.stop_timeout:
             environment.stop_timeout = self.timeout  # a master's workers get it with their first job
         if self.db is None:
@@ -92,24 +93,25 @@ class _Around:
         self.begin = self.db.now()
 
     def stop(self, environment: Any, **_: object) -> None:
-        if self.begin is None:
+        begin = self.begin
+        if begin is None:
             return
         if isinstance(environment.runner, MasterRunner):
             _end_workers(environment, self.timeout)
         if self.when == "after":
-            self._rest()
-        # None: the process has ended during the pause, and `close` has rewound.
-        begin, self.begin = self.begin, None
-        if self.when == "after" and begin is not None:
-            self._go(begin)
+            self._rest(begin)
+        # During the pause the process may end, or the next run begin: whoever is here first rewinds.
+        if self.begin is begin:
+            self.begin = None
+            if self.when == "after":
+                self._go(begin)
 
     def close(self, environment: Any, **_: object) -> None:
-        if self.begin is not None:
+        if self.begin is not None and not isinstance(environment.runner, MasterRunner):
             # Ctrl-C. Locust ends its users, too, but only when this has returned.
-            if isinstance(environment.runner, MasterRunner):
-                self.stop(environment)
-            else:
-                environment.runner.stop()
+            environment.runner.stop()
+        # That of a master; or of a run whose users have ended, and its pause not.
+        self.stop(environment)
         if self.db is not None:
             self.db.close()
 
@@ -118,11 +120,11 @@ class _Around:
         done = self.db.rewind(to, timeout=self.timeout)
         _log.info("rewound %s: %d pages in %.2f ms", self.db.path.name, done.pages, done.seconds * 1e3)
 
-    def _rest(self) -> None:
-        """Until nothing has been committed for the pause."""
+    def _rest(self, begin: Lsn) -> None:
+        """Until nothing has been committed for the pause, or somebody else has rewound."""
         end = time.monotonic() + self.timeout
         last = None
-        while self.pause and self.begin is not None:
+        while self.pause and self.begin is begin:
             assert self.db is not None
             now = self.db.now()
             if now == last:

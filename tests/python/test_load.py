@@ -300,6 +300,43 @@ def test_a_pause_waits_for_what_is_committed_after_the_answers(
     assert found == left if left is not None else 100 < found < 120
 
 
+CUT = """
+import sqlite3, sys, threading, time
+import dbrewind.locust
+from locust import events
+from locust.env import Environment
+
+path, then = sys.argv[1:]
+dbrewind.locust.rewind(path, pause=1)
+environment = Environment(events=events)
+runner = environment.create_local_runner()
+app = sqlite3.connect(path, isolation_level=None)
+events.test_start.fire(environment=environment)
+app.execute("INSERT INTO users(name) VALUES ('Zoe')")
+runner.state = "stopped"  # as Locust says before it tells of the end
+ending = threading.Thread(target=lambda: events.test_stop.fire(environment=environment))
+ending.start()
+time.sleep(0.2)
+if then == "start":
+    events.test_start.fire(environment=environment)
+    app.execute("INSERT INTO users(name) VALUES ('Zoe')")
+    ending.join()
+    print(app.execute("SELECT count(*) FROM users").fetchone()[0])
+    events.test_stop.fire(environment=environment)
+events.quitting.fire(environment=environment)
+ending.join()
+print(app.execute("SELECT count(*) FROM users").fetchone()[0])
+"""
+
+
+@pytest.mark.parametrize(("then", "counts"), [("quit", [100]), ("start", [101, 100])])
+def test_a_run_is_rewound_once_whatever_comes_during_its_pause(wal_db: Path, then: str, counts: list[int]) -> None:
+    """Ctrl-C, or the next start in the browser: else it were not rewound, or in the midst of the next run."""
+    needs("locust")
+    done = subprocess.run([sys.executable, "-c", CUT, wal_db, then], capture_output=True, text=True, check=True)
+    assert [int(line) for line in done.stdout.split()] == counts
+
+
 def test_locust_does_not_take_what_is_there_for_a_mark_that_is_lost(wal_db: Path) -> None:
     """Planted: somebody wrote while nobody recorded, and closed."""
     needs("locust")

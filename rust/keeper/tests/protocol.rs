@@ -24,7 +24,7 @@ fn frame(id: u64, kind: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The version of the protocol.
-const OURS: u32 = 2;
+const OURS: u32 = 3;
 
 fn hello(version: u32) -> Vec<u8> {
     let mut payload = b"dbrwkpr\x01".to_vec();
