@@ -158,6 +158,14 @@ def test_verify_stops_the_session_where_a_rewind_is_not_exact(shop: Path) -> Non
     assert products(kept["default-was.db"]) == ["bread", "cheese", "olives"]
 
 
+def test_it_stops_though_there_is_no_room_for_the_copies(shop: Path) -> None:
+    (shop / "test_it.py").write_text(VERIFIED)
+    (shop / ".dbrewind").touch()
+    said = run(shop, "-m", "pytest", "test_it.py", "--dbrewind=verify", "-p", "no:shuffled", "-o", "addopts=")
+    assert "3 passed, 1 error" in said
+    assert re.search(r"Interrupted: dbrewind: \[DBR009\].* could not be copied: ", said)
+
+
 def test_off_flushes_as_django_does(shop: Path) -> None:
     (shop / "test_it.py").write_text("""
 import pytest

@@ -10,10 +10,10 @@ import pytest
 
 from dbrewind.django import databases
 from dbrewind.django.leaking import Leaks
-from dbrewind.pytest_plugin.kept import place
+from dbrewind.pytest_plugin import kept
 from dbrewind.pytest_plugin.report import Changed, numbers
 from dbrewind.pytest_plugin.session import options
-from dbrewind.testing import DbrewindPollutionWarning, PollutedError, VerifyFailedError, leaks
+from dbrewind.testing import DbrewindPollutionWarning, PollutedError, leaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -104,7 +104,7 @@ class Watch:
                 self.leaks.found(alias, one, changes)
         finally:
             if self._keep is not None and self._keep():
-                path = place(self.config.rootpath, "failed", f"{self._who}{name and '.' + alias}")
+                path = kept.place(self.config.rootpath, "failed", f"{self._who}{name and '.' + alias}")
                 one.handle.keep(path)
                 self.numbers.kept.append(f"{path} ({self._who})")
 
@@ -118,14 +118,4 @@ class Watch:
         self._sum.milliseconds += 1e3 * done.seconds
         if not one.hashed or one.handle.digest() == one.top.digest:
             return
-        is_, was = (place(self.config.rootpath, "differs", f"{alias}-{which}") for which in ("is", "was"))
-        one.handle.keep(is_)
-        one.handle.clone(one.top.moment, was)
-        text = (
-            f"[DBR009] after a rewind the database {alias!r} is not what it was. The session stops. What it is: {is_}; "
-            f"what it was: {was}. Please report it with both"
-        )
-        session = self.config.pluginmanager.get_plugin("session")
-        if session is not None:
-            session.shouldstop = f"dbrewind: {text}"
-        raise VerifyFailedError(text)
+        kept.differ(one.handle, one.top.moment, f"the database {alias!r} is not what it was", alias, self.config)

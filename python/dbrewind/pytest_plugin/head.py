@@ -71,8 +71,8 @@ class _Awaited:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         text: str = getattr(report, _SENT, "")
         if text and not self.said:
+            # Stays registered: a worker that takes a crashed one's place says it again.
             self.said = True
-            self.config.pluginmanager.unregister(self)
             _write(self.config, text)
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from dbrewind._dbrewind import Database, Mark
+    from dbrewind._dbrewind import Database, Lsn, Mark
 
 _LONGEST = 150
 
@@ -31,20 +31,26 @@ def keep(db: Database, root: Path, nodeid: str) -> str:
     return f"{path} ({nodeid})"
 
 
-def differ(db: Database, mark: Mark, session: pytest.Session) -> NoReturn:
-    """Stop the session; copy what a rewind made of the database, and what it should be; then say so."""
+def differ(db: Database, moment: Mark | Lsn, told: str, name: str, config: pytest.Config) -> NoReturn:
+    """Stop the session; copy what a rewind made of the database, and what it was at the moment; then say so."""
     from dbrewind import Error
     from dbrewind.testing.errors import VerifyFailedError
 
-    text = f"[DBR009] after a rewind to {mark.name!r} {db.path} is not what it was at the mark. The session stops."
+    session = config.pluginmanager.get_plugin("session")
+    text = f"[DBR009] after a rewind {told}. The session stops."
     # Before the copies, for which there may be no room.
-    session.shouldstop = f"dbrewind: {text}"
+    _stop(session, text)
     try:
-        is_, was = (place(session.config.rootpath, "differs", f"{db.path.stem}-{which}") for which in ("is", "was"))
+        is_, was = (place(config.rootpath, "differs", f"{name}-{which}") for which in ("is", "was"))
         db.keep(is_)
-        db.clone(mark, was)
+        db.clone(moment, was)
         text += f" What it is: {is_}; what it was: {was}. Please report it with both"
     except (Error, OSError) as error:
         text += f" What it is, and what it was, could not be copied: {error}. Please report it"
-    session.shouldstop = f"dbrewind: {text}"
+    _stop(session, text)
     raise VerifyFailedError(text)
+
+
+def _stop(session: pytest.Session | None, text: str) -> None:
+    if session is not None:
+        session.shouldstop = f"dbrewind: {text}"

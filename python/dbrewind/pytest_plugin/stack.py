@@ -422,7 +422,8 @@ class Stack:
             self.numbers.changed.append(Changed(who, rows, what, 1e3 * took, changed.pages_read))
         if self.options.mode == "verify" and self.db.digest() != self.top.digest:
             outcomes.watch(self.config)
-            kept.differ(self.db, self.top.mark, self.item.session)
+            told = f"to {self.top.mark.name!r} {self.db.path} is not what it was at the mark"
+            kept.differ(self.db, self.top.mark, told, self.db.path.stem, self.config)
         return done._position
 
     def _tell(self, mark: str) -> None:

@@ -2,7 +2,7 @@
 
 /// The sources that decode what comes from disk, from another process or from the kernel, below `rust/`, each with the target that
 /// reaches it. A test compares it with the sources: what decodes and is not here fails it.
-pub const DECODERS: [(&str, &str); 36] = [
+pub const DECODERS: [(&str, &str); 37] = [
     ("core/src/format/commit.rs", "format"),
     ("core/src/format/control.rs", "format"),
     ("core/src/format/drop.rs", "format"),
@@ -33,6 +33,7 @@ pub const DECODERS: [(&str, &str); 36] = [
     ("sqlite/src/file/header.rs", "sqlite"),
     ("sqlite/src/kernel_locks.rs", "sqlite"),
     ("sqlite/src/notes/anchor.rs", "sqlite"),
+    ("sqlite/src/notes/writer.rs", "sqlite"),
     ("sqlite/src/rollback/intent.rs", "sqlite"),
     ("sqlite/src/wal/header.rs", "sqlite"),
     ("sqlite/src/wal/index.rs", "sqlite"),
