@@ -71,10 +71,10 @@ def fill(text: str) -> str | None:
 
     A run of a part has no resets, and without the rivals' failures a table would not say what the figures are of.
     """
-    # Appends are recorded in the same folder, as a list.
+    # Records of other kinds are in the same folder.
     read = {path: json.loads(path.read_text()) for path in RECORDS.glob("*.json")}
     found: dict[Path, Message] = {path: record for path, record in read.items() if isinstance(record, dict)}
-    records = [path for path, record in found.items() if record["cells"] and record["exactness"]]
+    records = [path for path, record in found.items() if record.get("cells") and record.get("exactness")]
     if not records:
         return None
     # Of one day the whole run, whose name says no more than the day.

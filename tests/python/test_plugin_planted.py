@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import sys
 from contextlib import closing
@@ -126,6 +127,9 @@ MORE = {
 }
 
 
+WHO = ("written by: ", "connected when it was written: ")
+
+
 @pytest.mark.parametrize("mode", ["wal", "delete"])
 def test_leaks_of_all_kinds_are_named_and_none_is_invented(pytester: pytest.Pytester, mode: str) -> None:
     with closing(sqlite3.connect(pytester.path / "test.db")) as db:
@@ -149,6 +153,14 @@ def test_leaks_of_all_kinds_are_named_and_none_is_invented(pytester: pytest.Pyte
             here.append(text)
         else:
             here = None
+    who = {name: [line for line in lines if line.startswith(WHO)] for name, lines in found.items()}
+    found = {name: [line for line in lines if not line.startswith(WHO)] for name, lines in found.items()}
     assert found == named
+    # In a rollback mode the commit says whose it is. In WAL mode processes are seen that live for a moment longer.
+    own = ["written by: this process, thread 'MainThread'"] if mode == "delete" else []
+    (other,) = who.pop("process") or [""]
+    assert all(lines == own for lines in who.values())
+    said = r"written by: pid \d+ \(.*python.*\), ended, thread \d+"
+    assert re.fullmatch(said if mode == "delete" else r"(connected when it was written: .*)?", other)
     result.assert_outcomes(passed=CLEAN + len(named), errors=len(named))
     sys.stdout.write(f"{len(named)} leaks planted, {len(found)} named, of {CLEAN} clean tests none\n")

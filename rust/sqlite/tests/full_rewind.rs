@@ -87,7 +87,9 @@ fn with_any_room(build: fn() -> Ready, method: Method, (long, shortest): (usize,
         assert!(!states(&database).iter().any(is_lost), "{shortest}");
         database.close().unwrap();
     }
-    assert!(outcomes.iter().all(|count| *count > 0), "{outcomes:?}");
+    assert!(outcomes[1] > 0, "{outcomes:?}");
+    // What is said in need has room of its own, and it is a matter of time whether some of that is made.
+    assert!(outcomes[0] > 0 || method == Method::Moved, "{outcomes:?}");
 }
 
 /// How many long records a store takes until it is full.
@@ -105,13 +107,15 @@ fn hazard_a_rewind_has_happened_and_there_is_no_room_to_say_so() {
 
 /// Of that all is said in need.
 #[test]
-fn hazard_a_rewind_beside_a_reader_has_happened_and_there_is_no_room_to_say_so() {
-    for need in [None, Some(Need::Keep)] {
-        let Ready { scene, database, reader } = beside_a_reader();
+fn hazard_a_rewind_has_happened_and_there_is_no_room_in_need_either() {
+    let builds = [(moved as fn() -> Ready, Method::Moved), (beside_a_reader, Method::Written)];
+    let needs = [None, Some(Need::Keep)];
+    for ((build, method), need) in builds.into_iter().flat_map(|build| needs.map(|need| (build, need))) {
+        let Ready { scene, database, reader } = build();
         scene.fill_up(need);
         let before = database.digest().unwrap();
         match database.rewind(&Target::from("two"), None) {
-            Ok(done) => assert_eq!((need, done.method, scene.rows().len()), (None, Method::Written, 2)),
+            Ok(done) => assert_eq!((need, done.method, scene.rows().len()), (None, method, 2)),
             Err(error) => {
                 refused(&error);
                 assert_eq!((need, database.digest().unwrap()), (Some(Need::Keep), before));

@@ -58,7 +58,8 @@ fn rounds(mode: &str, rounds: u64) {
             assert!(!db.dirty_since(&to).unwrap());
             let status = db.status().unwrap();
             assert!(status.used <= LIMIT, "{mode}: round {round}: {status:?}");
-            assert!(!matches!(status.state, WindowState::Stopped | WindowState::Full), "{mode}: {status:?}");
+            // `Full` at an instant is a matter of time: nothing goes that is younger than a tenth of a second.
+            assert_ne!(status.state, WindowState::Stopped, "{mode}: {status:?}");
         }
         if round % 997 == 500 {
             // By its number, and back to where that led from.
