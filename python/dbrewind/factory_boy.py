@@ -34,7 +34,10 @@ def bind(*factories: type[Factory[Any]]) -> None:
     each `with dbrewind.rewound()`, they go on with a number that was not given before, which is right for columns that
     are unique, until the test ends.
 
-    The database is that of `dbrewind_db`, with Django `default`. Call it before `dbrewind_setup` runs.
+    The database is that of `dbrewind_db`. With Django it is `default`, and of its marks `base` alone is known: above
+    layers they go on. Tests that roll back, or do not ask for `dbrewind`, give no number back.
+
+    Call it before `dbrewind_setup` runs.
     """
     for one in factories:
         if not (isinstance(one, type) and issubclass(one, Factory)):

@@ -27,9 +27,7 @@ def test_a_mixed_suite_in_any_order(shop: Path, seed: str) -> None:
     assert "serialized_rollback was ignored in 8 tests" in said
     rewinds = json.loads((shop / "resets.json").read_text())["rewind"]
     assert rewinds["count"] == len(rewinds["all_ms"]) == 36
-    # 2 are promised on a quiet machine (benches/record); here only that nothing is of another order.
     assert 0 < rewinds["median_ms"] <= rewinds["p90_ms"]
-    assert rewinds["median_ms"] < 100
     assert not list(shop.glob("*.sqlite3*"))
 
 

@@ -253,6 +253,15 @@ class Worker:
         print("worker", self.process.pid)
 
 pytest.Worker = Worker
+
+def until(true):
+    import time
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.001)
+
+pytest.until = until
 """
 )
 
@@ -313,8 +322,7 @@ def test_a_process_that_has_ended_is_named_as_connected_in_wal_mode(pytester: py
         "wal",
         """
 worker = pytest.Worker(dbrewind_db.path, "Eve", "plain")
-while not _dbrewind_stack.db.writers("base"):
-    time.sleep(0.001)
+pytest.until(lambda: _dbrewind_stack.db.writers("base"))
 worker.end()
 """,
     )
@@ -330,8 +338,7 @@ def test_a_process_that_was_not_there_when_it_was_written_is_not_named(pytester:
         "wal",
         """
 worker = pytest.Worker(dbrewind_db.path, "Eve", "plain")
-while not _dbrewind_stack.db.writers("base"):
-    time.sleep(0.001)
+pytest.until(lambda: _dbrewind_stack.db.writers("base"))
 worker.end()
 _dbrewind_stack.db.rewind("base")
 app.execute("DELETE FROM users")
