@@ -27,11 +27,12 @@ const TO_MOVE: u32 = 512;
 impl Core {
     /// Brings the database to its state at `to`.
     pub(crate) fn rewind(&mut self, to: Lsn, timeout: Duration) -> Result<Change, Error> {
-        let started = Instant::now();
         self.check_recording()?;
         self.refuse_unknown(to)?;
         // Now, while nobody waits for us: under WRITE every writer would.
-        self.store.make_room_for(Need::Keep, TO_MOVE);
+        self.store.make_room_within(Need::Keep, TO_MOVE, timeout);
+        // What that took is no time that a lock was waited for.
+        let started = Instant::now();
         let _object = self.lock_object(timeout)?;
         let done = self.rewind_locked(to, started, timeout);
         self.let_go_if_adrift();

@@ -51,12 +51,17 @@ impl Store {
     ///
     /// What it was not able to do, and what others take meanwhile, shows when they are appended.
     pub fn make_room_for(&self, need: Need, said: u32) {
-        let started = Instant::now();
+        self.make_room_within(need, said, PATIENCE);
+    }
+
+    /// As [`make_room_for`](Self::make_room_for), for who has less time than that. It tries once even if he has none.
+    pub fn make_room_within(&self, need: Need, said: u32, within: Duration) {
+        let (started, within) = (Instant::now(), within.min(PATIENCE));
         let there = || {
             let inner = &self.inner;
             inner.left_in_current() >= said.into() || inner.fits(self.room(), (0, 0), (need, said))
         };
-        while !self.inner.forked() && !there() && started.elapsed() < PATIENCE && self.may_make_room(said) {}
+        while !self.inner.forked() && !there() && self.may_make_room(said) && started.elapsed() < within {}
     }
 
     /// Bytes that may be evicted, or may be in a moment, without those that are appended for it. `None`: another thread is finding that out.
