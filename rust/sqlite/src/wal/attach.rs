@@ -99,6 +99,7 @@ impl Core {
             rewound: None,
             writing: false,
             by_tail: false,
+            asked: None,
             buffer: Vec::new(),
         })
     }

@@ -24,7 +24,8 @@ use crate::notes::tag;
 use crate::options::Synchronous;
 use crate::registers::Registers;
 
-/// How long the tail waits at most for a record in flight that hides what comes after it: calls wait for the tail.
+/// How long the tail waits at most for a record in flight that hides what comes after it, and who has WRITE: calls wait for the tail,
+/// and every writer for WRITE.
 const HIDDEN: Duration = Duration::from_secs(1);
 
 /// What our locks guarantee while they are held.
@@ -90,6 +91,8 @@ pub(crate) struct Core {
     pub(crate) writing: bool,
     /// It is the tail's turn: nobody has said how long to wait.
     pub(super) by_tail: bool,
+    /// How long the present call may wait, if it said so itself.
+    pub(super) asked: Option<Duration>,
     /// Reused by reads of frames.
     pub(crate) buffer: Vec<u8>,
 }
@@ -132,7 +135,8 @@ impl Core {
 
     /// How long a record in flight is waited for that hides what comes after it: of somebody who was stopped, or whose disk is slow.
     pub(super) fn patience(&self) -> Duration {
-        if self.by_tail { self.timeout.min(HIDDEN) } else { self.timeout }
+        let said = self.asked.unwrap_or(self.timeout);
+        if self.by_tail || self.writing { said.min(HIDDEN) } else { said }
     }
 
     /// Takes what other processes recorded, and what we did, into the timeline; and the runs from it.

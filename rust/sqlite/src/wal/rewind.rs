@@ -27,6 +27,13 @@ const TO_MOVE: u32 = 512;
 impl Core {
     /// Brings the database to its state at `to`.
     pub(crate) fn rewind(&mut self, to: Lsn, timeout: Duration) -> Result<Change, Error> {
+        self.asked = Some(timeout);
+        let done = self.rewind_within(to, timeout);
+        self.asked = None;
+        done
+    }
+
+    fn rewind_within(&mut self, to: Lsn, timeout: Duration) -> Result<Change, Error> {
         self.check_recording()?;
         self.refuse_unknown(to)?;
         // Now, while nobody waits for us: under WRITE every writer would.
@@ -113,7 +120,7 @@ impl Core {
         }
         {
             let mut history = locked(&self.history);
-            history.catch_up_whole(self.timeout)?;
+            history.catch_up_whole(self.patience())?;
             history.timeline.reachable(to)?;
             if history.timeline.canonical(now) == history.timeline.canonical(to) {
                 return Ok(Change { undo: now, pages: 0, method: Method::Nothing });
