@@ -18,11 +18,15 @@ pub(crate) struct HeldLock {
     pub(crate) write: bool,
     /// First and last byte.
     pub(crate) bytes: (u64, u64),
+    /// It is on the device that `stat` tells, too: else it may be one on another file, which has the same inode number.
+    pub(crate) certain: bool,
     device: (u64, u64),
     inode: u64,
 }
 
 /// The locks on a file, as far as the kernel tells. The list is read again and again until `enough` was found of it.
+///
+/// Some file systems show another device than `stat` does. There the inode has to do, if no lock with it is on the right device.
 pub(crate) fn on(file: FileId, enough: impl Fn(&[HeldLock]) -> bool) -> Vec<HeldLock> {
     found_in(|| fs::read_to_string("/proc/locks").unwrap_or_default(), file, enough)
 }
@@ -34,10 +38,15 @@ fn found_in(
 ) -> Vec<HeldLock> {
     let mut found = Vec::new();
     for _ in 0..READINGS {
-        for lock in read().lines().filter_map(parse).filter(|lock| lock.is_on(file)) {
-            if !found.contains(&lock) {
+        for lock in read().lines().filter_map(parse) {
+            if let Some(lock) = lock.on(file)
+                && !found.contains(&lock)
+            {
                 found.push(lock);
             }
+        }
+        if found.iter().any(|lock| lock.certain) {
+            found.retain(|lock| lock.certain);
         }
         if enough(&found) {
             break;
@@ -64,15 +73,17 @@ fn parse(line: &str) -> Option<HeldLock> {
         "EOF" => u64::MAX,
         last => last.parse().ok()?,
     };
-    Some(HeldLock { pid, write, bytes: (first, last), device, inode })
+    Some(HeldLock { pid, write, bytes: (first, last), certain: false, device, inode })
 }
 
 impl HeldLock {
-    fn is_on(&self, file: FileId) -> bool {
+    /// The same, if it is on this file or may be.
+    fn on(self, file: FileId) -> Option<Self> {
         let device = file.device;
-        let same = (device >> 8 & 0xfff | device >> 32 & !0xfff, device & 0xff | device >> 12 & !0xff);
-        // Some file systems show another device than `stat` does; there the inode has to do.
-        self.inode == file.inode && (same == self.device || self.device.0 == 0)
+        let shown = (device >> 8 & 0xfff | device >> 32 & !0xfff, device & 0xff | device >> 12 & !0xff);
+        let certain = shown == self.device;
+        // Those with another device than `stat` tells have none of their own.
+        (self.inode == file.inode && (certain || self.device.0 == 0)).then_some(Self { certain, ..self })
     }
 }
 
@@ -105,7 +116,7 @@ pub(crate) fn no_other_thread() -> bool {
 pub(crate) fn fuzz(list: &str) {
     let file = FileId { device: 0xfd01, inode: 9876 };
     let found = found_in(|| list.to_owned(), file, |found| !found.is_empty());
-    assert!(found.iter().all(|lock| lock.is_on(file)));
+    assert!(found.iter().all(|lock| lock.on(file) == Some(*lock)));
 }
 
 #[cfg(test)]
@@ -127,16 +138,30 @@ mod tests {
     fn lines_of_the_kernel_are_understood() {
         let lock = parse("7: POSIX  ADVISORY  WRITE 4711 fd:01:9876 1073741825 1073741825").unwrap();
         assert_eq!((lock.pid, lock.write, lock.bytes), (4711, true, (1_073_741_825, 1_073_741_825)));
-        assert!(lock.is_on(FILE));
-        assert!(
-            !lock.is_on(FileId { inode: 9877, ..FILE }) && !lock.is_on(FileId { device: 0xfd02, ..FILE })
-        );
+        assert!(lock.on(FILE).unwrap().certain);
+        assert_eq!(lock.on(FileId { inode: 9877, ..FILE }), None);
+        assert_eq!(lock.on(FileId { device: 0xfd02, ..FILE }), None);
         let lock = parse("8: POSIX  ADVISORY  READ  4711 00:2a:9876 0 EOF").unwrap();
         assert_eq!((lock.write, lock.bytes), (false, (0, u64::MAX)));
-        assert!(lock.is_on(FILE));
+        assert!(!lock.on(FILE).unwrap().certain);
         assert_eq!(parse("7: -> POSIX ADVISORY WRITE 4711 fd:01:9876 1073741825 1073741825"), None);
         assert_eq!(parse("1: FLOCK  ADVISORY  WRITE 1 fd:01:9876 0 EOF"), None);
         assert_eq!(parse("1: POSIX"), None);
+    }
+
+    /// Two file systems without a device of their own number their files alike.
+    #[test]
+    fn hazard_a_file_elsewhere_has_the_same_inode_number() {
+        let file = FileId { device: 0x2a, inode: 9876 };
+        let other = "7: POSIX  ADVISORY  WRITE 4711 00:2b:9876 120 120\n";
+        let own = "8: POSIX  ADVISORY  WRITE 4712 00:2a:9876 120 120\n";
+        let found = |list: String| {
+            let found = found_in(|| list.clone(), file, |_| false);
+            found.iter().map(|lock| (lock.pid, lock.certain)).collect::<Vec<_>>()
+        };
+        assert_eq!(found(format!("{other}{own}")), [(4712, true)]);
+        assert_eq!(found(format!("{own}{other}")), [(4712, true)]);
+        assert_eq!(found(other.to_owned()), [(4711, false)]);
     }
 
     /// The list is not read at one moment: a lock that was held all the time may be missing from one reading.

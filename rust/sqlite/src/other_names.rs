@@ -51,7 +51,9 @@ pub(crate) fn refuse_if_open_by_another(path: &Path) -> Result<(), Error> {
 /// A process that has the file open, and not the wal-index of this name.
 fn by_another(path: &Path, file: FileId) -> Option<u32> {
     let own = std::process::id();
-    let is_other = |lock: &&HeldLock| !lock.write && lock.bytes.0 >= SHARED && lock.pid != own;
+    // Not for a lock that may be on another file, of another file system.
+    let is_other =
+        |lock: &&HeldLock| lock.certain && !lock.write && lock.bytes.0 >= SHARED && lock.pid != own;
     let readers = kernel_locks::on(file, |found| found.iter().any(|lock| is_other(&lock)));
     let readers: Vec<u32> = readers.iter().filter(is_other).map(|lock| lock.pid).collect();
     if readers.is_empty() {
