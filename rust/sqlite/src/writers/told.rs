@@ -50,6 +50,9 @@ pub(crate) struct Committed {
 impl Told {
     /// Reads what was appended since the last call; at the first one, from the beginning of this era on, if nothing older is asked
     /// for: notes are not older than the era of those whose commits they are about.
+    ///
+    /// # Errors
+    /// When the log cannot be read. The next call reads it from the beginning again.
     pub(crate) fn catch_up(
         &mut self,
         store: &Store,
@@ -65,8 +68,19 @@ impl Told {
                 _ => Self { from: Some(Lsn::ORIGIN), ..Self::default() },
             };
         }
+        let mut cursor = self.cursor;
+        let read = self.read(store, object, &mut cursor);
+        match read {
+            Ok(()) => self.cursor = cursor,
+            // What was read of it would be passed over the next time, or counted in with half of what is about it.
+            Err(_) => *self = Self::default(),
+        }
+        read
+    }
+
+    fn read(&mut self, store: &Store, object: ObjectId, cursor: &mut Cursor) -> Result<(), ReadError> {
         let mut found = Vec::new();
-        store.scan(&mut self.cursor, &mut |head, at, _| {
+        store.scan(cursor, &mut |head, at, _| {
             let is_note = head.kind == Kind::Note && head.key.get() == tag::WRITER;
             if head.object == object && (is_note || head.kind == Kind::Commit) {
                 found.push((head, at));
@@ -139,13 +153,15 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt;
+
     use dbrewind_core::{CommitBody, Engine, EraBody, Extent, Head, Key, StoreOptions, Timestamp};
 
     use super::*;
     use crate::writers::Process;
 
     struct Log {
-        _folder: tempfile::TempDir,
+        folder: tempfile::TempDir,
         store: Store,
         object: ObjectId,
         era: (Lsn, Location),
@@ -159,7 +175,7 @@ mod tests {
             let body = EraBody { time: Timestamp::default(), extent: Extent::new(1), broken: true };
             let head = Head::new(Kind::Era, object, Engine::Rollback.key(), Lsn::new(1));
             let at = store.append(head, &[&body.encode()]).unwrap();
-            Self { _folder: folder, store, object, era: (Lsn::new(1), at) }
+            Self { folder, store, object, era: (Lsn::new(1), at) }
         }
 
         fn commit(&self, lsn: u64, pid: u64, thread: u64) {
@@ -229,6 +245,34 @@ mod tests {
         log.commit(4, 0, 0);
         assert_eq!(log.told(&mut told, 1, &[(1, 9)]), [(70, 70, String::new(), 2)]);
         assert_eq!(log.told(&mut told, 1, &[(2, 2)]), []);
+    }
+
+    #[test]
+    fn hazard_a_note_cannot_be_read_when_the_log_is() {
+        let log = Log::new();
+        let mut told = Told::default();
+        log.commit(2, 69, 69);
+        log.note(70, 1, "unreadable");
+        log.commit(3, 70, 70);
+        let turn_a_bit = || {
+            let files = std::fs::read_dir(log.folder.path()).unwrap();
+            for path in files.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
+                let bytes = std::fs::read(&path).unwrap();
+                let found = bytes.windows(9).position(|part| part.eq_ignore_ascii_case(b"readable\0"));
+                let Some(at) = found else { continue };
+                let file = std::fs::File::options().write(true).open(&path).unwrap();
+                file.write_all_at(&[bytes[at] ^ 0x20], at as u64).unwrap();
+                return;
+            }
+            panic!("it is in no file");
+        };
+        turn_a_bit();
+        told.catch_up(&log.store, log.object, Lsn::new(1), Some(log.era)).unwrap_err();
+        turn_a_bit();
+        assert_eq!(
+            log.told(&mut told, 1, &[(2, 3)]),
+            [(70, 70, "unreadable".to_owned(), 1), (69, 69, String::new(), 1)]
+        );
     }
 
     #[test]
