@@ -20,9 +20,20 @@ pub(crate) struct Told {
     from: Option<Lsn>,
     cursor: Cursor,
     /// Who has which number, at the cursor.
-    notes: HashMap<u32, Arc<WriterNote>>,
+    notes: HashMap<u32, Known>,
+    /// The era there.
+    era: Lsn,
     /// In the order of their LSNs.
     stretches: VecDeque<Stretch>,
+}
+
+/// Who has a number.
+#[derive(Debug)]
+struct Known {
+    /// `None`: several processes have it, each in its own container, and a commit does not tell which one it is of.
+    note: Option<Arc<WriterNote>>,
+    /// When that was told. Whoever commits in an era tells it again.
+    era: Lsn,
 }
 
 /// Commits of one thread that follow each other.
@@ -82,13 +93,17 @@ impl Told {
         let mut found = Vec::new();
         store.scan(cursor, &mut |head, at, _| {
             let is_note = head.kind == Kind::Note && head.key.get() == tag::WRITER;
-            if head.object == object && (is_note || head.kind == Kind::Commit) {
+            if head.object == object && (is_note || matches!(head.kind, Kind::Commit | Kind::Era)) {
                 found.push((head, at));
             }
         })?;
         for (head, at) in found {
             if head.kind == Kind::Commit {
                 self.commit(head.lsn, head.key.get());
+                continue;
+            }
+            if head.kind == Kind::Era {
+                self.era = self.era.max(head.lsn);
                 continue;
             }
             match store.read(at) {
@@ -107,11 +122,16 @@ impl Told {
         if self.notes.len() >= PROCESSES {
             self.notes.clear();
         }
-        self.notes.insert(note.process.pid, Arc::new(note));
+        let pid = note.process.pid;
+        let known = self.notes.get(&pid).filter(|known| known.era == self.era);
+        let is_another = |known: &WriterNote| known.boot == note.boot && known.namespace != note.namespace;
+        let ambiguous = known.is_some_and(|known| known.note.as_deref().is_none_or(is_another));
+        let note = (!ambiguous).then(|| Arc::new(note));
+        self.notes.insert(pid, Known { note, era: self.era });
     }
 
     fn commit(&mut self, lsn: Lsn, key: u64) {
-        let note = of_key(key).and_then(|(pid, _)| self.notes.get(&pid));
+        let note = of_key(key).and_then(|(pid, _)| self.notes.get(&pid)?.note.as_ref());
         if let Some(newest) = self.stretches.back_mut() {
             if lsn <= newest.last {
                 // A second time: the first one counts.
@@ -186,9 +206,19 @@ mod tests {
         }
 
         fn note(&self, pid: u32, began: u64, program: &str) {
+            self.note_in(1, pid, began, program);
+        }
+
+        fn note_in(&self, namespace: u64, pid: u32, began: u64, program: &str) {
             let process = Process { pid, began };
-            let note = WriterNote { process, namespace: 1, boot: [2; 16], program: program.to_owned() };
+            let note = WriterNote { process, namespace, boot: [2; 16], program: program.to_owned() };
             self.note_of(&note.encode());
+        }
+
+        fn era(&mut self, lsn: u64) {
+            let body = EraBody { time: Timestamp::default(), extent: Extent::new(1), broken: false };
+            let head = Head::new(Kind::Era, self.object, Engine::Rollback.key(), Lsn::new(lsn));
+            self.era = (Lsn::new(lsn), self.store.append(head, &[&body.encode()]).unwrap());
         }
 
         fn note_of(&self, body: &[u8]) {
@@ -231,6 +261,27 @@ mod tests {
         log.note(70, 12, "third");
         log.commit(6, 70, 70);
         assert_eq!(log.told(&mut told, 1, &[(6, 6)]), [(70, 70, "third".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn hazard_two_containers_have_a_process_of_one_number() {
+        let mut log = Log::new();
+        let mut told = Told::default();
+        log.note_in(1, 7, 1, "first");
+        log.commit(2, 7, 7);
+        log.note_in(2, 7, 2, "second");
+        log.commit(3, 7, 7);
+        log.note_in(2, 7, 3, "third");
+        log.commit(4, 7, 7);
+        assert_eq!(
+            log.told(&mut told, 1, &[(2, 4)]),
+            [(7, 7, String::new(), 2), (7, 7, "first".to_owned(), 1)]
+        );
+        // Who has not told it again does not commit.
+        log.era(5);
+        log.note_in(2, 7, 2, "second");
+        log.commit(6, 7, 7);
+        assert_eq!(log.told(&mut told, 1, &[(6, 6)]), [(7, 7, "second".to_owned(), 1)]);
     }
 
     #[test]
@@ -280,9 +331,7 @@ mod tests {
         let mut log = Log::new();
         log.note(70, 1, "old");
         log.commit(2, 70, 70);
-        let body = EraBody { time: Timestamp::default(), extent: Extent::new(1), broken: false };
-        let head = Head::new(Kind::Era, log.object, Engine::Rollback.key(), Lsn::new(3));
-        log.era = (Lsn::new(3), log.store.append(head, &[&body.encode()]).unwrap());
+        log.era(3);
         log.note(70, 1, "new");
         log.commit(4, 70, 70);
         let mut told = Told::default();
