@@ -70,7 +70,8 @@ pub(crate) fn namespace() -> u64 {
     text.split(['[', ']']).nth(1).and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-/// What a process runs: the program, and the first argument that says more, `python server.py`. Nothing after that, which may be secret.
+/// What a process runs: the program, and the first argument that says more, `python server.py`. Nothing after that, nor after
+/// an option that may have a value, which may be secret.
 /// Empty if the system does not tell.
 #[must_use]
 pub fn program(pid: u32) -> String {
@@ -81,12 +82,13 @@ pub fn program(pid: u32) -> String {
 }
 
 fn command<'a>(name: &str, arguments: impl Iterator<Item = &'a str>) -> String {
-    let mut rest = arguments.skip(1);
+    let mut rest = arguments;
+    let is_python = rest.next().is_some_and(is_python);
     let mut said = String::new();
     while let Some(argument) = rest.next() {
         match argument {
-            "-X" | "-W" => drop(rest.next()),
-            "-m" => {
+            "-X" | "-W" if is_python => drop(rest.next()),
+            "-m" if is_python => {
                 said = format!("-m {}", rest.next().unwrap_or_default());
                 break;
             }
@@ -94,7 +96,14 @@ fn command<'a>(name: &str, arguments: impl Iterator<Item = &'a str>) -> String {
                 "-c ...".clone_into(&mut said);
                 break;
             }
-            _ if argument.is_empty() || argument.starts_with('-') => {}
+            _ if argument.is_empty() => {}
+            _ if argument.starts_with('-') => {
+                let alone = argument.contains('=') || (is_python && stands_alone(argument));
+                if !alone {
+                    // What follows may be its value, and a password.
+                    break;
+                }
+            }
             _ => {
                 let cut = argument.char_indices().rev().nth(SHOWN - 1).map_or(0, |(at, _)| at);
                 said = format!(
@@ -107,6 +116,20 @@ fn command<'a>(name: &str, arguments: impl Iterator<Item = &'a str>) -> String {
         }
     }
     plain(format!("{name} {said}").trim())
+}
+
+/// Whether a program is Python's interpreter, by its path.
+fn is_python(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    ["python", "pypy"].iter().any(|python| name.starts_with(python))
+}
+
+/// Whether nothing that follows belongs to this option of the interpreter: flags, or one with its value.
+fn stands_alone(option: &str) -> bool {
+    let letters = option.trim_start_matches('-');
+    let is_short = option.len() == letters.len() + 1 && !letters.is_empty();
+    is_short
+        && (letters.starts_with(['X', 'W']) || letters.chars().all(|flag| "bBdEhiIOPqRsSuvx".contains(flag)))
 }
 
 /// The text without what would disturb whoever prints it, and no longer than [`LONGEST`].
@@ -132,7 +155,16 @@ mod tests {
             (vec!["python3", "-u", "-W", "error", "-m", "uvicorn", "shop:app"], "python3 -m uvicorn"),
             (vec!["python3", "-c", "secret = 7"], "python3 -c ..."),
             (vec!["python3", "-X", "dev", "worker.py"], "python3 worker.py"),
-            (vec!["sqlite3", "-readonly", "app.db", "SELECT 1"], "sqlite3 app.db"),
+            (vec!["/venv/bin/python3.12", "-Bu", "-Wignore", "-s", "worker.py"], "python3.12 worker.py"),
+            (vec!["sqlite3", "app.db", "SELECT 1"], "sqlite3 app.db"),
+            (vec!["worker", "--queue=mail", "serve"], "worker serve"),
+            // Whether it is the option's value the system does not tell.
+            (vec!["sqlite3", "-readonly", "app.db", "SELECT 1"], "sqlite3"),
+            (vec!["worker", "--password", "hunter2"], "worker"),
+            (vec!["worker", "-u", "hunter2"], "worker"),
+            (vec!["worker", "-m", "hunter2"], "worker"),
+            (vec!["python3", "--password", "hunter2"], "python3"),
+            (vec!["python3", "-", "hunter2"], "python3"),
             (vec!["worker", ""], "worker"),
             (vec!["cat", &long], &format!("cat ...{}", "x".repeat(40))),
             (vec!["cat", &"ä".repeat(41)], &format!("cat ...{}", "ä".repeat(40))),
