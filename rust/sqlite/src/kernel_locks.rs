@@ -1,6 +1,7 @@
 //! Who holds POSIX locks, from the kernel's list, `/proc/locks`.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 
 use crate::file::FileId;
 
@@ -28,7 +29,15 @@ pub(crate) struct HeldLock {
 ///
 /// Some file systems show another device than `stat` does. There the inode has to do, if no lock with it is on the right device.
 pub(crate) fn on(file: FileId, enough: impl Fn(&[HeldLock]) -> bool) -> Vec<HeldLock> {
-    found_in(|| fs::read_to_string("/proc/locks").unwrap_or_default(), file, enough)
+    found_in(listed, file, enough)
+}
+
+/// The list, empty if there is none. A short one in one piece: with room for it beforehand its first bytes are not asked for alone.
+fn listed() -> String {
+    let mut text = Vec::with_capacity(1 << 16);
+    // What was read until then will do: it is never known to be all.
+    let _ = File::open("/proc/locks").and_then(|mut file| file.read_to_end(&mut text));
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 fn found_in(
