@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTHON := $(BIN)/python
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-rust test-python lint docs bench bench-store bench-django bench-start bench-history bench-open bench-seal crash fuzz race format header capi capi-test cinstall-test install package clean
+.PHONY: help demo test test-rust test-python lint docs bench bench-store bench-django bench-plugin bench-start bench-history bench-open bench-seal crash fuzz race format header capi capi-test cinstall-test install package clean
 
 help:
 	@echo 'make demo    the story of README.md on a real file of 200 MB, with proof and milliseconds'
@@ -110,6 +110,12 @@ bench-django: package
 	@.ci/prepare checks
 	@PYTHONPATH=benches $(PYTHON) benches/mixed_django.py $(if $(QUICK),--rounds 1,--record \
 	benches/record/$$(PYTHONPATH=benches python3 -c 'from compare.machine import name; print(name())')-$$(date +%F)-django) $(BENCH_ARGS)
+
+# What the pytest plugin costs a test, clean or dirty, beside its twin without the plugin; recorded as the one above, in some two minutes.
+bench-plugin: package
+	@.ci/prepare checks
+	@PYTHONPATH=benches $(PYTHON) benches/plugin.py $(if $(QUICK),--turns 40 --pairs 2,--record \
+	benches/record/$$(PYTHONPATH=benches python3 -c 'from compare.machine import name; print(name())')-$$(date +%F)-plugin) $(BENCH_ARGS)
 
 # Appends to the store beside other logs (benches/store), recorded as the one above; QUICK=1 records nothing.
 bench-store:

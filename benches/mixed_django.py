@@ -21,10 +21,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from datetime import datetime, timezone
 from pathlib import Path
 
-from compare import machine
+from recorded import Record
 
 SHOP = Path(__file__).parents[1] / "tests/python/apps/django_shop"
 KINDS = {"rewind": ("pytest",), "flush": ("pytest", "-p", "no:dbrewind")}
@@ -36,7 +35,7 @@ def main() -> int:
     options.add_argument("--rounds", type=int, default=10)
     options.add_argument("--record", type=Path, metavar="PREFIX")
     chosen = options.parse_args()
-    before = machine.load()
+    record = Record()
     resets: dict[str, list[float]] = {kind: [] for kind in KINDS}
     outcomes: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for turn in range(chosen.rounds):
@@ -45,14 +44,11 @@ def main() -> int:
             resets[kind] += took
             outcomes[kind].append(outcome)
     failed = [outcome for outcome in outcomes["rewind"] if re.search("failed|error", outcome)]
-    text = _report(resets, outcomes, chosen.rounds, before)
+    text = _report(resets, outcomes, chosen.rounds, record.facts)
     print(text)
     if chosen.record is not None:
-        facts = machine.facts() | {"load before": before, "load after": machine.load(), "nice": str(os.nice(0))}
-        known = {"facts": facts, "rounds": chosen.rounds, "outcomes": outcomes, "resets_ms": resets}
-        chosen.record.with_suffix(".json").write_text(json.dumps(known, indent=1) + "\n")
-        listed = "".join(f"| {name} | {value} |\n" for name, value in facts.items())
-        chosen.record.with_suffix(".md").write_text(f"{text}\n| fact | |\n|---|---|\n{listed}")
+        known = {"rounds": chosen.rounds, "outcomes": outcomes, "resets_ms": resets}
+        record.write(chosen.record, text, known)
     return 1 if failed else 0
 
 
@@ -74,11 +70,12 @@ def _session(kind: str, seed: int) -> tuple[list[float], str]:
     return took, re.sub(r" in [\d.]+s.*", "", done.stdout.splitlines()[-1].strip("= "))
 
 
-def _report(resets: dict[str, list[float]], outcomes: dict[str, list[str]], rounds: int, load: str) -> str:
+def _report(resets: dict[str, list[float]], outcomes: dict[str, list[str]], rounds: int, facts: dict[str, str]) -> str:
     lines = [
-        f"# A reset in the mixed Django suite, {datetime.now(timezone.utc):%F}",
+        f"# A reset in the mixed Django suite, {facts['date']}",
         "",
-        f"{rounds} sessions of each kind by turns, each in another order; load average before: {load}. Milliseconds.",
+        f"{rounds} sessions of each kind by turns, each in another order; load average before: {facts['load before']}. "
+        "Milliseconds.",
         "",
         "| reset | count | median | p90 | p99 | slowest | tests |",
         "|---|---|---|---|---|---|---|",
@@ -89,6 +86,12 @@ def _report(resets: dict[str, list[float]], outcomes: dict[str, list[str]], roun
         name = "dbrewind: rewind, file" if kind == "rewind" else "plain Django: flush, in memory"
         ended = "; ".join(dict.fromkeys(sorted(outcomes[kind])))
         lines.append(f"| {name} | {len(took)} | {figures} | {ended} |")
+    lines += [
+        "",
+        "Without dbrewind nothing is restored: a flush takes along what migrations wrote, so tests find no rows and "
+        "fail. With `serialized_rollback` Django loads those rows again, beside some that its flush has made anew: an "
+        "error (UNIQUE) at the set-up, after which Django refuses some later tests their second database: more errors.",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -1,11 +1,12 @@
-"""What the fixture `dbrewind` costs a test, in WAL and in DELETE mode. Records nothing.
+"""What the fixture `dbrewind` costs a test, in WAL and in DELETE mode.
 
-    python benches/plugin.py [TURNS [PAIRS]]
+    python benches/plugin.py [--turns N] [--pairs N] [--record PREFIX]
 
 Two sessions of pytest run the same tests by turns: in one the plugin is loaded, in the other it is not, and its fixture
-`dbrewind` is an empty one. The tests are those that ask for no such fixture ("beside"), that ask and leave the database
-alone ("clean"), and that ask and write a row ("dirty"). What a test costs is the time that its protocol takes, all of
-pytest's hooks included, over that of its twin in the other session, which ran some milliseconds before or after it.
+`dbrewind` is an empty one. No other plugin is loaded. The tests are those that ask for no such fixture ("beside"), that
+ask and leave the database alone ("clean"), and that ask and write a row ("dirty"). What a test costs is the time that
+its protocol takes, all of pytest's hooks included, over that of its twin in the other session, which ran some
+milliseconds before or after it.
 
 Three suites: clean tests and those beside them by turns; dirty ones alone; all three by turns, where some of what a
 dirty test leaves to do (to the processor's caches, to the kernel) is paid by those after it. What a clean test pays
@@ -15,237 +16,106 @@ While one session works through a few turns the other waits, so that both meet t
 first turn of each such batch is left out, since the other session had the processor's caches until then. What differs
 from one process to the next by where things lie in memory is the reason for several pairs: of each pair the median over
 its turns is taken, and of those the quartiles are shown; beside them the quartiles of all single differences.
+
+`--record` writes PREFIX.json and PREFIX.md.
 """
 
 from __future__ import annotations
 
-import json
-import os
+import argparse
 import statistics
-import subprocess
 import sys
-import tempfile
-from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-BATCH = 10
-SUITES = (("beside", "clean"), ("dirty",), ("beside", "clean", "dirty"))
+from plugin_sessions import BATCH, Suite, Took, pair
+from recorded import Record
 
-CONFTEST = """
-import json, os, sqlite3, time
-from contextlib import closing
-from pathlib import Path
-
-import pytest
-
-KINDS = [f"test_{kind}" for kind in (SUITE)]
-TOOK = {kind: [] for kind in KINDS}
-READY, GO = (int(number) for number in os.environ["BY_TURNS"].split())
-
-def fill(path):
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT)")
-        db.executemany("INSERT INTO users VALUES (?, ?)", ((i, "x" * 100) for i in range(10000)))
-        db.commit()
-
-def place(tmp_path_factory):
-    path = tmp_path_factory.mktemp("db") / "test.db"
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA journal_mode=MODE")
-        db.execute("PRAGMA user_version=0")
-    return path
-
-def connected(path):
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        db.execute("PRAGMA synchronous=OFF")
-        yield db
-
-FIXTURES
-
-@pytest.fixture
-def nothing(app):
-    yield
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: (item.callspec.params["turn"], KINDS.index(item.originalname)))
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item):
-    took = TOOK[item.originalname]
-    if item.originalname == KINDS[0] and len(took) % BATCH == 0:
-        os.write(READY, b"x")
-        os.read(GO, 1)
-    begun = time.perf_counter()
-    value = yield
-    took.append(1e6 * (time.perf_counter() - begun))
-    return value
-
-def pytest_unconfigure(config):
-    Path("took.json").write_text(json.dumps(TOOK))
-"""
-
-WITH = """
-@pytest.fixture(scope="session")
-def dbrewind_db(tmp_path_factory):
-    return place(tmp_path_factory)
-
-@pytest.fixture(scope="session")
-def dbrewind_setup(dbrewind_db):
-    fill(dbrewind_db.path)
-
-@pytest.fixture(scope="session")
-def app(_dbrewind_stack, dbrewind_db):
-    yield from connected(dbrewind_db.path)
-"""
-
-WITHOUT = """
-@pytest.fixture(scope="session")
-def path(tmp_path_factory):
-    return place(tmp_path_factory)
-
-@pytest.fixture(scope="session")
-def filled(path):
-    fill(path)
-
-@pytest.fixture(scope="session")
-def app(filled, path):
-    yield from connected(path)
-
-@pytest.fixture
-def dbrewind(filled):
-    yield
-"""
-
-TESTS = {
-    "beside": """
-@pytest.mark.parametrize("turn", range(TURNS))
-def test_beside(nothing, app, turn):
-    pass
-""",
-    "clean": """
-@pytest.mark.parametrize("turn", range(TURNS))
-def test_clean(dbrewind, app, turn):
-    pass
-""",
-    "dirty": """
-@pytest.mark.parametrize("turn", range(TURNS))
-def test_dirty(dbrewind, app, turn):
-    app.execute("UPDATE users SET name = ? WHERE id = 7", (str(turn),))
-""",
-}
-
-_OTHERS = (
-    "xdist",
-    "asyncio",
-    "anyio",
-    "hypothesispytest",
-    "benchmark",
-    "django",
-    "locust",
-    "rerunfailures",
-    "random_order",
-    "randomly",
-    "faker",
-)
+MODES = ("wal", "delete")
+SUITES: tuple[Suite, ...] = (("beside", "clean"), ("dirty",), ("beside", "clean", "dirty"))
+PLAIN, ADDED, OWN = "without the plugin", "the plugin adds", "of that, the fixture"
 
 
-Suite = tuple[str, ...]
-# Of each kind of test, microseconds turn by turn.
-Took = dict[str, list[float]]
+@dataclass
+class Cost:
+    """One kind of test in one suite: quartiles, in microseconds."""
 
-
-class Session:
-    """A run of pytest that waits for its turn."""
-
-    def __init__(self, folder: Path, mode: str, suite: Suite, turns: int, seed: int, loaded: bool) -> None:
-        fixtures = WITH if loaded else WITHOUT
-        conftest = CONFTEST.replace("MODE", mode).replace("BATCH", str(BATCH)).replace("SUITE", repr(suite))
-        folder.mkdir()
-        Path(folder, "conftest.py").write_text(conftest.replace("FIXTURES", fixtures))
-        tests = "".join(TESTS[kind] for kind in suite).replace("TURNS", str(turns))
-        Path(folder, "test_cost.py").write_text(f"import pytest\n{tests}")
-        self._folder = folder
-        self._ready, ready = os.pipe()
-        go, self._go = os.pipe()
-        others = [part for name in (*_OTHERS, *(() if loaded else ("dbrewind",))) for part in ("-p", f"no:{name}")]
-        with Path(folder, "output").open("w") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", *others],
-                cwd=folder,
-                # One layout of dictionaries for both of a pair.
-                env=os.environ | {"BY_TURNS": f"{ready} {go}", "PYTHONHASHSEED": str(seed)},
-                pass_fds=(ready, go),
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        os.close(ready)
-        os.close(go)
-
-    def stops(self) -> bool:
-        """Wait until it waits: whether it has another batch to do."""
-        return bool(os.read(self._ready, 1))
-
-    def goes(self) -> bool:
-        """Let it work through a batch: whether it has another one to do."""
-        os.write(self._go, b"x")
-        return self.stops()
-
-    def took(self) -> Took:
-        """What the tests took, but for the first turn of each batch."""
-        if self._process.wait() != 0:
-            sys.exit(Path(self._folder, "output").read_text())
-        took: Took = json.loads(Path(self._folder, "took.json").read_text())
-        return {
-            name.partition("_")[2]: [one for at, one in enumerate(all_of) if at % BATCH]
-            for name, all_of in took.items()
-        }
-
-    def end(self) -> None:
-        """Nothing of it is left."""
-        self._process.kill()
-        self._process.wait()
-        os.close(self._ready)
-        os.close(self._go)
+    mode: str
+    suite: Suite
+    kind: str
+    what: str
+    pairs: list[float]
+    """Of the medians of the pairs of sessions."""
+    single: list[float]
+    """Of all tests."""
 
 
 def main() -> int:
-    turns = int(sys.argv[1]) if len(sys.argv) > 1 else 300
-    pairs = int(sys.argv[2]) if len(sys.argv) > 2 else 8
-    if turns <= 2 * BATCH or pairs < 2:
-        sys.exit(f"{__doc__}\nMore than {2 * BATCH} turns, and two pairs or more.")
-    for mode in ("wal", "delete"):
+    """Measure, print, and record if that was asked for."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--turns", type=int, default=500, help="tests of each kind in a session")
+    options.add_argument("--pairs", type=int, default=5, help="of sessions")
+    options.add_argument("--record", type=Path, metavar="PREFIX")
+    chosen = options.parse_args()
+    if chosen.turns <= 2 * BATCH or chosen.pairs < 2:
+        options.error(f"more than {2 * BATCH} turns, and two pairs or more")
+    record = Record()
+    costs: list[Cost] = []
+    samples = []
+    for mode in MODES:
         for suite in SUITES:
-            _report(mode, suite, [_pair(mode, suite, turns, seed) for seed in range(1, pairs + 1)])
+            print(f"{mode}: {', '.join(suite)}", file=sys.stderr, flush=True)
+            pairs = [pair(mode, suite, chosen.turns, seed) for seed in range(1, chosen.pairs + 1)]
+            costs += costs_of(mode, suite, pairs)
+            without, loaded = ([_rounded(one[at]) for one in pairs] for at in (0, 1))
+            samples.append({"mode": mode, "suite": suite, "without": without, "loaded": loaded})
+    text = report(costs, chosen.turns, chosen.pairs, record.facts)
+    print(text)
+    if chosen.record is not None:
+        known = {"turns": chosen.turns, "pairs": chosen.pairs, "costs": [asdict(cost) for cost in costs]}
+        record.write(chosen.record, text, known | {"samples_us": samples})
     return 0
 
 
-def _pair(mode: str, suite: Suite, turns: int, seed: int) -> tuple[Took, Took]:
-    """What the tests took without the plugin, and with it."""
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as ends:
-        both = []
-        for loaded in (False, True):
-            both.append(Session(Path(folder, str(loaded)), mode, suite, turns, seed, loaded))
-            ends.callback(both[-1].end)
-        waiting = [session for session in both if session.stops()]
-        while waiting:
-            # One after the other; and who was second is first next.
-            waiting = [session for session in reversed(waiting) if session.goes()]
-        without, loaded_took = (session.took() for session in both)
-    return without, loaded_took
-
-
-def _report(mode: str, suite: Suite, pairs: list[tuple[Took, Took]]) -> None:
-    count = sum(len(without[suite[0]]) for without, _ in pairs)
-    print(f"{mode}, {' and '.join(suite)}: {len(pairs)} pairs of sessions, {count} tests of each kind; microseconds")
-    print(f"  {'':28} {'medians of the pairs':^29}   {'single tests':^29}")
-    print(f"  {'':28}" + 2 * f" {'lower':>9} {'median':>9} {'upper':>9}  ")
+def costs_of(mode: str, suite: Suite, pairs: list[tuple[Took, Took]]) -> list[Cost]:
+    """What these sessions say, kind by kind; of each pair the first was without the plugin."""
+    costs = []
     for kind in suite:
-        _line(f"{kind}, plugin not loaded", [without[kind] for without, _ in pairs])
-        _line(f"{kind}: the plugin adds", [_over(loaded[kind], without[kind]) for without, loaded in pairs])
+        plain = [without[kind] for without, _ in pairs]
+        costs.append(_cost(mode, suite, kind, PLAIN, plain))
+        costs.append(_cost(mode, suite, kind, ADDED, [_over(loaded[kind], without[kind]) for without, loaded in pairs]))
     if {"beside", "clean"} <= set(suite):
-        _line("of that, the fixture", [_over(_asking(loaded), _asking(without)) for without, loaded in pairs])
-    print(flush=True)
+        asking = [_over(_asking(loaded), _asking(without)) for without, loaded in pairs]
+        costs.append(_cost(mode, suite, "clean", OWN, asking))
+    return costs
+
+
+def report(costs: list[Cost], turns: int, pairs: int, facts: dict[str, str]) -> str:
+    """The table of a record."""
+    lines = [
+        f"# What the pytest plugin costs a test, {facts['date']}",
+        "",
+        f"{pairs} pairs of sessions of each suite, one with the plugin and one without, {turns} tests of each kind in "
+        f"each; load average before: {facts['load before']}. Microseconds, quartiles: of the medians of the pairs, "
+        "and of all single tests.",
+        "",
+        "A test *beside* does not ask for `dbrewind`; a *clean* one asks and writes nothing; a *dirty* one updates one "
+        "row of 10,000, and is rewound. Without the plugin nothing is rewound: what a test costs there is no other way "
+        "to reset.",
+        "",
+        "| mode | tests of the suite | test | | pairs: lower | median | upper | tests: lower | median | upper |",
+        "|---" * 10 + "|",
+    ]
+    for cost in costs:
+        figures = " | ".join(f"{value:.1f}" for value in (*cost.pairs, *cost.single))
+        lines.append(f"| {cost.mode.upper()} | {', '.join(cost.suite)} | {cost.kind} | {cost.what} | {figures} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cost(mode: str, suite: Suite, kind: str, what: str, pairs: list[list[float]]) -> Cost:
+    medians = statistics.quantiles([statistics.median(one) for one in pairs], method="inclusive")
+    single = statistics.quantiles([one for of_pair in pairs for one in of_pair], method="inclusive")
+    return Cost(mode, suite, kind, what, medians, single)
 
 
 def _asking(took: Took) -> list[float]:
@@ -257,10 +127,8 @@ def _over(much: list[float], little: list[float]) -> list[float]:
     return [more - less for more, less in zip(much, little, strict=True)]
 
 
-def _line(name: str, pairs: list[list[float]]) -> None:
-    medians = statistics.quantiles([statistics.median(one) for one in pairs], method="inclusive")
-    singles = statistics.quantiles([one for pair in pairs for one in pair], method="inclusive")
-    print(f"  {name:28}" + "  ".join("".join(f" {value:9.1f}" for value in part) for part in (medians, singles)))
+def _rounded(took: Took) -> Took:
+    return {kind: [round(one, 1) for one in all_of] for kind, all_of in took.items()}
 
 
 if __name__ == "__main__":

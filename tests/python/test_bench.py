@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import plugin
 from compare import readme
 from compare.broken import broken
 from compare.capture import Cost
@@ -14,6 +17,7 @@ from compare.database import Size
 from compare.handle import Options
 from compare.report import Result
 from compare.schedule import Cell
+from recorded import Record
 
 WAL = Setting("wal", "off")
 GOOD = {"own": "base", "peer": "base", "reset": 0.5, "settled": False}
@@ -94,3 +98,33 @@ def test_what_a_rival_does_not_restore_is_no_error() -> None:
 def test_the_readme_has_the_table_of_the_newest_record() -> None:
     text = (readme.ROOT / "README.md").read_text()
     assert readme.fill(text) == text
+
+
+def test_what_the_plugin_adds_is_over_its_twin_in_the_same_turn() -> None:
+    def pair(weather: float) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+        plain = [100.0 * weather, 200.0 * weather, 300.0 * weather]
+        beside, clean = [one + 40 for one in plain], [one + 50 for one in plain]
+        return {"beside": plain, "clean": plain}, {"beside": beside, "clean": clean}
+
+    costs = plugin.costs_of("wal", ("beside", "clean"), [pair(1), pair(2), pair(3)])
+    assert [(cost.kind, cost.what, cost.pairs[1]) for cost in costs] == [
+        ("beside", plugin.PLAIN, 400),
+        ("beside", plugin.ADDED, 40),
+        ("clean", plugin.PLAIN, 400),
+        ("clean", plugin.ADDED, 50),
+        ("clean", plugin.OWN, 10),
+    ]
+    assert costs[0].pairs == [300, 400, 500]
+    text = plugin.report(costs, 3, 3, {"date": "2026-01-02", "load before": "0.10 0.20 0.30"})
+    assert "| WAL | beside, clean | clean | the plugin adds | 50.0 | 50.0 | 50.0 | 50.0 | 50.0 | 50.0 |" in text
+    assert "load average before: 0.10 0.20 0.30." in text
+
+
+def test_a_record_has_its_facts_in_both_files(tmp_path: Path) -> None:
+    Record().write(tmp_path / "one-2026-01-02-plugin", "# What it says\n", {"samples": [[1.5, 2.5], [3.5]]})
+    read = json.loads((tmp_path / "one-2026-01-02-plugin.json").read_text())
+    assert read["samples"] == [[1.5, 2.5], [3.5]]
+    text = (tmp_path / "one-2026-01-02-plugin.md").read_text()
+    assert text.startswith("# What it says\n")
+    for name in ("machine", "load before", "load after", "date", "commit"):
+        assert f"| {name} | {read['facts'][name]} |" in text
