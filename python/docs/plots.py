@@ -1,11 +1,11 @@
-"""Pictures of a record of `make bench`, as SVG."""
+"""Pictures of the records of `make bench`, `make bench-plugin` and `make bench-django`, as SVG."""
 
 from __future__ import annotations
 
 from html import escape
 from math import log10
-from statistics import median
-from typing import Any
+from statistics import median, quantiles
+from typing import Any, NamedTuple
 
 WIDTH, HEIGHT = 760, 420
 LEFT, RIGHT, TOP, BOTTOM = 70, 190, 44, 52
@@ -29,6 +29,9 @@ COLOURS = {
     "savepoint": "#757575",
     "rollback": "#9e9e9e",
 }
+# What a record of the plugin calls the time of a test in a session without it, and the time over that.
+PLAIN, ADDED = "without the plugin", "the plugin adds"
+KINDS = {"beside": "#b2dfdb", "clean": "#4db6ac", "dirty": "#00897b"}
 
 
 def resets(record: dict[str, Any], workload: str, title: str, setting: str = "WAL/OFF") -> str:
@@ -76,21 +79,76 @@ def resets(record: dict[str, Any], workload: str, title: str, setting: str = "WA
     return "\n".join([*parts, "</svg>"])
 
 
+class Bar(NamedTuple):
+    """A line of a picture: its name, how long it is, and what is said of that."""
+
+    name: str
+    length: float
+    said: str
+    colour: str = COLOURS["dbrewind"]
+    spread: tuple[float, float] | None = None
+    """Two lengths, between which there is a thin line."""
+
+
 def recording(record: dict[str, Any]) -> str:
     """What recording costs, as the record's own table has it: the median over the pairs of the ratio of means."""
-    bars = [(f"{cost['work']}, {cost['setting']}", _ratio(cost)) for cost in record["costs"] if not cost["not_run"]]
+    ratios = [(f"{cost['work']}, {cost['setting']}", _ratio(cost)) for cost in record["costs"] if not cost["not_run"]]
+    bars = [Bar(name, ratio, f"{ratio:.2f}x") for name, ratio in ratios]
+    return _bars("Time of the same work, recorded, of unrecorded (1 = no cost)", bars, least=1.2, line=1)
+
+
+def plugin(record: dict[str, Any]) -> str:
+    """What the plugin adds to a test of a session that has all kinds by turns, as the record's own table has it."""
+    bars = []
+    for mode in ("wal", "delete"):
+        for kind in KINDS:
+            (cost,) = (
+                cost
+                for cost in record["costs"]
+                if (cost["mode"], cost["suite"], cost["kind"], cost["what"]) == (mode, [*KINDS], kind, ADDED)
+            )
+            low, middle, high = cost["pairs"]
+            bars.append(Bar(f"{mode.upper()}, {kind}", middle, f"{middle:.0f} us", KINDS[kind], (low, high)))
+    return _bars("What the plugin adds to a test: median of the pairs of sessions, quartiles", bars)
+
+
+def django(record: dict[str, Any]) -> str:
+    """What a reset took in the mixed Django suite, with dbrewind and without."""
+    bars = []
+    for kind, name, colour in (("rewind", "dbrewind", "dbrewind"), ("flush", "plain Django, flush *", "copy")):
+        took = record["resets_ms"][kind]
+        for what, value in (("p50", median(took)), ("p90", p90(took))):
+            bars.append(Bar(f"{name}: {what}", value, f"{value:.2f} ms", COLOURS[colour]))
+    return _bars("Reset of a test that commits, mixed Django suite", bars, foot="* restores nothing: see below")
+
+
+def p90(values: list[float]) -> float:
+    """As the tables of the records have it."""
+    return quantiles(values, n=100, method="inclusive")[89]
+
+
+def _bars(title: str, bars: list[Bar], least: float = 0, line: float | None = None, foot: str = "") -> str:
+    """Lying bars from one axis, the longest of which fills the width; `line`: a length that an upright line marks."""
     step, left = 26, 230
     height = TOP + step * len(bars) + 40
-    most = max(ratio for _, ratio in bars)
-    scale = (WIDTH - left - 80) / max(most, 1.2)
-    parts = _begin("Time of the same work, recorded, of unrecorded (1 = no cost)", height)
-    for place, (name, ratio) in enumerate(bars):
+    most = max(least, *(max((bar.length, *(bar.spread or ()))) for bar in bars))
+    scale = (WIDTH - left - 80) / most
+    parts = _begin(title, height)
+    for place, bar in enumerate(bars):
         at = TOP + step * place
-        length = ratio * scale
-        parts.append(f'<rect x="{left}" y="{at + 4}" width="{length:.1f}" height="16" fill="#00897b"/>')
-        parts.append(_text(left - 8, at + 16, name, "end"))
-        parts.append(_text(left + length + 6, at + 16, f"{ratio:.2f}x", "start"))
-    parts.append(_line(left + scale, TOP, left + scale, height - 36, "#e65100"))
+        length = max(0, bar.length) * scale
+        parts.append(f'<rect x="{left}" y="{at + 4}" width="{length:.1f}" height="16" fill="{bar.colour}"/>')
+        parts.append(_text(left - 8, at + 16, bar.name, "end"))
+        end = length
+        if bar.spread is not None:
+            low, high = (left + scale * max(0, one) for one in bar.spread)
+            parts.append(_line(low, at + 12, high, at + 12, "#222"))
+            end = max(end, high - left)
+        parts.append(_text(left + end + 6, at + 16, bar.said, "start"))
+    if line is not None:
+        parts.append(_line(left + scale * line, TOP, left + scale * line, height - 36, "#e65100"))
+    if foot:
+        parts.append(_text(left, height - 10, foot, "start"))
     return "\n".join([*parts, "</svg>"])
 
 
