@@ -100,6 +100,30 @@ def test_the_summary_says_where_it_names_who_polluted(pytester: pytest.Pytester,
     assert ("  polluted: test_it.py::test_two" in result.outlines) is report
 
 
+LAYER = """
+@pytest.fixture(scope="module")
+def users_of_the_module(dbrewind_module):
+    with closing(sqlite3.connect(dbrewind_module.path, isolation_level=None)) as db:
+        db.execute("INSERT INTO users(name) VALUES ('Mia')")
+"""
+
+
+@pytest.mark.parametrize("ends", ["session", "module"])
+def test_the_table_has_what_the_last_test_of_a_scope_left(pytester: pytest.Pytester, ends: str) -> None:
+    """It is taken back with all of that scope, not by a rewind of its own."""
+    pytester.makeconftest(CONFTEST + LAYER)
+    asks = "users_of_the_module, " if ends == "module" else ""
+    leaks = "def test_two(app): app.execute('DELETE FROM users WHERE id = 1')"
+    pytester.makepyfile(test_it=f"def test_one({asks}dbrewind): pass\n\n{leaks}")
+    if ends == "module":
+        pytester.makepyfile(test_next="def test_three(dbrewind): pass")
+    result = run(pytester, "--dbrewind-report")
+    result.assert_outcomes(passed=3 if ends == "module" else 2, warnings=1)
+    (at,) = [at for at, line in enumerate(result.outlines) if re.search(r"rows .* test_it\.py::test_two$", line)]
+    assert re.fullmatch(r" +1 rows +\d+ pages compared +-  +test_it\.py::test_two", result.outlines[at])
+    assert result.outlines[at + 1].strip() == "users: 1 deleted (1)"
+
+
 def test_a_database_in_a_rollback_mode_is_recorded_by_the_vfs(pytester: pytest.Pytester) -> None:
     body = """path = tmp_path_factory.mktemp("old") / "old.db"
     with closing(sqlite3.connect(path)) as db:

@@ -44,6 +44,7 @@ class Changed:
     rows: int
     what: list[str]
     milliseconds: float
+    """That its rewind took; 0: it had none of its own, but went with its scope."""
     pages: int = 0
     """That were compared to find it, at both moments together."""
 
@@ -124,7 +125,8 @@ def summarize(reporter: pytest.TerminalReporter, all_of: Numbers, report: int) -
         reporter.write_line(f"  polluted: {who}")
     most = sorted(all_of.changed, key=lambda changed: (-changed.rows, changed.nodeid))[:report]
     for changed in most:
-        cost = f"{changed.rows:>7} rows {changed.pages:>6} pages compared {changed.milliseconds:8.2f} ms"
+        took = f"{changed.milliseconds:8.2f} ms" if changed.milliseconds else f"{'-':>8}   "
+        cost = f"{changed.rows:>7} rows {changed.pages:>6} pages compared {took}"
         reporter.write_line(f"  {cost}  {changed.nodeid}")
         for what in changed.what:
             reporter.write_line(f"{'':46}{what}")

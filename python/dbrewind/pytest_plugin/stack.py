@@ -43,6 +43,17 @@ class Layer:
     """It is there as long as its scope lasts."""
 
 
+@dataclass
+class Leak:
+    """What was changed since the top, and by whom, as it was found."""
+
+    diff: Diff
+    others: list[str]
+    """Who has written, and who may have: what a leak's text says."""
+    wrote: list[str]
+    """Who has written, if it was not the thread that runs the tests: for the report."""
+
+
 class Stack:
     """The layers of one database."""
 
@@ -78,7 +89,7 @@ class Stack:
         # When that had ended, nothing had been written since the top.
         self.left_clean = True
         # What a test had left when its fixtures were not ended yet.
-        self.noticed: tuple[Diff, list[str]] | None = None
+        self.noticed: Leak | None = None
         self.threads = writers.Threads()
 
     def start(self) -> None:
@@ -273,19 +284,22 @@ class Stack:
             del self.layers[place:]
             self._leave(gone, f"the end of the {scope}")
 
-    def pollution(self, who: str, gone: tuple[Diff, list[str]] | None = None) -> None:
+    def pollution(self, who: str, gone: Leak | None = None) -> None:
         """Name what was written outside of a test that is rewound, and rewind it, unless it is gone already."""
         __tracebackhide__ = True
         if self.options.mode == "off":
             return
-        diff, others = gone or self._seen(who)
-        found = leaks.lines(diff, self.options.allow_leaks)
+        seen = gone or self._seen(who)
+        found = leaks.lines(seen.diff, self.options.allow_leaks)
         if gone is None:
             self._take_back(who)
+        elif self.options.report:
+            # It went with all of its scope: nobody knows what its own rewind would have taken.
+            self._report(who, seen.diff, seen.wrote)
         if not found:
             return
         self.numbers.polluted.append(who)
-        self._say(leaks.told(str(self.db.path), who, others, found))
+        self._say(leaks.told(str(self.db.path), who, seen.others, found))
 
     def _say(self, text: str) -> None:
         from dbrewind.testing.errors import DbrewindPollutionWarning, PollutedError
@@ -319,10 +333,16 @@ class Stack:
             error.args = (f"{error.args[0]}\nThe database has waited to be rewound since {self.owed}.", *error.args[1:])
             raise
 
-    def _seen(self, who: str = "") -> tuple[Diff, list[str]]:
-        """What is changed; and who is connected, or runs."""
+    def _seen(self, who: str = "") -> Leak:
+        """What is changed; and who has written, is connected, or runs."""
         others = writers.others(self.db, self.top.mark, self.threads, who)
-        return self.db.changes(self.top.mark), others
+        wrote = writers.other_writers(self.db, self.top.mark) if self.options.report else []
+        return Leak(self.db.changes(self.top.mark), others, wrote)
+
+    def _report(self, who: str, diff: Diff, wrote: list[str], seconds: float = 0.0) -> None:
+        """A line for the table, and what was changed."""
+        what = leaks.lines(diff) + wrote + self.threads.left_by_others(who)
+        self.numbers.changed.append(Changed(who, leaks.count(diff), what, 1e3 * seconds, diff.pages_read))
 
     def _find(self, scope: str) -> int | None:
         """The place of the first layer of a scope."""
@@ -417,9 +437,7 @@ class Stack:
             return done._position
         self.numbers.rewinds.append(took)
         if changed is not None:
-            rows, what = leaks.count(changed), leaks.lines(changed)
-            what += wrote + self.threads.left_by_others(who)
-            self.numbers.changed.append(Changed(who, rows, what, 1e3 * took, changed.pages_read))
+            self._report(who, changed, wrote, took)
         if self.options.mode == "verify" and self.db.digest() != self.top.digest:
             outcomes.watch(self.config)
             told = f"to {self.top.mark.name!r} {self.db.path} is not what it was at the mark"
