@@ -31,7 +31,7 @@ RUN = {
     "howto/sqlalchemy.md": 4,
     "howto/async.md": 2,
     "howto/load.md": 5,  # the last is test_load's
-    "howto/programs.md": 1,
+    "howto/programs.md": 2,
     "tutorial.md": 7,
 }
 # What every test of the pages starts from: the README's order, and an application in the process.
@@ -381,8 +381,11 @@ def test_it(dbrewind, benchmark, client):
 
 
 def test_programs(wal_db: Path) -> None:
-    watch, mark, rewind = commands(blocks("howto/programs.md")[0])
+    recording, examining = blocks("howto/programs.md")
+    watch, mark, rewind = commands(recording)
+    (doctor,) = commands(examining)
     folder = wal_db.parent
+    shell(doctor, folder)
     with closing(sqlite3.connect(wal_db, isolation_level=None)) as app:
         watching = subprocess.Popen(
             ["dbrewind", *watch.partition("&")[0].split()[1:]],  # noqa: S607

@@ -66,7 +66,7 @@ pub(crate) enum Command {
     Diff(DiffArgs),
     /// Copy the database, as it is or was, into a new file, while others write.
     Clone(CloneArgs),
-    /// Who has the database open, and whether all that is written can be recorded. Touches nothing.
+    /// Whether the database is recorded, by which way, and what is missing. Touches nothing.
     Doctor(DoctorArgs),
     /// What a reset costs by a rewind, by a copy and by emptying the tables, on a copy of the database.
     Bench(BenchArgs),
@@ -87,10 +87,30 @@ pub(crate) enum Command {
     },
 }
 
+impl Command {
+    /// Its name, and the database that it is about as the user names it.
+    pub(crate) fn about(&mut self) -> Option<(&'static str, &mut PathBuf)> {
+        Some(match self {
+            Self::Status(args) => ("status", &mut args.path),
+            Self::List(args) => ("list", &mut args.path),
+            Self::Mark(args) => ("mark", &mut args.database.path),
+            Self::Rewind(args) => ("rewind", &mut args.database.path),
+            Self::Drop(args) => ("drop", &mut args.database.path),
+            Self::Diff(args) => ("diff", &mut args.database.path),
+            Self::Clone(args) => ("clone", &mut args.database.path),
+            Self::Run(args) => ("run", &mut args.database.path),
+            Self::Watch(args) => ("watch", &mut args.database.path),
+            Self::Doctor(args) => ("doctor", &mut args.path),
+            Self::Bench(args) => ("bench", &mut args.path),
+            Self::Completions { .. } | Self::Man { .. } => return None,
+        })
+    }
+}
+
 /// Which database.
 #[derive(Args, Debug)]
 pub(crate) struct DatabaseArgs {
-    /// The database file.
+    /// The database file, or a URL of one, such as sqlite:///app.db.
     #[arg(value_name = "DATABASE", value_hint = ValueHint::FilePath)]
     pub(crate) path: PathBuf,
     /// The folder of the history, if it is not DATABASE-rewind.
@@ -192,7 +212,7 @@ pub(crate) struct MarkArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArgs {
-    /// The database file.
+    /// The database file, or a URL of one, such as sqlite:///app.db.
     #[arg(value_name = "DATABASE", value_hint = ValueHint::FilePath)]
     pub(crate) path: PathBuf,
     /// The folder of the history, if it is not DATABASE-rewind.
@@ -202,7 +222,7 @@ pub(crate) struct DoctorArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct BenchArgs {
-    /// The database file. It is read once, and not changed.
+    /// The database file, or a URL of one. It is read once, and not changed.
     #[arg(value_name = "DATABASE", value_hint = ValueHint::FilePath)]
     pub(crate) path: PathBuf,
     /// How many times each way is measured.

@@ -7,6 +7,8 @@ mod command;
 mod exit;
 mod failure;
 mod header;
+mod host;
+mod location;
 mod preload;
 mod processes;
 mod progress;
@@ -18,7 +20,6 @@ mod wording;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::Path;
 
 use clap::Parser;
 
@@ -26,14 +27,16 @@ use arguments::Arguments;
 use failure::Failure;
 use report::Report;
 
+pub use host::{Host, HostSqlite};
+
 /// Runs the command that the arguments name; the first one is the program's own name. Answers the exit status.
 ///
-/// `beside`: a folder where `libdbrewind_preload.so` may be, before those of the program itself are looked into.
+/// `host`: the program that the command is in.
 ///
 /// It takes for granted that the process does nothing else: it uses a SQLite of its own, answers signals, and writes to standard
 /// output and standard error.
 #[must_use]
-pub fn main(arguments: impl IntoIterator<Item = OsString>, beside: Option<&Path>) -> u8 {
+pub fn main(arguments: impl IntoIterator<Item = OsString>, host: Host<'_>) -> u8 {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(usage) => {
@@ -44,7 +47,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, beside: Option<&Path>
     };
     arguments.color.set();
     let json = arguments.json;
-    let done = command::run(arguments, beside);
+    let done = command::run(arguments, host);
     let written = match &done {
         Ok(report) => print(report, json),
         Err(failure) => failure.print(json),

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use dbrewind_cli::Host;
+
 fn main() -> ExitCode {
-    ExitCode::from(dbrewind_cli::main(std::env::args_os(), None))
+    ExitCode::from(dbrewind_cli::main(std::env::args_os(), Host::default()))
 }

@@ -14,7 +14,8 @@ use dbrewind_sqlite::{Code, Database};
 use crate::failure::Failure;
 use crate::show;
 
-const NAME: &str = "libdbrewind_preload.so";
+/// The library's file.
+pub(crate) const NAME: &str = "libdbrewind_preload.so";
 
 /// What a program gets into its environment, and where it answers.
 pub(crate) struct Preload {
@@ -88,7 +89,7 @@ fn cannot(text: String) -> Failure {
 }
 
 /// In that folder, beside this program, or where it is installed.
-fn library(beside: Option<&Path>) -> Option<PathBuf> {
+pub(crate) fn library(beside: Option<&Path>) -> Option<PathBuf> {
     if let Some(given) = std::env::var_os("DBREWIND_PRELOAD") {
         return std::path::absolute(given).ok().filter(|given| given.is_file());
     }

@@ -1,6 +1,6 @@
 //! Which other processes have a file open, as far as this user may see that, and what SQLite is in them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dbrewind_sqlite::{processes_at, processes_with};
 use serde::Serialize;
@@ -46,7 +46,7 @@ pub(crate) fn recording_into(store: &Path) -> Vec<Process> {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub(crate) struct Sqlite {
     /// Its file.
-    library: String,
+    pub(crate) library: String,
 }
 
 impl Sqlite {
@@ -54,6 +54,18 @@ impl Sqlite {
         let name = Path::new(&self.library).file_name().map(|name| name.to_string_lossy().into_owned());
         name.unwrap_or_else(|| self.library.clone())
     }
+}
+
+/// The file from which this process has what is at an address.
+pub(crate) fn file_at(address: usize) -> Option<PathBuf> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    maps.lines().find_map(|line| {
+        let (begin, rest) = line.split_once('-')?;
+        let (end, _) = rest.split_once(' ')?;
+        let range = usize::from_str_radix(begin, 16).ok()?..usize::from_str_radix(end, 16).ok()?;
+        let path = line.get(line.find('/')?..)?;
+        range.contains(&address).then(|| PathBuf::from(path))
+    })
 }
 
 /// The libraries called after SQLite, or after us, that a process has mapped. None: its SQLite is inside the program, or of a library with
@@ -69,4 +81,16 @@ pub(crate) fn sqlites_of(pid: u32) -> Vec<Sqlite> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_is_found_in_its_file() {
+        let here = code_is_found_in_its_file as fn() as usize;
+        assert_eq!(file_at(here), std::env::current_exe().ok());
+        assert_eq!(file_at(1), None);
+    }
 }

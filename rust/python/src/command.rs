@@ -3,7 +3,10 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use dbrewind_cli::Host;
 use pyo3::prelude::*;
+
+use crate::host;
 
 /// Run the command line with these arguments, the program's name first; answers the exit status. Not for callers.
 #[pyfunction]
@@ -12,5 +15,6 @@ pub(crate) fn command_main(module: &Bound<'_, PyModule>, arguments: Vec<OsString
     // The wheel has the library for other programs beside this one.
     let file: Option<PathBuf> = module.filename().ok().and_then(|file| file.extract().ok());
     let beside = file.as_deref().and_then(Path::parent);
-    module.py().detach(|| dbrewind_cli::main(arguments, beside))
+    let host = Host { beside, sqlite: Some(host::described) };
+    module.py().detach(|| dbrewind_cli::main(arguments, host))
 }

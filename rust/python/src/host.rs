@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use dbrewind_cli::HostSqlite;
 use dbrewind_sqlite::SqliteApi;
 use pyo3::prelude::*;
 
@@ -17,4 +18,21 @@ pub(crate) fn sqlite(py: Python<'_>) -> Result<SqliteApi, String> {
         "this Python has its SQLite compiled into the interpreter, with hidden symbols".to_owned()
     })?;
     SqliteApi::from_library(&file).map_err(|error| error.to_string())
+}
+
+/// The same for people who ask how it was reached.
+pub(crate) fn described() -> HostSqlite {
+    Python::attach(|py| {
+        let version = py.version_info();
+        let module = py.import("_sqlite3").ok();
+        let text = |name| module.as_ref()?.getattr(name).ok()?.extract::<String>().ok();
+        // A module without a file is in the interpreter.
+        let interpreter = || py.import("sys").ok()?.getattr("executable").ok()?.extract::<String>().ok();
+        HostSqlite {
+            of: format!("Python {}.{}.{}", version.major, version.minor, version.patch),
+            version: text("sqlite_version"),
+            file: text("__file__").or_else(interpreter).map(PathBuf::from),
+            reached: sqlite(py),
+        }
+    })
 }

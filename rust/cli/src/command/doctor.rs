@@ -1,4 +1,6 @@
-//! `dbrewind doctor`: who could write past the recording, told without touching anything.
+//! `dbrewind doctor`: whether a database is recorded, by which way, and who could write past it, told without touching anything.
+
+mod route;
 
 use std::path::Path;
 
@@ -11,10 +13,12 @@ use crate::arguments::DoctorArgs;
 use crate::exit;
 use crate::failure::Failure;
 use crate::header::Header;
+use crate::host::Host;
 use crate::processes::{self, Process, Sqlite};
 use crate::report::Report;
 use crate::session::store_at;
 use crate::show::{self, Cell};
+use route::Route;
 
 #[derive(Serialize)]
 struct Examined {
@@ -24,6 +28,8 @@ struct Examined {
     store: String,
     /// Whether there is a history.
     recorded: bool,
+    #[serde(flatten)]
+    route: Route,
     processes: Vec<User>,
     /// What stands in the way of recording all that is written. Empty: nothing.
     problems: Vec<Problem>,
@@ -48,16 +54,20 @@ struct Problem {
     fix: String,
 }
 
-pub(crate) fn run(args: &DoctorArgs) -> Result<Report, Failure> {
+/// `vfs`: what the URI that the database was named by asks for.
+pub(crate) fn run(args: &DoctorArgs, vfs: Option<&str>, host: Host<'_>) -> Result<Report, Failure> {
     let header = Header::read(&args.path)?;
     let path = std::fs::canonicalize(&args.path).unwrap_or_else(|_| args.path.clone());
     let store = store_at(&args.path, args.store.as_deref());
     let recorded = std::fs::symlink_metadata(store.join("locks")).is_ok();
     let users = users(&path, &store);
     let name = args.path.display().to_string();
+    let route = Route::of(header.journal, &users, host);
     let mut problems = problems(&args.path, &header, recorded, &users);
+    problems.extend(route.problems(&args.path, vfs));
     problems.extend(forbidden(&path, &store, recorded));
-    let text = text(&name, &header, recorded.then_some(&store), &users, &problems);
+    let way = route.lines(&args.path);
+    let text = text(&name, &header, recorded.then_some(&store), way, &users, &problems);
     let examined = Examined {
         path: path.display().to_string(),
         journal: match header.journal {
@@ -67,6 +77,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<Report, Failure> {
         page_size: header.page_size,
         store: store.display().to_string(),
         recorded,
+        route,
         processes: users,
         problems,
     };
@@ -143,8 +154,8 @@ fn problems(path: &Path, header: &Header, recorded: bool, users: &[User]) -> Vec
                         path.display()
                     ),
                     fix: format!(
-                        "load dbrewind's extension there before it opens the database, or take the database to WAL mode: \
-                         `dbrewind watch {word} --journal wal`"
+                        "start it by `dbrewind run {word} -- PROGRAM`, or load dbrewind's extension there before it opens the database, \
+                         or take the database to WAL mode: `dbrewind watch {word} --journal wal`"
                     ),
                 });
             }
@@ -157,6 +168,7 @@ fn text(
     name: &str,
     header: &Header,
     store: Option<&std::path::PathBuf>,
+    way: Vec<String>,
     users: &[User],
     problems: &[Problem],
 ) -> String {
@@ -174,8 +186,8 @@ fn text(
             Some(store) => format!("history   {}", show::plain(&store.display().to_string())),
             None => "history   none; `dbrewind mark` begins one".to_owned(),
         },
-        "sqlite    of this command: its own, reached inside".to_owned(),
     ];
+    parts.extend(way);
     if users.is_empty() {
         parts.push("open in   no other process that this user can see".to_owned());
     } else {

@@ -14,21 +14,28 @@ mod status;
 mod volumes;
 mod watch;
 
-use std::path::Path;
-
 use dbrewind_sqlite::interruptible;
 
 use crate::arguments::{Arguments, Command, DatabaseArgs};
 use crate::failure::Failure;
+use crate::host::Host;
+use crate::location::Location;
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::session::Session;
 use crate::signals::Ending;
 
-/// Runs the command. `beside`: see [`crate::main`].
-pub(crate) fn run(arguments: Arguments, beside: Option<&Path>) -> Result<Report, Failure> {
-    if let Some(done) = volumes::instead(&arguments.command) {
-        return done;
+/// Runs the command. `host`: the program that it is in.
+pub(crate) fn run(mut arguments: Arguments, host: Host<'_>) -> Result<Report, Failure> {
+    let mut vfs = None;
+    if let Some((verb, path)) = arguments.command.about() {
+        let found = Location::of(path.as_os_str())?;
+        if let Some(done) = volumes::instead(verb, &found.path) {
+            return done;
+        }
+        // From here on it is a path, also in what is printed.
+        *path = found.path;
+        vfs = found.vfs;
     }
     match arguments.command {
         Command::Status(args) => status::run(&args),
@@ -38,9 +45,9 @@ pub(crate) fn run(arguments: Arguments, beside: Option<&Path>) -> Result<Report,
         Command::Drop(args) => patiently("dropping a mark of", &args.database, || drop::run(&args)),
         Command::Diff(args) => progress("comparing", &args.database).of(|| diff::run(&args)),
         Command::Clone(args) => progress("cloning", &args.database).of(|| clone::run(&args)),
-        Command::Doctor(args) => doctor::run(&args),
+        Command::Doctor(args) => doctor::run(&args, vfs.as_deref(), host),
         Command::Bench(args) => bench::run(&args),
-        Command::Run(args) => run::run(&args, beside),
+        Command::Run(args) => run::run(&args, host.beside),
         Command::Completions { shell } => shell::completions(shell),
         Command::Man { folder } => shell::man(&folder),
         Command::Watch(args) => watch::run(&args, arguments.json),

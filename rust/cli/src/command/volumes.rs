@@ -6,7 +6,6 @@ use std::path::Path;
 use dbrewind_volume::{Code, Error, Listed, Mark, MarkState, VolumeStore, WindowState};
 use serde::Serialize;
 
-use crate::arguments::Command;
 use crate::failure::Failure;
 use crate::processes::{self, Process};
 use crate::report::{CountFields, MarkFields, PinFields, Report, in_seconds, maybe_time, state_word};
@@ -71,22 +70,8 @@ impl From<Error> for Failure {
     }
 }
 
-/// What a command does that was given the folder of a store instead of a database. `None`: it was not.
-pub(crate) fn instead(command: &Command) -> Option<Result<Report, Failure>> {
-    let (verb, path) = match command {
-        Command::Status(args) => ("status", &args.path),
-        Command::List(args) => ("list", &args.path),
-        Command::Mark(args) => ("mark", &args.database.path),
-        Command::Rewind(args) => ("rewind", &args.database.path),
-        Command::Drop(args) => ("drop", &args.database.path),
-        Command::Diff(args) => ("diff", &args.database.path),
-        Command::Clone(args) => ("clone", &args.database.path),
-        Command::Run(args) => ("run", &args.database.path),
-        Command::Watch(args) => ("watch", &args.database.path),
-        Command::Doctor(args) => ("doctor", &args.path),
-        Command::Bench(args) => ("bench", &args.path),
-        Command::Completions { .. } | Command::Man { .. } => return None,
-    };
+/// What the command of this name does that was given the folder of a store instead of a database. `None`: it was not.
+pub(crate) fn instead(verb: &str, path: &Path) -> Option<Result<Report, Failure>> {
     path.join("locks").is_file().then(|| of_store(verb, path))
 }
 

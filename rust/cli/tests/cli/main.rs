@@ -9,6 +9,7 @@
 
 mod scene;
 
+mod doctor;
 mod full;
 mod moments;
 mod preloaded;

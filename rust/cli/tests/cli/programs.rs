@@ -1,4 +1,4 @@
-//! Other programs: `run`, `doctor`, and what a shell and `man` know.
+//! Other programs: `run`, `bench`, and what a shell and `man` know.
 
 use std::process::{Command, Stdio};
 
@@ -64,54 +64,6 @@ fn a_signal_is_passed_on_to_the_program() {
     assert!(Command::new("kill").args(["-TERM", &run.id().to_string()]).status().unwrap().success());
     let ran = Ran::of(run.wait_with_output().unwrap());
     assert_eq!((ran.status, ran.out.as_str()), (5, "asked\n"), "{ran:?}");
-}
-
-#[test]
-fn a_doctor_sees_who_is_not_recorded_and_touches_nothing() {
-    let scene = Scene::new("delete");
-    let quiet = scene.json("doctor", &[]);
-    assert_eq!(
-        (&quiet["journal"], &quiet["recorded"], &quiet["problems"]),
-        (&json!("rollback"), &json!(false), &json!([]))
-    );
-    // This process is the application that does not record.
-    let app = scene.connect();
-    assert_eq!(rows(&app), 3);
-    let seen = scene.run("doctor", &["--json"]);
-    assert_eq!(seen.status, 1, "{seen:?}");
-    let seen = seen.json();
-    assert_eq!(seen["processes"][0]["pid"], std::process::id());
-    assert_eq!(
-        (&seen["processes"][0]["records"], &seen["problems"][0]["code"]),
-        (&json!(false), &json!("DBR001"))
-    );
-    assert!(!scene.store().exists());
-    // In WAL mode it takes one process that records.
-    app.execute_batch("PRAGMA journal_mode = WAL").unwrap();
-    scene.run("mark", &["seeded"]).ok();
-    let alone = scene.run("doctor", &[]);
-    assert_eq!(alone.status, 1, "{alone:?}");
-    assert!(
-        alone.out.contains("[DBR011] nobody records now") && alone.out.contains("dbrewind watch app.db"),
-        "{alone:?}"
-    );
-    let doctor = [BINARY, "doctor", "app.db", "--json"];
-    let ran = scene.run("run", &[&["--"], doctor.as_slice()].concat()).ok();
-    let seen = ran.json();
-    assert_eq!(seen["problems"], json!([]), "{seen}");
-    assert!(
-        seen["processes"].as_array().unwrap().iter().any(|process| process["records"] == json!(true)),
-        "{seen}"
-    );
-}
-
-#[test]
-fn a_doctor_of_no_database() {
-    let scene = Scene::new("delete");
-    std::fs::write(scene.path(), "Not a database at all.").unwrap();
-    scene.run("doctor", &[]).refused("DBR013", 1);
-    std::fs::remove_file(scene.path()).unwrap();
-    scene.run("doctor", &[]).refused("DBR012", 1);
 }
 
 #[test]
