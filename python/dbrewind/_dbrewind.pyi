@@ -515,7 +515,11 @@ class Writer:
 
 @final
 class Rewound:
-    """What a rewind did. It can be pickled."""
+    """What a rewind did. It can be pickled.
+
+    It is false to Python, whatever the rewind did, so that `db.rewind` can be given to who takes a true result for
+    something else: `benchmark.pedantic(work, setup=db.rewind)`. `method` says whether anything had to be done.
+    """
 
     @property
     def to(self) -> Lsn:
@@ -537,6 +541,7 @@ class Rewound:
         """moved: one frame was written, whatever differs; written: each differing page was; nothing: it was there."""
     @property
     def _position(self) -> tuple[int, int] | None: ...
+    def __bool__(self) -> Literal[False]: ...
 
 class UnsafeJournalWarning(UserWarning):
     """A connection works without a journal on disk: a kill would tear the database."""

@@ -394,10 +394,7 @@ def test_rounds_of_pytest_benchmark_begin_at_the_base(pytester: pytest.Pytester)
             def work():
                 assert app.execute("INSERT INTO users DEFAULT VALUES RETURNING id").fetchall() == [(1,)]
 
-            def setup():
-                dbrewind.rewind("base")
-
-            benchmark.pedantic(work, setup=setup, rounds=20)
+            benchmark.pedantic(work, setup=dbrewind.rewind, rounds=20)
             app.close()
     """)
     pytester.runpytest_subprocess().assert_outcomes(passed=1)

@@ -240,10 +240,20 @@ def test_each_round_of_a_benchmark_begins_from_the_base(pytester: pytest.Pyteste
             ids = []
             def work():
                 ids.extend(app.execute("INSERT INTO users(name) VALUES ('Zoe') RETURNING id").fetchone())
-            benchmark.pedantic(work, setup=lambda: dbrewind.rewind() and None, rounds=20)
+            benchmark.pedantic(work, setup=dbrewind.rewind, rounds=20)
             assert ids == [3] * 20
+
+        def test_with_arguments_and_a_mark_of_its_own(dbrewind, app, benchmark):
+            app.execute("INSERT INTO users(name) VALUES ('Cid')")
+            dbrewind.mark("three")
+            ids = []
+            def work(*names, of):
+                for name in names:
+                    ids.extend(app.execute(f"INSERT INTO {of}(name) VALUES (?) RETURNING id", (name,)).fetchone())
+            benchmark.pedantic(work, args=("Zoe", "Yan"), kwargs={"of": "users"}, setup=dbrewind.rewind, rounds=5)
+            assert ids == [4, 5] * 5
     """)
-    run(pytester, plugins=("benchmark",)).assert_outcomes(passed=1)
+    run(pytester, plugins=("benchmark",)).assert_outcomes(passed=2)
 
 
 SERVER = """

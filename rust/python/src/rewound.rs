@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use crate::lsn::PyLsn;
 use crate::time;
 
-/// What a rewind did. It can be pickled.
+/// What a rewind did. It can be pickled. It is false, so that `setup=db.rewind` does for pytest-benchmark.
 #[pyclass(name = "Rewound", module = "dbrewind", frozen)]
 pub(crate) struct PyRewound {
     to: PyLsn,
@@ -108,6 +108,11 @@ impl PyRewound {
     #[getter]
     fn _position(&self) -> Option<(u64, u64)> {
         self.position
+    }
+
+    /// Always: pytest-benchmark's `pedantic` takes what its `setup` returns for arguments if that is true.
+    fn __bool__(&self) -> bool {
+        false
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Parts)> {
