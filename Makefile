@@ -72,7 +72,7 @@ test-rust: capi-test
 
 # What the plugin does with the oldest pytest that it is for, and without any other plugin: single tests that need one are skipped here,
 # and only here under CI, too.
-PLUGIN_TESTS := $(addprefix tests/python/test_plugin,.py _base.py _layers.py _options.py _leaks.py _planted.py _writers.py _holders.py)
+PLUGIN_TESTS := $(addprefix tests/python/test_plugin,.py _ends.py _base.py _layers.py _options.py _leaks.py _planted.py _writers.py _holders.py)
 
 test-python: package
 	@.ci/prepare checks

@@ -11,6 +11,7 @@ from dbrewind.django import RewindTestCase, databases, testcases
 from dbrewind.django.asked import COMMITS, asked_for, is_case, is_kept, uses_database
 from dbrewind.django.rewinds import watch
 from dbrewind.pytest_plugin import _USED, outcomes
+from dbrewind.pytest_plugin.around import hides
 from dbrewind.pytest_plugin.session import options
 from dbrewind.testing import DbrewindPollutionWarning
 
@@ -137,7 +138,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     """Rewind what a test left that is none of ours. A plain TransactionTestCase may: it has flushed."""
-    __tracebackhide__ = True
+    __tracebackhide__ = hides
     item.config.stash[ENDED] = item
     try:
         if deferred := item.stash.get(_DEFERRED, None):

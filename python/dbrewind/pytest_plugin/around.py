@@ -12,6 +12,20 @@ if TYPE_CHECKING:
     from dbrewind.pytest_plugin.stack import Stack
 
 
+def hides(excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
+    """Whether the frame of a hook stays out of a traceback: where no group of errors is.
+
+    Two fixtures of one test that end badly are one. pytest 8.4 shows its way from the first frame on that is not
+    hidden; where this one is the only one that is not pytest's own, the session would end with INTERNALERROR.
+    """
+    error: BaseException | None = excinfo.value
+    while error is not None:
+        if hasattr(error, "exceptions"):
+            return False
+        error = error.__cause__ or error.__context__
+    return True
+
+
 class Around:
     """The databases under test, and what is done before and after each test."""
 
@@ -45,7 +59,7 @@ class Around:
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
         """Whatever the test asked for: it must have left nothing."""
-        __tracebackhide__ = True
+        __tracebackhide__ = hides
         stacks = self.stacks
         # Of the fixtures only the test's own end with it.
         alone = nextitem is not None and nextitem.parent is item.parent
