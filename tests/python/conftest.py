@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import dbrewind._dbrewind  # noqa: F401 - else a test of the plugin that loads it unloads it, too, and its exceptions are two
+from load_scene import application
 from second_process import SecondProcess
 
 # It would have every session of pytest that a test starts begin anew with another order.
@@ -59,6 +60,14 @@ def second() -> Generator[Callable[[Path], SecondProcess], None, None]:
     """Starts processes that never heard of this package and hold one connection each."""
     with ExitStack() as stack:
         yield lambda path: stack.enter_context(SecondProcess(path))
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Generator[tuple[Path, str], None, None]:
+    """The application of the load test's example: its database, and where it listens."""
+    database = tmp_path / "app.db"
+    with application(database) as url:
+        yield database, url
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from test_load import orders
-from test_load import shop as shop
+from load_scene import orders
 from test_site import blocks, commands
 
 SCRIPT = """

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
-import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
-from collections.abc import Callable, Generator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,8 +16,7 @@ from pathlib import Path
 import pytest
 
 import dbrewind
-
-EXAMPLE = Path(__file__).parents[2] / "python/examples/load_test"
+from load_scene import EXAMPLE, needs, orders
 
 
 def test_the_example_in_short() -> None:
@@ -35,38 +29,6 @@ def test_the_example_in_short() -> None:
     assert re.search(r"throughput, recorded of plain +median [\d.]+x", done.stdout)
     assert re.search(r"recording, CPU time of its own +\d+ us an order", done.stdout)
     assert "digest after 2 rewinds: equal" in done.stdout
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Generator[tuple[Path, str], None, None]:
-    """The example's application, and where it listens."""
-    database = tmp_path / "app.db"
-    subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import application, sys, pathlib; application.create(pathlib.Path(sys.argv[1]))",
-            database,
-        ],
-        cwd=EXAMPLE,
-        check=True,
-    )
-    command = [sys.executable, str(EXAMPLE / "application.py"), str(database)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        yield database, f"http://127.0.0.1:{int(server.stdout.readline())}"
-        server.kill()
-
-
-def orders(url: str, method: str = "GET") -> int:
-    with urllib.request.urlopen(urllib.request.Request(f"{url}/orders", method=method)) as answer:  # noqa: S310
-        return int(answer.read())
-
-
-def needs(module: str) -> None:
-    """Found, not imported: Locust changes the standard library of the process that imports it."""
-    if importlib.util.find_spec(module) is None:
-        pytest.skip(f"could not find {module}")
 
 
 def test_locust_finds_the_same_database_in_each_run(shop: tuple[Path, str]) -> None:
@@ -83,90 +45,6 @@ def test_locust_finds_the_same_database_in_each_run(shop: tuple[Path, str]) -> N
     assert done.returncode == 0
     assert re.search(r"rewound app\.db: \d+ pages in [\d.]+ ms", done.stderr)
     assert orders(url) == first == 1
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-class Distributed:
-    """A master of Locust beside the database, and a worker that could not even find it."""
-
-    def __init__(self, database: Path, *master: str) -> None:
-        bind = str(free_port())
-        locust = [sys.executable, "-m", "locust", "-f", str(EXAMPLE / "locustfile.py"), "--stop-timeout", "5"]
-        self.master = self._start([*locust, "--master", "--master-bind-port", bind, *master], database)
-        away = database.with_name("elsewhere") / "app.db"
-        self._worker = self._start([*locust, "--worker", "--master-host", "127.0.0.1", "--master-port", bind], away)
-
-    def _start(self, command: list[str], database: Path) -> subprocess.Popen[str]:
-        environment = {**os.environ, "DATABASE": str(database)}
-        return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def said(self) -> tuple[str, str]:
-        """What the master and the worker have said, when both have ended well."""
-        said = []
-        for process in (self.master, self._worker):
-            output, errors = process.communicate(timeout=120)
-            sys.stdout.write(output + errors)
-            assert process.returncode == 0
-            said.append(errors)
-        return said[0], said[1]
-
-    def __enter__(self) -> Distributed:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for process in (self.master, self._worker):
-            process.kill()
-            process.communicate()
-
-
-def until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
-
-
-def test_a_master_of_locust_rewinds_and_its_worker_does_not(shop: tuple[Path, str]) -> None:
-    """The application and its connections outlast both runs; each run begins with the same next number."""
-    needs("locust")
-    database, url = shop
-    first = orders(url, "POST")
-    for _ in range(2):
-        load = ["--headless", "--expect-workers", "1", "-u", "2", "-r", "2", "-t", "1s", "--host", url]
-        with Distributed(database, *load) as distributed:
-            master, worker = distributed.said()
-        assert re.search(r"rewound app\.db: [1-9]\d* pages", master)
-        assert "rewound" not in worker
-        assert orders(url) == 1
-    assert orders(url, "POST") == first + 1
-
-
-@pytest.mark.parametrize("where", ["beside", "workers"])
-def test_ctrl_c_ends_a_run_too(shop: tuple[Path, str], where: str) -> None:
-    needs("locust")
-    database, url = shop
-    orders(url, "POST")
-    more = ["--headless", "-u", "2", "-r", "2", "--host", url]
-    if where == "workers":
-        with Distributed(database, *more, "--expect-workers", "1") as distributed:
-            until(lambda: orders(url) > 5)
-            distributed.master.send_signal(signal.SIGINT)
-            said, _ = distributed.said()
-    else:
-        command = [sys.executable, "-m", "locust", "-f", str(EXAMPLE / "locustfile.py"), *more]
-        environment = {**os.environ, "DATABASE": str(database)}
-        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as alone:
-            until(lambda: orders(url) > 5)
-            alone.send_signal(signal.SIGINT)
-            _, said = alone.communicate(timeout=120)
-        assert alone.returncode == 0
-    assert re.search(r"rewound app\.db: [1-9]\d* pages", said)
-    assert orders(url) == 1
 
 
 class Slow(ThreadingHTTPServer):

@@ -23,12 +23,17 @@ from journal import recorded
 SECONDS = 60
 
 
+def free_port() -> int:
+    """One at which nobody listens now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @contextmanager
 def process(database: Path, *module: str) -> Generator[str, None, None]:
     """`python -m MODULE`, which knows nothing of tests; `{port}` in an argument is the port. Gives the URL."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", *(part.replace("{port}", str(port)) for part in module)]
     environment = {**os.environ, "DATABASE": str(database)}
     with subprocess.Popen(recorded(database, *command), env=environment) as server:
