@@ -51,7 +51,7 @@ class Recorded:
         self.layers.append(Layer(moment, self.handle.digest() if self.hashed else ""))
 
 
-class Watch(Protocol):
+class RewindWatch(Protocol):
     """Who wants to know of rewinds between tests."""
 
     def before(self, alias: str, one: Recorded, dirty: bool) -> None:
@@ -66,7 +66,7 @@ class Watch(Protocol):
 
 _recorded: dict[str, Recorded] = {}
 _receivers: list[Callable[[Database, str], object]] = []
-_watch: Watch | None = None
+_watch: RewindWatch | None = None
 # Nothing is rewound between tests: Django flushes.
 off = False
 # Files that `place_in` chose. Nobody needs them after a power cut.
@@ -257,13 +257,13 @@ def drop(these: Container[tuple[Path, str]]) -> None:
                 one.handle.drop(mark)
 
 
-def watch(watcher: Watch | None) -> None:
+def watch(watcher: RewindWatch | None) -> None:
     """Tell this one of rewinds between tests."""
     global _watch
     _watch = watcher
 
 
-def watcher() -> Watch | None:
+def watcher() -> RewindWatch | None:
     """Who is told of rewinds between tests."""
     return _watch
 

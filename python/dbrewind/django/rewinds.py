@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbrewind.django import databases
-from dbrewind.django.leaking import Leaks
+from dbrewind.django.leaks import Leaks
 from dbrewind.pytest_plugin import kept
 from dbrewind.pytest_plugin.report import Changed, numbers
 from dbrewind.pytest_plugin.session import options
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from dbrewind import Rewound
     from dbrewind.django.databases import Recorded
 
-_WATCH = pytest.StashKey["Watch"]()
+_WATCH = pytest.StashKey["SessionWatch"]()
 
 
-def watch(config: pytest.Config) -> Watch:
+def watch(config: pytest.Config) -> SessionWatch:
     """The one of this session."""
     if _WATCH not in config.stash:
-        config.stash[_WATCH] = Watch(config)
+        config.stash[_WATCH] = SessionWatch(config)
     return config.stash[_WATCH]
 
 
-class Watch:
-    """Is told of each rewind between tests, and knows whose it is."""
+class SessionWatch:
+    """Watches a pytest session: is told of each rewind between tests, and knows whose it is."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config

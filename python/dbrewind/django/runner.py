@@ -14,7 +14,7 @@ from django.db import connections
 from django.test.runner import DiscoverRunner, ParallelTestSuite
 
 from dbrewind.django import databases
-from dbrewind.django.suite import RewindTestSuite, Watch
+from dbrewind.django.suite import RewindTestSuite, TestsWatch
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -76,7 +76,7 @@ class RewindRunner(DiscoverRunner):
         self._folder = tempfile.mkdtemp(prefix="dbrewind-django-")
         databases.place_in(Path(self._folder))
         old = super().setup_databases(**options)
-        watch = Watch(self.dbrewind_strict, self.dbrewind_allow_leaks)
+        watch = TestsWatch(self.dbrewind_strict, self.dbrewind_allow_leaks)
         databases.watch(watch)
         watch.leaks.threads.note("")
         if self.parallel <= 1:  # else each worker records its own copies

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.test import TestCase, TransactionTestCase
 
 from dbrewind.django import databases
-from dbrewind.django.leaking import Leaks
+from dbrewind.django.leaks import Leaks
 from dbrewind.django.testcases import RewindTestCase
 from dbrewind.testing.errors import DbrewindPollutionWarning, PollutedError
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from dbrewind.django.databases import Recorded
 
 
-class Watch:
-    """Tells of what tests leave: a warning, or in strict mode an error of the test."""
+class TestsWatch:
+    """Watches the tests of Django's runner, and tells of what they leave: a warning, or an error if strict."""
 
     def __init__(self, strict: bool = False, allowed: Sequence[str] = ()) -> None:
         self.strict = strict
@@ -108,7 +108,7 @@ class RewindTestSuite(unittest.TestSuite):
     def run(self, result: Any, debug: bool = False) -> Any:
         """Run the tests."""
         known = databases.watcher()
-        self._watch = known if isinstance(known, Watch) else Watch()
+        self._watch = known if isinstance(known, TestsWatch) else TestsWatch()
         if self._watch.result is not result:
             self._watch.result, self._watch.test = result, None
         return super().run(result, debug)

@@ -1,4 +1,4 @@
-"""What is left in Django's databases that no test takes back, in the plain plugin's words. Knows no pytest."""
+"""Looks in Django's databases for what no test takes back; `dbrewind.testing.leaks` has the words. Knows no pytest."""
 
 from __future__ import annotations
 
