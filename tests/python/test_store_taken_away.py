@@ -12,7 +12,7 @@ import pytest
 
 import dbrewind
 from conftest import create
-from test_errors import assert_code
+from error_scene import assert_code
 
 Connect = Callable[[Path], sqlite3.Connection]
 
