@@ -4,14 +4,14 @@ BIN := .venv/bin
 PYTHON := $(BIN)/python
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-rust test-python lint docs bench bench-store bench-django bench-plugin bench-start bench-history bench-open bench-seal crash fuzz race format header capi capi-test cinstall-test install package clean
+.PHONY: help demo test test-rust test-python lint docs bench bench-store bench-django bench-plugin bench-start bench-history bench-open bench-seal bench-kills crash fuzz race format header capi capi-test cinstall-test install package clean
 
 help:
 	@echo 'make demo    the story of README.md on a real file of 200 MB, with proof and milliseconds'
 	@echo 'make test    all tests: Rust, Python, documentation'
 	@echo 'make lint    formatting, clippy, rustdoc, ruff, mypy, stubs'
 	@echo 'make docs    the documentation site, in target/site'
-	@echo 'make bench   measures the table of README.md (bench-store, -history, -open, -seal: benches/README.md)'
+	@echo 'make bench   measures the table of README.md (bench-store, -history, -open, -seal, -kills: benches/README.md)'
 	@echo 'make crash   kills writers and rewinds at random instructions and at each step, cuts the power, checks what is left'
 	@echo 'make fuzz    random operations against a model, then libFuzzer for TIME seconds a target (nightly compiler)'
 	@echo 'make capi    libdbrewind.so, libdbrewind.a and the programs dbrewind, -keeper and -conformance, in target/capi'
@@ -146,12 +146,18 @@ bench-open:
 	$(call example,core,open_cost,fuzzing) $(call record_as,open) $(if $(QUICK),4 500)
 	@rm -rf benches/scratch/open_cost
 
+# Kills of four writers to one store, and what the next writer waits. The only campaign that records: KILLS=50 with QUICK=1.
+KILLS ?= $(if $(QUICK),50,1000)
+bench-kills:
+	cargo build --release --package dbrewind-tests --features fault --bin crash
+	target/release/crash --appends $(KILLS) $(call record_as,kills)
+
 # What sealing makes of 100-row rounds, a shop and a wiki. SEAL_ARGS: some of these by name, "1,000 rounds".
 bench-seal:
 	$(call example,sqlite,seal_cost) $(call record_as,seal) $(if $(QUICK),--quick) $(SEAL_ARGS)
 	@rm -rf benches/scratch/seal_cost
 
-# CRASH_ARGS: --kills N, --cuts N or --appends N, --seed S, --journal MODE, --verbose. With --faults N lives end at named steps, after
+# CRASH_ARGS: --kills N, --cuts N or --appends N [--record STEM], --seed S, --journal MODE, --verbose. With --faults N lives end at named steps, after
 # at most N passes, beside --kills. The seed of a failure is printed.
 crash:
 	cargo build --release --package dbrewind-tests --features fault --bin crash

@@ -1,15 +1,21 @@
 //! The kill campaigns, the power cuts, and the processes they are done to.
 //!
-//! `crash [--kills N | --cuts N | --appends N] [--seed S] [--journal MODE] [--faults N] [--limit BYTES] [--verbose]`
+//! `crash [--kills N | --cuts N | --appends N [--record STEM]] [--seed S] [--journal MODE] [--faults N] [--limit BYTES] [--verbose]`
+
+#[path = "../../../rust/core/examples/support/recorded.rs"]
+mod recorded;
 
 use std::process::ExitCode;
 
 use dbrewind_testkit::kill::{Options, record, run, write};
 use dbrewind_testkit::peer::serve_stdio;
 use dbrewind_testkit::{append, cut};
+use recorded::{Recorded, take_option};
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let stem = take_option(&mut arguments, "--record");
+    let mut arguments = arguments.into_iter();
     let (mut cuts, mut appends, mut limit) = (None, None, None);
     let mut options = Options {
         kills: 500,
@@ -57,12 +63,25 @@ fn main() -> ExitCode {
     }
     if let Some(kills) = appends {
         let Options { seed, binary, verbose, .. } = options;
-        println!("{:#?}", append::run(&append::Options { kills, seed, binary, verbose }));
-        return ExitCode::SUCCESS;
+        return kill_writers(&append::Options { kills, seed, binary, apart: true, verbose }, stem);
     }
     let summary = run(&options);
     println!("{summary:#?}");
     ExitCode::SUCCESS
+}
+
+/// Kills of four writers to one store, and what the next writer waits.
+fn kill_writers(options: &append::Options, stem: Option<String>) -> ExitCode {
+    let mut out = Recorded::new("Appending while writers are killed", stem);
+    let summary = append::run(options);
+    summary.lines().iter().for_each(|line| out.line(line));
+    for (what, series) in summary.series() {
+        series.own().for_each(|took| out.sample(&format!("{what}, own us"), took));
+    }
+    match out.keep() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&error.to_string()),
+    }
 }
 
 fn number(text: &str) -> u64 {

@@ -16,4 +16,4 @@ pub use forge::{Forged, forge_control_header, forge_record, forge_segment_header
 pub use history::{history, questions};
 pub use sealed::{forge_sealed, parts};
 pub use small::{set_small_segments, small_segments};
-pub use words::{FORMAT_VERSION, SEALED_VERSION, end, given_up};
+pub use words::{FORMAT_VERSION, SEALED_VERSION, end, given_up, given_up_between};

@@ -2,19 +2,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use dbrewind_core::fuzzing::given_up;
-use dbrewind_core::{Location, Store};
+use dbrewind_core::fuzzing::{given_up, given_up_between};
+use dbrewind_core::{Cursor, Location, Store};
 
 use super::ledger::Ledger;
+use super::processors::Processors;
 use super::record::{body, head, options as store_options};
+use super::taken::{HELD_UP, Series, Taken, taken};
 use super::writer::{Life, PACE, told};
 use crate::seed::Rng;
 
 const WRITERS: u32 = 4;
 /// Kills of one store; then the next one, so that none gets large.
 const EACH: u64 = 25;
-/// A wait this long means that something waits for the dead. No measure of speed.
-const HELD_UP: Duration = Duration::from_secs(5);
+/// In so many of a hundred rounds all writers are killed at once: then nobody but the dead can hold the next append up.
+const ALL: u64 = 25;
 
 /// What a campaign does.
 #[derive(Debug, Clone)]
@@ -25,39 +27,54 @@ pub struct Options {
     pub seed: u64,
     /// The program that serves as writer.
     pub binary: PathBuf,
+    /// The campaign's own thread gets a processor that no writer uses, for times that count.
+    pub apart: bool,
     /// Tell each store.
     pub verbose: bool,
 }
 
-/// What came of it. Times in microseconds.
+/// What came of it.
 #[derive(Debug, Default, Clone)]
 pub struct Summary {
-    /// Writers killed, each while three others appended.
+    /// Writers killed, each while all others appended.
     pub kills: u64,
-    /// Records found, each read and compared.
+    /// At how many moments: one, two or all of them at once.
+    pub rounds: u64,
+    /// Stores.
+    pub stores: u64,
+    /// Records that writers had told of as appended, up to the end of each store.
+    pub told: u64,
+    /// Records found, each read and compared with what was written; and once more when the store was opened anew.
     pub records: u64,
     /// Bytes of their bodies.
     pub bytes: u64,
     /// Reservations of the killed that were given up: kills in the midst of an append.
     pub given_up: u64,
-    /// How long the first append after a kill took.
-    pub after_kill: Waits,
-    /// The same for an append just before the kill, while all writers lived: what the machine's load alone costs.
-    pub before_kill: Waits,
-    /// How long a reader needed to read and compare everything that was appended since the kill before.
-    pub reader: Waits,
+    /// Whether the campaign's own thread had a processor that no writer used.
+    pub apart: bool,
+    /// How long calls took.
+    pub times: Times,
 }
 
-/// How long calls took, in microseconds.
+/// Calls of the campaign's own thread.
 #[derive(Debug, Default, Clone)]
-pub struct Waits {
-    /// Median, 99 of 100, longest.
-    pub all: [f64; 3],
-    /// The same without calls that went on to another segment, and those during which the system took the
-    /// processor away.
-    pub undisturbed: [f64; 3],
-    /// How many were undisturbed, and how many of those took more than a millisecond.
-    pub over_a_millisecond: (usize, usize),
+pub struct Times {
+    /// An append before the kill, with all writers at work: what the others and the machine cost by themselves.
+    pub before: Series,
+    /// The same, if the log went on to another segment.
+    pub before_moving: Series,
+    /// The next append after one or two of them were killed, the others at work.
+    pub some: Series,
+    /// The same, if the log went on to another segment.
+    pub some_moving: Series,
+    /// The next append after all of them were killed.
+    pub all: Series,
+    /// The same, if the log went on to another segment.
+    pub all_moving: Series,
+    /// Of the appends after a kill those before which a reservation of the killed stood, that nobody had given up yet.
+    pub behind: Series,
+    /// After all were killed and the next append was made, until that one could be read: whoever reads gives up what the dead left.
+    pub read: Series,
 }
 
 /// Kills and examines.
@@ -66,12 +83,13 @@ pub struct Waits {
 /// At the first thing that is not as it must be; prints how to run it again.
 #[must_use]
 pub fn run(options: &Options) -> Summary {
-    let mut summary = Summary::default();
-    let mut times = Times::default();
+    let processors = options.apart.then(Processors::part).flatten();
+    let mut summary = Summary { apart: processors.is_some(), ..Summary::default() };
     let mut seed = options.seed;
     while summary.kills < options.kills {
         let kills = EACH.min(options.kills - summary.kills);
-        if let Err(text) = one_store(options, seed, kills, &mut summary, &mut times) {
+        let crew = Plan { options, processors: processors.as_ref() };
+        if let Err(text) = one_store(crew, seed, kills, &mut summary) {
             panic!("seed {seed:#x}: {text}\nagain: --appends {kills} --seed {seed:#x}");
         }
         if options.verbose {
@@ -79,50 +97,19 @@ pub fn run(options: &Options) -> Summary {
         }
         seed += 1;
     }
-    summary.after_kill = times.after.waits();
-    summary.before_kill = times.before.waits();
-    summary.reader = times.reader.waits();
     summary
 }
 
-#[derive(Default)]
-struct Times {
-    after: Series,
-    before: Series,
-    reader: Series,
-}
-
-#[derive(Default)]
-struct Series {
-    all: Vec<f64>,
-    undisturbed: Vec<f64>,
-}
-
-impl Series {
-    fn add(&mut self, took: Duration, undisturbed: bool) -> Result<(), String> {
-        if took > HELD_UP {
-            return Err(format!("a call after a kill took {took:?}"));
-        }
-        self.all.push(took.as_secs_f64() * 1e6);
-        if undisturbed {
-            self.undisturbed.push(took.as_secs_f64() * 1e6);
-        }
-        Ok(())
-    }
-
-    fn waits(&mut self) -> Waits {
-        let long = self.undisturbed.iter().filter(|took| **took > 1000.0).count();
-        Waits {
-            all: quantiles(&mut self.all),
-            undisturbed: quantiles(&mut self.undisturbed),
-            over_a_millisecond: (self.undisturbed.len(), long),
-        }
-    }
+/// What a campaign does, and where.
+#[derive(Clone, Copy)]
+struct Plan<'a> {
+    options: &'a Options,
+    processors: Option<&'a Processors>,
 }
 
 /// The children, killed whatever happens.
 struct Crew<'a> {
-    options: &'a Options,
+    plan: Plan<'a>,
     folder: &'a Path,
     seed: u64,
     children: Vec<Child>,
@@ -140,7 +127,11 @@ impl Drop for Crew<'_> {
 impl Crew<'_> {
     fn spawn(&self, writer: u32, seed: u64) -> Child {
         let life = Life { folder: self.folder.to_owned(), writer, seed, store_seed: self.seed };
-        let mut command = Command::new(&self.options.binary);
+        let binary = &self.plan.options.binary;
+        let mut command = match self.plan.processors {
+            Some(processors) => processors.command(binary),
+            None => Command::new(binary),
+        };
         command.arg("append").arg(serde_json::to_string(&life).expect("JSON")).stdin(Stdio::null());
         command.spawn().expect("a writer")
     }
@@ -163,22 +154,16 @@ impl Crew<'_> {
     }
 }
 
-fn one_store(
-    options: &Options,
-    seed: u64,
-    kills: u64,
-    summary: &mut Summary,
-    times: &mut Times,
-) -> Result<(), String> {
+fn one_store(plan: Plan<'_>, seed: u64, kills: u64, summary: &mut Summary) -> Result<(), String> {
     let mut rng = Rng::new(seed);
     let parent = tempfile::tempdir().expect("a folder");
     let folder = parent.path().join("store");
     let store = Store::open(&folder, &store_options(seed)).map_err(|error| error.to_string())?;
     let mut ledger = Ledger::default();
-    let mut crew = Crew { options, folder: &folder, seed, children: Vec::new() };
+    let mut crew = Crew { plan, folder: &folder, seed, children: Vec::new() };
     crew.children = (0..WRITERS).map(|writer| crew.spawn(writer, rng.bits())).collect();
     let mut before = vec![0; WRITERS as usize];
-    let mut own = Own::default();
+    let mut own = Own::new(&store)?;
     let mut done = 0;
     while done < kills {
         // Now and then a writer is killed while it still opens the store.
@@ -187,19 +172,26 @@ fn one_store(
         }
         store.set_register(PACE, 0, 1);
         std::thread::sleep(Duration::from_micros(rng.below(2500)));
-        let count = (1 + rng.below(3) / 2).min(kills - done);
-        let first = rng.index(WRITERS as usize);
-        let victims: Vec<usize> = (0..count as usize).map(|i| (first + i) % WRITERS as usize).collect();
+        let all = rng.chance(ALL) && kills - done >= u64::from(WRITERS);
+        let count = if all { u64::from(WRITERS) } else { (1 + rng.below(3) / 2).min(kills - done) };
+        let one = rng.index(WRITERS as usize);
+        let victims: Vec<usize> = (0..count as usize).map(|i| (one + i) % WRITERS as usize).collect();
         own.append(&store)?;
-        own.timed_append(&store, &mut times.before)?;
+        let first = own.newest;
+        let took = own.append(&store)?;
+        let last = own.newest;
+        summary.times.before(took, first, last)?;
         for victim in &victims {
             crew.children[*victim].kill().map_err(|error| error.to_string())?;
         }
-        own.timed_append(&store, &mut times.after)?;
+        let took = own.append(&store)?;
+        if all {
+            summary.times.read.add(until_read(&store, last, own.newest)?)?;
+        }
         store.set_register(PACE, 0, 0);
-        let start = Instant::now();
         ledger.read(&store)?;
-        times.reader.add(start.elapsed(), true)?;
+        summary.times.next(took, all, last, own.newest, &folder)?;
+        summary.rounds += 1;
         for victim in victims {
             let writer = u32::try_from(victim).expect("few");
             crew.children[victim].wait().map_err(|error| error.to_string())?;
@@ -214,6 +206,7 @@ fn one_store(
     ledger.read(&store)?;
     for writer in 0..WRITERS {
         ledger.compare(&folder, writer)?;
+        summary.told += told(&folder, writer);
     }
     drop(store);
     let fresh =
@@ -221,6 +214,7 @@ fn one_store(
     let mut again = Ledger::default();
     again.read(&fresh)?;
     ledger.same(&again)?;
+    summary.stores += 1;
     summary.kills += done;
     summary.records += ledger.records;
     summary.bytes += ledger.bytes;
@@ -228,45 +222,77 @@ fn one_store(
     Ok(())
 }
 
+impl Times {
+    /// An append before the kill, which stands at `at`, and the one before it at `last`.
+    fn before(&mut self, took: Taken, last: Location, at: Location) -> Result<(), String> {
+        match last.segment() == at.segment() {
+            true => self.before.add(took),
+            false => self.before_moving.add(took),
+        }
+    }
+
+    /// The next append after a kill, which stands at `at`, and the one before it at `last`. Everything up to there has been read, so that
+    /// of what the dead had reserved nothing is left that is not given up.
+    fn next(
+        &mut self,
+        took: Taken,
+        all: bool,
+        last: Location,
+        at: Location,
+        folder: &Path,
+    ) -> Result<(), String> {
+        let series = match (all, last.segment() == at.segment()) {
+            (true, true) => &mut self.all,
+            (true, false) => &mut self.all_moving,
+            (false, true) => &mut self.some,
+            (false, false) => &mut self.some_moving,
+        };
+        series.add(took)?;
+        match given_up_between(folder, last, at) {
+            Ok(0) => Ok(()),
+            Ok(_) => self.behind.add(took),
+            Err(error) => Err(format!("the words between {last} and {at}: {error}")),
+        }
+    }
+}
+
+/// Reads on from one of the campaign's own records until another one is found.
+fn until_read(store: &Store, from: Location, at: Location) -> Result<Taken, String> {
+    let (found, took) = taken(|| {
+        let mut cursor = Cursor::at(from);
+        let started = Instant::now();
+        let mut found = false;
+        while !found && started.elapsed() < HELD_UP {
+            store.scan(&mut cursor, &mut |_, seen, _| found |= seen == at)?;
+        }
+        Ok(found)
+    });
+    match found.map_err(|error: dbrewind_core::ReadError| format!("the log cannot be read: {error}"))? {
+        true => Ok(took),
+        false => Err(format!("what stands at {at} cannot be read {took:?} after all writers were killed")),
+    }
+}
+
 /// The campaign's own records.
-#[derive(Default)]
 struct Own {
     number: u64,
-    newest: Option<Location>,
+    newest: Location,
 }
 
 impl Own {
-    /// Appends one; answers how long that took, and whether it stayed in the segment of the one before.
-    fn append(&mut self, store: &Store) -> Result<(Duration, bool), String> {
+    /// Appends the first one.
+    fn new(store: &Store) -> Result<Self, String> {
+        let mut own = Self { number: 0, newest: Location::default() };
+        own.append(store)?;
+        Ok(own)
+    }
+
+    /// Appends one.
+    fn append(&mut self, store: &Store) -> Result<Taken, String> {
         self.number += 1;
         let body = body(WRITERS, self.number);
-        let start = Instant::now();
-        let at = store.append(head(WRITERS, self.number), &[&body]);
-        let took = start.elapsed();
-        let at = at.map_err(|error| format!("the next append: {error}"))?;
-        let before = self.newest.replace(at);
-        Ok((took, before.is_some_and(|before| before.segment() == at.segment())))
+        let (at, took) = taken(|| store.append(head(WRITERS, self.number), &[&body]));
+        self.newest = at.map_err(|error| format!("the next append: {error}"))?;
+        Ok(took)
     }
-
-    fn timed_append(&mut self, store: &Store, series: &mut Series) -> Result<(), String> {
-        let switches = involuntary_switches();
-        let (took, stayed) = self.append(store)?;
-        series.add(took, stayed && involuntary_switches() == switches)
-    }
-}
-
-/// How often the system took the processor away from this thread, although it could have gone on.
-fn involuntary_switches() -> String {
-    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
-    status.lines().find(|line| line.starts_with("nonvoluntary")).unwrap_or_default().to_owned()
-}
-
-/// Median, 99 of 100, largest.
-fn quantiles(values: &mut [f64]) -> [f64; 3] {
-    values.sort_by(f64::total_cmp);
-    let at = |share: f64| {
-        let index = (values.len() as f64 * share) as usize;
-        values.get(index.min(values.len().saturating_sub(1))).copied().unwrap_or(0.0)
-    };
-    [at(0.5), at(0.99), at(1.0)]
 }

@@ -3,8 +3,12 @@
 
 mod campaign;
 mod ledger;
+mod processors;
 mod record;
+mod table;
+mod taken;
 mod writer;
 
-pub use campaign::{Options, Summary, run};
+pub use campaign::{Options, Summary, Times, run};
+pub use taken::{Series, Waits};
 pub use writer::{Life, write};
