@@ -162,7 +162,7 @@ impl Volume {
         let announced = self.store.last_lsn(self.object);
         let (last, unfinished) = {
             let history = self.history();
-            (history.last(), pending(&history))
+            (history.last(), pending(&history)?)
         };
         if let Some((_, intent)) = unfinished
             && intent.synced

@@ -56,7 +56,7 @@ impl Volume {
         let pending = {
             let mut history = self.history();
             self.catch_up(&mut history, self.timeout)?;
-            pending(&history)
+            pending(&history)?
         };
         match pending.filter(|(_, intent)| intent.synced || !only_synced) {
             Some((own, intent)) => self.finish(state, own, &intent),
@@ -144,8 +144,45 @@ impl Volume {
 }
 
 /// The intent of a rewind that has not been recorded, and the rewind's LSN.
-pub(crate) fn pending(history: &Timeline) -> Option<(Lsn, Intent)> {
-    let note = history.notes(tag::INTENT).last()?;
-    let intent = Intent::decode(&note.body)?;
-    (note.lsn > history.last() && !intent.cancelled).then_some((note.lsn, intent))
+///
+/// # Errors
+/// When it says something that this version does not know: to take it for none would leave the content half of one moment and half of another.
+pub(crate) fn pending(history: &Timeline) -> Result<Option<(Lsn, Intent)>, Error> {
+    let Some(note) = history.notes(tag::INTENT).last().filter(|note| note.lsn > history.last()) else {
+        return Ok(None);
+    };
+    let what =
+        "what it says of a rewind that is not finished is not whole, or of a newer version; use that one";
+    let intent = Intent::decode(&note.body).ok_or(Error::Damaged { what })?;
+    Ok((!intent.cancelled).then_some((note.lsn, intent)))
+}
+
+#[cfg(test)]
+mod tests {
+    use dbrewind_core::{Code, Extent, Timestamp};
+
+    use super::*;
+    use crate::{AttachOptions, Memory, StoreSettings, VolumeStore};
+
+    #[test]
+    fn hazard_a_newer_version_was_killed_within_a_rewind() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = VolumeStore::open(folder.path(), &StoreSettings::default()).unwrap();
+        let memory = Memory::new(&[7; 1000]);
+        let attach = || Volume::attach(&store, "v", 64, memory.clone(), &AttachOptions::default());
+        let killed = attach().unwrap();
+        let from = killed.store.last_lsn(killed.object);
+        let own = from.next().unwrap();
+        let extent = Extent::new(16);
+        let intent =
+            Intent { from, target: from, extent, time: Timestamp::new(1), synced: false, cancelled: false };
+        let mut body = intent.encode();
+        body[32] |= 4;
+        killed.store.append(killed.head(Kind::Note, tag::INTENT, own), &[&body]).unwrap();
+        killed.registers().set_in_flight(InFlight::Rewind);
+        assert_eq!(killed.enter().unwrap_err().code(), Code::StoreDamaged);
+        killed.abandon();
+        assert_eq!(attach().unwrap_err().code(), Code::StoreDamaged);
+        assert_eq!(attach().unwrap_err().code(), Code::StoreDamaged, "it was said once");
+    }
 }
