@@ -31,8 +31,8 @@ pub use interrupt::{Patience, Refused, interruptible, lock_patiently};
 pub use map::{Process, boot_id};
 pub use status::{MarkCounts, MarkState, Status};
 pub use store::{
-    Cursor, FORGOTTEN, HolderLock, NamesLock, Need, ObjectLock, Pin, Presence, Record, Reservation, Room,
-    SealedSegment, Store, StoreOptions, Window, WindowHold, WindowState, processes_at, processes_with,
+    Cursor, FORGOTTEN, HolderLock, Hurry, NamesLock, Need, ObjectLock, Pin, Presence, Record, Reservation,
+    Room, SealedSegment, Store, StoreOptions, Window, WindowHold, WindowState, processes_at, processes_with,
 };
 pub use timeline::{
     Era, MarkEntry, NoteEntry, Plan, PlanError, RewindEntry, Source, Timeline, TimelineError, Unnamed,

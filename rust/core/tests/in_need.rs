@@ -4,9 +4,12 @@
 mod recorded;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dbrewind_core::{Code, DropBody, Engine, Extent, Kind, Lsn, MarkName, Need, PINNED};
 use recorded::{OPTIONS, World, always};
+
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Until nothing more goes in, with a pinned mark before all of it.
 fn fill(world: &mut World) {
@@ -195,16 +198,16 @@ fn room_is_made_for_what_will_be_said() {
     world.hours(0..44);
     world.store.make_room_by(Arc::new(always));
     let first = world.store.first_segment();
-    world.store.make_room_for(Need::Keep, 100);
+    world.store.make_room_within(Need::Keep, 100, PATIENCE);
     assert_eq!(world.store.first_segment(), first, "there is room");
     // To the last byte, while nothing may be evicted.
     let hold = world.store.hold_window().unwrap();
     while world.store.append(world.head(Kind::Note, 1), &[&[7; 512]]).is_ok() {}
     while world.store.append_in_need(Need::Keep, world.head(Kind::Note, 1), &[]).is_ok() {}
-    world.store.make_room_for(Need::Keep, 100);
+    world.store.make_room_within(Need::Keep, 100, PATIENCE);
     assert!(!world.store.has_room_in_need(Need::Keep, 60));
     drop(hold);
-    world.store.make_room_for(Need::Keep, 100);
+    world.store.make_room_within(Need::Keep, 100, PATIENCE);
     assert!(world.store.has_room_in_need(Need::Keep, 60));
     assert!(world.store.first_segment() > first);
 }

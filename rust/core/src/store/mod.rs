@@ -38,4 +38,4 @@ pub use seal::SealedSegment;
 pub(crate) use walk::Seen;
 #[cfg(feature = "fuzzing")]
 pub(crate) use window::manifest;
-pub use window::{Need, Pin, Window, WindowHold, WindowState};
+pub use window::{Hurry, Need, Pin, Window, WindowHold, WindowState};

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use dbrewind_core::Patience;
+use dbrewind_core::{Hurry, Patience};
 
 use super::core::Core;
 use crate::error::Error;
@@ -67,7 +67,10 @@ impl Core {
         })?;
         let outer = self.writing;
         self.writing |= lock == WRITE;
+        // Every writer waits as long as an append does under it.
+        let hurry = self.writing.then(|| Hurry::appends_wait_for(self.patience()));
         let result = work(self);
+        drop(hurry);
         self.writing = outer;
         self.file.shm_unlock(lock, 1, ShmLock::Exclusive).map_err(Error::vfs("unlock the wal-index"))?;
         result

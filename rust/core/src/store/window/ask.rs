@@ -47,14 +47,10 @@ impl Store {
     }
 
     /// Makes room for records in need of so many bytes altogether, heads included, as an append that finds none would: for who appends them
-    /// in a moment in which others wait for him. Evicts nothing where there is room, and waits for 2 s at most.
+    /// in a moment in which others wait for him. Evicts nothing where there is room. Waits for as long as it is told, 2 s at most, and tries
+    /// once in any case.
     ///
     /// What it was not able to do, and what others take meanwhile, shows when they are appended.
-    pub fn make_room_for(&self, need: Need, said: u32) {
-        self.make_room_within(need, said, PATIENCE);
-    }
-
-    /// As [`make_room_for`](Self::make_room_for), for who has less time than that. It tries once even if he has none.
     pub fn make_room_within(&self, need: Need, said: u32, within: Duration) {
         let (started, within) = (Instant::now(), within.min(PATIENCE));
         let there = || {

@@ -20,4 +20,5 @@ pub(in crate::store) use need::in_need;
 pub use status::{Pin, Window, WindowState};
 pub(crate) use thread::Keeping;
 pub use thread::WindowHold;
+pub use urgent::Hurry;
 pub(in crate::store) use urgent::Unfit;

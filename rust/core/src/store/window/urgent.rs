@@ -22,6 +22,8 @@ thread_local! {
     static UNFIT: Cell<bool> = const { Cell::new(false) };
     /// It is evicting.
     static EVICTS: Cell<bool> = const { Cell::new(false) };
+    /// How long it may wait.
+    static MAY_WAIT: Cell<Duration> = const { Cell::new(PATIENCE) };
     /// How many bytes it appends for that.
     static CARRIES: Cell<u64> = const { Cell::new(0) };
 }
@@ -58,9 +60,32 @@ impl Drop for Unfit {
     }
 }
 
-/// Whether an append that began then looks once more. One in need has looked for as long without its need.
-fn may_wait(started: Instant) -> bool {
-    !UNFIT.get() && Need::of_this_thread().is_none() && started.elapsed() < PATIENCE
+/// While it is there, appends of this thread wait for room no longer than it says.
+#[derive(Debug)]
+#[must_use = "dropping it lets appends wait again"]
+pub struct Hurry {
+    before: Duration,
+}
+
+impl Hurry {
+    /// Each append waits for `longest` at most, or for less if that was said already. What may be evicted at once each evicts in any case. For
+    /// who holds what others wait for.
+    pub fn appends_wait_for(longest: Duration) -> Self {
+        let before = MAY_WAIT.get();
+        MAY_WAIT.set(before.min(longest));
+        Self { before }
+    }
+}
+
+impl Drop for Hurry {
+    fn drop(&mut self) {
+        MAY_WAIT.set(self.before);
+    }
+}
+
+/// Whether an append that has looked this often, and began then, looks once more. One in need has looked for as long without its need.
+fn may_wait(looks: u32, started: Instant) -> bool {
+    !UNFIT.get() && Need::of_this_thread().is_none() && (looks == 0 || started.elapsed() < MAY_WAIT.get())
 }
 
 impl Store {
@@ -80,9 +105,12 @@ impl Store {
         fill: &mut dyn FnMut(&Segment),
     ) -> Result<(), AppendError> {
         let started = Instant::now();
+        let mut looks = 0;
         loop {
             match self.inner.roll(full, len, fill) {
-                Err(AppendError::Full { .. }) if may_wait(started) && self.may_make_room(len) => {}
+                Err(AppendError::Full { .. }) if may_wait(looks, started) && self.may_make_room(len) => {
+                    looks = 1
+                }
                 other => return other,
             }
         }
@@ -158,11 +186,26 @@ mod tests {
     fn hazard_an_append_in_need_waits_for_room_twice() {
         let mut waits = Vec::new();
         let refused: Result<(), AppendError> = in_need(Need::Keep, || {
-            waits.push(may_wait(Instant::now()));
+            waits.push(may_wait(0, Instant::now()));
             Err(AppendError::Full { path: "/s".into(), why: String::new() })
         });
         assert!(refused.is_err());
         assert_eq!(waits, [true, false]);
-        assert!(may_wait(Instant::now()), "nobody is in need any more");
+        assert!(may_wait(0, Instant::now()), "nobody is in need any more");
+    }
+
+    #[test]
+    fn hazard_an_append_waits_for_room_while_others_wait_for_it() {
+        let before = |millis| Instant::now().checked_sub(Duration::from_millis(millis)).unwrap();
+        assert!(may_wait(1, before(100)));
+        let hurry = Hurry::appends_wait_for(Duration::from_millis(50));
+        assert!(!may_wait(1, before(100)));
+        let longer = Hurry::appends_wait_for(PATIENCE);
+        assert!(!may_wait(1, before(100)), "the shorter one holds");
+        drop(longer);
+        assert!(may_wait(0, before(100)), "it does not try at all");
+        drop(hurry);
+        assert!(may_wait(1, before(100)));
+        assert!(!may_wait(1, before(3000)));
     }
 }
