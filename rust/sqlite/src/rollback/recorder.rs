@@ -152,9 +152,8 @@ impl Recorder {
         }
         let deaf = deaf || lsn.is_none();
         let era = self.store.era_began(self.object);
-        if !deaf && state.introduced != Some(era) {
+        if !deaf && state.introduced != Some(era) && self.introduce() {
             state.introduced = Some(era);
-            self.introduce();
         }
         let lsn = lsn.unwrap_or_default();
         state.transaction = Some(Transaction { unsettled, deaf, ..Transaction::at(lsn) });
@@ -179,11 +178,12 @@ impl Recorder {
         read_padded(file, &mut versions, file::VERSIONS as u64).is_ok() && versions == [2, 2]
     }
 
-    /// Says which process it is whose commits follow. Where there is no room for that they will tell no more than its number.
-    fn introduce(&self) {
+    /// Says which process it is whose commits follow. Where it could not be said they tell no more than its number, until the next
+    /// transaction says it.
+    fn introduce(&self) -> bool {
         let head =
             Head::new(Kind::Note, self.object, Key::new(tag::WRITER), self.store.last_lsn(self.object));
-        let _ = self.store.append(head, &[&WriterNote::own().encode()]);
+        self.store.append(head, &[&WriterNote::own().encode()]).is_ok()
     }
 
     /// Says, before anything is written, that the file will change under the counter it has: after a power cut that
