@@ -1,7 +1,10 @@
 //! What can go wrong with a database's recording. Texts say what happened, why, and what helps.
 
 mod from_core;
+mod number;
 mod sqlite_code;
+#[cfg(test)]
+mod tests;
 mod wording;
 
 use std::io;
@@ -345,52 +348,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// The stable number of this error.
-    #[must_use]
-    pub fn code(&self) -> Code {
-        match self {
-            Self::NotAttached { .. } => Code::NotAttached,
-            Self::Unreachable { .. } => Code::Unreachable,
-            Self::MarkNotFound { .. } | Self::NoSuchMoment { .. } => Code::MarkNotFound,
-            Self::MarkExists { .. } => Code::MarkExists,
-            Self::MarkName(_) | Self::Invalid { .. } | Self::RecordedTwice { .. } => Code::InvalidArgument,
-            Self::MarkLost { .. } => Code::MarkLost,
-            Self::BeforeWindow { .. } => Code::BeforeWindow,
-            Self::Busy { .. } | Self::InUse { .. } => Code::Busy,
-            Self::Interrupted => Code::Interrupted,
-            Self::FileMissing { .. } | Self::FolderMissing { .. } | Self::StoreLeftBehind { .. } => {
-                Code::FileMissing
-            }
-            Self::ClosedWithoutStore { .. } => Code::StoreDamaged,
-            Self::NotADatabase { .. } => Code::NotADatabase,
-            Self::NotWritable { .. } => Code::NotWritable,
-            Self::FileReplaced { .. } | Self::AnotherFile { .. } => Code::FileReplaced,
-            Self::TwoSqlites { .. } => Code::TwoSqlites,
-            Self::Unsupported { .. } => Code::Unsupported,
-            Self::Closed => Code::Closed,
-            Self::Forked => Code::Forked,
-            Self::Stopped { code, .. } => *code,
-            Self::NoRoom { .. } => Code::StoreFull,
-            Self::Sqlite { source, .. } => source.code(),
-            Self::Io { source, .. } => match source.kind() {
-                io::ErrorKind::NotFound => Code::FileMissing,
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Code::NotWritable,
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Code::StoreFull,
-                _ => Code::Io,
-            },
-            Self::Late { source, .. } | Self::OtherNames { source, .. } => source.code(),
-            Self::WalDamaged { .. } => Code::Io,
-            Self::Open(e) => e.code(),
-            Self::Append(e) => e.code(),
-            Self::Read(e) => e.code(),
-            Self::Lock(e) => e.code(),
-            Self::Sync(e) => e.code(),
-            Self::History(e) => e.code(),
-            Self::Plan(e) => e.code(),
-            Self::Internal { .. } => Code::Internal,
-        }
-    }
-
     /// For `map_err`: a VFS's answer to this action. A lock held by somebody is `Busy` without a wait.
     pub(crate) fn vfs(action: &'static str) -> impl FnOnce(VfsError) -> Self {
         move |error| match error {
@@ -472,69 +429,5 @@ impl Error {
     /// A defect, with what was found.
     pub(crate) fn internal(what: impl Into<String>) -> Self {
         Self::Internal { what: what.into() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_end_with_what_helps() {
-        let there = |name: &str, nearest: Option<&str>, existing: &[String]| Error::MarkNotFound {
-            name: name.into(),
-            nearest: nearest.map(str::to_owned),
-            existing: existing.into(),
-        };
-        let error = there("sed", Some("seed"), &["paid".into(), "seed".into()]);
-        assert_eq!(
-            error.to_string(),
-            "there is no mark named \"sed\"; did you mean \"seed\"? There are \"paid\", \"seed\""
-        );
-        let many: Vec<String> = (0..10).map(|number| format!("m{number}")).collect();
-        let text = there("other", None, &many).to_string();
-        assert!(
-            text.ends_with(
-                "; there are \"m0\", \"m1\", \"m2\", \"m3\", \"m4\", \"m5\", \"m6\", \"m7\" and 2 more"
-            ),
-            "{text}"
-        );
-        assert!(there("other", None, &[]).to_string().ends_with("\"other\"; no mark is set"));
-        assert_eq!(error.code(), Code::MarkNotFound);
-        for (name, time) in [
-            ("now", true),
-            ("17:45", true),
-            ("an hour ago", true),
-            ("2026-11-22", true),
-            ("5 minutes", true),
-            ("known", false),
-        ] {
-            let text = there(name, None, &[]).to_string();
-            assert_eq!(text.contains("\"5 minutes ago\""), time, "{text}");
-        }
-        let error = Error::Busy {
-            what: "another connection has an open write transaction".into(),
-            holder: Some("process 7".into()),
-            waited: Duration::from_secs(1),
-        };
-        assert!(error.to_string().contains("transaction: process 7, waited 1.0s; end that"), "{error}");
-        assert!(error.to_string().ends_with(", or raise the timeout"), "{error}");
-        let error = Error::Busy {
-            what: "this thread itself is in the way".into(),
-            holder: None,
-            waited: Duration::ZERO,
-        };
-        assert!(!error.to_string().contains("timeout"), "{error}");
-        assert!(Error::sqlite("x")(8).to_string().contains("check owner"), "{error}");
-        assert!(Error::sqlite("mark")(5).to_string().starts_with("cannot mark, since another"), "{error}");
-        assert_eq!(Error::sqlite("x")(5 | 2 << 8).code(), Code::Busy);
-        assert_eq!(Error::sqlite("x")(8).code(), Code::NotWritable);
-        for (code, help) in [(10 | 2 << 8, "look at the disk"), (11, "integrity_check")] {
-            let text = Error::sqlite("read the database")(code).to_string();
-            assert!(text.contains(&format!("result code {code} (")) && text.contains(help), "{text}");
-        }
-        let full = Error::sqlite("write the database")(13);
-        assert_eq!(full.code(), Code::StoreFull);
-        assert!(full.to_string().contains("the disk is full") && full.to_string().contains("free"), "{full}");
     }
 }
