@@ -222,14 +222,14 @@ mod tests {
         assert_eq!(scene.rested(), [], "too early for a look");
         scene.work(Duration::from_nanos(1));
         assert!(care.goes_on());
-        assert_eq!(scene.rested(), [WORK * REST], "somebody has appended since the work began");
+        assert_eq!(scene.rested(), [WORK * 9], "somebody has appended since the work began");
         scene.work(WORK);
         assert!(care.goes_on());
         assert_eq!(scene.rested(), [Duration::ZERO], "nobody has since the last look");
         append(&store, 2, 9);
         scene.work(WORK * 3);
         assert!(care.goes_on());
-        assert_eq!(scene.rested(), [WORK * REST * 3], "a long piece of work, a long rest");
+        assert_eq!(scene.rested(), [WORK * 9 * 3], "a long piece of work, a long rest");
     }
 
     #[test]
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn sealing_is_paused_under_load_and_goes_on_until_it_is_done() {
         let rests = seal(true);
-        let paused = rests.iter().filter(|rest| **rest >= WORK * REST).count();
+        let paused = rests.iter().filter(|rest| **rest >= WORK * 9).count();
         // But for the first look of each segment, before which nobody has appended.
         assert!(paused > 10 && rests.len() - paused <= 2, "{rests:?}");
         let rests = seal(false);
