@@ -6,14 +6,24 @@
 #![expect(clippy::indexing_slicing, clippy::panic, reason = "a model that cannot go on fails")]
 
 mod sync {
-    pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 }
 
 mod explorer {
     use loom::cell::UnsafeCell;
+    /// Threads that go through several segments have more interleavings than can be tried. Tried are all in which a thread is interrupted, where it
+    /// could go on, so many times.
+    const INTERRUPTIONS: usize = 3;
+
     pub(crate) use loom::model as explore;
-    pub(crate) use loom::sync::Arc;
-    pub(crate) use loom::sync::atomic::fence;
+
+    pub(crate) fn explore_some(model: impl Fn() + Send + Sync + 'static) {
+        let mut explorer = loom::model::Builder::new();
+        explorer.preemption_bound = explorer.preemption_bound.or(Some(INTERRUPTIONS));
+        explorer.check(model);
+    }
+
+    pub(crate) use loom::sync::{Arc, Mutex, MutexGuard};
     pub(crate) use loom::thread;
 
     /// Eight bytes that only their owner writes: loom fails the model at a read that is not ordered after the write.
@@ -41,6 +51,12 @@ mod explorer {
 #[path = "."]
 mod format {
     #[expect(dead_code, reason = "the models need less of it than the store")]
+    #[path = "../src/format/bytes.rs"]
+    pub(crate) mod bytes;
+    #[expect(dead_code, reason = "the models need less of it than the store")]
+    #[path = "../src/format/control.rs"]
+    pub(crate) mod control;
+    #[expect(dead_code, reason = "the models need less of it than the store")]
     #[path = "../src/format/word.rs"]
     mod word;
     pub(crate) use word::{HEADER, Owner, Place, State, Word, span};
@@ -49,6 +65,8 @@ mod format {
 #[path = "../src/ring/mod.rs"]
 mod ring;
 
+#[path = "models/durable.rs"]
+mod durable;
 #[path = "models/heap.rs"]
 mod heap;
 #[path = "models/log.rs"]
@@ -57,3 +75,5 @@ mod log;
 mod roll;
 #[path = "models/seal.rs"]
 mod seal;
+#[path = "models/volume.rs"]
+mod volume;

@@ -12,13 +12,12 @@
 )]
 
 mod sync {
-    pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};
+    pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 }
 
 mod explorer {
-    pub(crate) use shuttle::sync::Arc;
-    pub(crate) use shuttle::sync::atomic::fence;
     use shuttle::sync::atomic::{AtomicU64, Ordering};
+    pub(crate) use shuttle::sync::{Arc, Mutex, MutexGuard};
     pub(crate) use shuttle::thread;
 
     /// So many interleavings of each kind.
@@ -32,6 +31,8 @@ mod explorer {
         shuttle::check_random(move || again(), TRIES);
         shuttle::check_pct(move || model(), TRIES, DEPTH);
     }
+
+    pub(crate) use explore as explore_some;
 
     /// Eight bytes of a record. Others get a turn between any two, so that half a record shows.
     #[derive(Default)]
@@ -51,6 +52,12 @@ mod explorer {
 #[path = "."]
 mod format {
     #[expect(dead_code, reason = "the models need less of it than the store")]
+    #[path = "../src/format/bytes.rs"]
+    pub(crate) mod bytes;
+    #[expect(dead_code, reason = "the models need less of it than the store")]
+    #[path = "../src/format/control.rs"]
+    pub(crate) mod control;
+    #[expect(dead_code, reason = "the models need less of it than the store")]
     #[path = "../src/format/word.rs"]
     mod word;
     pub(crate) use word::{HEADER, Owner, Place, State, Word, span};
@@ -61,6 +68,8 @@ mod ring;
 
 #[path = "models/crowd.rs"]
 mod crowd;
+#[path = "models/durable.rs"]
+mod durable;
 #[path = "models/heap.rs"]
 mod heap;
 #[path = "models/log.rs"]
@@ -69,3 +78,5 @@ mod log;
 mod roll;
 #[path = "models/seal.rs"]
 mod seal;
+#[path = "models/volume.rs"]
+mod volume;

@@ -1,3 +1,4 @@
+use crate::ring::Gone;
 use crate::sync::AtomicU64;
 
 /// The memory of a segment. Offsets are in bytes from the beginning of the segment.
@@ -10,6 +11,9 @@ pub(crate) trait Region {
 
     /// The word at this offset, or `None` when there is none: not a multiple of 8, or past the end.
     fn word(&self, at: u32) -> Option<&AtomicU64>;
+
+    /// Whether this memory was let go of.
+    fn gone(&self) -> &Gone;
 
     /// Copies bytes in; `false`, and nothing is copied, when they do not fit.
     ///

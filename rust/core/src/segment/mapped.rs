@@ -3,8 +3,8 @@ use std::ops::Range;
 
 use crate::format::segment::HEADER_LEN;
 use crate::map::Mapping;
-use crate::ring::Region;
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use crate::ring::{Gone, Region};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// A segment, mapped.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(crate) struct Segment {
     mapping: Mapping,
     /// The next record past this offset asks for more pages ahead.
     ask_at: AtomicU32,
-    gone: AtomicBool,
+    gone: Gone,
 }
 
 impl Segment {
@@ -23,7 +23,7 @@ impl Segment {
     const ASK_FIRST: u32 = 1 << 20;
 
     pub(super) fn new(id: u32, mapping: Mapping) -> Self {
-        Self { id, mapping, ask_at: AtomicU32::new(Self::ASK_FIRST), gone: AtomicBool::new(false) }
+        Self { id, mapping, ask_at: AtomicU32::new(Self::ASK_FIRST), gone: Gone::new() }
     }
 
     /// Has the system make pages present, see [`Mapping::populate`].
@@ -62,20 +62,14 @@ impl Segment {
     /// Lets go of the file, which was sealed. What others still read here are zeros, which [`is_gone`](Self::is_gone)
     /// tells them, and what they append is lost, of which they learn likewise.
     pub(crate) fn let_go(&self) -> io::Result<()> {
-        // SeqCst, and then a system call that stops every thread which has the old pages: whoever meets the
-        // zeros sees the flag.
-        self.gone.store(true, Ordering::SeqCst);
-        self.mapping.let_go()
+        self.gone.let_go(|| self.mapping.let_go())
     }
 
     /// Whether what was read here until now may be zeros instead of what stands in the log, and what was appended may
     /// be lost.
     #[inline]
     pub(crate) fn is_gone(&self) -> bool {
-        // Acquire: everything that was read before comes before the look at the flag, which is set before
-        // there are zeros.
-        fence(Ordering::Acquire);
-        self.gone.load(Ordering::Relaxed)
+        self.gone.is_up()
     }
 
     /// Whether the log has come so far that pages should be asked for; then sets the next such place.
@@ -103,6 +97,11 @@ impl Region for Segment {
     #[inline]
     fn word(&self, at: u32) -> Option<&AtomicU64> {
         self.mapping.word(at)
+    }
+
+    #[inline]
+    fn gone(&self) -> &Gone {
+        &self.gone
     }
 
     #[inline]

@@ -1,6 +1,6 @@
 use crate::error::{AppendError, ReadError};
 use crate::format::record;
-use crate::ring::{self, Appended};
+use crate::ring::{self, Verdict};
 use crate::segment::Segment;
 use crate::store::populate::STEP;
 use crate::store::{Head, Location, Store};
@@ -46,21 +46,22 @@ impl Store {
                     rest
                 },
             );
-            match outcome {
-                Appended::At(at) => {
-                    if segment.is_gone() && !self.has(Location::new(id, at), head, body)? {
-                        self.roll(id, len)?;
-                        continue;
+            match ring::verdict(&**segment, outcome) {
+                Verdict::Ask(at) => {
+                    if self.has(Location::new(id, at), head, body)? {
+                        return Ok(Location::new(id, at));
                     }
+                    self.roll(id, len)?;
+                }
+                Verdict::Done(at) => {
                     if segment.wants_pages(at, STEP) {
                         inner.populate.ask(segment, at, inner.pages_of(id));
                     }
                     return Ok(Location::new(id, at));
                 }
-                Appended::Full => self.roll(id, len)?,
-                Appended::Aborted => inner.reclaim_slot(),
-                Appended::Damaged(_) if segment.is_gone() => self.roll(id, len)?,
-                Appended::Damaged(at) => {
+                Verdict::Roll => self.roll(id, len)?,
+                Verdict::Again => inner.reclaim_slot(),
+                Verdict::Damaged(at) => {
                     let what = format!("no record stands at {}", Location::new(id, at));
                     return Err(AppendError::Damaged { what });
                 }

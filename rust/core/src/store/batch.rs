@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::error::AppendError;
 use crate::format::{record, span};
 use crate::map;
-use crate::ring::{self, Appended, Region};
+use crate::ring::{self, Region, Verdict};
 use crate::segment::{self, Segment};
 use crate::store::handle::Inner;
 use crate::store::populate::{Pages, STEP};
@@ -172,15 +172,17 @@ impl Store {
                 }
             }),
         );
-        match outcome {
-            Appended::At(at) => {
-                let newest = piece.last().filter(|_| segment.is_gone());
-                if let Some((head, body)) = newest
-                    && !self.has(last, *head, &[body])?
+        match ring::verdict(&**segment, outcome) {
+            Verdict::Ask(at) => {
+                if let Some((head, body)) = piece.last()
+                    && self.has(last, *head, &[body])?
                 {
-                    self.roll(id, 0)?;
-                    return Ok(None);
+                    return Ok(Some((Location::new(id, at), last)));
                 }
+                self.roll(id, 0)?;
+                Ok(None)
+            }
+            Verdict::Done(at) => {
                 if segment.wants_pages(at, STEP) {
                     let pages = if by_call || bytes > SHORT * piece.len() as u64 {
                         Pages::Written
@@ -191,19 +193,15 @@ impl Store {
                 }
                 Ok(Some((Location::new(id, at), last)))
             }
-            Appended::Full => {
+            Verdict::Roll => {
                 self.roll_filling(id, room, fill)?;
                 Ok(None)
             }
-            Appended::Aborted => {
+            Verdict::Again => {
                 inner.reclaim_slot();
                 Ok(None)
             }
-            Appended::Damaged(_) if segment.is_gone() => {
-                self.roll(id, 0)?;
-                Ok(None)
-            }
-            Appended::Damaged(at) => {
+            Verdict::Damaged(at) => {
                 let what = format!("no record stands at {}", Location::new(id, at));
                 Err(AppendError::Damaged { what })
             }

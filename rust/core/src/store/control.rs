@@ -1,11 +1,13 @@
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::ops::Deref;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::format::control::{self, ControlHeader, HEADER_LEN, LEN, hint};
 use crate::format::{Owner, short_generation};
 use crate::map::{self, Mapping};
+use crate::ring::{Progress, Words};
 use crate::sync::{AtomicU64, Ordering};
 
 /// What a control file says.
@@ -21,12 +23,29 @@ pub(crate) enum Found {
 
 /// The control file, mapped: words that all users of a store share.
 ///
-/// Each is a maximum or a hint by itself, and nothing is published through it: hence relaxed orderings
-/// throughout, but where noted. Words outside of the file read as 0 and cannot be changed.
+/// Those that say how far the log has come are [`Progress`], and called as if they were here. Of the others each is a maximum or a hint by
+/// itself, and nothing is published through it: hence relaxed orderings throughout, but where noted. Words outside of the file read as 0 and
+/// cannot be changed.
 #[derive(Debug)]
 pub(crate) struct Control {
     file: File,
-    words: Mapping,
+    progress: Progress<Mapping>,
+}
+
+impl Words for Mapping {
+    #[inline]
+    fn word(&self, at: u32) -> Option<&AtomicU64> {
+        Self::word(self, at)
+    }
+}
+
+impl Deref for Control {
+    type Target = Progress<Mapping>;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        &self.progress
+    }
 }
 
 impl Control {
@@ -49,7 +68,7 @@ impl Control {
             _ if existed && bytes == [0; HEADER_LEN] => Found::Unwritten,
             _ => Found::Nothing,
         };
-        Ok((Self { file, words }, found))
+        Ok((Self { file, progress: Progress { words } }, found))
     }
 
     /// Writes the header.
@@ -76,51 +95,9 @@ impl Control {
         Ok(())
     }
 
-    /// The newest segment that anybody has announced.
-    pub(crate) fn current(&self) -> u32 {
-        // Acquire: partner of the release in `raise_current`, see there.
-        let raw = self.words.word(control::CURRENT).map_or(0, |word| word.load(Ordering::Acquire));
-        u32::try_from(raw).unwrap_or(0)
-    }
-
-    /// Announces a segment.
-    pub(crate) fn raise_current(&self, id: u32) {
-        if let Some(word) = self.words.word(control::CURRENT) {
-            // Release: whoever sees this segment announced sees the one before it full.
-            word.fetch_max(u64::from(id), Ordering::Release);
-        }
-    }
-
-    /// Where the next record of this segment may be; some record's place or the end, in any case.
-    #[inline]
-    pub(crate) fn hint(&self, segment: u32) -> Option<u32> {
-        let word = self.words.word(control::HINT)?;
-        // Acquire: partner of the release in `raise_hint`, see there.
-        let raw = word.load(Ordering::Acquire);
-        match hint::decode(raw) {
-            Some((found, offset)) if found == segment => Some(offset),
-            None if raw != 0 => {
-                // Damaged: make room for a good one, which might be the smaller number.
-                let _ = word.compare_exchange(raw, 0, Ordering::Relaxed, Ordering::Relaxed);
-                None
-            }
-            _ => None,
-        }
-    }
-
     /// Something that changes whenever anybody appends.
     pub(crate) fn tail(&self) -> u64 {
         self.get(Some(control::HINT))
-    }
-
-    /// Says that the next record will be here.
-    #[inline]
-    pub(crate) fn raise_hint(&self, segment: u32, offset: u32) {
-        if let Some(word) = self.words.word(control::HINT) {
-            // Release: whoever sees the hint sees the reservation before it, so that a log which ends
-            // before its hint is one that has lost something.
-            word.fetch_max(hint::encode(segment, offset), Ordering::Release);
-        }
     }
 
     /// Forgets what was announced about a log that may end somewhere else now.
@@ -139,18 +116,6 @@ impl Control {
         }
     }
 
-    /// Up to where the log is known to be on disk.
-    pub(crate) fn synced(&self) -> Option<(u32, u32)> {
-        hint::decode(self.get(Some(control::SYNCED)))
-    }
-
-    /// Says that everything before this place is on disk.
-    pub(crate) fn raise_synced(&self, segment: u32, offset: u32) {
-        if let Some(word) = self.words.word(control::SYNCED) {
-            word.fetch_max(hint::encode(segment, offset), Ordering::Relaxed);
-        }
-    }
-
     /// The limit that was set for the store, in bytes.
     pub(crate) fn limit(&self) -> Option<u64> {
         Some(self.get(Some(control::LIMIT))).filter(|limit| *limit > 0)
@@ -159,20 +124,6 @@ impl Control {
     /// Sets the limit for everybody.
     pub(crate) fn set_limit(&self, bytes: u64) {
         self.set(Some(control::LIMIT), bytes);
-    }
-
-    /// Up to which segment all are sealed, and their raw files gone.
-    pub(crate) fn sealed(&self) -> u32 {
-        hint::decode(self.get(Some(control::SEALED))).map_or(0, |(segment, _)| segment)
-    }
-
-    /// Says that all segments up to this one are sealed.
-    pub(crate) fn raise_sealed(&self, segment: u32) {
-        if let Some(word) = self.words.word(control::SEALED) {
-            word.fetch_max(hint::encode(segment, 0), Ordering::Relaxed);
-        }
-        // What is sealed was on disk before it counted.
-        self.raise_synced(segment.saturating_add(1), 0);
     }
 
     /// Says it, whatever was said before. The caller has looked at the folder, and has the creation lock.

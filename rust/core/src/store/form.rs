@@ -2,10 +2,10 @@ use std::io;
 use std::sync::Arc;
 
 use crate::error::{OpenError, ReadError};
+use crate::ring::{self, OneOf};
 use crate::seal::{self, Digest, Found, Sealed};
 use crate::segment::{self, Segment, sealed_name};
 use crate::store::handle::Inner;
-use crate::sync::Ordering;
 
 /// What a segment is at present. Both say the same.
 pub(super) enum Form<'a> {
@@ -29,21 +29,11 @@ impl Inner {
             return Ok(Some(Form::Sealed(sealed)));
         }
         let sealed = || Sealed::open(&self.dir, id, &self.id);
-        let keep = |sealed| Some(Form::Sealed(self.recent.put(sealed)));
-        match sealed() {
-            Err(error) if mapped.is_none() && is_missing(&error) => {}
-            opened => return opened.map(keep),
-        }
-        match segment::open(&self.dir, id, &self.id) {
-            // Sealed between the two looks, or evicted.
-            Err(error) if is_missing(&error) => {
-                sealed().map(keep).map_err(|again| match is_missing(&again) {
-                    true => error,
-                    false => again,
-                })
-            }
-            opened => self.map(opened?, id).map(|segment| Some(Form::Raw(segment))),
-        }
+        let raw = || segment::open(&self.dir, id, &self.id);
+        Ok(Some(match ring::find(mapped.is_some(), sealed, raw, is_missing)? {
+            OneOf::Sealed(sealed) => Form::Sealed(self.recent.put(sealed)),
+            OneOf::Raw(segment) => Form::Raw(self.map(segment, id)?),
+        }))
     }
 
     /// The digest of a sealed segment; `None` if it has none, or is not sealed. One that is damaged is made anew.
@@ -82,24 +72,19 @@ impl Inner {
 
     /// Lets go of the mappings of sealed segments, so that their room on disk comes back.
     pub(super) fn let_go_of_sealed(&self) {
-        // Relaxed: words by themselves, and a segment that is passed over comes next time.
-        let current = self.current.load(Ordering::Relaxed);
-        let upto = self.control.sealed().min(current.saturating_sub(1));
-        let from = self.let_go.load(Ordering::Relaxed);
-        for id in from.saturating_add(1)..=upto {
-            let Some(segment) = self.segments.get(id).filter(|segment| !segment.is_gone()) else { continue };
+        let let_go = |id| {
+            let Some(segment) = self.segments.get(id).filter(|segment| !segment.is_gone()) else { return };
             // The word may be wrong, the name is not.
             if self.dir.join(sealed_name(id)).exists() {
                 self.batch_file.let_go(id);
                 // If the system refuses, the flag alone sends everybody to the sealed file.
                 let _ = segment.let_go();
             }
-        }
-        if upto > from {
+        };
+        ring::sealed_since(&self.control, &self.current, &self.let_go, let_go, |from, upto| {
             // What leans on those that are sealed now may have got another file.
             self.recent.forget(from.saturating_sub(seal::FARTHEST)..upto);
-        }
-        self.let_go.fetch_max(upto, Ordering::Relaxed);
+        });
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use crate::error::OpenError;
 use crate::format::Owner;
 use crate::map::{Generation, IdleLockFiles, LockFile};
+use crate::ring;
 use crate::seal::Recent;
 use crate::segment::{Segment, Table};
 use crate::store::StoreOptions;
@@ -14,7 +15,7 @@ use crate::store::locks;
 use crate::store::objects::Objects;
 use crate::store::populate::Populate;
 use crate::store::window::Keeping;
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64};
 use crate::types::{Clock, Timestamp};
 
 /// A store of change records, open in this process.
@@ -112,9 +113,7 @@ impl Inner {
 
     /// Makes a mapped segment the one to append to.
     pub(super) fn move_on_to(&self, id: u32) {
-        self.control.raise_current(id);
-        // Relaxed: the table has its own ordering, and whoever reads an older id moves on again.
-        self.current.fetch_max(id, Ordering::Relaxed);
+        ring::move_on_to(&self.control, &self.current, id);
     }
 
     /// Has others take this owner for alive again, after one of its records was given up: its slot's

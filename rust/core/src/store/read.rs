@@ -51,8 +51,8 @@ impl Store {
                     };
                 }
             };
-            let read = Self::read_raw(segment, at, place, out);
-            if !segment.is_gone() {
+            let read = ring::unless_gone(&**segment, |segment| Self::read_raw(segment, at, place, out));
+            if let Some(read) = read {
                 return read;
             }
         }

@@ -6,7 +6,7 @@ use crate::error::{AppendError, OpenError};
 use crate::format::segment::HEADER_LEN;
 use crate::format::span;
 use crate::map::{self, Held};
-use crate::ring::{self, Region, Step};
+use crate::ring::{self, Region, Segments, Step};
 use crate::segment::{self, Segment};
 use crate::store::form::Form;
 use crate::store::handle::Inner;
@@ -78,35 +78,13 @@ impl Inner {
         fill: &mut dyn FnMut(&Segment),
     ) -> Result<(), AppendError> {
         let next = full.checked_add(1).ok_or_else(|| self.full("it has no more numbers"))?;
-        if self.segments.get(next).is_none() {
-            let io = |source| AppendError::Io { action: "lock the store for a new segment", source };
-            let lock = Held::take(&self.lock_path(), locks::CREATE, PATIENCE).map_err(io)?;
-            let _lock = lock.ok_or_else(|| io(std::io::ErrorKind::TimedOut.into()))?;
-            let current = self.control.current();
-            if current > next {
-                // Others are far ahead; what comes next may be sealed by now, the last one is not.
-                if self.segments.get(current).is_none() {
-                    self.map(segment::open(&self.dir, current, &self.id)?, current)?;
-                }
-                self.move_on_to(current);
-                return Ok(());
-            }
-            // By its name, not by the announcement: whoever made it may have died before announcing it.
-            let segment = if self.dir.join(segment::file_name(next)).try_exists().unwrap_or(true) {
-                segment::open(&self.dir, next, &self.id)?
-            } else {
-                let made = self.create_next(next, self.size_of_next(full, len)?, len)?;
-                fill(&made);
-                made
-            };
-            let segment = self.map(segment, next)?;
-            self.populate.ask_if_running(segment);
+        let mut segments = Rolling { inner: self, full, len, fill };
+        if ring::roll(&self.control, &self.current, next, &mut segments)? {
+            self.aftercare.look();
+            self.let_go_of_sealed();
+            self.let_go_of_evicted();
+            self.keeping.look();
         }
-        self.move_on_to(next);
-        self.aftercare.look();
-        self.let_go_of_sealed();
-        self.let_go_of_evicted();
-        self.keeping.look();
         Ok(())
     }
 
@@ -189,6 +167,51 @@ impl Inner {
     pub(super) fn longest(&self) -> u64 {
         let eighth = self.limit() / 8;
         self.options.max_segment.min((eighth - eighth % PAGE).max(PAGE))
+    }
+}
+
+/// The segments of a store, for a writer that moves on from a full one with a body of this length.
+struct Rolling<'a> {
+    inner: &'a Inner,
+    full: u32,
+    len: u32,
+    fill: &'a mut dyn FnMut(&Segment),
+}
+
+impl Rolling<'_> {
+    fn map(&self, segment: Segment, id: u32) -> Result<(), AppendError> {
+        self.inner.populate.ask_if_running(self.inner.map(segment, id)?);
+        Ok(())
+    }
+}
+
+impl Segments for Rolling<'_> {
+    type Lock = Held;
+    type Error = AppendError;
+
+    fn is_mapped(&self, id: u32) -> bool {
+        self.inner.segments.get(id).is_some()
+    }
+
+    fn lock(&self) -> Result<Held, AppendError> {
+        let io = |source| AppendError::Io { action: "lock the store for a new segment", source };
+        let lock = Held::take(&self.inner.lock_path(), locks::CREATE, PATIENCE).map_err(io)?;
+        lock.ok_or_else(|| io(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn exists(&self, id: u32) -> bool {
+        self.inner.dir.join(segment::file_name(id)).try_exists().unwrap_or(true)
+    }
+
+    fn open(&mut self, id: u32) -> Result<(), AppendError> {
+        self.map(segment::open(&self.inner.dir, id, &self.inner.id)?, id)
+    }
+
+    fn create(&mut self, id: u32) -> Result<(), AppendError> {
+        let size = self.inner.size_of_next(self.full, self.len)?;
+        let made = self.inner.create_next(id, size, self.len)?;
+        (self.fill)(&made);
+        self.map(made, id)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::fault;
 use crate::format::record::{self, REST};
 use crate::format::{HEADER, Kind, Place};
 use crate::map::{self, Held};
-use crate::ring::{self, Region, Step};
+use crate::ring::{self, Region, Settled};
 use crate::seal::{self, Digest, Found, Frames, Origin, Others, Sealed};
 use crate::segment::{self, Segment, TEMPORARY, file_name, sealed_name};
 use crate::store::form::Form;
@@ -64,7 +64,7 @@ impl Inner {
         let Some(_lock) = lock else { return Ok(None) };
         let id = self.first_raw()?;
         self.let_go_of_sealed();
-        if id >= self.control.current() {
+        if !ring::is_left(&self.control, id) {
             return Ok(None);
         }
         let Some(Form::Raw(segment)) = self.form(id)? else { return Ok(None) };
@@ -88,9 +88,13 @@ impl Inner {
             }
         };
         self.check_in_place()?;
-        fs::rename(&temporary, self.dir.join(sealed_name(id))).map_err(io("rename a sealed segment"))?;
-        fault::place("seal: renamed");
-        if !self.drop_raw(id)? {
+        let name = || {
+            let renamed = fs::rename(&temporary, self.dir.join(sealed_name(id)));
+            renamed.map_err(io("rename a sealed segment"))?;
+            fault::place("seal: renamed");
+            Ok(())
+        };
+        if !self.hand_over(id, name)? {
             return Ok(None);
         }
         self.let_go_of_sealed();
@@ -122,7 +126,7 @@ impl Inner {
             if self.dir.join(file_name(id)).exists() {
                 let whole = Sealed::open(&self.dir, id, &self.id);
                 whole.map_err(|error| SealError::Damaged { what: error.to_string() })?;
-                self.drop_raw(id)?;
+                self.hand_over(id, || Ok(()))?;
             } else {
                 self.control.raise_sealed(id);
             }
@@ -131,17 +135,27 @@ impl Inner {
         Ok(id)
     }
 
-    /// Removes a segment whose sealed file is there; both, and answers `false`, if it was evicted meanwhile.
-    fn drop_raw(&self, id: u32) -> Result<bool, SealError> {
+    /// Gives the sealed file of a segment its `name`, if it has none, and removes the segment; both, and answers `false`, if it was evicted
+    /// meanwhile.
+    fn hand_over(&self, id: u32, name: impl FnOnce() -> Result<(), SealError>) -> Result<bool, SealError> {
+        let sync = || {
+            let synced = File::open(&self.dir).and_then(|dir| dir.sync_all());
+            synced.map_err(|source| SealError::Io { action: "sync the store's folder", source })?;
+            fault::place("seal: folder synced");
+            Ok(())
+        };
+        ring::hand_over(&self.control, id, name, sync, || self.remove_raw(id))
+    }
+
+    /// Removes a segment whose sealed file is there, under the lock that is answered; both, and answers `None`, if it was evicted meanwhile.
+    fn remove_raw(&self, id: u32) -> Result<Option<Held>, SealError> {
         let io = |action| move |source| SealError::Io { action, source };
-        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(io("sync the store's folder"))?;
-        fault::place("seal: folder synced");
         let lock = Held::take(&self.lock_path(), locks::CREATE, PATIENCE).map_err(io("lock the store"))?;
-        let _lock = lock.ok_or_else(|| io("lock the store")(io::ErrorKind::TimedOut.into()))?;
+        let lock = lock.ok_or_else(|| io("lock the store")(io::ErrorKind::TimedOut.into()))?;
         if self.is_evicted(id) {
             // Nobody would count it any more.
             self.remove(id).map_err(io("remove an evicted segment"))?;
-            return Ok(false);
+            return Ok(None);
         }
         match segment::header(&self.dir, id) {
             Ok(header) if header.store == self.id => {
@@ -154,35 +168,26 @@ impl Inner {
             Err(error) => return Err(error.into()),
         }
         fault::place("seal: segment removed");
-        self.control.raise_sealed(id);
-        Ok(true)
+        Ok(Some(lock))
     }
 
     /// The records of a closed segment; `None` when one is in flight.
     pub(super) fn settled(&self, segment: &Segment) -> Result<Option<Vec<Found>>, SealError> {
         let mut records = Vec::new();
-        let mut at = Segment::FIRST;
-        loop {
-            let place = Place { segment: segment.id(), offset: at };
-            match ring::step(segment, at) {
-                Step::Committed { len, next } => {
-                    let head = head_at(segment, at).map_err(|bad| damaged(place, &format!("{bad:?}")))?;
-                    if head.kind != Kind::End {
-                        records.push(Found { head, offset: at, len });
-                    }
-                    at = next;
-                }
-                Step::Aborted { next } => at = next,
-                Step::Reserved { owner, len, .. } => {
-                    if !self.dead(owner) {
-                        return Ok(None);
-                    }
-                    ring::abort(segment, place, owner, len);
-                }
-                Step::Over => return Ok(Some(records)),
-                Step::Free => return Err(damaged(place, "the log ends, though a segment follows")),
-                Step::Damaged => return Err(damaged(place, "it is not a record")),
+        let place = |offset| Place { segment: segment.id(), offset };
+        let dead = |owner| self.dead(owner);
+        let settled = ring::settle(segment, Segment::FIRST, dead, |at, len| -> Result<(), SealError> {
+            let head = head_at(segment, at).map_err(|bad| damaged(place(at), &format!("{bad:?}")))?;
+            if head.kind != Kind::End {
+                records.push(Found { head, offset: at, len });
             }
+            Ok(())
+        });
+        match settled? {
+            Settled::Yes => Ok(Some(records)),
+            Settled::InFlight => Ok(None),
+            Settled::Open(at) => Err(damaged(place(at), "the log ends, though a segment follows")),
+            Settled::Damaged(at) => Err(damaged(place(at), "it is not a record")),
         }
     }
 

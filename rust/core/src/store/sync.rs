@@ -3,8 +3,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::error::{ReadError, SyncError};
-use crate::format::Place;
-use crate::ring::{self, Region, Step};
+use crate::ring::{self, Region, Step, Written};
 use crate::segment::Segment;
 use crate::store::form::Form;
 use crate::store::handle::Inner;
@@ -33,34 +32,29 @@ impl Store {
         let io = |action| move |source| SyncError::Io { action, source };
         inner.let_go_of_sealed();
         let (first, from) = inner.unsynced_from();
-        // Only up to the first record in flight can be called done: it will be written after this.
-        let mut done = Location::new(first, from);
-        inner.walk_past_what_stands(&mut done, longest.max(LONGEST))?;
-        let last = inner.control.current();
-        for id in first..=last {
+        let settled = || {
+            let mut done = Location::new(first, from);
+            inner.walk_past_what_stands(&mut done, longest.max(LONGEST))?;
+            Ok((u32::try_from(done.segment().get()).unwrap_or(0), done.offset()))
+        };
+        let write = |id, last, (_, done)| {
             let form = match inner.form(id) {
-                Err(_) if inner.is_evicted(id) => continue,
+                Err(_) if inner.is_evicted(id) => return Ok(()),
                 form => form.map_err(|e| unreadable(e.into()))?,
             };
-            let segment = match form {
-                None => break,
-                // Was on disk before it counted.
-                Some(Form::Sealed(_)) => continue,
-                Some(Form::Raw(segment)) => segment,
-            };
+            // A sealed one was on disk before it counted.
+            let Some(Form::Raw(segment)) = form else { return Ok(()) };
             let from = if id == first { from } else { 0 };
             // What a dead writer reserved may stand behind the hint.
             let hinted = inner.control.hint(id).filter(|_| id == last);
-            let to = hinted.map_or(segment.size(), |hint| hint.max(done.offset()));
-            segment.sync(from..to).map_err(io("sync a segment"))?;
-        }
-        let segment = u32::try_from(done.segment().get()).unwrap_or(0);
-        if last > first || from < Segment::FIRST {
-            // The names of new segments.
-            File::open(&inner.dir).and_then(|dir| dir.sync_all()).map_err(io("sync the store's folder"))?;
-        }
-        inner.control.raise_synced(segment, done.offset());
-        Ok(())
+            let to = hinted.map_or(segment.size(), |hint| hint.max(done));
+            segment.sync(from..to).map_err(io("sync a segment"))
+        };
+        let names = |last| {
+            let new = last > first || from < Segment::FIRST;
+            if new { inner.sync_folder() } else { Ok(()) }
+        };
+        ring::write_all(&inner.control, first, settled, write, names)
     }
 }
 
@@ -126,41 +120,34 @@ impl Inner {
                 Err(_) if self.is_evicted(id) => continue,
                 form => form.map_err(|e| unreadable(e.into()))?,
             };
-            if let Some(Form::Raw(segment)) = form {
-                // Before the sync: what was not written then is not on disk.
-                if !self.nothing_in_flight(segment) {
-                    if segment.is_gone() {
-                        // It was sealed meanwhile.
-                        continue;
-                    }
-                    return Ok(false);
-                }
+            let Some(Form::Raw(segment)) = form else {
+                self.sync_folder()?;
+                self.control.raise_synced(id.saturating_add(1), 0);
+                continue;
+            };
+            let write = || {
                 for at in (from..segment.size()).step_by(PIECE as usize) {
                     segment.sync(at..at.saturating_add(PIECE)).map_err(io("sync a segment"))?;
                     if !go_on() {
                         return Ok(false);
                     }
                 }
+                self.sync_folder().map(|()| true)
+            };
+            let dead = |owner| self.dead(owner);
+            match ring::write_left(&**segment, Segment::FIRST, &self.control, dead, write)? {
+                // Gone: it was sealed meanwhile.
+                Written::Yes | Written::Gone => {}
+                Written::NotYet => return Ok(false),
             }
-            File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(io("sync the store's folder"))?;
-            self.control.raise_synced(id.saturating_add(1), 0);
         }
         Ok(true)
     }
 
-    /// Whether nothing in a segment that the log has left will change.
-    fn nothing_in_flight(&self, segment: &Segment) -> bool {
-        let mut at = Segment::FIRST;
-        loop {
-            match ring::step(segment, at) {
-                Step::Committed { next, .. } | Step::Aborted { next } => at = next,
-                Step::Reserved { owner, len, .. } if self.dead(owner) => {
-                    ring::abort(segment, Place { segment: segment.id(), offset: at }, owner, len);
-                }
-                Step::Over => return true,
-                Step::Reserved { .. } | Step::Free | Step::Damaged => return false,
-            }
-        }
+    /// Has the names of segments written to the disk.
+    fn sync_folder(&self) -> Result<(), SyncError> {
+        let synced = File::open(&self.dir).and_then(|dir| dir.sync_all());
+        synced.map_err(|source| SyncError::Io { action: "sync the store's folder", source })
     }
 }
 
@@ -178,7 +165,7 @@ mod tests {
     use std::os::unix::fs::FileExt;
 
     use super::*;
-    use crate::format::{Kind, Owner, Word};
+    use crate::format::{Kind, Owner, Place, Word};
     use crate::map::seen;
     use crate::segment::file_name;
     use crate::store::{Head, StoreOptions};

@@ -4,7 +4,7 @@ use crate::error::{OpenError, ReadError};
 use crate::format::record::{self, NotARecord, REST};
 use crate::format::segment::VERSION;
 use crate::format::{Head, Kind, Place};
-use crate::ring::{self, Region, Step};
+use crate::ring::{self, Looked, Region};
 use crate::seal::Digest;
 use crate::segment::Segment;
 use crate::store::form::Form;
@@ -150,14 +150,10 @@ impl Inner {
         loop {
             let here = Location::new(id, at);
             *from = here;
-            let step = ring::step(segment, at);
-            let head = matches!(step, Step::Committed { .. }).then(|| head_at(segment, at));
-            if segment.is_gone() {
-                return Ok(Stopped::Gone);
-            }
-            match step {
-                Step::Committed { len, next } => {
-                    let head = head.unwrap_or(Err(Bad::Word)).map_err(|e| e.at(here))?;
+            match ring::look(segment, at, &self.control, |_| head_at(segment, at)) {
+                Looked::Gone => return Ok(Stopped::Gone),
+                Looked::Record { content: head, len, next } => {
+                    let head = head.map_err(|e| e.at(here))?;
                     at = next;
                     *waiting_since = None;
                     *from = Location::new(id, at);
@@ -165,8 +161,8 @@ impl Inner {
                         visit(head, here, len);
                     }
                 }
-                Step::Aborted { next } => at = next,
-                Step::Reserved { owner, len, next } => {
+                Looked::Aborted { next } => at = next,
+                Looked::Reserved { owner, len, next } => {
                     if self.dead(owner) {
                         // Whoever was faster, a reaper or the writer: look again.
                         ring::abort(segment, Place { segment: id, offset: at }, owner, len);
@@ -176,19 +172,13 @@ impl Inner {
                         return Ok(Stopped::InFlight);
                     }
                 }
-                Step::Over => return Ok(Stopped::Over),
-                Step::Free => {
-                    if self.control.current() <= id {
-                        return Ok(Stopped::AtTheEnd);
-                    }
-                    // A segment is announced only after the one before it was filled: look again
-                    // after having seen the announcement.
-                    if ring::step(segment, at) == Step::Free && !segment.is_gone() {
-                        let what = format!("the log ends at {here}, though segment {} follows", id + 1);
-                        return Err(ReadError::Damaged { what });
-                    }
+                Looked::Over => return Ok(Stopped::Over),
+                Looked::End => return Ok(Stopped::AtTheEnd),
+                Looked::Cut => {
+                    let what = format!("the log ends at {here}, though segment {} follows", id + 1);
+                    return Err(ReadError::Damaged { what });
                 }
-                Step::Damaged => return Err(Bad::Word.at(here)),
+                Looked::Damaged => return Err(Bad::Word.at(here)),
             }
         }
     }

@@ -1,18 +1,15 @@
 //! Many at once: writers of records and batches, one who dies, readers that reap, the way through several segments, and a sealer
 //! that hands each over behind their backs.
 
-use shuttle::sync::Mutex;
-
-use crate::explorer::{Arc, explore, fence, thread};
+use crate::explorer::{Arc, explore, thread};
 use crate::format::{Place, Word};
 use crate::heap::{Heap, get, owner, put, put_both};
-use crate::ring::{Appended, Region, Step, abort, step};
-use crate::sync::{AtomicU64, Ordering};
+use crate::ring::{Appended, Region, Step, step};
+use crate::sync::Ordering;
+use crate::volume::{DEAD, Process, Volume};
 
 const WRITERS: u16 = 4;
 const EACH: u64 = 4;
-/// The slot of the one who dies.
-const DEAD: u16 = 9;
 
 fn dead(slot: u16) -> bool {
     slot == DEAD
@@ -101,153 +98,76 @@ fn a_crowd_loses_nothing_and_tears_nothing() {
     });
 }
 
-/// Segments of few records each; what was sealed of them, and the flags that say so.
-struct Volume {
-    segments: Vec<Arc<Heap>>,
-    gone: Vec<AtomicU64>,
-    sealed: Mutex<Vec<Vec<u64>>>,
-    current: AtomicU64,
-}
-
-impl Volume {
-    const SEGMENTS: usize = 8;
-    /// Records of a segment.
-    const ROOM: usize = 3;
-
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
-            segments: (1..=Self::SEGMENTS as u32)
-                .map(|id| Heap::numbered(id, Self::ROOM * 48 + 40))
-                .collect(),
-            gone: (0..Self::SEGMENTS).map(|_| AtomicU64::new(0)).collect(),
-            sealed: Mutex::new(Vec::new()),
-            current: AtomicU64::new(0),
-        })
-    }
-
-    /// As `Segment::is_gone`.
-    fn is_gone(&self, segment: usize) -> bool {
-        fence(Ordering::Acquire);
-        self.gone[segment].load(Ordering::Relaxed) == 1
-    }
-
-    /// As `Store::append`: in the last segment there is, or in the next one. What was put into a segment that is gone is lost.
-    fn append(&self, slot: u16, nth: u64) -> u64 {
-        loop {
-            let current = self.current.load(Ordering::Acquire) as usize;
-            let (outcome, count) = some(&self.segments[current], slot, nth);
-            match outcome {
-                Appended::At(_) if !self.is_gone(current) || self.has(current, number(slot, nth)) => {
-                    return count;
-                }
-                Appended::Full => drop(self.current.fetch_max(current as u64 + 1, Ordering::Release)),
-                Appended::At(_) | Appended::Damaged(_) if self.is_gone(current) => {
-                    self.current.fetch_max(current as u64 + 1, Ordering::Release);
-                }
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    /// As `Store::has`.
-    fn has(&self, segment: usize, value: u64) -> bool {
-        self.sealed.lock().unwrap()[segment].contains(&value)
-    }
-
-    /// As `Store::seal_some`: the oldest segment that the log has left, once nobody is in the midst of a record of it.
-    fn seal(&self) {
-        let segment = self.sealed.lock().unwrap().len();
-        if segment as u64 >= self.current.load(Ordering::Acquire) {
-            return;
-        }
-        let log = &self.segments[segment];
-        let mut at = 0;
-        loop {
-            match step(&**log, at) {
-                Step::Committed { next, .. } | Step::Aborted { next } => at = next,
-                Step::Reserved { owner, len, .. } if dead(owner.slot) => {
-                    abort(&**log, Place { segment: log.id(), offset: at }, owner, len);
-                }
-                Step::Reserved { .. } => return,
-                Step::Over => break,
-                other => panic!("{other:?} at {at} of a segment that was left"),
-            }
-        }
-        let records = get(log, dead);
-        self.sealed.lock().unwrap().push(records);
-        self.gone[segment].store(1, Ordering::SeqCst);
-        for word in &log.words {
-            word.store(0, Ordering::Release);
-        }
-    }
-
-    /// As `Inner::walk`: what stands in a segment, of the sealed file if its memory is gone by the end. `false` if a
-    /// record is in flight there, or it is not full: nothing behind may be looked at.
-    fn records(&self, segment: usize, found: &mut Vec<u64>) -> bool {
-        let before = found.len();
-        let log = &self.segments[segment];
-        let mut at = 0;
-        loop {
-            let step = step(&**log, at);
-            let value = matches!(step, Step::Committed { len: 8, .. }).then(|| {
-                let mut value = [0; 8];
-                assert!(log.read(at + 40, &mut value));
-                u64::from_le_bytes(value)
-            });
-            if self.is_gone(segment) {
-                found.truncate(before);
-                found.extend(&self.sealed.lock().unwrap()[segment]);
-                return true;
-            }
-            match step {
-                Step::Committed { next, .. } => {
-                    found.extend(value);
-                    at = next;
-                }
-                Step::Aborted { next } => at = next,
-                Step::Reserved { owner, len, .. } if dead(owner.slot) => {
-                    abort(&**log, Place { segment: log.id(), offset: at }, owner, len);
-                }
-                Step::Reserved { .. } | Step::Free => return false,
-                Step::Over => return true,
-                Step::Damaged => panic!("damaged at {at}"),
-            }
-        }
-    }
-
-    fn all(&self) -> Vec<u64> {
-        let last = self.current.load(Ordering::Acquire) as usize;
-        let mut found = Vec::new();
-        let _stopped = (0..=last).find(|segment| !self.records(*segment, &mut found));
-        found
-    }
-}
-
 #[test]
 fn a_crowd_goes_through_segments_that_are_sealed_behind_it() {
     explore(|| {
-        let volume = Volume::new();
+        let process = Process::at(&Volume::fleeting(8, 3), 1);
         let mut crowd = Vec::new();
         for slot in 1..=WRITERS - 1 {
-            let volume = Arc::clone(&volume);
+            let process = Arc::clone(&process);
             crowd.push(thread::spawn(move || {
                 let mut nth = 0;
                 while nth < EACH {
-                    nth += volume.append(slot, nth);
+                    let mut count = 0;
+                    process.append_by(number(slot, nth), |segment, _| {
+                        let (outcome, these) = some(segment, slot, nth);
+                        count = these;
+                        outcome
+                    });
+                    nth += count;
                 }
             }));
         }
-        let victim = Arc::clone(&volume);
-        crowd.push(thread::spawn(move || die(&victim.segments[0])));
-        let sealer = Arc::clone(&volume);
-        crowd.push(thread::spawn(move || (0..5).for_each(|_| sealer.seal())));
-        let reader = Arc::clone(&volume);
-        crowd.push(thread::spawn(move || (0..2).for_each(|_| in_order(&reader.all()))));
+        let victim = Arc::clone(&process);
+        crowd.push(thread::spawn(move || die(victim.volume.segment(1))));
+        let sealer = Arc::clone(&process);
+        crowd.push(thread::spawn(move || {
+            for _ in 0..5 {
+                sealer.seal();
+                sealer.let_go_of_sealed();
+            }
+        }));
+        let syncer = Arc::clone(&process);
+        crowd.push(thread::spawn(move || {
+            for _ in 0..2 {
+                syncer.sync();
+                syncer.volume.assert_durable();
+            }
+        }));
+        let reader = Arc::clone(&process);
+        crowd.push(thread::spawn(move || (0..2).for_each(|_| in_order(&reader.values()))));
         for one in crowd {
             one.join().unwrap();
         }
-        let found = volume.all();
+        let found = process.values();
         in_order(&found);
         assert_eq!(found.len(), usize::from(WRITERS - 1) * EACH as usize, "{found:?}");
+    });
+}
+
+/// Each writer is a process of its own.
+#[test]
+fn a_crowd_of_processes_makes_each_segment_once() {
+    explore(|| {
+        let volume = Volume::of(12, 3);
+        let mut crowd = Vec::new();
+        for slot in 1..=WRITERS {
+            let process = Process::at(&volume, 1);
+            crowd.push(thread::spawn(move || {
+                (0..EACH).for_each(|nth| process.append(slot, number(slot, nth)));
+            }));
+        }
+        let sealer = Process::at(&volume, 1);
+        crowd.push(thread::spawn(move || (0..5).for_each(|_| sealer.seal())));
+        let reader = Process::at(&volume, 1);
+        crowd.push(thread::spawn(move || (0..2).for_each(|_| in_order(&reader.values()))));
+        for one in crowd {
+            one.join().unwrap();
+        }
+        let found = Process::at(&volume, 1).values();
+        in_order(&found);
+        assert_eq!(found.len(), usize::from(WRITERS) * EACH as usize, "{found:?}");
+        let made = volume.made();
+        assert!(made.iter().copied().eq(2..2 + made.len() as u32), "{made:?}");
     });
 }

@@ -1,9 +1,9 @@
 //! The end of a segment, the hint where it is, and the way into the next one.
 
-use crate::explorer::{Arc, explore, thread};
-use crate::heap::{Heap, alive, get, owner, put, put_both};
-use crate::ring::{Appended, Region, Step, append, step};
-use crate::sync::{AtomicU64, Ordering};
+use crate::explorer::{Arc, explore, explore_some, thread};
+use crate::heap::{Heap, alive, get, put, put_both};
+use crate::ring::{Appended, Step, step};
+use crate::volume::{Process, Volume};
 
 #[test]
 fn a_batch_that_finds_too_little_room_leaves_none_to_others() {
@@ -64,36 +64,25 @@ fn a_writer_that_was_given_up_appends_again_once() {
     });
 }
 
-/// As `Control::raise_hint` and `Control::hint` do it: whoever sees the hint sees the reservations before it. A log
-/// that ends before its hint has lost something.
+/// Whoever sees the hint sees the reservations before it. A log that ends before its hint has lost something.
 #[test]
 fn the_log_never_ends_before_its_hint() {
     explore(|| {
-        let log = Heap::new(3 * 48);
-        let hint = Arc::new(AtomicU64::new(0));
+        let volume = Volume::of(1, 2);
+        let process = Process::at(&volume, 1);
         let writer = {
-            let (log, hint) = (Arc::clone(&log), Arc::clone(&hint));
-            thread::spawn(move || {
-                for value in [10_u64, 11] {
-                    let from = hint.load(Ordering::Acquire) as u32;
-                    let raise = |next: u32| {
-                        hint.fetch_max(u64::from(next), Ordering::Release);
-                    };
-                    let body = value.to_le_bytes();
-                    let outcome = append(&*log, from, owner(1), &[&body], 8, raise, |_| [1; 32]);
-                    assert!(matches!(outcome, Appended::At(_)));
-                }
-            })
+            let process = Arc::clone(&process);
+            thread::spawn(move || [10, 11].map(|value| process.append(1, value)))
         };
         // A thread of its own, begun last: loom runs it last at first, and finds the orders in which the hint is there
         // only from that one.
         let reader = {
-            let (log, hint) = (Arc::clone(&log), Arc::clone(&hint));
+            let volume = Arc::clone(&volume);
             thread::spawn(move || {
-                let hinted = hint.load(Ordering::Acquire) as u32;
+                let hinted = volume.progress.hint(1).unwrap_or(0);
                 let mut at = 0;
                 while at < hinted {
-                    match step(&*log, at) {
+                    match step(volume.segment(1), at) {
                         Step::Committed { next, .. }
                         | Step::Reserved { next, .. }
                         | Step::Aborted { next } => {
@@ -107,47 +96,59 @@ fn the_log_never_ends_before_its_hint() {
         };
         writer.join().unwrap();
         reader.join().unwrap();
-        assert_eq!(get(&log, alive).len(), 2);
+        assert_eq!(process.values(), [10, 11]);
     });
 }
 
-/// As `Inner::roll` and `Inner::walk` do it: a segment is announced after the one before it was filled, and a reader that
-/// sees it announced looks again. Where it then still finds the end of the log, something was lost.
+/// A segment is announced after the one before it was filled, and a reader that sees it announced looks again. Where it then still finds
+/// the end of the log, something was lost: `Process::walk` fails.
 #[test]
 fn a_segment_that_is_announced_has_a_full_one_before_it() {
-    explore(|| {
-        let log = Arc::new([Heap::numbered(1, 48 + 40), Heap::numbered(2, 2 * 48)]);
-        let current = Arc::new(AtomicU64::new(1));
+    explore_some(|| {
+        let volume = Volume::of(2, 1);
         let writers: Vec<_> = [1, 2]
             .map(|slot| {
-                let (log, current) = (Arc::clone(&log), Arc::clone(&current));
-                thread::spawn(move || match put(&log[0], slot, u64::from(slot)) {
-                    Appended::Full => {
-                        current.fetch_max(2, Ordering::Release);
-                        assert!(matches!(put(&log[1], slot, u64::from(slot)), Appended::At(_)));
-                    }
-                    outcome => assert_eq!(outcome, Appended::At(0)),
-                })
+                // Each in a process of its own.
+                let process = Process::at(&volume, 1);
+                thread::spawn(move || process.append(slot, u64::from(slot)))
             })
             .into_iter()
             .collect();
-        let mut at = 0;
-        loop {
-            match step(&*log[0], at) {
-                Step::Committed { next, .. } | Step::Aborted { next } => at = next,
-                Step::Free if current.load(Ordering::Acquire) > 1 => {
-                    assert_ne!(step(&*log[0], at), Step::Free, "the log ends, though a segment follows");
-                }
-                Step::Free | Step::Reserved { .. } | Step::Over => break,
-                Step::Damaged => panic!("damaged at {at}"),
-            }
-        }
+        // Begun last, as above.
+        let reader = {
+            let process = Process::at(&volume, 1);
+            thread::spawn(move || process.values())
+        };
         for writer in writers {
             writer.join().unwrap();
         }
-        let mut found = [get(&log[0], alive), get(&log[1], alive)].concat();
+        let seen = reader.join().unwrap();
+        let mut found = Process::at(&volume, 1).values();
+        assert!(found.starts_with(&seen), "{found:?} after {seen:?}");
         found.sort_unstable();
         assert_eq!(found, [1, 2]);
-        assert_eq!(log[1].id(), 2);
+        assert_eq!(volume.made(), [2]);
+    });
+}
+
+/// Whoever made it may die before announcing it.
+#[test]
+fn a_segment_that_nobody_announced_is_found_by_its_name() {
+    explore_some(|| {
+        let volume = Volume::of(2, 1);
+        let full = Process::at(&volume, 1);
+        full.append(1, 1);
+        assert_eq!(put(volume.segment(1), 1, 0), Appended::Full);
+        let writers: Vec<_> = [2, 3]
+            .map(|_| {
+                let process = Process::at(&volume, 1);
+                thread::spawn(move || process.roll(1))
+            })
+            .into_iter()
+            .collect();
+        for writer in writers {
+            writer.join().unwrap();
+        }
+        assert_eq!((volume.made(), volume.progress.current()), (vec![2], 2));
     });
 }

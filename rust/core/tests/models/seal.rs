@@ -1,118 +1,152 @@
-//! The hand-over of a segment that was sealed: its mapping is let go of while others read in it or append to it.
-//!
-//! As `Segment::let_go` and `Segment::is_gone` do it: the flag first, then zeros in place of the pages, by a system call that stops
-//! every thread which has the old ones. A model has no such call; the zeros come one by one instead, each a release, which is less.
+//! The hand-over of a segment to its sealed file: while others append to it, read in it, look for it, or sleep.
 
-use crate::explorer::{Arc, explore, fence, thread};
-use crate::heap::{Heap, owner, put};
-use crate::ring::{Appended, Step, step};
-use crate::sync::{AtomicU64, Ordering};
+use crate::explorer::{Arc, explore_some, thread};
+use crate::format::{Place, Word};
+use crate::heap::{lay_both, owner, put, settle};
+use crate::ring::{Appended, Region, Step, step};
+use crate::volume::{Process, Volume};
 
-/// A segment of one record that the log has left, the content of that record apart, and the flag.
-struct Mapped {
-    log: Arc<Heap>,
-    content: AtomicU64,
-    gone: AtomicU64,
+/// A store of two segments, the log in the second one; `42` in the first.
+fn left() -> Arc<Process> {
+    let volume = Volume::fleeting(2, 1);
+    let process = Process::at(&volume, 1);
+    process.append(1, 42);
+    process.append(1, 43);
+    assert_eq!(volume.progress.current(), 2);
+    process
 }
 
-const CONTENT: u64 = 42;
-
-impl Mapped {
-    fn new() -> Arc<Self> {
-        let log = Heap::new(48 + 40);
-        assert_eq!(put(&log, 1, 7), Appended::At(0));
-        assert_eq!(put(&log, 1, 8), Appended::Full);
-        Arc::new(Self { log, content: AtomicU64::new(CONTENT), gone: AtomicU64::new(0) })
-    }
-
-    fn let_go(&self) {
-        self.gone.store(1, Ordering::SeqCst);
-        // The words of the record and of the end.
-        for at in [0, 6] {
-            self.log.words[at].store(0, Ordering::Release);
-        }
-        self.content.store(0, Ordering::Release);
-    }
-
-    fn is_gone(&self) -> bool {
-        fence(Ordering::Acquire);
-        self.gone.load(Ordering::Relaxed) == 1
-    }
+fn seals(process: &Arc<Process>) -> thread::JoinHandle<()> {
+    let process = Arc::clone(process);
+    thread::spawn(move || {
+        process.seal();
+        process.let_go_of_sealed();
+    })
 }
 
-/// As `Store::read_into`: what was copied counts only if the flag is not up afterwards; else the sealed file is asked.
 #[test]
-fn what_is_read_while_the_segment_goes_is_the_record_or_is_read_again() {
-    explore(|| {
-        let mapped = Mapped::new();
-        let sealer = {
-            let mapped = Arc::clone(&mapped);
-            thread::spawn(move || mapped.let_go())
-        };
-        let found = step(&*mapped.log, 0);
-        // Relaxed: a copy of plain bytes.
-        let content = mapped.content.load(Ordering::Relaxed);
-        if !mapped.is_gone() {
-            assert!(matches!(found, Step::Committed { len: 8, next: 48 }), "{found:?}");
-            assert_eq!(content, CONTENT);
-        }
+fn what_is_read_while_the_segment_goes_is_the_record() {
+    explore_some(|| {
+        let process = left();
+        let sealer = seals(&process);
+        assert_eq!(process.read(1, 0), 42);
         sealer.join().unwrap();
-        assert!(mapped.is_gone());
+        assert!(process.volume.segment(1).gone().is_up());
+        assert_eq!(process.read(1, 0), 42);
     });
 }
 
-/// As `Inner::walk_raw`: a walk that comes to zeros knows that they are none of the log's.
 #[test]
 fn a_walk_never_takes_the_zeros_for_the_end_of_the_log() {
-    explore(|| {
-        let mapped = Mapped::new();
-        let sealer = {
-            let mapped = Arc::clone(&mapped);
-            thread::spawn(move || mapped.let_go())
-        };
-        let mut at = 0;
-        loop {
-            let found = step(&*mapped.log, at);
-            if mapped.is_gone() {
-                break;
-            }
-            match found {
-                Step::Committed { next, .. } => at = next,
-                Step::Over => {
-                    assert_eq!(at, 88);
-                    break;
-                }
-                other => panic!("{other:?} at {at}"),
-            }
-        }
+    explore_some(|| {
+        let process = left();
+        let sealer = seals(&process);
+        assert_eq!(process.values(), [42, 43]);
         sealer.join().unwrap();
+        assert_eq!(process.values(), [42, 43]);
     });
 }
 
-/// As `Store::append`: a writer that was stopped since before the log left the segment finds free words where there are zeros. Whatever
-/// it puts there is lost, and it knows.
+/// It finds free words where there are zeros. Whatever it puts there is lost, and it knows.
 #[test]
-fn a_writer_that_was_stopped_meanwhile_learns_that_its_record_is_lost() {
-    explore(|| {
-        let mapped = Mapped::new();
+fn what_a_writer_appends_that_was_asleep_meanwhile_is_there_once() {
+    explore_some(|| {
+        let volume = Volume::fleeting(2, 2);
+        let process = Process::at(&volume, 1);
+        for value in [40, 41, 42] {
+            process.append(1, value);
+        }
+        process.seal();
+        // Another thread of the process is about to let go of the segment, in which this one sleeps.
         let sealer = {
-            let mapped = Arc::clone(&mapped);
-            thread::spawn(move || mapped.let_go())
+            let process = Arc::clone(&process);
+            thread::spawn(move || process.volume.segment(1).let_go())
         };
-        let writer = {
-            let mapped = Arc::clone(&mapped);
+        process.sleep(1);
+        process.append(2, 50);
+        sealer.join().unwrap();
+        assert_eq!(process.values(), [40, 41, 42, 50]);
+    });
+}
+
+#[test]
+fn what_is_in_flight_in_a_segment_keeps_it_from_being_sealed() {
+    explore_some(|| {
+        let volume = Volume::of(2, 2);
+        let process = Process::at(&volume, 1);
+        let laid = lay_both(volume.segment(1), 1, [10, 11]).unwrap();
+        process.append(2, 20);
+        let sealer = {
+            let process = Arc::clone(&process);
+            thread::spawn(move || process.seal())
+        };
+        assert!(settle(volume.segment(1), 1, laid, true));
+        sealer.join().unwrap();
+        process.seal();
+        assert_eq!(volume.sealed(1).unwrap(), [10, 11]);
+        assert_eq!(process.values(), [10, 11, 20]);
+    });
+}
+
+/// What a dead writer left is given up by whoever comes first.
+#[test]
+fn what_the_dead_left_in_a_segment_is_given_up_before_it_is_sealed() {
+    explore_some(|| {
+        let volume = Volume::of(2, 2);
+        let process = Process::at(&volume, 1);
+        assert_eq!(put(volume.segment(1), 1, 10), Appended::At(0));
+        let place = Place { segment: 1, offset: 48 };
+        let mine = Word::reserved(place, owner(crate::volume::DEAD), 8).raw();
+        volume.segment(1).word(48).unwrap().store(mine, crate::sync::Ordering::Relaxed);
+        process.append(2, 20);
+        let sealer = {
+            let process = Arc::clone(&process);
+            thread::spawn(move || process.seal())
+        };
+        assert_eq!(process.values(), [10, 20]);
+        sealer.join().unwrap();
+        assert_eq!(volume.sealed(1).unwrap(), [10]);
+        assert!(matches!(step(volume.segment(1), 48), Step::Aborted { next: 96 }));
+    });
+}
+
+/// By its two names, of which there is always one.
+#[test]
+fn who_looks_for_a_segment_that_is_handed_over_finds_it() {
+    explore_some(|| {
+        let sealer = left();
+        let other = Process::at(&sealer.volume, 2);
+        let sealing = {
+            let sealer = Arc::clone(&sealer);
+            thread::spawn(move || sealer.seal())
+        };
+        assert_eq!(other.values(), [42, 43]);
+        sealing.join().unwrap();
+        assert_eq!(other.values(), [42, 43]);
+    });
+}
+
+#[test]
+fn a_writer_that_missed_it_all_goes_to_where_the_log_is() {
+    explore_some(|| {
+        let volume = Volume::of(4, 1);
+        let (asleep, other) = (Process::at(&volume, 1), Process::at(&volume, 1));
+        other.append(1, 10);
+        other.append(1, 11);
+        // The log leaves the second segment, which is sealed at once.
+        let busy = {
+            let other = Arc::clone(&other);
             thread::spawn(move || {
-                let body = 9_u64.to_le_bytes();
-                let outcome =
-                    crate::ring::append(&*mapped.log, 0, owner(2), &[&body], 8, |_| {}, |_| [1; 32]);
-                match outcome {
-                    // The log goes on elsewhere, as ever.
-                    Appended::Full => {}
-                    Appended::At(_) | Appended::Damaged(_) | Appended::Aborted => assert!(mapped.is_gone()),
-                }
+                other.append(1, 12);
+                other.seal();
+                other.seal();
             })
         };
-        sealer.join().unwrap();
-        writer.join().unwrap();
+        asleep.append(2, 20);
+        busy.join().unwrap();
+        let mut found = other.values();
+        assert_eq!(asleep.values(), found);
+        found.sort_unstable();
+        assert_eq!(found, [10, 11, 12, 20]);
     });
 }

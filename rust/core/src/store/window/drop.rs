@@ -7,9 +7,8 @@ use std::time::Duration;
 use super::manifest;
 use crate::error::AppendError;
 use crate::fault;
-use crate::format::Place;
 use crate::map::Held;
-use crate::ring::{self, Step};
+use crate::ring::{self, Settled};
 use crate::segment::{self, Segment};
 use crate::store::form::Form;
 use crate::store::handle::Inner;
@@ -90,20 +89,16 @@ impl Inner {
             Ok(_) => return Ok(true),
             Err(_) => return Ok(false),
         };
-        let mut at = Segment::FIRST;
-        loop {
-            match ring::step(&**segment, at) {
-                Step::Committed { next, .. } | Step::Aborted { next } => at = next,
-                Step::Reserved { owner, len, .. } => {
-                    if !self.dead(owner) {
-                        return Ok(false);
-                    }
-                    ring::abort(&**segment, Place { segment: id, offset: at }, owner, len);
-                }
-                Step::Over => return Ok(true),
-                // Let go of meanwhile, as a sealed one.
-                Step::Free | Step::Damaged => return Ok(segment.is_gone()),
-            }
+        match ring::settle(
+            &**segment,
+            Segment::FIRST,
+            |owner| self.dead(owner),
+            |_, _| Ok::<_, AppendError>(()),
+        )? {
+            Settled::Yes => Ok(true),
+            Settled::InFlight => Ok(false),
+            // Let go of meanwhile, as a sealed one.
+            Settled::Open(_) | Settled::Damaged(_) => Ok(segment.is_gone()),
         }
     }
 
