@@ -1,3 +1,4 @@
+use crate::ring::newest;
 use crate::ring::progress::{Progress, Words};
 use crate::sync::{AtomicU32, Ordering};
 
@@ -64,8 +65,8 @@ pub(crate) fn sealed_since<W: Words>(
     each: impl FnMut(u32),
     all: impl FnOnce(u32, u32),
 ) {
-    // Relaxed: words by themselves, and a segment that is passed over comes next time.
-    let upto = progress.sealed().min(current.load(Ordering::Relaxed).saturating_sub(1));
+    let upto = progress.sealed().min(newest(current).saturating_sub(1));
+    // Relaxed: a word by itself, and what is let go of twice was let go of.
     let from = done.load(Ordering::Relaxed);
     if upto > from {
         (from.saturating_add(1)..=upto).for_each(each);

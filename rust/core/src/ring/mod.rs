@@ -31,7 +31,7 @@ pub(crate) use hand_over::{OneOf, find, hand_over, is_left, sealed_since};
 pub(crate) use look::{Looked, Settled, look, settle, unless_gone};
 pub(crate) use progress::{Progress, Words};
 pub(crate) use region::Region;
-pub(crate) use roll::{Segments, move_on_to, roll};
+pub(crate) use roll::{Segments, move_on_to, newest, roll};
 pub(crate) use settle::abort;
 pub(crate) use verdict::{Verdict, verdict};
 pub(crate) use walk::{Step, step};

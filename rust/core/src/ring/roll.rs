@@ -57,6 +57,13 @@ pub(crate) fn roll<W: Words, S: Segments>(
 /// Makes a mapped segment the one to append to.
 pub(crate) fn move_on_to<W: Words>(progress: &Progress<W>, current: &AtomicU32, id: u32) {
     progress.raise_current(id);
-    // Relaxed: the table has its own ordering, and whoever reads an older id moves on again.
-    current.fetch_max(id, Ordering::Relaxed);
+    // Release: whoever sees this id finds the segment mapped. Whoever reads an older one moves on again.
+    current.fetch_max(id, Ordering::Release);
+}
+
+/// The segment to append to, which is mapped.
+#[inline]
+pub(crate) fn newest(current: &AtomicU32) -> u32 {
+    // Acquire: partner of the release in `move_on_to`.
+    current.load(Ordering::Acquire)
 }

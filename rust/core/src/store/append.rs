@@ -4,7 +4,6 @@ use crate::ring::{self, Verdict};
 use crate::segment::Segment;
 use crate::store::populate::STEP;
 use crate::store::{Head, Location, Store};
-use crate::sync::Ordering;
 
 impl Store {
     /// Appends a record; its body is the parts, one after the other.
@@ -27,8 +26,7 @@ impl Store {
         let body_hash = record::body_hash(body, total);
         let rest = record::encode(&head);
         loop {
-            // Relaxed: the table has its own ordering.
-            let id = inner.current.load(Ordering::Relaxed);
+            let id = ring::newest(&inner.current);
             let Some(segment) = inner.segments.get(id) else {
                 return Err(AppendError::Damaged { what: format!("segment {id} is not mapped") });
             };

@@ -10,7 +10,6 @@ use crate::store::handle::Inner;
 use crate::store::populate::{Pages, STEP};
 use crate::store::reserve::lay_in;
 use crate::store::{Head, Location, Store};
-use crate::sync::Ordering;
 
 /// Records in one piece of a batch.
 const MOST: usize = 256;
@@ -86,8 +85,7 @@ impl Store {
         let room = u32::try_from(bytes).unwrap_or(u32::MAX);
         let mut laid = None;
         loop {
-            // Relaxed: the table has its own ordering.
-            let id = inner.current.load(Ordering::Relaxed);
+            let id = ring::newest(&inner.current);
             let mut fill = |made: &Segment| {
                 laid = lay_in(made, Segment::FIRST, inner.owner, records, |_| {}).ok();
             };
@@ -109,8 +107,7 @@ impl Store {
         if inner.forked() {
             return Err(AppendError::Forked);
         }
-        // Relaxed: the table has its own ordering.
-        let id = inner.current.load(Ordering::Relaxed);
+        let id = ring::newest(&inner.current);
         let Some(segment) = inner.segments.get(id) else {
             return Err(AppendError::Damaged { what: format!("segment {id} is not mapped") });
         };

@@ -8,7 +8,6 @@ use crate::ring::{self, Appended, LaidBatch};
 use crate::segment::Segment;
 use crate::store::window::in_need;
 use crate::store::{Head, Need, Store};
-use crate::sync::Ordering;
 
 /// Records that stand in the log and do not count yet: nothing is missing but the word that says so.
 ///
@@ -79,8 +78,7 @@ impl Store {
         let bytes = spans.fold(0, u64::saturating_add);
         let room = u32::try_from(bytes).unwrap_or(u32::MAX);
         loop {
-            // Relaxed: the table has its own ordering.
-            let id = inner.current.load(Ordering::Relaxed);
+            let id = ring::newest(&inner.current);
             let Some(segment) = inner.segments.get(id) else {
                 return Err(AppendError::Damaged { what: format!("segment {id} is not mapped") });
             };

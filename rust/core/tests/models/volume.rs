@@ -157,7 +157,7 @@ impl Process {
     /// Appends by attempts, as `Store::append`; `value` is what is looked for where it may be lost.
     pub(crate) fn append_by(&self, value: u64, mut attempt: impl FnMut(&Heap, u32) -> Appended) {
         loop {
-            let id = self.current.load(Ordering::Relaxed);
+            let id = ring::newest(&self.current);
             assert!(self.is_mapped(id), "segment {id} is not mapped");
             let segment = self.volume.segment(id);
             let from = self.volume.progress.hint(id).unwrap_or(0);

@@ -104,8 +104,8 @@ impl Inner {
 
     /// Lets go of the mappings of evicted segments, so that their room on disk comes back.
     pub(in crate::store) fn let_go_of_evicted(&self) {
-        // Relaxed: words by themselves, and a segment that is passed over comes next time.
-        let upto = self.first().min(self.current.load(Ordering::Relaxed));
+        let upto = self.first().min(ring::newest(&self.current));
+        // Relaxed: a word by itself.
         let from = self.evicted.load(Ordering::Relaxed).max(1);
         if from >= upto {
             return;
