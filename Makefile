@@ -4,11 +4,12 @@ BIN := .venv/bin
 PYTHON := $(BIN)/python
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-rust test-python lint docs bench bench-store bench-django bench-plugin bench-start bench-history bench-open bench-seal bench-kills crash fuzz race format header capi capi-test cinstall-test install package clean
+.PHONY: help demo test test-rust test-python test-pythons lint docs bench bench-store bench-django bench-plugin bench-start bench-history bench-open bench-seal bench-kills crash fuzz race format header capi capi-test cinstall-test install package clean
 
 help:
 	@echo 'make demo    the story of README.md on a real file of 200 MB, with proof and milliseconds'
 	@echo 'make test    all tests: Rust, Python, documentation'
+	@echo 'make test-pythons    the wheel with each Python from 3.10 to 3.14 that is there; PYTHONS="3.12 /opt/bin/python3.14": with these'
 	@echo 'make lint    formatting, clippy, rustdoc, ruff, mypy, stubs'
 	@echo 'make docs    the documentation site, in target/site'
 	@echo 'make bench   measures the table of README.md (bench-store, -history, -open, -seal, -kills: benches/README.md)'
@@ -70,8 +71,8 @@ test-rust: capi-test
 	cargo test --package dbrewind-sqlite --package dbrewind-tests --features dbrewind-tests/fault \
 		--test wal_killed --test window_killed --test room_taken --test faults --test stopped --test journal_switch
 
-# What the plugin does with the oldest pytest that it is for, and without any other plugin: single tests that need one are skipped here,
-# and only here under CI, too.
+# What the plugin does with the oldest pytest that it is for, on the oldest Python that is there, and without any other plugin: single tests
+# that need one are skipped here, and only here and in test-pythons under CI, too.
 PLUGIN_TESTS := $(addprefix tests/python/test_plugin,.py _ends.py _base.py _layers.py _options.py _leaks.py _planted.py _writers.py _holders.py)
 
 test-python: package
@@ -82,6 +83,17 @@ test-python: package
 	$(PYTHON) -m pytest
 	@.ci/prepare oldest
 	env -u CI .venv/oldest/bin/python -m pytest $(PLUGIN_TESTS)
+
+# Tests that need no package but pytest. Not part of `make test`: some minutes for each Python.
+PYTHON_TESTS := $(PLUGIN_TESTS) $(addprefix tests/python/test_,plugin_target.py plugin_inexact.py api.py arguments.py command.py docstrings.py \
+	doctor.py errors.py fork.py journal_mode.py keeper.py lifetime.py limit.py moments.py moving.py past.py pickling.py sealing.py \
+	second_process.py signals.py store_taken_away.py threads.py time.py unrecorded.py wal_chain.py window.py)
+
+test-pythons:
+	@.ci/prepare build
+	@.ci/prepare shell
+	cargo build --package dbrewind-extension
+	PYTHONS='$(PYTHONS)' .ci/test-pythons $(PYTHON_TESTS)
 
 lint: package
 	@.ci/prepare checks

@@ -48,6 +48,8 @@ WAYS = {
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("way", WAYS)
 def test_a_rewind_that_is_not_exact_stops_the_session(pytester: pytest.Pytester, way: str, workers: int) -> None:
+    if workers:
+        pytest.importorskip("xdist")
     body, outcome = WAYS[way]
     pytester.makeconftest(SPOILT)
     pytester.makepyfile(test_1=body, test_2="def test_later(): pass\ndef test_last(dbrewind): pass")

@@ -48,6 +48,8 @@ def packages(pytester: pytest.Pytester, *names: str) -> None:
 @pytest.mark.parametrize("arguments", [[], ["-n", "2"]])
 def test_two_folders_with_a_database_each_are_refused(pytester: pytest.Pytester, arguments: list[str]) -> None:
     """The second one's tests would write to theirs, and nothing would be rewound."""
+    if arguments:
+        pytest.importorskip("xdist")
     packages(pytester, "orders", "users")
     (pytester.path / "test_other.py").write_text("def test_other(): pass")
     result = run(pytester, *arguments, plugins=("xdist",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +18,9 @@ WRITTEN = 20
 
 
 @pytest.mark.parametrize("ends", ["close", "rewind", "killed"])
-def test_a_rollback_to_a_savepoint_behind_spilled_pages(tmp_path: Path, ends: str) -> None:
+def test_a_rollback_to_a_savepoint_behind_spilled_pages(
+    tmp_path: Path, connect: Callable[[Path], sqlite3.Connection], ends: str
+) -> None:
     path = tmp_path / "app.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as app:
         app.executescript("PRAGMA journal_mode=wal; CREATE TABLE wide(id INTEGER PRIMARY KEY, b); CREATE TABLE t(x)")
@@ -25,9 +28,9 @@ def test_a_rollback_to_a_savepoint_behind_spilled_pages(tmp_path: Path, ends: st
         app.execute(f"{rows} INSERT INTO wide SELECT i, randomblob(1500) FROM n")
     db = dbrewind.open(path)
     db.mark("seeded")
-    first = sqlite3.connect(path, isolation_level=None)
+    first = connect(path)
     first.execute("UPDATE wide SET b = randomblob(4412) WHERE id % 2 = 0")
-    app = sqlite3.connect(path, isolation_level=None)
+    app = connect(path)
     app.execute("PRAGMA cache_size=5")
     spoiled = ["BEGIN", "INSERT INTO t VALUES(1)", "SAVEPOINT s", "DELETE FROM wide WHERE id % 3 = 1", "ROLLBACK TO s"]
     for statement in [*spoiled, "COMMIT", *["INSERT INTO t VALUES(2)"] * WRITTEN]:
