@@ -9,7 +9,7 @@ use super::ledger::Ledger;
 use super::processors::Processors;
 use super::record::{body, head, options as store_options};
 use super::taken::{HELD_UP, Series, Taken, taken};
-use super::writer::{Life, PACE, told};
+use super::writer::{Life, PACE, asleep_by, told};
 use crate::seed::Rng;
 
 const WRITERS: u32 = 4;
@@ -126,7 +126,12 @@ impl Drop for Crew<'_> {
 
 impl Crew<'_> {
     fn spawn(&self, writer: u32, seed: u64) -> Child {
-        let life = Life { folder: self.folder.to_owned(), writer, seed, store_seed: self.seed };
+        self.begin(writer, seed, false)
+    }
+
+    fn begin(&self, writer: u32, seed: u64, sleeps_reserved: bool) -> Child {
+        let folder = self.folder.to_owned();
+        let life = Life { folder, writer, seed, store_seed: self.seed, sleeps_reserved };
         let binary = &self.plan.options.binary;
         let mut command = match self.plan.processors {
             Some(processors) => processors.command(binary),
@@ -134,6 +139,25 @@ impl Crew<'_> {
         };
         command.arg("append").arg(serde_json::to_string(&life).expect("JSON")).stdin(Stdio::null());
         command.spawn().expect("a writer")
+    }
+
+    /// Has a writer killed that is certainly between reserving room and committing, while the others append.
+    fn kill_reserved(&mut self, writer: u32) -> Result<(), String> {
+        let before = &mut self.children[writer as usize];
+        let killed = before.kill().and_then(|()| before.wait());
+        killed.map_err(|error| error.to_string())?;
+        self.children[writer as usize] = self.begin(writer, 0, true);
+        let asleep = asleep_by(self.folder, writer);
+        let started = Instant::now();
+        while !asleep.exists() {
+            if started.elapsed() > Duration::from_secs(60) {
+                return Err(format!("writer {writer} reserves nothing"));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let victim = &mut self.children[writer as usize];
+        let killed = victim.kill().and_then(|()| victim.wait());
+        killed.map(drop).map_err(|error| error.to_string())
     }
 
     /// All of them append.
@@ -202,6 +226,8 @@ fn one_store(plan: Plan<'_>, seed: u64, kills: u64, summary: &mut Summary) -> Re
             done += 1;
         }
     }
+    crew.kill_reserved(0)?;
+    own.append(&store)?;
     drop(crew);
     ledger.read(&store)?;
     for writer in 0..WRITERS {
@@ -218,7 +244,10 @@ fn one_store(plan: Plan<'_>, seed: u64, kills: u64, summary: &mut Summary) -> Re
     summary.kills += done;
     summary.records += ledger.records;
     summary.bytes += ledger.bytes;
-    summary.given_up += given_up(&folder).map_err(|error| error.to_string())?;
+    let given_up = given_up(&folder).map_err(|error| error.to_string())?;
+    // But for the one that slept.
+    let by_chance = given_up.checked_sub(1);
+    summary.given_up += by_chance.ok_or("what the one who slept had reserved was not given up")?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dbrewind_core::{Cursor, ObjectId, Store};
+use dbrewind_core::{Cursor, Need, ObjectId, Store};
 use serde::{Deserialize, Serialize};
 
 use super::record::{body, head, options};
@@ -22,6 +22,8 @@ pub struct Life {
     pub seed: u64,
     /// The store's: how large its segments are.
     pub store_seed: u64,
+    /// It appends nothing, but reserves room for a record, says so, and sleeps until it is killed.
+    pub sleeps_reserved: bool,
 }
 
 /// The object whose first register tells the writers to append as fast as they can; else the reader could not follow.
@@ -30,6 +32,11 @@ pub(super) const PACE: ObjectId = ObjectId::new(100);
 /// Where a writer says how far it is: outside of the store, so that the store cannot vouch for itself.
 pub(super) fn told_by(folder: &Path, writer: u32) -> PathBuf {
     folder.with_extension(format!("told-{writer}"))
+}
+
+/// What is there once a writer sleeps on a reservation.
+pub(super) fn asleep_by(folder: &Path, writer: u32) -> PathBuf {
+    folder.with_extension(format!("asleep-{writer}"))
 }
 
 /// The number of the newest record whose append has returned.
@@ -58,6 +65,14 @@ pub fn write(life: &Life) -> ! {
     };
     // Another one that gets no processor may hide its end.
     while !scan().expect("the log is whole") {}
+    if life.sleeps_reserved {
+        let next = (head(life.writer, last + 1), body(life.writer, last + 1));
+        let _reserved = store.reserve(Need::Keep, vec![next]).expect("room");
+        File::create(asleep_by(&life.folder, life.writer)).expect("telling");
+        loop {
+            std::thread::park();
+        }
+    }
     loop {
         let fast = store.register(PACE, 0) != 0;
         for _ in 0..if fast { 20 } else { 1 } {
