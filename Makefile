@@ -98,7 +98,11 @@ test-pythons:
 lint: package
 	@.ci/prepare checks
 	cargo fmt --all --check
+	cargo fmt --manifest-path benches/store/Cargo.toml --check
+	cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --manifest-path benches/store/Cargo.toml --target-dir target/apart --no-default-features -- -D warnings
+	cargo clippy --manifest-path tests/fuzz/Cargo.toml --target-dir target/apart -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --quiet --workspace --no-deps
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
