@@ -35,7 +35,8 @@ impl Volume {
     ///
     /// # Errors
     /// `DBR022` for a name or a block size that cannot be, `DBR004` when the engine's lock is not free or others have another content
-    /// attached under this name, `DBR018` when a rewind of another one is half done, `DBR025` when a callback fails. Then nothing is recorded.
+    /// attached under this name, `DBR018` when a rewind of another one is half done, `DBR015` when one is that a newer version
+    /// began and this one cannot finish (attach with that version, or `anew`), `DBR025` when a callback fails. Then nothing is recorded.
     pub fn attach(
         store: &VolumeStore,
         name: &str,

@@ -26,7 +26,7 @@ use crate::registers::Registers;
 
 /// How long the tail waits at most for a record in flight that hides what comes after it, and who has WRITE: calls wait for the tail,
 /// and every writer for WRITE.
-const HIDDEN: Duration = Duration::from_secs(1);
+pub(super) const HIDDEN: Duration = Duration::from_secs(1);
 
 /// What our locks guarantee while they are held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use dbrewind_core::{Hurry, Patience};
 
-use super::core::Core;
+use super::core::{Core, HIDDEN};
 use crate::error::Error;
 use crate::ffi::{HostFile, ShmLock, VfsError};
 use crate::file::FileId;
@@ -67,8 +67,9 @@ impl Core {
         })?;
         let outer = self.writing;
         self.writing |= lock == WRITE;
-        // Every writer waits as long as an append does under it.
-        let hurry = self.writing.then(|| Hurry::appends_wait_for(self.patience()));
+        // Every writer waits as long as an append does under it. Not as long as the call may: an append that finds no room ends the recording,
+        // which no timeout is to decide about.
+        let hurry = self.writing.then(|| Hurry::appends_wait_for(HIDDEN));
         let result = work(self);
         drop(hurry);
         self.writing = outer;
