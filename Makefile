@@ -17,6 +17,7 @@ help:
 	@echo 'make fuzz    random operations against a model, then libFuzzer for TIME seconds a target (nightly compiler)'
 	@echo 'make capi    libdbrewind.so, libdbrewind.a and the programs dbrewind, -keeper and -conformance, in target/capi'
 	@echo 'make install PREFIX=/usr/local    them, the headers, and what pkg-config and CMake look for'
+	@echo 'make bench-plugin    what the pytest plugin costs a test'
 	@echo 'make race    threads on one store under ThreadSanitizer (nightly compiler)'
 
 # The package, compiled with the release profile and installed into .venv. Cargo knows what is up to date.

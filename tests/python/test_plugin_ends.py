@@ -47,6 +47,30 @@ def test_two_errors_of_one_end_are_told_and_the_session_goes_on(pytester: pytest
     result.stdout.fnmatch_lines(["*KeyError: 'of the second'*"])
 
 
+def test_an_error_in_a_circle_of_causes_is_told(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile("""
+        import pytest
+
+        @pytest.fixture
+        def circle():
+            yield
+            try:
+                try:
+                    1 / 0
+                except ZeroDivisionError as cause:
+                    raise RuntimeError from cause
+            except RuntimeError as error:
+                raise error.__cause__
+
+        def test_it(dbrewind, circle):
+            pass
+    """)
+    result = run(pytester)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*ZeroDivisionError: division by zero*"])
+
+
 def test_a_leak_beside_two_errors_is_told_with_them(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(CONFTEST + AS_PYTEST_8_4)
     pytester.makepyfile(ENDS.format(asks=""))

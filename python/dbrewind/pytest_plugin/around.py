@@ -19,9 +19,12 @@ def hides(excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
     hidden; where this one is the only one that is not pytest's own, the session would end with INTERNALERROR.
     """
     error: BaseException | None = excinfo.value
-    while error is not None:
+    # `raise error.__cause__` within the handler of `error` makes a circle.
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
         if hasattr(error, "exceptions"):
             return False
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
     return True
 

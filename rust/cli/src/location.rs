@@ -48,12 +48,17 @@ fn at(path: PathBuf, vfs: Option<String>) -> Result<Location, Failure> {
 
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-._".contains(c))
 }
 
 /// As SQLAlchemy does: what follows the third slash is the path, relative or not.
 fn of_url(scheme: &str, rest: &str) -> Result<Location, Failure> {
-    if !scheme.split('+').next().is_some_and(|kind| kind.eq_ignore_ascii_case("sqlite")) {
+    let kind = scheme.split('+').next().unwrap_or(scheme).to_ascii_lowercase();
+    if kind == "sqlite3" {
+        let text = format!("{scheme}:// is not how a SQLite file is named here");
+        return Err(Failure::own(Code::InvalidArgument, text).with_fix(HOW));
+    }
+    if kind != "sqlite" {
         let text =
             format!("{scheme}:// begins the URL of another database: only SQLite's are recorded from here");
         return Err(Failure::own(Code::Unsupported, text)
@@ -72,8 +77,9 @@ fn of_url(scheme: &str, rest: &str) -> Result<Location, Failure> {
     if path.is_empty() {
         return Err(in_memory());
     }
-    let is_uri =
-        parameter(query, "uri").is_some_and(|value| ["true", "1", "yes", "on", "t", "y"].contains(&&*value));
+    let is_uri = parameter(query, "uri").is_some_and(|value| {
+        ["true", "1", "yes", "on", "t", "y"].contains(&value.trim().to_ascii_lowercase().as_str())
+    });
     match path.strip_prefix("file:") {
         // The driver hands it to SQLite with what it does not know itself.
         Some(uri) if is_uri => of_uri(&format!("{uri}?{query}")),
@@ -168,6 +174,7 @@ mod tests {
             ("sqlite:///100%.db", "100%.db"),
             ("sqlite:///file:app.db", "file:app.db"),
             ("sqlite:///file:/srv/app.db?mode=ro&uri=true", "/srv/app.db"),
+            ("sqlite:///file:app.db?mode=ro&uri=True", "app.db"),
             ("file:app.db", "app.db"),
             ("file:data/app.db?cache=shared#part", "data/app.db"),
             ("file:/srv/app.db", "/srv/app.db"),
@@ -207,6 +214,9 @@ mod tests {
             ("file:/shop?vfs=memdb", Code::Unsupported),
             ("postgresql+psycopg://ann:hunter2@db/shop", Code::Unsupported),
             ("mysql://ann:hunter2@db/shop", Code::Unsupported),
+            ("ibm_db_sa://ann:hunter2@db/shop", Code::Unsupported),
+            ("db2+ibm_db://ann:hunter2@db/shop", Code::Unsupported),
+            ("sqlite3:///app.db", Code::InvalidArgument),
             ("sqlite+pysqlcipher://:hunter2@/shop.db", Code::InvalidArgument),
             ("sqlite://app.db", Code::InvalidArgument),
             ("file://hunter2/srv/app.db", Code::InvalidArgument),
