@@ -24,7 +24,7 @@ use crate::notes::tag;
 use crate::options::Synchronous;
 use crate::registers::Registers;
 
-/// How long the tail waits at most for a record in flight that hides what comes after it, and who has WRITE: calls wait for the tail,
+/// How long the tail waits at most for a record in flight that hides what comes after it, and who has WRITE, also for room: calls wait for the tail,
 /// and every writer for WRITE.
 pub(super) const HIDDEN: Duration = Duration::from_secs(1);
 
