@@ -23,7 +23,17 @@ impl Header {
                 std::io::ErrorKind::IsADirectory => Code::NotADatabase,
                 _ => Code::Io,
             };
-            Failure::own(code, format!("cannot read {}: {error}", path.display()))
+            let whole = std::path::absolute(path);
+            let whole = whole.as_deref().unwrap_or(path);
+            let failure = Failure::own(code, format!("cannot read {}: {error}", whole.display()));
+            match code {
+                Code::FileMissing => failure.with_fix("create it first, or check the path"),
+                Code::NotWritable => {
+                    failure.with_fix("check owner and permissions of the file and its folders")
+                }
+                Code::NotADatabase => failure.with_fix("check the path"),
+                _ => failure,
+            }
         };
         let mut bytes = Vec::new();
         // No connection of this process could lose its locks by this file's closing: it has none.

@@ -28,8 +28,9 @@ pub(crate) fn plain(text: &str) -> String {
 pub(crate) fn word(path: &std::path::Path) -> String {
     let path = path.display().to_string();
     let safe = |c: char| c.is_alphanumeric() || "/._-+:@%,=".contains(c);
-    // Nothing that begins like an option is a path to the command.
-    let path = if path.starts_with('-') { format!("./{path}") } else { path };
+    // What begins like an option, or reads as a URL, is no path to the command.
+    let other = path.starts_with('-') || path.starts_with("file:") || path.contains("://");
+    let path = if other && !path.starts_with(['/', '.']) { format!("./{path}") } else { path };
     if !path.is_empty() && path.chars().all(safe) {
         return path;
     }

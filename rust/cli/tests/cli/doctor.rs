@@ -158,14 +158,17 @@ fn the_route_of_a_rollback_mode_is_a_vfs_in_who_writes() {
     assert!(Command::new("kill").args(["-INT", &watch.id().to_string()]).status().unwrap().success());
     watch.wait().unwrap();
     assert_eq!(seen["route"], "vfs", "{seen}");
-    let by = format!("in the SQLite of each program that writes: {} (dbrewind)", watch.id());
+    let by = format!(
+        "in the SQLite of each program that writes: {} (dbrewind). No other program's writes are: start it by `dbrewind run app.db",
+        watch.id()
+    );
     assert!(told.out.contains(&by), "{told:?}");
 }
 
 #[test]
 fn a_uri_that_goes_past_the_vfs_is_found_in_a_rollback_mode() {
     for (mode, vfs, found) in
-        [("delete", "unix-excl", true), ("delete", "dbrewind", false), ("wal", "unix-excl", false)]
+        [("delete", "unix-excl", true), ("delete", "dbrewind", false), ("wal", "unix-dotfile", false)]
     {
         let scene = Scene::new(mode);
         let told = examined(&scene, &format!("file:app.db?vfs={vfs}"));
@@ -179,4 +182,43 @@ fn a_uri_that_goes_past_the_vfs_is_found_in_a_rollback_mode() {
             );
         }
     }
+}
+
+/// What the problem says: a connection of that VFS and a recording keep each other out.
+#[test]
+fn a_uri_that_keeps_a_wal_to_itself_is_found() {
+    let scene = Scene::new("wal");
+    let uri = "file:app.db?vfs=unix-excl";
+    let told = examined(&scene, uri);
+    assert_eq!(told["problems"][0]["code"], "DBR004", "{told}");
+    assert!(told["problems"][0]["text"].as_str().unwrap().contains("to itself"), "{told}");
+    let alone = rusqlite::Connection::open_with_flags_and_vfs(
+        scene.path(),
+        rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE,
+        c"unix-excl",
+    )
+    .unwrap();
+    alone.execute_batch("BEGIN IMMEDIATE; COMMIT").unwrap();
+    scene.run("mark", &["seeded"]).refused("DBR004", 3);
+}
+
+#[test]
+fn what_is_not_there_is_named_whole_and_with_a_fix() {
+    let scene = Scene::new("wal");
+    let folder = std::fs::canonicalize(scene.folder()).unwrap();
+    for name in ["none.db", "sqlite:///none.db", "file:none.db"] {
+        let message = called(&scene, "doctor", name, &[]).refused("DBR012", 1);
+        assert!(message.contains(folder.join("none.db").to_str().unwrap()), "{name}: {message}");
+        assert!(message.contains("create it first, or check the path"), "{name}: {message}");
+    }
+}
+
+#[test]
+fn a_hint_names_a_file_that_reads_as_a_url_so_that_it_is_taken_for_one() {
+    let scene = Scene::new("wal");
+    std::fs::rename(scene.path(), scene.folder().join("file:app.db")).unwrap();
+    let told = called(&scene, "doctor", "./file:app.db", &[]).ok().out;
+    assert!(told.contains("`dbrewind watch ./file:app.db` would"), "{told}");
+    let told = called(&scene, "doctor", "sqlite:///file:app.db", &[]).ok().out;
+    assert!(told.contains("`dbrewind watch ./file:app.db` would"), "{told}");
 }

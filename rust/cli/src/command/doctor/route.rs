@@ -113,10 +113,22 @@ impl Route {
     /// What keeps this process, or a connection of that name, from recording what it writes.
     pub(super) fn problems(&self, path: &Path, vfs: Option<&str>) -> Vec<Problem> {
         let mut problems = Vec::new();
+        let word = show::word(path);
         if self.journal == JournalMode::Wal {
+            // Of the system's VFSes the only one that has a WAL without an index in shared memory.
+            if vfs == Some("unix-excl") {
+                problems.push(Problem {
+                    code: Code::Busy.text(),
+                    text: format!(
+                        "a connection with this URI keeps {} to itself: with the VFS \"unix-excl\" nobody else can read its WAL, so nobody can \
+                         record it, and where somebody does it is refused",
+                        path.display()
+                    ),
+                    fix: "leave `vfs=` out of it".to_owned(),
+                });
+            }
             return problems;
         }
-        let word = show::word(path);
         let mode = format!("{} is in a rollback journal mode", path.display());
         if let Some(why) = &self.sqlite.why {
             problems.push(Problem {
@@ -150,7 +162,11 @@ impl Route {
                     "none, nobody records. `dbrewind watch {word}` would, and dbrewind.open() in Python: {wal}"
                 )
             }
-            (JournalMode::Rollback, Some(_)) => format!("{vfs}: {by}"),
+            (JournalMode::Rollback, Some(_)) => {
+                format!(
+                    "{vfs}: {by}. No other program's writes are: start it by `dbrewind run {word} -- PROGRAM`"
+                )
+            }
             (JournalMode::Rollback, None) => format!(
                 "none, nobody records. `dbrewind run {word} -- PROGRAM` would, and dbrewind.open() in Python: {vfs}"
             ),
