@@ -177,6 +177,12 @@ fn records(store: &Store, kind: Kind) -> Vec<Record> {
 
 /// What a rewind from "two" to "seed" leaves behind that is killed in the middle of writing its frame.
 fn tear_a_rewind(scene: &WalWorld) {
+    let (frames, next) = intend_a_rewind(scene);
+    frames.file.write_all_at(&[0xaa; 100], frames.start(next) + 24).unwrap();
+}
+
+/// The same of one that is killed before that: and which frame it would have been.
+fn intend_a_rewind(scene: &WalWorld) -> (Frames, u32) {
     let store = scene.store();
     let marks = records(&store, Kind::Mark);
     let (seed, two) = (&marks[0], &marks[1]);
@@ -197,7 +203,35 @@ fn tear_a_rewind(scene: &WalWorld) {
     let lsn = Lsn::new(two.head.lsn.get() + 1);
     let head = Head::new(Kind::Note, two.head.object, Key::new(3), lsn);
     store.append(head, &[&intent]).unwrap();
-    frames.file.write_all_at(&[0xaa; 100], frames.start(next) + 24).unwrap();
+    (frames, next)
+}
+
+/// Somebody has WRITE when the next recording finds the intent: what came of it is said at the latest when that ends, so that the last anchor is the
+/// last word for who comes then.
+#[test]
+fn a_rewind_that_did_not_happen_is_said_when_the_writer_at_the_attach_has_gone() {
+    for (ends, now) in [("ROLLBACK", 3), ("COMMIT", 4)] {
+        let scene = WalWorld::with(quick(u64::MAX));
+        child::kill(child::start("child_marks_two_moments", &scene.path()));
+        intend_a_rewind(&scene);
+        let app = scene.connect();
+        app.execute_batch("BEGIN IMMEDIATE").unwrap();
+        insert(&app, "three");
+        let database = scene.record();
+        assert_eq!(records(&scene.store(), Kind::Rewind).len(), 0, "somebody has WRITE");
+        app.execute_batch(ends).unwrap();
+        drop(app);
+        database.close().unwrap();
+        assert_eq!(records(&scene.store(), Kind::Rewind).len(), usize::from(ends == "ROLLBACK"), "{ends}");
+        assert_eq!(scene.plain(&["SELECT count(*) FROM t"]), format!("[({now},)]\n"));
+        let database = scene.record();
+        assert!(database.marks().unwrap().iter().all(|mark| mark.state != MarkState::Lost), "{ends}");
+        let app = scene.connect();
+        for (name, kept) in [("seed", 1), ("two", 3), ("seed", 1)] {
+            database.rewind(&Target::from(name), None).unwrap();
+            assert_eq!(rows(&app).len(), kept, "{name} after {ends}");
+        }
+    }
 }
 
 /// A torn rewind ends at its target. What others commit then may be frame for frame what was abandoned, up to any point:

@@ -169,6 +169,8 @@ impl Core {
         self.refresh_runs()?;
         let header = self.header()?;
         self.drain_to(&header, u32::MAX)?;
+        // Else the anchor would not be the last word.
+        self.say_what_was_left_open()?;
         if self.back_fill(header.max_frame)? && !self.is_anchored_whole(&header)? {
             self.drop_anchor(header.max_frame)?;
         }

@@ -15,16 +15,7 @@ use crate::notes::tag;
 impl Core {
     /// A rewind that was killed: did it happen? `false`: nobody can tell.
     pub(super) fn finish_intent(&mut self, header: &IndexHeader) -> Result<bool, Error> {
-        let (intent, lsn) = {
-            let history = locked(&self.history);
-            let Some(note) = history.timeline.notes(tag::WAL_INTENT).last() else { return Ok(true) };
-            if history.timeline.rewinds().iter().any(|rewind| rewind.lsn == note.lsn)
-                || note.lsn <= self.tailed
-            {
-                return Ok(true);
-            }
-            (IntentNote::decode(&note.body).ok_or_else(|| damaged_note("intent", note.lsn))?, note.lsn)
-        };
+        let Some((intent, lsn)) = self.open_intent()? else { return Ok(true) };
         let (from, to) = (Lsn::new(intent.from), Lsn::new(intent.target));
         let last = intent.frame.saturating_sub(1);
         if header.max_frame < last || last == 0 {
@@ -70,11 +61,34 @@ impl Core {
         Ok(true)
     }
 
+    /// The newest intent, if nothing was recorded of what came of it.
+    fn open_intent(&self) -> Result<Option<(IntentNote, Lsn)>, Error> {
+        let history = locked(&self.history);
+        let Some(note) = history.timeline.notes(tag::WAL_INTENT).last() else { return Ok(None) };
+        let is_recorded = history.timeline.rewinds().iter().any(|rewind| rewind.lsn == note.lsn);
+        if is_recorded || note.lsn <= self.tailed {
+            return Ok(None);
+        }
+        let intent = IntentNote::decode(&note.body).ok_or_else(|| damaged_note("intent", note.lsn))?;
+        Ok(Some((intent, note.lsn)))
+    }
+
+    /// Says at the end of a recording what could not be said when it began, since somebody had WRITE then, who has committed nothing: that a rewind
+    /// did not happen. Everything up to the WAL's end is recorded, and the object's lock is held.
+    pub(super) fn say_what_was_left_open(&mut self) -> Result<(), Error> {
+        match self.open_intent()? {
+            Some((intent, lsn)) => self.say_that_nothing_came_of(&intent, lsn),
+            None => Ok(()),
+        }
+    }
+
     /// The same of one that did not happen, unless somebody has committed since, or is about to: then what is recorded of that says enough.
     fn say_that_nothing_came_of(&mut self, intent: &IntentNote, lsn: Lsn) -> Result<(), Error> {
         let what = "another connection has an open write transaction";
         let said = self.with_exclusive(WRITE, Duration::ZERO, what, |core| {
-            match core.index.watch().header().is_some_and(|header| header.max_frame == intent.last) {
+            let header = core.index.watch().header();
+            // By moments, not by frames: the WAL may have been begun anew since.
+            match header.and_then(|header| core.lsn_now(&header).ok()) == Some(Lsn::new(intent.from)) {
                 true => core.nothing_came_of(intent, lsn).and_then(|()| core.catch_up()),
                 false => Ok(()),
             }
