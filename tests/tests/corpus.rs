@@ -68,6 +68,11 @@ fn corpus_of_volume() {
 }
 
 #[test]
+fn corpus_of_digests() {
+    replay("digests");
+}
+
+#[test]
 fn every_target_has_a_test_here_and_a_program_for_libfuzzer() {
     let here = include_str!("corpus.rs");
     for (target, _) in TARGETS {

@@ -14,6 +14,9 @@ mod words;
 pub use decoders::decoders;
 pub use forge::{Forged, forge_control_header, forge_record, forge_segment_header, forge_window, forge_word};
 pub use history::{history, questions};
-pub use sealed::{forge_sealed, parts};
+pub use sealed::{
+    FORMS_OF_BODIES, ForgedDigest, ForgedRecord, ForgedSummary, forge_digest, forge_sealed, forms_of_bodies,
+    parts,
+};
 pub use small::{set_small_segments, small_segments};
 pub use words::{FORMAT_VERSION, SEALED_VERSION, end, given_up, given_up_between};

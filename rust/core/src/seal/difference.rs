@@ -44,6 +44,17 @@ pub(super) fn apply(difference: &[u8], image: &mut Vec<u8>) -> Option<()> {
     }
 }
 
+/// Which kind of difference this is; `None`: of no known one.
+#[cfg(feature = "fuzzing")]
+pub(super) fn form(difference: &[u8]) -> Option<&'static str> {
+    match difference.first() {
+        None => Some("equal"),
+        Some(&RUNS) => Some("runs"),
+        Some(&MOVES) => Some("moves"),
+        Some(_) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -154,6 +154,22 @@ impl Digest {
         Ok(Self { summaries, records, bodies })
     }
 
+    /// With these records, whose offsets ascend, and their bodies, whatever that says.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn of<'a>(
+        summaries: Vec<Summary>,
+        listed: impl Iterator<Item = (Head, u32, &'a [u8])>,
+    ) -> Self {
+        let mut digest = Self { summaries, ..Self::default() };
+        for (head, offset, body) in listed {
+            let start = u32::try_from(digest.bodies.len()).unwrap_or(u32::MAX);
+            let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
+            digest.records.push(Listed { head, offset, start, len });
+            digest.bodies.extend_from_slice(body);
+        }
+        digest
+    }
+
     /// A listed record's body.
     pub(crate) fn body(&self, listed: &Listed) -> &[u8] {
         let rest = self.bodies.get(listed.start as usize..).unwrap_or_default();

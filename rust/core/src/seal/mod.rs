@@ -8,6 +8,10 @@ mod difference;
 mod digest;
 #[cfg(feature = "fuzzing")]
 mod forged;
+#[cfg(feature = "fuzzing")]
+mod forged_digest;
+#[cfg(feature = "fuzzing")]
+mod forms;
 mod frame;
 mod header;
 mod index;
@@ -28,6 +32,10 @@ pub(crate) use digest::choose;
 pub(crate) use digest::{Digest, Summary};
 #[cfg(feature = "fuzzing")]
 pub(crate) use forged::forged;
+#[cfg(feature = "fuzzing")]
+pub(crate) use forged_digest::forged_digest;
+#[cfg(feature = "fuzzing")]
+pub(crate) use forms::forms;
 #[cfg(feature = "fuzzing")]
 pub(crate) use header::VERSION;
 pub(crate) use index::{FARTHEST, farthest, is_image};

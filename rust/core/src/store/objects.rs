@@ -163,9 +163,21 @@ impl Store {
     /// Reads what was registered since the last time. The caller has the registration lock, hence no
     /// registration is in flight, and records that are can be passed over.
     fn learn(&self, objects: &mut Objects) -> Result<(), AppendError> {
+        match self.learn_from(objects, u32::MAX) {
+            // What a digest says may contradict the rest, although its hash is right: it only repeats what is in its segment.
+            Err(AppendError::Damaged { .. }) => {
+                *objects = Objects::default();
+                self.learn_from(objects, 0)
+            }
+            learned => learned,
+        }
+    }
+
+    /// The same; of sealed segments from this one on everything is read.
+    fn learn_from(&self, objects: &mut Objects, whole_from: u32) -> Result<(), AppendError> {
         let mut found = Vec::new();
         let mut next = objects.next;
-        self.inner.skim(&mut next, InFlight::Skip, u32::MAX, &mut |seen| match seen {
+        self.inner.skim(&mut next, InFlight::Skip, whole_from, &mut |seen| match seen {
             Seen::Record(head, at) if head.kind == Kind::Object => found.push((head.object, at, None)),
             Seen::Listed(head, at, body) if head.kind == Kind::Object => {
                 found.push((head.object, at, Some(body.to_vec())));

@@ -89,6 +89,13 @@ impl Timeline {
         Ok(())
     }
 
+    /// Whether digests were believed: not, once everything was read whole.
+    #[cfg(feature = "fuzzing")]
+    #[must_use]
+    pub fn believes_digests(&self) -> bool {
+        self.whole_from.unwrap_or(0) > self.begins.max(1)
+    }
+
     /// Forgets everything; what is read next begins with this segment to be read whole.
     pub(super) fn begin_again(&mut self, whole_from: u32) {
         let mut marks = std::mem::take(&mut self.marks);

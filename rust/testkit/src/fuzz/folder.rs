@@ -118,7 +118,7 @@ fn records(store: &Store) -> BTreeMap<(u64, u32), Record> {
     found.into_iter().map(read).collect()
 }
 
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let read = |entry: std::io::Result<fs::DirEntry>| {
         let path = entry.expect("entry").path();
         let name = path.file_name().and_then(|name| name.to_str()).expect("UTF-8").to_owned();

@@ -3,6 +3,8 @@
 
 mod damage;
 mod decoders;
+mod digests;
+mod eras;
 mod folder;
 mod input;
 mod pages;
@@ -13,13 +15,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use damage::{sealed, store, window};
 pub use decoders::DECODERS;
+pub use digests::digests;
 pub use pages::diff;
 
 /// A function that takes any bytes.
 pub type Target = fn(&[u8]);
 
 /// All targets, by the name of their corpus.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("format", dbrewind_core::fuzzing::decoders),
     ("timeline", dbrewind_core::fuzzing::history),
     ("sqlite", dbrewind_sqlite::fuzzing::decoders),
@@ -30,6 +33,7 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("parts", dbrewind_core::fuzzing::parts),
     ("diff", diff),
     ("volume", volume),
+    ("digests", digests),
 ];
 
 /// What a volume decodes, and a history of one that may say anything.

@@ -84,9 +84,10 @@ fn closed(known: &Known, mut era: usize) -> usize {
     loop {
         let Some(from) = known.eras.get(era) else { return 0 };
         let needed = known.eras.iter().skip(era).filter_map(|later| later.needs).min();
-        match needed.filter(|needed| *needed < from.lsn) {
-            Some(needed) => era = known.era_of(needed).unwrap_or(0).min(era.saturating_sub(1)),
-            None => return era,
+        match (needed.filter(|needed| *needed < from.lsn), era.checked_sub(1)) {
+            (Some(needed), Some(before)) => era = known.era_of(needed).unwrap_or(0).min(before),
+            // The log begins with it: what a damaged one says to be before it is not there.
+            (Some(_), None) | (None, _) => return era,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::age::{Present, Sighting};
 use super::alike::Alike;
-use crate::error::ReadError;
+use crate::error::{Code, ReadError};
 use crate::format::object::ObjectBody;
 use crate::format::{CommitBody, DropBody, Engine, EraBody, Kind, MOVED, MarkBody, PINNED};
 use crate::store::{Cursor, Head, Location, Seen, Store};
@@ -80,34 +80,44 @@ impl Ledger {
     /// Reads what was appended since the last time. Images are passed over. Answers whether every record that was committed
     /// before the call has been read: `false` when one before it is in flight.
     pub(super) fn catch_up(&mut self, store: &Store, present: Present) -> Result<bool, ReadError> {
+        let mut whole_from = u32::MAX;
         loop {
             let first = store.inner.first();
             if self.segment() < first {
                 *self = Self { read_from: first, ..Self::default() };
             }
             let from = self.segment();
-            match self.read_on(store, first, present) {
+            match self.read_on(store, (first, whole_from), present) {
                 // Evicted meanwhile: something may have been passed over.
                 Ok(_) if store.inner.first() > from.max(first) => *self = Self::default(),
                 Ok(whole) => return Ok(whole),
                 Err(error) => {
                     // Some of it was taken, and must not be taken twice.
                     *self = Self::default();
-                    return Err(error);
+                    if whole_from == 0 || error.code() != Code::StoreDamaged {
+                        return Err(error);
+                    }
+                    // What a digest says may make no sense, although its hash is right: it only repeats what is in its segment.
+                    whole_from = 0;
                 }
             }
         }
     }
 
-    /// The same, if nothing is evicted meanwhile. `first`: where the log begins.
-    fn read_on(&mut self, store: &Store, first: u32, present: Present) -> Result<bool, ReadError> {
+    /// The same, if nothing is evicted meanwhile. `first`: where the log begins; of sealed segments from `whole_from` on everything is read.
+    fn read_on(
+        &mut self,
+        store: &Store,
+        (first, whole_from): (u32, u32),
+        present: Present,
+    ) -> Result<bool, ReadError> {
         for known in self.objects.values_mut() {
             known.forget_before(first);
         }
         self.began.retain(|segment, _| *segment >= first);
         let mut cursor = self.cursor;
         let mut wanted = Vec::new();
-        let whole = store.skim(&mut cursor, u32::MAX, &mut |seen| {
+        let whole = store.skim(&mut cursor, whole_from, &mut |seen| {
             let (head, at, body) = match seen {
                 Seen::Record(head, at) => (head, at, None),
                 Seen::Listed(head, at, body) => (head, at, Some(body)),
