@@ -154,7 +154,10 @@ fn read_lazily(store: &Store, object: ObjectId, digested: bool) {
     assert!(lazy.marks().eq(full.marks()) && lazy.rewinds() == full.rewinds());
     let all = || (0..=full.highest().get() + 1).map(Lsn::new);
     // What has no digest is read, but not known to have been.
-    assert!(!digested || all().any(|lsn| lazy.lacks(lazy.last(), lsn)), "everything was read");
+    assert!(
+        !digested || full.era().is_none() || all().any(|lsn| lazy.lacks(lazy.last(), lsn)),
+        "everything was read"
+    );
     for lsn in all() {
         let mut lazy = fresh();
         lazy.read_back(store, lsn).unwrap();
@@ -281,19 +284,6 @@ fn intended(store: &Path) -> u64 {
     u64::from_le_bytes(body[8..16].try_into().unwrap())
 }
 
-/// Nothing here says it of a volume: each of its notes is in one.
-#[test]
-fn each_note_of_a_volume_is_in_a_golden_store() {
-    let stories: String =
-        ["volume", "volume-rewinding"].map(|name| story(&golden().join("1").join(name))).concat();
-    for (tag, told) in [(32, " opened"), (33, " closed ["), (34, " Intent {")] {
-        assert!(
-            stories.lines().any(|line| line.contains(&format!("key {tag} ")) && line.contains(told)),
-            "{tag}"
-        );
-    }
-}
-
 #[test]
 fn one_was_cut_by_eviction() {
     let cut: Vec<PathBuf> =
@@ -308,6 +298,6 @@ fn one_was_cut_by_eviction() {
 #[test]
 #[ignore = "writes the golden stores of a new version of the format"]
 fn write_the_golden_stores_of_this_version() {
-    write(&golden().join(FORMAT_VERSION.to_string()));
+    write(&golden().join(FORMAT_VERSION.to_string()), Path::new(env!("CARGO_BIN_EXE_crash")));
     pin_new(&golden());
 }

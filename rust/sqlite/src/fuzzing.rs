@@ -1,7 +1,7 @@
 //! What the fuzz targets and the golden stores need of the inside: everything this crate decodes, behind a plain
 //! `fn(&[u8])`. Only with the feature `fuzzing`; nothing here is for users, and nothing is promised about it.
 
-use dbrewind_core::Lsn;
+use dbrewind_core::{Lsn, ObjectId, ReadError, Store};
 
 use crate::Diff;
 use crate::as_of;
@@ -11,6 +11,7 @@ use crate::kernel_locks;
 use crate::notes::{RollbackAnchor, WalAnchor, WriterNote, tag};
 use crate::rollback::RewindIntent;
 use crate::wal::{FrameHeader, IndexHeader, IntentNote, RunNote, Runs, WalHeader};
+use crate::writers::Told;
 
 /// Hands the bytes after the first to the decoder that the first one chooses. Panics if they are handled wrongly.
 pub fn decoders(data: &[u8]) {
@@ -67,9 +68,43 @@ pub fn describe_note(tag: u64, body: &[u8]) -> Option<String> {
         tag::ANCHOR => WalAnchor::decode(body).map(|note| format!("{note:?}")),
         tag::WAL_INTENT => IntentNote::decode(body).map(|note| format!("{note:?}")),
         tag::ROLLBACK_INTENT => RewindIntent::decode(body).map(|note| format!("{note:?}")),
+        tag::SAME_COUNTER => {
+            body.try_into().ok().map(|counter| format!("same counter {}", u32::from_le_bytes(counter)))
+        }
         tag::WRITER => WriterNote::decode(body).map(|note| format!("{note:?}")),
         _ => None,
     }
+}
+
+/// Commits of one thread, as the records say it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CommitsOf {
+    /// The process.
+    pub pid: u32,
+    /// Its thread.
+    pub thread: u32,
+    /// What the process runs; `None`: no record says it.
+    pub program: Option<String>,
+    /// How many.
+    pub commits: u64,
+}
+
+/// Whose all the commits of an object are, whatever was rewound since; who committed last comes first.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn committed_by(store: &Store, object: ObjectId) -> Result<Vec<CommitsOf>, ReadError> {
+    let all = Lsn::ORIGIN..=Lsn::new(u64::MAX);
+    let mut told = Told::default();
+    told.catch_up(store, object, Lsn::ORIGIN, None)?;
+    let found = told.of(std::slice::from_ref(&all)).into_iter();
+    let commits = found.map(|one| CommitsOf {
+        pid: one.pid,
+        thread: one.thread,
+        program: one.note.map(|note| note.program.clone()),
+        commits: one.commits,
+    });
+    Ok(commits.collect())
 }
 
 fn notes(bytes: &[u8]) {

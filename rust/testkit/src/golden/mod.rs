@@ -3,10 +3,12 @@
 //! `tests/golden/README.md` says what is in a folder.
 
 mod compare;
+mod keyed;
 mod pins;
 mod story;
 mod volume;
 mod write;
+mod writers;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_128;
 
 pub use compare::{compare, compare_history, still};
+pub use keyed::{Records, attach_keyed};
 pub use pins::{PINS, pin_new, pins};
 pub use story::{Told, tell};
 pub use volume::{Bytes, attach};
@@ -27,6 +30,9 @@ pub const DATABASE: &str = "app.db";
 pub const STORY: &str = "story.txt";
 /// Folder of the states: a file for each mark, with the mark's LSN as its name.
 pub const STATES: &str = "states";
+
+/// Who has committed, and how often, as it was known without the store: a line for each thread, the newest commit first.
+pub const WRITERS: &str = "writers.txt";
 
 /// Copies a folder, with everything in it.
 ///

@@ -11,7 +11,7 @@ use dbrewind_sqlite::fuzzing::describe_note;
 use dbrewind_volume::fuzzing::describe_note as describe_note_of_a_volume;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::volume;
+use super::{keyed, volume};
 
 /// What was read.
 pub struct Told {
@@ -97,6 +97,8 @@ fn history(
         );
     }
     let marks: Vec<_> = timeline.marks().cloned().collect();
+    let sizes = store.objects_named(name).map_err(|error| error.to_string())?;
+    let keyed = sizes.contains(&(object, 0));
     for mark in &marks {
         // What a mark says since the first stories were written is left out where it says nothing.
         let told = format!("  {mark:?}").replace(", evicted: false, pinned: false", "");
@@ -109,6 +111,7 @@ fn history(
     for mark in marks.iter().filter(|mark| !mark.lost && !mark.evicted) {
         let at = timeline.reached_by(mark.lsn);
         let state = match name.starts_with("//volume/") {
+            true if keyed => keyed::state(store, &timeline, at, present)?,
             true => state_of_a_volume(store, &timeline, at, present)?,
             false => state(store, &timeline, at, present)?,
         };

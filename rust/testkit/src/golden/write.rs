@@ -12,13 +12,14 @@ use dbrewind_core::{
 use dbrewind_sqlite::{Database, Journal, MarkState, OpenOptions, SqliteApi, Target};
 use rusqlite::Connection;
 
-use super::{DATABASE, STATES, STORE, STORY, tell, volume};
+use super::{DATABASE, STATES, STORE, STORY, keyed, tell, volume, writers};
 
-/// Writes the golden folders of this version below `root` that are not there yet.
+/// Writes the golden folders of this version below `root` that are not there yet. `peer`: a program that serves as
+/// [`Peer::process`](crate::peer::Peer::process) wants it.
 ///
 /// # Panics
 /// When one cannot be written.
-pub fn write(root: &Path) {
+pub fn write(root: &Path, peer: &Path) {
     for name in [
         "wal",
         "rollback",
@@ -31,6 +32,9 @@ pub fn write(root: &Path) {
         "leaning-rollback",
         "volume",
         "volume-rewinding",
+        "volume-keyed",
+        "writers",
+        "sealed-kinds",
     ] {
         let folder = root.join(name);
         if folder.exists() {
@@ -39,13 +43,21 @@ pub fn write(root: &Path) {
         fs::create_dir_all(folder.join(STATES)).expect("a folder");
         match name {
             "kinds" => kinds(&folder),
+            "sealed-kinds" => {
+                kinds(&folder);
+                go_on_in_another_segment(&folder.join(STORE));
+            }
             "rollback" | "digests-rollback" | "leaning-rollback" => sqlite(&folder, Journal::Delete),
             "evicted" => evicted(&folder),
             "volume" => volume::write(&folder, false),
             "volume-rewinding" => volume::write(&folder, true),
+            "volume-keyed" => keyed::write(&folder),
+            "writers" => writers::write(&folder, peer),
             _ => sqlite(&folder, Journal::Wal),
         }
-        if name == "sealed" || name.starts_with("digests-") || name.starts_with("leaning-") {
+        let sealed =
+            ["sealed", "digests-", "leaning-", "writers"].iter().any(|begin| name.starts_with(begin));
+        if sealed {
             let store = Store::open(&folder.join(STORE), &StoreOptions::default()).expect("a store");
             while store.seal_some().expect("sealed").is_some() {}
         }
@@ -59,15 +71,7 @@ pub fn write(root: &Path) {
 /// A database that a plain program works on, recorded by the adapter: commits, marks, rewinds, growth and shrinking.
 fn sqlite(folder: &Path, journal: Journal) {
     let path = folder.join(DATABASE);
-    let app = Connection::open(&path).expect("a database");
-    let mode = if journal == Journal::Wal { "wal" } else { "delete" };
-    app.execute_batch(&format!("pragma page_size=512; pragma journal_mode={mode}; pragma synchronous=off"))
-        .expect("pragmas");
-    app.execute_batch("create table t(id integer primary key, v); create index i on t(v)").expect("a schema");
-    // Begun here, so that the segments are small.
-    let small = StoreOptions { first_segment: 16 << 10, ..StoreOptions::default() };
-    drop(Store::open(&folder.join(STORE), &small).expect("a store"));
-    drop(app);
+    begin(folder, if journal == Journal::Wal { "wal" } else { "delete" });
     let options = OpenOptions {
         store: Some(folder.join(STORE)),
         journal: Some(journal),
@@ -113,8 +117,23 @@ fn sqlite(folder: &Path, journal: Journal) {
     database.drain().expect("everything is recorded");
     drop(app);
     database.close().expect("closed");
+    put_away(folder);
+}
+
+/// A database with a table and an index, and a store without anything, whose segments are small.
+pub(super) fn begin(folder: &Path, mode: &str) {
+    let app = Connection::open(folder.join(DATABASE)).expect("a database");
+    app.execute_batch(&format!("pragma page_size=512; pragma journal_mode={mode}; pragma synchronous=off"))
+        .expect("pragmas");
+    app.execute_batch("create table t(id integer primary key, v); create index i on t(v)").expect("a schema");
+    let small = StoreOptions { first_segment: 16 << 10, ..StoreOptions::default() };
+    drop(Store::open(&folder.join(STORE), &small).expect("a store"));
+}
+
+/// Leaves nothing beside the database and its store, and no spare files in that.
+pub(super) fn put_away(folder: &Path) {
     // The last program to close it puts the WAL away.
-    Connection::open(&path)
+    Connection::open(folder.join(DATABASE))
         .and_then(|plain| plain.execute_batch("pragma user_version"))
         .expect("a plain program");
     for rest in ["app.db-wal", "app.db-shm", "app.db-journal"] {
@@ -268,6 +287,13 @@ fn kinds(folder: &Path) {
     // A record after it: what was given up is passed over.
     let store = Store::open(&dir, &options).expect("a store");
     store.append(Head { object: ObjectId::new(1), ..second }, &[b"behind", b" it"]).expect("room");
+}
+
+/// Fills the newest segment, so that what is in it can be sealed, and begins the next one.
+fn go_on_in_another_segment(dir: &Path) {
+    let store = Store::open(dir, &StoreOptions::default()).expect("a store");
+    let head = Head::new(Kind::Note, ObjectId::new(1), Key::new(9), Lsn::new(1));
+    store.append(head, &[&[0x99; 6000]]).expect("room");
 }
 
 /// Leaves a reservation of a writer that is dead at the end of the log, for the next one to give up.
