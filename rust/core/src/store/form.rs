@@ -91,3 +91,40 @@ impl Inner {
 fn is_missing(error: &OpenError) -> bool {
     matches!(error, OpenError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::format::Kind;
+    use crate::store::{Head, Store, StoreOptions};
+    use crate::types::{Key, Lsn, ObjectId};
+
+    /// Others have gone on, and have sealed the segment that this handle appends to: it keeps that one until it has gone on itself, so
+    /// that nobody in the midst of an append finds another memory than the one it began in.
+    #[test]
+    fn hazard_the_segment_that_is_appended_to_here_is_sealed() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StoreOptions { first_segment: 4096, max_segment: 4096, limit: 1 << 20 };
+        let (behind, ahead) =
+            (Store::open(dir.path(), &options).unwrap(), Store::open(dir.path(), &options).unwrap());
+        let append = |store: &Store, lsn: u64| {
+            let head = Head::new(Kind::Note, ObjectId::new(0), Key::new(1), Lsn::new(lsn));
+            store.append(head, &[&[lsn as u8; 600]]).unwrap()
+        };
+        let gone = || [1, 2].map(|id| behind.inner.segments.get(id).map(|segment| segment.is_gone()));
+        (1..8).for_each(|lsn| {
+            append(&ahead, lsn);
+        });
+        append(&behind, 8);
+        (9..20).for_each(|lsn| {
+            append(&ahead, lsn);
+        });
+        while ahead.seal_some().unwrap().is_some() {}
+        assert!(behind.inner.control.sealed() > 2, "the log has not come far enough");
+        behind.inner.let_go_of_sealed();
+        assert_eq!(gone(), [Some(true), Some(false)]);
+        let at = append(&behind, 20);
+        assert_eq!(at.segment().get(), u64::from(behind.inner.control.current()));
+        behind.inner.let_go_of_sealed();
+        assert_eq!(gone(), [Some(true), Some(true)]);
+    }
+}

@@ -295,4 +295,35 @@ mod tests {
         assert_eq!(next_size(&OPTIONS, 1 << 16, limit - 4095, OPTIONS.max_segment, 10).unwrap(), None);
         assert_eq!(next_size(&OPTIONS, 1 << 16, limit + 1, OPTIONS.max_segment, 10).unwrap(), None);
     }
+
+    /// What is dropped for a segment is as much as the longest one takes: with less it would be a short one, and with more some of the
+    /// history would be gone for nothing.
+    #[test]
+    fn room_is_made_for_a_whole_segment_and_not_for_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StoreOptions { first_segment: 4096, max_segment: 8192, limit: 64 << 10 };
+        let store = Store::open(dir.path(), &options).unwrap();
+        let append = |len: usize| {
+            let object = crate::types::ObjectId::new(0);
+            let head = crate::format::Head::new(
+                crate::format::Kind::Note,
+                object,
+                crate::types::Key::new(1),
+                crate::types::Lsn::new(1),
+            );
+            store.append(head, &[&vec![7; len]]).unwrap().segment().get()
+        };
+        // One of 4 KiB and seven of 8, with 4 KiB left.
+        while append(500) < 8 {}
+        while store.inner.left_in_current() > 40 {
+            append((store.inner.left_in_current() as usize - 40).min(500));
+        }
+        assert_eq!((store.room().used, store.first_segment()), (60 << 10, 1));
+        store.inner.control.raise_ready(8);
+        assert_eq!(append(500), 9);
+        assert_eq!(store.inner.len_on_disk(9).unwrap(), 8192);
+        assert_eq!((store.room().used, store.first_segment()), (64 << 10, 2));
+        while append(500) < 10 {}
+        assert_eq!((store.room().used, store.first_segment()), (64 << 10, 3));
+    }
 }

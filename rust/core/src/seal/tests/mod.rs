@@ -2,6 +2,7 @@
 
 mod damage;
 mod lean;
+mod order;
 mod outside;
 mod round_trip;
 
