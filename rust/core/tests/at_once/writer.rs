@@ -80,7 +80,7 @@ pub(crate) fn append(store: &Store, writer: u32, last: &mut u64, turn: u64, said
             let given_up = vec![(nobody, vec![1; 70])];
             let lots = || store.reserve_two(Need::Keep, records.clone(), given_up.clone());
             let (counts, given_up) = until_room(lots);
-            if turn % 3 == 0 {
+            if turn.is_multiple_of(3) {
                 drop(given_up);
                 counts.commit().unwrap();
             } else {
