@@ -113,7 +113,6 @@ impl Route {
     /// What keeps this process, or a connection of that name, from recording what it writes.
     pub(super) fn problems(&self, path: &Path, vfs: Option<&str>) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let word = show::word(path);
         if self.journal == JournalMode::Wal {
             // Of the system's VFSes the only one that has a WAL without an index in shared memory.
             if vfs == Some("unix-excl") {
@@ -129,6 +128,7 @@ impl Route {
             }
             return problems;
         }
+        let word = show::word(path);
         let mode = format!("{} is in a rollback journal mode", path.display());
         if let Some(why) = &self.sqlite.why {
             problems.push(Problem {
