@@ -1,5 +1,7 @@
 //! What a write takes away, saved before it happens.
 
+#[cfg(test)]
+mod tests;
 mod transaction;
 
 use std::ops::RangeInclusive;
