@@ -3,7 +3,7 @@
 //! called; eviction within a small limit, by its thread and by whoever needs room; syncs; readers in all of that. In the end every record that was said
 //! to be appended and was not evicted has to be there, once, in order.
 //!
-//! `DBREWIND_SEGMENTS` says how many have to pass, 200 if it does not.
+//! `DBREWIND_SEGMENTS` says how many have to pass, 200 if it does not. `make race` runs it under ThreadSanitizer.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,9 +1,8 @@
 //! Threads at full speed on one store: appending, in batches too, rolling segments, reading, giving up what the dead
 //! left.
 //!
-//! `make race` runs what stays in one segment under ThreadSanitizer, which reports any two accesses that nothing
-//! orders. Not the rest: the standard library is not compiled for it, so that it does not see what a `OnceLock` or a
-//! contended `Mutex` orders, and a segment that is rolled to comes through both. The loom models cover that step.
+//! `make race` runs this under ThreadSanitizer, as it does `all_at_once.rs`, which reports any two accesses that nothing orders: `rust/docs/recovery.md`,
+//! "Models".
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod forge;
