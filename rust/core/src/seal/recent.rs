@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Digest, Sealed};
+use super::{Digest, FARTHEST, Sealed};
 
-/// Bytes of indexes that are kept; one at least.
+/// Bytes of indexes that are kept, but for [`AT_LEAST`] of them.
 const INDEXES: usize = 64 << 20;
+/// How many indexes are kept however large they are: those of all segments that one body leans on, and of a neighbour. With fewer each body
+/// could have several unpacked again, each of which takes as long as thousands of bodies.
+const AT_LEAST: usize = FARTHEST as usize + 1;
 /// Bytes of digests that are kept.
 const DIGESTS: usize = 16 << 20;
 /// How many frames are kept, and how many bytes of them; one at least.
@@ -70,12 +73,22 @@ impl Recent {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|other| other.id() != sealed.id());
         open.push(Arc::clone(&sealed));
-        let mut weight: usize = open.iter().map(|sealed| sealed.index().weight()).sum();
-        while open.len() > 1 && weight > INDEXES {
-            weight -= open.remove(0).index().weight();
-        }
+        let weights: Vec<usize> = open.iter().map(|sealed| sealed.index().weight()).collect();
+        open.drain(..superfluous(&weights));
         sealed
     }
+}
+
+/// How many of these indexes, the one that was used last the last one, are closed.
+fn superfluous(weights: &[usize]) -> usize {
+    let mut left: usize = weights.iter().sum();
+    let may_go = weights.len().saturating_sub(AT_LEAST);
+    let goes = |weight: &&usize| {
+        let too_many = left > INDEXES;
+        left -= **weight;
+        too_many
+    };
+    weights.iter().take(may_go).take_while(goes).count()
 }
 
 /// Which frame: its segment's number, the hash of the index of that one's file, and its place in there. A segment may
@@ -114,5 +127,23 @@ impl Frames {
             bytes -= kept.remove(0).content.len();
         }
         content
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_indexes_are_kept_up_to_their_bytes_and_large_ones_as_many_as_one_body_needs() {
+        let mib = 1 << 20;
+        assert_eq!(superfluous(&[]), 0);
+        assert_eq!(superfluous(&[2 * mib; 32]), 0);
+        assert_eq!(superfluous(&[2 * mib; 33]), 1);
+        assert_eq!(superfluous(&[14 * mib; AT_LEAST]), 0, "a body and what it leans on");
+        assert_eq!(superfluous(&[14 * mib; AT_LEAST + 3]), 3);
+        let mut one_large = [mib; 20];
+        one_large[0] = 60 * mib;
+        assert_eq!(superfluous(&one_large), 1, "the one that was not used for longest");
     }
 }
