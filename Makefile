@@ -155,7 +155,7 @@ record_as = $(if $(QUICK),,--record benches/record/$$(PYTHONPATH=benches python3
 # What a history of IMAGES page images costs: opening the database, and a rewind to a random moment beside one to a recent mark.
 IMAGES ?= $(if $(QUICK),3000,1000000)
 bench-history:
-	$(call example,sqlite,history_cost) $(call record_as,history-$(IMAGES)$(subst $() ,-,$(addprefix -,$(HISTORY_ARGS)))) $(IMAGES) $(HISTORY_ARGS)
+	$(call example,sqlite,history_cost) $(call record_as,history-$(subst $() ,-,$(strip $(IMAGES) $(HISTORY_ARGS)))) $(IMAGES) $(HISTORY_ARGS)
 	@rm -rf benches/scratch/history_cost
 
 # How long a store of 20 GiB in 80 segments takes to open.
