@@ -7,7 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dbrewind_core::fuzzing::{FORMAT_VERSION, SEALED_VERSION, forge_control_header};
-use dbrewind_core::{CommitBody, Cursor, Head, Key, Kind, Lsn, ObjectId, Store, StoreOptions, Timeline};
+use dbrewind_core::{
+    CommitBody, Cursor, Head, Key, Kind, Lsn, ObjectId, Store, StoreOptions, Timeline, boot_id,
+};
 use dbrewind_sqlite::{Database, MarkState, OpenOptions, SqliteApi};
 use dbrewind_testkit::golden::{
     Bytes, DATABASE, PINS, STATES, STORE, STORY, attach, compare, compare_history, copy, digest, entries,
@@ -213,10 +215,8 @@ fn a_volume_goes_to_its_marks() {
     copy(&folder, scratch.path());
     let present = fs::read(folder.join(DATABASE)).unwrap();
     // On the machine that it was written on, and on another one.
-    for other in [false, true] {
-        if other {
-            start_the_machine(&scratch.path().join(STORE));
-        }
+    for boot in [boot_id(), [0xb0; 16]] {
+        last_open_under(boot, &scratch.path().join(STORE));
         let content = Bytes::new(present.clone());
         let volume = attach(&scratch.path().join(STORE), &content).unwrap();
         let marks = volume.marks().unwrap();
@@ -236,12 +236,12 @@ fn a_volume_goes_to_its_marks() {
     }
 }
 
-/// As after a start of the machine.
-fn start_the_machine(store: &Path) {
+/// The store was last open while the machine ran under this boot id.
+fn last_open_under(boot: [u8; 16], store: &Path) {
     let path = store.join("control");
     let mut control = fs::read(&path).unwrap();
     let id = control[16..32].try_into().unwrap();
-    let header = forge_control_header(id, [0xb0; 16]);
+    let header = forge_control_header(id, boot);
     control[..header.len()].copy_from_slice(&header);
     fs::write(path, control).unwrap();
 }
@@ -250,21 +250,19 @@ fn start_the_machine(store: &Path) {
 #[test]
 fn a_volume_finishes_its_rewind() {
     let folder = golden().join("1").join("volume-rewinding");
-    for other in [false, true] {
+    for (boot, lost) in [(boot_id(), 0), ([0xb0; 16], 5)] {
         let scratch = tempfile::tempdir().unwrap();
         copy(&folder, scratch.path());
         let store = scratch.path().join(STORE);
-        if other {
-            start_the_machine(&store);
-        }
+        last_open_under(boot, &store);
         let (half, target) = (fs::read(folder.join(DATABASE)).unwrap(), intended(&store));
         let state = fs::read(folder.join(STATES).join(target.to_string())).unwrap();
         assert!(half != state);
         let content = Bytes::new(half);
         let volume = attach(&store, &content).unwrap();
         assert!(content.content() == state);
-        let lost = volume.marks().unwrap().iter().filter(|mark| mark.state == MarkState::Lost).count();
-        assert_eq!(lost, if other { 5 } else { 0 }, "a power cut may have taken commits");
+        let found = volume.marks().unwrap().iter().filter(|mark| mark.state == MarkState::Lost).count();
+        assert_eq!(found, lost, "a power cut may have taken commits");
         volume.detach().unwrap();
     }
 }
