@@ -25,6 +25,20 @@ impl Held {
 }
 
 impl Held {
+    /// As [`Held::take`], and stops waiting when it is not `needed` any more: `None` then. `TimedOut` when somebody else had it all the time.
+    pub(crate) fn take_while(
+        path: &Path,
+        byte: u32,
+        timeout: Duration,
+        needed: impl Fn() -> bool,
+    ) -> io::Result<Option<Self>> {
+        let file = LockFile::open_existing(path)?;
+        let taken = file.lock_while(byte, timeout, needed)?;
+        Ok(taken.then_some(Self { file: Some(file), byte, idle: None }))
+    }
+}
+
+impl Held {
     /// As [`Held::take`], and fails with `Interrupted` when the calling thread is interrupted.
     pub(crate) fn take_patiently(path: &Path, byte: u32, timeout: Duration) -> io::Result<Option<Self>> {
         let file = LockFile::open_existing(path)?;

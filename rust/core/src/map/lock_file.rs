@@ -70,6 +70,25 @@ impl LockFile {
         retry(timeout, || self.try_lock(byte), || false)
     }
 
+    /// As [`LockFile::lock_within`], and stops waiting when it is not `needed` any more: `false` then, too. `TimedOut` when somebody else had it
+    /// all the time.
+    pub(crate) fn lock_while(
+        &self,
+        byte: u32,
+        timeout: Duration,
+        needed: impl Fn() -> bool,
+    ) -> io::Result<bool> {
+        let mut taken = false;
+        let attempt = || {
+            if needed() {
+                taken = self.try_lock(byte)?;
+                return Ok(taken);
+            }
+            Ok(true)
+        };
+        if retry(timeout, attempt, || false)? { Ok(taken) } else { Err(io::ErrorKind::TimedOut.into()) }
+    }
+
     /// As [`LockFile::lock_within`], and fails with `Interrupted` when the calling thread is interrupted.
     pub(crate) fn lock_patiently(&self, byte: u32, timeout: Duration) -> io::Result<bool> {
         let mut patience: Option<Patience> = None;
@@ -94,31 +113,30 @@ impl LockFile {
     }
 }
 
-/// Tries until it works, at most this long.
+/// Tries until it works, at most this long; and notices that it would have worked by an eighth too late, or a few times what the system takes
+/// for the shortest pause.
 fn retry(
     timeout: Duration,
     mut attempt: impl FnMut() -> io::Result<bool>,
     mut give_up: impl FnMut() -> bool,
 ) -> io::Result<bool> {
+    const SHORTEST: Duration = Duration::from_micros(20);
     const LONGEST: Duration = Duration::from_millis(1);
-    let mut end = None;
-    let mut pause = Duration::from_micros(20);
+    let mut began = None;
     loop {
         if attempt()? {
             return Ok(true);
         }
         let now = Instant::now();
-        // A timeout past the end of time is none.
-        let end = *end.get_or_insert_with(|| now.checked_add(timeout));
-        let left = end.map_or(LONGEST, |end| end.saturating_duration_since(now));
+        let waited = now.saturating_duration_since(*began.get_or_insert(now));
+        let left = timeout.saturating_sub(waited);
         if left.is_zero() {
             return Ok(false);
         }
         if give_up() {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        std::thread::sleep(pause.min(left));
-        pause = (pause * 2).min(LONGEST);
+        std::thread::sleep((waited / 8).clamp(SHORTEST, LONGEST).min(left));
     }
 }
 
@@ -136,6 +154,8 @@ impl Drop for LockFile {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     #[test]
@@ -155,5 +175,27 @@ mod tests {
         assert!(two.try_lock(5).unwrap());
         drop(two);
         assert!(one.try_lock(5).unwrap());
+    }
+
+    #[test]
+    fn who_waits_for_a_byte_stops_when_it_is_not_needed_any_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("locks");
+        let (one, two) = (LockFile::open(&path).unwrap(), LockFile::open(&path).unwrap());
+        let long = Duration::from_secs(3600);
+        assert!(!two.lock_while(5, long, || false).unwrap(), "nobody has it, and nobody needs it");
+        assert!(one.try_lock(5).unwrap());
+        let looks = Cell::new(0);
+        let needed = || {
+            looks.set(looks.get() + 1);
+            looks.get() < 7
+        };
+        assert!(!two.lock_while(5, long, needed).unwrap());
+        assert_eq!(looks.get(), 7);
+        let late = two.lock_while(5, Duration::from_millis(3), || true).unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+        one.unlock(5).unwrap();
+        assert!(two.lock_while(5, long, || true).unwrap());
+        assert!(!one.try_lock(5).unwrap());
     }
 }

@@ -11,47 +11,54 @@ pub(crate) trait Segments {
     /// Whether this segment is mapped here.
     fn is_mapped(&self, id: u32) -> bool;
 
-    /// Takes the lock.
-    fn lock(&self) -> Result<Self::Lock, Self::Error>;
+    /// Takes the lock; `None` if it is not needed any more, which is asked while somebody else has it.
+    fn lock(&self, needed: &dyn Fn() -> bool) -> Result<Option<Self::Lock>, Self::Error>;
 
-    /// Whether there is a segment of this number, not sealed, announced or not.
-    fn exists(&self, id: u32) -> bool;
-
-    /// Maps a segment that is there.
-    fn open(&mut self, id: u32) -> Result<(), Self::Error>;
+    /// Maps a segment that is there, announced or not; `false` if there is none of this number, or it is sealed.
+    fn open(&mut self, id: u32) -> Result<bool, Self::Error>;
 
     /// Makes a segment, and maps it.
     fn create(&mut self, id: u32) -> Result<(), Self::Error>;
+
+    /// What it is that a segment is not there which must be.
+    fn missing(&self, id: u32) -> Self::Error;
 }
 
 /// Moves on to the segment after a full one: somebody else's, or a new one. `current`: the newest one that is mapped here. Answers whether it
 /// is the next one; `false`: the log is further on.
+///
+/// Only who makes a segment needs the lock. All others wait until it is announced, and then for nobody: they would stand in line for a
+/// lock while the log goes on.
 pub(crate) fn roll<W: Words, S: Segments>(
     progress: &Progress<W>,
     current: &AtomicU32,
     next: u32,
     segments: &mut S,
 ) -> Result<bool, S::Error> {
-    if !segments.is_mapped(next) {
-        let _lock = segments.lock()?;
-        let announced = progress.current();
-        if announced > next {
-            // Others are far ahead; what comes next may be sealed by now, the last one is not.
-            if !segments.is_mapped(announced) {
-                segments.open(announced)?;
-            }
-            move_on_to(progress, current, announced);
-            return Ok(false);
-        }
-        // By its name, not by the announcement: whoever made it may have died before announcing it.
-        if segments.exists(next) {
-            segments.open(next)?;
-        } else {
-            segments.create(next)?;
-        }
+    if segments.is_mapped(next) {
+        move_on_to(progress, current, next);
+        return Ok(true);
     }
-    move_on_to(progress, current, next);
-    Ok(true)
+    let lock = segments.lock(&|| progress.current() < next)?;
+    let (lock, newest) = match (lock, progress.current().max(next)) {
+        (None, newest) if !segments.is_mapped(newest) && !segments.open(newest)? => {
+            // Sealed before it was opened: then the log is further on. Nothing is while the lock is held.
+            (segments.lock(&|| true)?, progress.current().max(next))
+        }
+        found => found,
+    };
+    // The last one is not sealed, which one in between may be. It is found by its name, not by the announcement: whoever made it may
+    // have died before announcing it.
+    if !segments.is_mapped(newest) && !segments.open(newest)? {
+        if newest > next {
+            return Err(segments.missing(newest));
+        }
+        segments.create(newest)?;
+    }
+    // With the lock: whoever gets it next has no need of it any more.
+    move_on_to(progress, current, newest);
+    drop(lock);
+    Ok(newest == next)
 }
 
 /// Makes a mapped segment the one to append to.

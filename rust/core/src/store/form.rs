@@ -88,7 +88,8 @@ impl Inner {
     }
 }
 
-fn is_missing(error: &OpenError) -> bool {
+/// Whether it is only that the file is not there.
+pub(super) fn is_missing(error: &OpenError) -> bool {
     matches!(error, OpenError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
 }
 

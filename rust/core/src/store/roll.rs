@@ -8,7 +8,7 @@ use crate::format::span;
 use crate::map::{self, Held};
 use crate::ring::{self, Region, Segments, Step};
 use crate::segment::{self, Segment};
-use crate::store::form::Form;
+use crate::store::form::{Form, is_missing};
 use crate::store::handle::Inner;
 use crate::store::locks;
 use crate::store::{Store, StoreOptions};
@@ -64,6 +64,20 @@ impl Inner {
         found.map(|found| found.len())
     }
 
+    /// At least that, without a look at the folder for what is mapped: as much as before it was sealed, if somebody has done so.
+    fn most_on_disk(&self, id: u32) -> io::Result<u64> {
+        match self.segments.get(id).filter(|segment| !segment.is_gone()) {
+            Some(segment) => Ok(u64::from(segment.size())),
+            None => self.len_on_disk(id),
+        }
+    }
+
+    /// Of all segments up to this one.
+    fn total(&self, upto: u32, len: impl Fn(u32) -> io::Result<u64>) -> Result<u64, AppendError> {
+        let found: io::Result<u64> = (self.first()..=upto).map(len).sum();
+        found.map_err(|source| AppendError::Io { action: "look at the segments", source })
+    }
+
     fn full(&self, why: impl Into<String>) -> AppendError {
         AppendError::Full { path: self.dir.clone(), why: why.into() }
     }
@@ -101,18 +115,17 @@ impl Inner {
 
     fn size_of_next(&self, full: u32, len: u32) -> Result<u32, AppendError> {
         let before = self.segments.get(full).map_or(0, |s| u64::from(s.size()));
-        let io = |source| AppendError::Io { action: "look at the segments", source };
-        let mut total = 0;
-        for id in self.first()..=full {
-            total += self.len_on_disk(id).map_err(io)?;
-        }
         let limit = self.limit();
         let mine = limit.saturating_sub(self.left_to_evictions());
+        let enough = needed(len).max(self.longest());
+        let mut total = self.total(full, |id| self.most_on_disk(id))?;
+        if total.saturating_add(enough) > mine {
+            total = self.total(full, |id| self.len_on_disk(id))?;
+        }
         let options = StoreOptions { limit: mine, max_segment: self.longest(), ..self.options.clone() };
         let size = |total| next_size(&options, before, total, self.options.max_segment, len);
         // What the background thread has left to do. It has prepared it, so that this takes no longer than removing files.
         let mut left = total;
-        let enough = needed(len).max(self.longest());
         if left.saturating_add(enough) > mine {
             // If that fails there may be room enough even so.
             let _ = self.drop_while(|id| {
@@ -120,10 +133,7 @@ impl Inner {
                 left = left.saturating_sub(if wanted { self.len_on_disk(id).unwrap_or(0) } else { 0 });
                 wanted
             });
-            total = 0;
-            for id in self.first()..=full {
-                total += self.len_on_disk(id).map_err(io)?;
-            }
+            total = self.total(full, |id| self.len_on_disk(id))?;
         }
         if let Some(size) = size(total)? {
             return Ok(size);
@@ -193,18 +203,21 @@ impl Segments for Rolling<'_> {
         self.inner.segments.get(id).is_some()
     }
 
-    fn lock(&self) -> Result<Held, AppendError> {
-        let io = |source| AppendError::Io { action: "lock the store for a new segment", source };
-        let lock = Held::take(&self.inner.lock_path(), locks::CREATE, PATIENCE).map_err(io)?;
-        lock.ok_or_else(|| io(io::ErrorKind::TimedOut.into()))
+    fn lock(&self, needed: &dyn Fn() -> bool) -> Result<Option<Held>, AppendError> {
+        let lock = Held::take_while(&self.inner.lock_path(), locks::CREATE, PATIENCE, needed);
+        lock.map_err(|source| AppendError::Io { action: "lock the store for a new segment", source })
     }
 
-    fn exists(&self, id: u32) -> bool {
-        self.inner.dir.join(segment::file_name(id)).try_exists().unwrap_or(true)
+    fn open(&mut self, id: u32) -> Result<bool, AppendError> {
+        match segment::open(&self.inner.dir, id, &self.inner.id) {
+            Err(error) if is_missing(&error) => Ok(false),
+            opened => self.map(opened?, id).map(|()| true),
+        }
     }
 
-    fn open(&mut self, id: u32) -> Result<(), AppendError> {
-        self.map(segment::open(&self.inner.dir, id, &self.inner.id)?, id)
+    fn missing(&self, id: u32) -> AppendError {
+        let path = self.inner.dir.join(segment::file_name(id));
+        AppendError::Damaged { what: format!("{} is missing", path.display()) }
     }
 
     fn create(&mut self, id: u32) -> Result<(), AppendError> {
@@ -325,5 +338,31 @@ mod tests {
         assert_eq!((store.room().used, store.first_segment()), (64 << 10, 2));
         while append(500) < 10 {}
         assert_eq!((store.room().used, store.first_segment()), (64 << 10, 3));
+    }
+
+    /// Who has a segment mapped does not look how large its file is, unless it matters: another handle may have sealed it.
+    #[test]
+    fn what_others_have_sealed_counts_as_it_is_when_room_is_short() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StoreOptions { first_segment: 64 << 10, max_segment: 64 << 10, limit: 512 << 10 };
+        let store = Store::open(dir.path(), &options).unwrap();
+        let append = |store: &Store| {
+            let object = crate::types::ObjectId::new(0);
+            let head = crate::format::Head::new(
+                crate::format::Kind::Note,
+                object,
+                crate::types::Key::new(1),
+                crate::types::Lsn::new(1),
+            );
+            store.append(head, &[&[7; 8000]]).unwrap().segment().get()
+        };
+        while append(&store) < 8 {}
+        let other = Store::open(dir.path(), &options).unwrap();
+        while other.seal_some().unwrap().is_some() {}
+        assert!(!store.inner.segments.get(7).unwrap().is_gone());
+        assert_eq!(store.inner.most_on_disk(7).unwrap(), 64 << 10);
+        assert!(store.inner.len_on_disk(7).unwrap() < 16 << 10);
+        while append(&store) < 9 {}
+        assert_eq!((store.inner.len_on_disk(9).unwrap(), store.first_segment()), (64 << 10, 1));
     }
 }

@@ -152,3 +152,31 @@ fn a_segment_that_nobody_announced_is_found_by_its_name() {
         assert_eq!((volume.made(), volume.progress.current()), (vec![2], 2));
     });
 }
+
+/// It was announced when the writer looked, and sealed by others before it was opened: the log is further on.
+#[test]
+fn a_segment_that_goes_before_it_is_opened_is_passed_over() {
+    explore_some(|| {
+        let volume = Volume::of(4, 1);
+        let other = Process::at(&volume, 1);
+        other.append(1, 10);
+        other.append(1, 11);
+        let sealer = {
+            let other = Arc::clone(&other);
+            thread::spawn(move || {
+                other.append(1, 12);
+                other.seal();
+                other.seal();
+            })
+        };
+        let late = {
+            let process = Process::at(&volume, 1);
+            thread::spawn(move || process.append(2, 20))
+        };
+        sealer.join().unwrap();
+        late.join().unwrap();
+        let mut found = Process::at(&volume, volume.progress.current()).values();
+        found.sort_unstable();
+        assert_eq!(found, [10, 11, 12, 20]);
+    });
+}

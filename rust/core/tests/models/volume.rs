@@ -352,20 +352,20 @@ impl<'a> Segments for Rolling<'a> {
         self.0.is_mapped(id)
     }
 
-    fn lock(&self) -> Result<Self::Lock, Missing> {
-        Ok(self.0.volume.create.lock().unwrap())
+    fn lock(&self, needed: &dyn Fn() -> bool) -> Result<Option<Self::Lock>, Missing> {
+        Ok(needed().then(|| self.0.volume.create.lock().unwrap()))
     }
 
-    fn exists(&self, id: u32) -> bool {
-        self.0.volume.folder.lock().unwrap().raw[id as usize - 1]
-    }
-
-    fn open(&mut self, id: u32) -> Result<(), Missing> {
-        if !self.exists(id) {
-            return Err(Missing(id));
+    fn open(&mut self, id: u32) -> Result<bool, Missing> {
+        let there = self.0.volume.folder.lock().unwrap().raw[id as usize - 1];
+        if there {
+            self.0.map(id);
         }
-        self.0.map(id);
-        Ok(())
+        Ok(there)
+    }
+
+    fn missing(&self, id: u32) -> Missing {
+        Missing(id)
     }
 
     fn create(&mut self, id: u32) -> Result<(), Missing> {
