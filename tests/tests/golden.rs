@@ -215,7 +215,7 @@ fn a_volume_goes_to_its_marks() {
     copy(&folder, scratch.path());
     let present = fs::read(folder.join(DATABASE)).unwrap();
     // On the machine that it was written on, and on another one.
-    for boot in [boot_id(), [0xb0; 16]] {
+    for boot in [boot_id(), ANOTHER_BOOT] {
         last_open_under(boot, &scratch.path().join(STORE));
         let content = Bytes::new(present.clone());
         let volume = attach(&scratch.path().join(STORE), &content).unwrap();
@@ -236,6 +236,9 @@ fn a_volume_goes_to_its_marks() {
     }
 }
 
+/// The boot id of no machine.
+const ANOTHER_BOOT: [u8; 16] = [0xb0; 16];
+
 /// The store was last open while the machine ran under this boot id.
 fn last_open_under(boot: [u8; 16], store: &Path) {
     let path = store.join("control");
@@ -250,7 +253,7 @@ fn last_open_under(boot: [u8; 16], store: &Path) {
 #[test]
 fn a_volume_finishes_its_rewind() {
     let folder = golden().join("1").join("volume-rewinding");
-    for (boot, lost) in [(boot_id(), 0), ([0xb0; 16], 5)] {
+    for (boot, lost) in [(boot_id(), 0), (ANOTHER_BOOT, 5)] {
         let scratch = tempfile::tempdir().unwrap();
         copy(&folder, scratch.path());
         let store = scratch.path().join(STORE);

@@ -3,7 +3,7 @@
 //!
 //! Compiles `src/ring` once more, against loom's atomics instead of the processor's. What needs more of them than all
 //! interleavings can be tried of is in `shuttle.rs`. Which breakages of that code were tried, and what fails then, is in
-//! `rust/docs/recovery.md`, "Models".
+//! `rust/docs/models.md`.
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,

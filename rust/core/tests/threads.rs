@@ -1,8 +1,7 @@
 //! Threads at full speed on one store: appending, in batches too, rolling segments, reading, giving up what the dead
 //! left.
 //!
-//! `make race` runs this under ThreadSanitizer, as it does `all_at_once.rs`, which reports any two accesses that nothing orders: `rust/docs/recovery.md`,
-//! "Models".
+//! `make race` runs this and `all_at_once.rs` under ThreadSanitizer, which reports any two accesses that nothing orders (`rust/docs/models.md`).
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod forge;

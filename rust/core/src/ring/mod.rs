@@ -8,7 +8,7 @@
 //! from the store: [`Segments`] and closures.
 //!
 //! Generic over [`Region`] and [`Words`], so that the models (`tests/loom.rs`, `tests/shuttle.rs`) run this very code on the heap.
-//! `rust/docs/recovery.md`, "Models", says what they show, and what they were seen to find.
+//! `rust/docs/models.md` says what they show, and what they were seen to find.
 
 mod append;
 mod batch;

@@ -40,22 +40,24 @@ pub(crate) fn roll<W: Words, S: Segments>(
         return Ok(true);
     }
     let lock = segments.lock(&|| progress.current() < next)?;
-    let (lock, newest) = match (lock, progress.current().max(next)) {
-        (None, newest) if !segments.is_mapped(newest) && !segments.open(newest)? => {
-            // Sealed before it was opened: then the log is further on. Nothing is while the lock is held.
-            (segments.lock(&|| true)?, progress.current().max(next))
+    if lock.is_none() {
+        let announced = progress.current();
+        if segments.is_mapped(announced) || segments.open(announced)? {
+            move_on_to(progress, current, announced);
+            return Ok(announced == next);
         }
-        found => found,
-    };
-    // The last one is not sealed, which one in between may be. It is found by its name, not by the announcement: whoever made it may
-    // have died before announcing it.
+    }
+    // If it is not there it was sealed meanwhile, and the log is further on. With the lock it stays where it is.
+    let lock = if lock.is_some() { lock } else { segments.lock(&|| true)? };
+    let newest = progress.current().max(next);
+    // By its name, not by the announcement: whoever made it may have died before announcing it.
     if !segments.is_mapped(newest) && !segments.open(newest)? {
         if newest > next {
             return Err(segments.missing(newest));
         }
         segments.create(newest)?;
     }
-    // With the lock: whoever gets it next has no need of it any more.
+    // Before the lock is let go of: whoever gets it next has no need of it any more.
     move_on_to(progress, current, newest);
     drop(lock);
     Ok(newest == next)

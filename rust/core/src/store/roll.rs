@@ -280,8 +280,16 @@ impl From<OpenError> for AppendError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::{Head, Kind};
+    use crate::types::{Key, Lsn, ObjectId};
 
     const OPTIONS: StoreOptions = StoreOptions { first_segment: 4096, max_segment: 1 << 16, limit: 1 << 20 };
+
+    /// Appends a record of this length; answers in which segment it stands.
+    fn append(store: &Store, len: usize) -> u64 {
+        let head = Head::new(Kind::Note, ObjectId::new(0), Key::new(1), Lsn::new(1));
+        store.append(head, &[&vec![7; len]]).unwrap().segment().get()
+    }
 
     #[test]
     fn segments_double_up_to_the_longest() {
@@ -316,16 +324,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let options = StoreOptions { first_segment: 4096, max_segment: 8192, limit: 64 << 10 };
         let store = Store::open(dir.path(), &options).unwrap();
-        let append = |len: usize| {
-            let object = crate::types::ObjectId::new(0);
-            let head = crate::format::Head::new(
-                crate::format::Kind::Note,
-                object,
-                crate::types::Key::new(1),
-                crate::types::Lsn::new(1),
-            );
-            store.append(head, &[&vec![7; len]]).unwrap().segment().get()
-        };
+        let append = |len| append(&store, len);
         // One of 4 KiB and seven of 8, with 4 KiB left.
         while append(500) < 8 {}
         while store.inner.left_in_current() > 40 {
@@ -346,17 +345,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let options = StoreOptions { first_segment: 64 << 10, max_segment: 64 << 10, limit: 512 << 10 };
         let store = Store::open(dir.path(), &options).unwrap();
-        let append = |store: &Store| {
-            let object = crate::types::ObjectId::new(0);
-            let head = crate::format::Head::new(
-                crate::format::Kind::Note,
-                object,
-                crate::types::Key::new(1),
-                crate::types::Lsn::new(1),
-            );
-            store.append(head, &[&[7; 8000]]).unwrap().segment().get()
-        };
-        while append(&store) < 8 {}
+        while append(&store, 8000) < 8 {}
         let other = Store::open(dir.path(), &options).unwrap();
         while other.seal_some().unwrap().is_some() {}
         assert!(!store.inner.segments.get(7).unwrap().is_gone());
@@ -364,7 +353,7 @@ mod tests {
         assert!(store.inner.len_on_disk(7).unwrap() < 16 << 10);
         // What may be dropped stays: there is room.
         store.inner.control.raise_ready(8);
-        while append(&store) < 9 {}
+        while append(&store, 8000) < 9 {}
         assert_eq!((store.inner.len_on_disk(9).unwrap(), store.first_segment()), (64 << 10, 1));
     }
 }

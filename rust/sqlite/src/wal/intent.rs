@@ -73,8 +73,8 @@ impl Core {
         Ok(Some((intent, note.lsn)))
     }
 
-    /// Says at the end of a recording what could not be said when it began, since somebody had WRITE then, who has committed nothing: that a rewind
-    /// did not happen. Everything up to the WAL's end is recorded, and the object's lock is held.
+    /// Says at the end of a recording that a rewind did not happen, where nobody has committed since. It could not be said when the recording
+    /// began, since somebody had WRITE then. Everything up to the WAL's end is recorded, and the object's lock is held.
     pub(super) fn say_what_was_left_open(&mut self) -> Result<(), Error> {
         match self.open_intent()? {
             Some((intent, lsn)) => self.say_that_nothing_came_of(&intent, lsn),
@@ -82,7 +82,7 @@ impl Core {
         }
     }
 
-    /// The same of one that did not happen, unless somebody has committed since, or is about to: then what is recorded of that says enough.
+    /// Says that a rewind did not happen, unless somebody has committed since, or is about to: then what is recorded of that says enough.
     fn say_that_nothing_came_of(&mut self, intent: &IntentNote, lsn: Lsn) -> Result<(), Error> {
         let what = "another connection has an open write transaction";
         let said = self.with_exclusive(WRITE, Duration::ZERO, what, |core| {
